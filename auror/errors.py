@@ -1,0 +1,137 @@
+"""The error tree: two roots.
+
+``UserError`` is something the person at the keyboard can mend; its text is one line that
+names the fix, and programs print it without a traceback. ``ProtocolError`` is something a
+peer did or a round could not do; it carries a reason from a closed list, so that it can be
+counted, tested and shown without leaking internals.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from auror.ids import ClientId
+
+
+class UserError(Exception):
+    """Bad input from the operator. ``exit_code`` is what a program exits with."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """A setting that cannot be used; the message names the setting and the fix."""
+
+
+class CredentialsError(UserError):
+    """A certificate, key or roster that is missing, unreadable or does not fit."""
+
+    exit_code = 3
+
+
+class DataError(UserError):
+    """A data set or file that cannot be loaded."""
+
+    exit_code = 4
+
+
+class UnavailableError(UserError):
+    """A port, address or peer that cannot be reached or bound."""
+
+    exit_code = 5
+
+
+class DropReason(enum.Enum):
+    """Why one client no longer takes part in a round."""
+
+    SILENT = "silent: no message before the deadline"
+    BAD_SIGNATURE = "signature does not verify under this round's description"
+    MALFORMED = "message does not have the announced shape"
+    OUT_OF_TURN = "message of another phase"
+    EQUIVOCATION = "two different messages for one phase"
+    BAD_DIGEST = "payload does not match its digest"
+    BAD_COMMITMENT = "opened value does not match its commitment"
+    REFUSED = "client refused to go on"
+    NOT_INVITED = "not in this round's cohort"
+
+
+class AbortReason(enum.Enum):
+    """Why a round ended without a new model."""
+
+    TOO_FEW_ADVERTISED = "too few clients advertised keys"
+    TOO_FEW_DEALT = "too few clients dealt shares"
+    TOO_FEW_UPLOADED = "too few clients uploaded"
+    TOO_FEW_STATISTICS = "too few clients sent statistics"
+    TOO_FEW_SHARES = "too few shares to open"
+    TOO_FEW_AGREED = "too few signatures under the accepted set"
+    TOO_FEW_ACCEPTED = "too few groups accepted"
+    BINDING_FAILED = "statistics do not match the accepted total"
+    BAD_RECONSTRUCTION = "a reconstructed secret does not match its commitment"
+    SERVER_STOPPED = "server stopped"
+
+
+class Refusal(enum.Enum):
+    """A rule of its own that a client would break by going on (DESIGN: rules never broken)."""
+
+    COHORT_TOO_SMALL = "cohort smaller than this client's floor"
+    THRESHOLD_UNSAFE = "threshold too small for the colluders this client assumes"
+    GROUP_TOO_SMALL = "group smaller than this client's floor"
+    STATISTICS_TOO_LARGE = "statistics plan larger than this client's cap"
+    RING_OVERFLOW = "honest sums could wrap around the ring"
+    WRONG_MODEL = "model does not match the round description"
+    WRONG_CONFIGURATION = "configuration differs from this client's own"
+    WRONG_ROSTER = "roster is not the one this client trusts"
+    ROUND_REPLAYED = "round counter not larger than the last one"
+    ATTEMPTS_EXHAUSTED = "too many openings for one model"
+    TOTAL_REPEATED = "a total for this model was already helped to open"
+    KEYS_SUBSTITUTED = "key list is not signed by its owners"
+    KEY_REUSED = "two peers, or one peer in two roles, show one key"
+    OWN_KEYS_MISSING = "key list does not hold this client's own keys"
+    SET_NOT_SUBSET = "announced set is not a subset of the one before"
+    RANDOMNESS_FORGED = "public randomness does not match its commitments"
+    DIGEST_FORGED = "announced upload digest is not what this client sent"
+    VIEW_DISAGREES = "peers signed another view of the round"
+    ACCEPTED_NOT_GROUPS = "accepted set splits a group"
+    ACCEPTED_TOO_SMALL = "accepted set smaller than this client's floor"
+    TOO_MANY_LEFT_OUT = "more groups left out in this run than this client allows"
+    QUORUM_MISSING = "not enough valid signatures under the accepted set"
+    SECOND_ANSWER = "this phase was already answered differently"
+    OUT_OF_TURN = "message of another phase"
+    BAD_UPDATE = "own update has values that are not finite"
+    UNREADABLE_SHARE = "own shares could not be read"
+
+
+class ProtocolError(Exception):
+    """A peer or a round failed; never the operator's typing."""
+
+
+class PeerMisbehaved(ProtocolError):
+    """The server's view: ``client`` leaves the round for ``reason``."""
+
+    def __init__(self, client: ClientId, reason: DropReason, detail: str = "") -> None:
+        self.client = client
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"client {client}: {reason.value}" + (f" ({detail})" if detail else ""))
+
+
+class RoundAborted(ProtocolError):
+    """The round ended without a total; the next one starts with fresh state."""
+
+    def __init__(self, reason: AbortReason, detail: str = "") -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(reason.value + (f" ({detail})" if detail else ""))
+
+
+class Refused(ProtocolError):
+    """The client's view: going on would break one of its own rules."""
+
+    def __init__(self, reason: Refusal, detail: str = "") -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(reason.value + (f" ({detail})" if detail else ""))
+
+
+class AuthenticationFailed(ProtocolError):
+    """A ciphertext or signature does not verify."""
