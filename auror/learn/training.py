@@ -1,0 +1,227 @@
+"""Local training: plain SGD on one client's data, one client at a time or many at once.
+
+Both trainers see the same batches: client seed -> numpy Generator -> one permutation per
+epoch, cut into ``ceil(samples / batch_size)`` batches whose sizes differ by at most one (so
+that no client takes a full step on the last odd sample). Each repeats bit for bit on an equal
+device with an equal thread count; against each other they agree to float rounding only.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.func import functional_call, vmap
+from torch.nn import functional
+
+from auror.errors import ConfigError, DataError
+from auror.learn.models import ModelSpec, Network, build, layout, load_flat
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int64]
+_Batch = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingParams:
+    """How every client trains within one round (SGD as in torch.optim.SGD)."""
+
+    epochs: int = 1
+    batch_size: int = 32
+    learning_rate: float = 0.1
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ConfigError(f"epochs must be at least 1, not {self.epochs}")
+        if self.batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, not {self.batch_size}")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ConfigError(f"learning_rate must be positive, not {self.learning_rate}")
+        if not 0 <= self.momentum < 1:
+            raise ConfigError(f"momentum must be in [0, 1), not {self.momentum}")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise ConfigError(f"weight_decay must be 0 or more, not {self.weight_decay}")
+
+
+def client_seed(run_seed: int, round_number: int, client: int) -> int:
+    """The seed of one client's batch order in one round; distinct inputs are independent."""
+    sequence = np.random.SeedSequence([run_seed, round_number, client])
+    return int(sequence.generate_state(1, np.uint64)[0])
+
+
+def batch_order(samples: int, params: TrainingParams, seed: int) -> list[_Batch]:
+    """The sample indices of every step of one round, epoch after epoch."""
+    rng = np.random.default_rng(seed)
+    steps = math.ceil(samples / params.batch_size)
+    return [
+        batch
+        for _ in range(params.epochs)
+        for batch in np.array_split(rng.permutation(samples), steps)
+    ]
+
+
+def train_client(
+    spec: ModelSpec,
+    model: Floats,
+    x: Floats,
+    y: Labels,
+    params: TrainingParams,
+    seed: int,
+    device: torch.device,
+) -> Floats:
+    """Train one client from ``model`` (dim,) on ``x`` (N, C, H, W), ``y`` (N,).
+
+    Returns:
+        The update, new minus old parameters, float32 (dim,).
+
+    Raises:
+        DataError: no samples, shapes that do not fit, or training that left finite numbers.
+    """
+    _check(spec, x, y)
+    module = _load(spec, model, device)
+    parameters = list(module.parameters())
+    start = [parameter.detach().clone() for parameter in parameters]
+    momenta = [torch.zeros_like(parameter) for parameter in parameters]
+    samples = torch.as_tensor(x, device=device)
+    labels = torch.as_tensor(y, device=device)
+    with torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False):
+        for batch in batch_order(len(y), params, seed):
+            index = torch.from_numpy(batch).to(device)
+            loss = functional.cross_entropy(module(samples[index]), labels[index])
+            gradients = torch.autograd.grad(loss, parameters)
+            with torch.no_grad():
+                _step(parameters, gradients, momenta, params)
+    with torch.no_grad():
+        update = torch.cat(
+            [(new - old).reshape(-1) for new, old in zip(parameters, start, strict=True)]
+        )
+    return _finite(update.cpu().numpy(), params)
+
+
+def train_clients(
+    spec: ModelSpec,
+    model: Floats,
+    xs: Sequence[Floats],
+    ys: Sequence[Labels],
+    params: TrainingParams,
+    seeds: Sequence[int],
+    device: torch.device,
+) -> Floats:
+    """Train all clients at once from the same ``model`` (dim,), vectorised with vmap.
+
+    Args:
+        xs: per client (N_i, C, H, W) float32; the N_i may differ.
+        ys: per client (N_i,) int64.
+        seeds: per client; the same seed gives the same batches as in ``train_client``.
+
+    Returns:
+        The updates, float32 (clients, dim).
+
+    Raises:
+        DataError: as ``train_client``, or lists of unequal length.
+    """
+    if not len(xs) == len(ys) == len(seeds):
+        raise DataError(f"got {len(xs)} inputs, {len(ys)} labels, {len(seeds)} seeds: one each")
+    if not xs:
+        return np.zeros((0, layout(spec).dim), dtype=np.float32)
+    for x, y in zip(xs, ys, strict=True):
+        _check(spec, x, y)
+    orders = [batch_order(len(y), params, seed) for y, seed in zip(ys, seeds, strict=True)]
+    # Clients with most steps first: at any step the ones still training are a prefix, so a
+    # client that has finished costs nothing and its momentum cannot drag it on.
+    ranked = sorted(range(len(ys)), key=lambda i: (-len(orders[i]), i))
+    module = _load(spec, model, device)
+    names = [name for name, _ in module.named_parameters()]
+    start = [parameter.detach() for parameter in module.parameters()]
+    stacked = [p.expand(len(ys), *p.shape).clone().requires_grad_() for p in start]
+    momenta = [torch.zeros_like(p) for p in stacked]
+    skeleton = copy.deepcopy(module).to("meta")  # functional_call supplies every parameter
+
+    def forward(values: tuple[torch.Tensor, ...], batch: torch.Tensor) -> torch.Tensor:
+        named = dict(zip(names, values, strict=True))
+        logits: torch.Tensor = functional_call(skeleton, named, (batch,))
+        return logits
+
+    many = vmap(forward)
+    samples = torch.as_tensor(np.concatenate(xs), device=device)
+    labels = torch.as_tensor(np.concatenate(ys), device=device)
+    offsets = np.concatenate(([0], np.cumsum([len(y) for y in ys])))
+    with torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False):
+        for step in range(len(orders[ranked[0]])):
+            active = [i for i in ranked if len(orders[i]) > step]
+            index, weight = _pad([orders[i][step] + offsets[i] for i in active])
+            rows = torch.from_numpy(index).to(device)
+            values = tuple(p[: len(active)] for p in stacked)
+            logits = many(values, samples[rows])
+            losses = functional.cross_entropy(
+                logits.flatten(0, 1), labels[rows].flatten(), reduction="none"
+            )
+            loss = (losses * torch.from_numpy(weight).to(device).flatten()).sum()
+            gradients = torch.autograd.grad(loss, values)
+            with torch.no_grad():
+                live = [p.detach()[: len(active)] for p in stacked]
+                _step(live, gradients, [m[: len(active)] for m in momenta], params)
+    updates = np.empty((len(ys), layout(spec).dim), dtype=np.float32)
+    with torch.no_grad():
+        flat = torch.cat([(p - s).flatten(1) for p, s in zip(stacked, start, strict=True)], 1)
+    updates[ranked] = flat.cpu().numpy()
+    return _finite(updates, params)
+
+
+def _step(
+    parameters: Sequence[torch.Tensor],
+    gradients: Sequence[torch.Tensor],
+    momenta: Sequence[torch.Tensor],
+    params: TrainingParams,
+) -> None:
+    """One SGD step in place (torch.optim.SGD without dampening)."""
+    for parameter, gradient, momentum in zip(parameters, gradients, momenta, strict=True):
+        direction = gradient
+        if params.weight_decay:
+            direction = gradient.add(parameter, alpha=params.weight_decay)
+        if params.momentum:
+            direction = momentum.mul_(params.momentum).add_(direction)
+        parameter.sub_(direction, alpha=params.learning_rate)
+
+
+def _pad(batches: Sequence[_Batch]) -> tuple[_Batch, Floats]:
+    """Batches of unequal size as index (clients, longest) and weights that sum to 1 a row."""
+    longest = max(len(batch) for batch in batches)
+    index = np.empty((len(batches), longest), dtype=np.int64)
+    weight = np.zeros((len(batches), longest), dtype=np.float32)
+    for row, batch in enumerate(batches):
+        index[row, : len(batch)] = batch
+        index[row, len(batch) :] = batch[0]  # any valid sample: it weighs nothing
+        weight[row, : len(batch)] = 1 / len(batch)
+    return index, weight
+
+
+def _load(spec: ModelSpec, model: Floats, device: torch.device) -> Network:
+    module = build(spec, seed=0)
+    load_flat(module, model)
+    return module.to(device)
+
+
+def _check(spec: ModelSpec, x: Floats, y: Labels) -> None:
+    if not len(y):
+        raise DataError("a client without samples cannot train; lower the number of clients")
+    if x.shape != (len(y), *spec.input_shape):
+        raise DataError(f"samples have shape {x.shape}, expected {(len(y), *spec.input_shape)}")
+    if y.min() < 0 or y.max() >= spec.classes:
+        raise DataError(f"labels must be in 0..{spec.classes - 1}, not {y.min()}..{y.max()}")
+
+
+def _finite(update: Floats, params: TrainingParams) -> Floats:
+    if not np.isfinite(update).all():
+        raise DataError(
+            "training diverged: the update is not finite; lower learning_rate "
+            f"(now {params.learning_rate:g}) or momentum (now {params.momentum:g})"
+        )
+    return update
