@@ -1,0 +1,1 @@
+"""Primitives behind thin typed wrappers: bytes in, bytes out, randomness injected."""

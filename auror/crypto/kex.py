@@ -1,0 +1,58 @@
+"""X25519 key agreement (RFC 7748) followed by HKDF-SHA-256 (RFC 5869)."""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from auror.crypto.entropy import Entropy, Secret
+from auror.crypto.tags import Tag, encode
+from auror.errors import AuthenticationFailed
+
+PUBLIC_KEY_BYTES = 32
+_KEY_BYTES = 32
+
+
+class KeyPair:
+    """One X25519 key pair, fresh for every attempt and every purpose."""
+
+    __slots__ = ("_private", "_secret", "public")
+
+    def __init__(self, secret: Secret) -> None:
+        self._secret = secret
+        self._private = X25519PrivateKey.from_private_bytes(secret.reveal())
+        self.public = self._private.public_key().public_bytes(
+            serialization.Encoding.Raw, serialization.PublicFormat.Raw
+        )
+
+    @classmethod
+    def draw(cls, entropy: Entropy) -> KeyPair:
+        return cls(Secret.draw(entropy))
+
+    @property
+    def secret(self) -> Secret:
+        """The 32 private bytes, to be Shamir-shared and nothing else."""
+        return self._secret
+
+    def shared_key(self, peer_public: bytes, tag: Tag, *context: bytes) -> Secret:
+        """A 32-byte key that only the two owners know, bound to ``tag`` and ``context``.
+
+        Raises:
+            AuthenticationFailed: the peer's key is not a point of large order.
+        """
+        try:
+            raw = self._private.exchange(X25519PublicKey.from_public_bytes(peer_public))
+        except ValueError as error:
+            raise AuthenticationFailed("peer's X25519 key is degenerate") from error
+        return expand(raw, tag, *context)
+
+    def __repr__(self) -> str:
+        return f"KeyPair(public={self.public.hex()[:16]}…, private=<redacted>)"
+
+
+def expand(key_material: bytes, tag: Tag, *context: bytes) -> Secret:
+    """HKDF-SHA-256 of ``key_material`` with ``info = encode(tag, *context)``: 32 bytes."""
+    info = encode(tag.value, *context)
+    hkdf = HKDF(algorithm=hashes.SHA256(), length=_KEY_BYTES, salt=None, info=info)
+    return Secret(hkdf.derive(key_material))

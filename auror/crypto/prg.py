@@ -1,0 +1,74 @@
+"""The mask generator: AES-256 in counter mode under a key that is used once (zero IV).
+
+All 256 bits of the seed enter the key. Masks are produced in blocks of 256 KiB so that key
+stream and accumulator stay in cache (docs/protocol.md §2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+from numpy.typing import NDArray
+
+from auror.crypto.entropy import Secret
+
+_BLOCK_BYTES = 256 * 1024
+_ZEROS = bytes(_BLOCK_BYTES)
+_ZERO_IV = bytes(16)
+
+
+def _encryptor(seed: Secret) -> CipherContext:
+    return Cipher(AES256(seed.reveal()), CTR(_ZERO_IV)).encryptor()
+
+
+def keystream(seed: Secret, length: int) -> bytes:
+    """The first ``length`` bytes of the stream that ``seed`` names."""
+    return _encryptor(seed).update(bytes(length))
+
+
+def words(
+    seed: Secret, count: int, dtype: type[np.uint32] | type[np.uint64]
+) -> Iterator[tuple[slice, NDArray[np.uint32] | NDArray[np.uint64]]]:
+    """The stream as little-endian words, block by block.
+
+    Yields ``(positions, block)`` with ``block`` valid until the next step.
+    """
+    encryptor = _encryptor(seed)
+    size = np.dtype(dtype).itemsize
+    per_block = _BLOCK_BYTES // size
+    buffer = bytearray(_BLOCK_BYTES)
+    block = np.frombuffer(buffer, dtype=np.dtype(dtype).newbyteorder("<"))
+    for start in range(0, count, per_block):
+        stop = min(start + per_block, count)
+        length = (stop - start) * size
+        encryptor.update_into(memoryview(_ZEROS)[:length], buffer)
+        yield slice(start, stop), block[: stop - start]
+
+
+class UniformIntegers:
+    """Unbiased integers from a seed, for public choices everybody must repeat (groups)."""
+
+    def __init__(self, seed: Secret) -> None:
+        self._encryptor = _encryptor(seed)
+
+    def below(self, bound: int) -> int:
+        """An integer uniform on 0 … bound−1, by rejection."""
+        if not 0 < bound <= 2**63:
+            raise ValueError("bound must lie in 1 … 2^63")
+        limit = 2**64 - 2**64 % bound
+        while True:
+            value = int.from_bytes(self._encryptor.update(bytes(8)), "little")
+            if value < limit:
+                return value % bound
+
+    def permutation(self, items: list[int]) -> list[int]:
+        """Fisher and Yates's shuffle of a copy of ``items``."""
+        shuffled = list(items)
+        for last in range(len(shuffled) - 1, 0, -1):
+            chosen = self.below(last + 1)
+            shuffled[last], shuffled[chosen] = shuffled[chosen], shuffled[last]
+        return shuffled

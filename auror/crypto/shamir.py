@@ -1,0 +1,85 @@
+"""Shamir's secret sharing of 256-bit secrets over the prime field p = 2^256 + 297.
+
+A secret is read as a little-endian integer below 2^256 < p. Holder number x (x ≥ 1) gets the
+polynomial's value at x. Python integers are not constant-time: SECURITY.md says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from auror.crypto.entropy import SECRET_BYTES, Entropy, Secret
+
+PRIME = 2**256 + 297
+SHARE_BYTES = 33
+_COEFFICIENT_BYTES = 48  # 384 bits reduced mod p: distance from uniform below 2^-127
+
+
+def split(
+    secret: Secret, threshold: int, holders: Sequence[int], entropy: Entropy
+) -> dict[int, bytes]:
+    """Shares of ``secret`` for every x in ``holders``; any ``threshold`` of them restore it.
+
+    Raises:
+        ValueError: threshold outside 1 … len(holders), or an x that is 0 or repeated.
+    """
+    if not 1 <= threshold <= len(holders):
+        raise ValueError(f"threshold {threshold} does not fit {len(holders)} holders")
+    if len(set(holders)) != len(holders) or any(not 0 < x < PRIME for x in holders):
+        raise ValueError("holders must be distinct and positive")
+    coefficients = [int.from_bytes(secret.reveal(), "little")]
+    coefficients += [
+        int.from_bytes(entropy(_COEFFICIENT_BYTES), "little") % PRIME for _ in range(threshold - 1)
+    ]
+    coefficients.reverse()
+    shares: dict[int, bytes] = {}
+    for x in holders:
+        value = 0
+        for coefficient in coefficients:
+            value = (value * x + coefficient) % PRIME
+        shares[x] = value.to_bytes(SHARE_BYTES, "little")
+    return shares
+
+
+def lagrange_weights(holders: Sequence[int]) -> tuple[int, ...]:
+    """Weights w with Σ w_x · f(x) = f(0) for every polynomial f of degree < len(holders)."""
+    if len(set(holders)) != len(holders) or any(not 0 < x < PRIME for x in holders):
+        raise ValueError("holders must be distinct and positive")
+    weights = []
+    for x in holders:
+        numerator, denominator = 1, 1
+        for other in holders:
+            if other != x:
+                numerator = numerator * other % PRIME
+                denominator = denominator * (other - x) % PRIME
+        weights.append(numerator * pow(denominator, -1, PRIME) % PRIME)
+    return tuple(weights)
+
+
+class Combiner:
+    """Restores secrets; the weights of a holder set are computed once and used for all."""
+
+    def __init__(self, threshold: int) -> None:
+        self._threshold = threshold
+        self._weights: dict[tuple[int, ...], tuple[int, ...]] = {}
+
+    def combine(self, shares: Mapping[int, bytes]) -> Secret | None:
+        """The secret behind ``shares`` ({x: share}), from the ``threshold`` smallest x.
+
+        Returns None when the shares do not restore a 256-bit value (some share is wrong).
+
+        Raises:
+            ValueError: fewer than ``threshold`` shares.
+        """
+        if len(shares) < self._threshold:
+            raise ValueError(f"{len(shares)} shares, {self._threshold} needed")
+        chosen = tuple(sorted(shares)[: self._threshold])
+        if chosen not in self._weights:
+            self._weights[chosen] = lagrange_weights(chosen)
+        value = 0
+        for x, weight in zip(chosen, self._weights[chosen], strict=True):
+            value += int.from_bytes(shares[x], "little") * weight
+        value %= PRIME
+        if value >> (8 * SECRET_BYTES):
+            return None
+        return Secret(value.to_bytes(SECRET_BYTES, "little"))

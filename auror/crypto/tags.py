@@ -1,0 +1,58 @@
+"""Every domain-separation tag of the protocol, and the one canonical encoding.
+
+A tag names what a hash, key or signature is for; no two uses share one. Values are joined by
+:func:`encode`, which prefixes each part with its length, so no two lists of parts encode alike.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+
+from auror.ids import Digest
+
+_LENGTH_BYTES = 8
+
+
+class Tag(enum.Enum):
+    """What a derived value is for. The text is part of the protocol (docs/protocol.md §2)."""
+
+    ROUND = b"auror/v1/round-description"
+    ROSTER = b"auror/v1/roster"
+    PARAMETERS = b"auror/v1/parameters"
+    MODEL = b"auror/v1/model"
+    PLAN = b"auror/v1/statistics-plan"
+    ADVERTISE = b"auror/v1/advertise"
+    RANDOMNESS_COMMITMENT = b"auror/v1/randomness-commitment"
+    SHARE_ENCRYPTION = b"auror/v1/share-encryption"
+    SHARE_COMMITMENT = b"auror/v1/share-commitment"
+    SECRET_COMMITMENT = b"auror/v1/secret-commitment"
+    DEALING = b"auror/v1/dealing"
+    UPDATE_SELF_MASK = b"auror/v1/update/self-mask"
+    UPDATE_PAIRWISE_MASK = b"auror/v1/update/pairwise-mask"
+    STATISTICS_SELF_MASK = b"auror/v1/statistics/self-mask"
+    STATISTICS_PAIRWISE_MASK = b"auror/v1/statistics/pairwise-mask"
+    UPLOAD = b"auror/v1/upload"
+    PUBLIC_SEED = b"auror/v1/public-seed"
+    GROUPS = b"auror/v1/groups"
+    CHALLENGE = b"auror/v1/challenge-sketch"
+    VIEW = b"auror/v1/view"
+    VIEW_SIGNATURE = b"auror/v1/view-signature"
+    AGREEMENT = b"auror/v1/agreement"
+    ROUNDING = b"auror/v1/stochastic-rounding"
+    SKETCH = b"auror/v1/count-sketch"
+
+
+def encode(*parts: bytes) -> bytes:
+    """Injective encoding of a list of byte strings: each with its 64-bit length before it."""
+    return b"".join(len(part).to_bytes(_LENGTH_BYTES, "little") + part for part in parts)
+
+
+def number(value: int) -> bytes:
+    """A non-negative integer below 2^64 as eight little-endian bytes."""
+    return value.to_bytes(_LENGTH_BYTES, "little")
+
+
+def tagged_hash(tag: Tag, *parts: bytes) -> Digest:
+    """SHA-256 over ``encode(tag, *parts)``."""
+    return Digest(hashlib.sha256(encode(tag.value, *parts)).digest())

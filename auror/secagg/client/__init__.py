@@ -1,0 +1,1 @@
+"""The client's side of one masked sum, a file per phase."""

@@ -1,0 +1,1 @@
+"""The server's side of one masked sum, a file per phase."""

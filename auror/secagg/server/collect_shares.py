@@ -1,0 +1,85 @@
+"""Restoring secrets from opened shares, each checked against its dealer's commitment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from auror.crypto.entropy import Secret
+from auror.crypto.shamir import Combiner
+from auror.errors import AbortReason, DropReason, PeerMisbehaved, RoundAborted
+from auror.ids import ClientId, Digest
+from auror.secagg.graph import share_point
+from auror.secagg.instance import SecretKind
+from auror.secagg.sharing import Share, secret_commitment, share_commitment
+
+
+class ShareCollector:
+    """The server's pile of opened shares of one round.
+
+    ``kinds`` is the order of the commitments in every dealing.
+    """
+
+    def __init__(self, transcript: Digest, threshold: int, kinds: tuple[SecretKind, ...]) -> None:
+        self._transcript = transcript
+        self._threshold = threshold
+        self._position = {kind: i for i, kind in enumerate(kinds)}
+        self._combiner = Combiner(threshold)
+        self._commitments: dict[ClientId, Mapping[ClientId, tuple[Digest, ...]]] = {}
+        self._secret_commitments: dict[ClientId, tuple[Digest, ...]] = {}
+        self._shares: dict[tuple[ClientId, SecretKind], dict[int, bytes]] = {}
+
+    def expect(
+        self,
+        dealer: ClientId,
+        share_commitments: Mapping[ClientId, tuple[Digest, ...]],
+        secret_commitments: tuple[Digest, ...],
+    ) -> None:
+        """Remember what ``dealer`` committed to in phase 1."""
+        self._commitments[dealer] = share_commitments
+        self._secret_commitments[dealer] = secret_commitments
+
+    def add(self, holder: ClientId, kind: SecretKind, shares: Mapping[ClientId, Share]) -> None:
+        """Take ``holder``'s shares of one kind of secret, one per dealer.
+
+        Raises:
+            PeerMisbehaved: a share that is not the one its dealer committed to. Either the
+                holder opened another value or it kept quiet about a bad dealing in phase 1;
+                nothing of this answer is used.
+        """
+        for dealer, share in shares.items():
+            row = self._commitments.get(dealer, {}).get(holder)
+            actual = share_commitment(self._transcript, dealer, holder, kind, share)
+            if row is None or row[self._position[kind]] != actual:
+                raise PeerMisbehaved(
+                    holder, DropReason.BAD_COMMITMENT, f"share of client {dealer}'s {kind.name}"
+                )
+        for dealer, share in shares.items():
+            self._shares.setdefault((dealer, kind), {})[share_point(holder)] = share.value
+
+    def count(self, dealer: ClientId, kind: SecretKind) -> int:
+        return len(self._shares.get((dealer, kind), {}))
+
+    def enough(self, dealer: ClientId, kind: SecretKind) -> bool:
+        return self.count(dealer, kind) >= self._threshold
+
+    def restore(self, dealer: ClientId, kind: SecretKind) -> Secret:
+        """The secret itself, checked against the dealer's commitment to it.
+
+        Raises:
+            RoundAborted: too few shares, or shares that restore another value (the dealer lied:
+                each share matched its own commitment).
+        """
+        if not self.enough(dealer, kind):
+            raise RoundAborted(
+                AbortReason.TOO_FEW_SHARES,
+                f"{self.count(dealer, kind)} of {self._threshold} for client {dealer}",
+            )
+        secret = self._combiner.combine(self._shares[dealer, kind])
+        expected = self._secret_commitments[dealer][self._position[kind]]
+        if secret is None or (
+            secret_commitment(self._transcript, dealer, kind, secret) != expected
+        ):
+            raise RoundAborted(
+                AbortReason.BAD_RECONSTRUCTION, f"client {dealer} dealt a bad {kind.name}"
+            )
+        return secret

@@ -1,0 +1,169 @@
+"""Dealing secrets to holders: Shamir shares, sealed per holder, with salted commitments.
+
+The commitments let the server name a holder that opens another value than it was dealt and a
+dealer whose shares do not restore the secret it committed to (docs/protocol.md steps 1.1–1.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from auror.crypto import aead, shamir
+from auror.crypto.entropy import Entropy, Secret
+from auror.crypto.kex import KeyPair
+from auror.crypto.tags import Tag, number, tagged_hash
+from auror.errors import AuthenticationFailed
+from auror.ids import ClientId, Digest
+from auror.secagg.graph import share_point
+from auror.secagg.instance import SecretKind
+
+SALT_BYTES = 16
+_OPENED_BYTES = shamir.SHARE_BYTES + SALT_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One holder's point of one secret, with the salt of its commitment."""
+
+    value: bytes
+    salt: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.value) != shamir.SHARE_BYTES or len(self.salt) != SALT_BYTES:
+            raise ValueError("a share has 33 bytes of value and 16 of salt")
+
+    def __repr__(self) -> str:
+        return "Share(<redacted>)"
+
+    def to_bytes(self) -> bytes:
+        return self.value + self.salt
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Share:
+        if len(raw) != _OPENED_BYTES:
+            raise ValueError(f"a share has {_OPENED_BYTES} bytes")
+        return cls(raw[: shamir.SHARE_BYTES], raw[shamir.SHARE_BYTES :])
+
+
+@dataclass(frozen=True)
+class Dealing:
+    """What a dealer sends in phase 1."""
+
+    ciphertexts: Mapping[ClientId, bytes]
+    """Per holder: its shares, sealed (32-byte keys bound to T, dealer and holder)."""
+    share_commitments: Mapping[ClientId, tuple[Digest, ...]]
+    """Per holder, one salted hash per secret kind, in the order of ``kinds``."""
+    secret_commitments: tuple[Digest, ...]
+    """One hash per secret kind; secrets are uniform 256-bit values and need no salt."""
+
+    def signed_parts(self) -> tuple[bytes, ...]:
+        """The commitments as the dealer signs them: a liar cannot disown them later."""
+        rows = (
+            part
+            for holder in sorted(self.share_commitments)
+            for part in (number(holder), *self.share_commitments[holder])
+        )
+        return (*self.secret_commitments, *rows)
+
+
+def deal(
+    transcript: Digest,
+    dealer: ClientId,
+    secrets: Mapping[SecretKind, Secret],
+    holders: tuple[ClientId, ...],
+    threshold: int,
+    encryption_key: KeyPair,
+    holder_keys: Mapping[ClientId, bytes],
+    entropy: Entropy,
+) -> tuple[Dealing, dict[SecretKind, Share]]:
+    """Share ``secrets`` among ``holders`` (the dealer among them).
+
+    Returns the message and the dealer's own shares, which need no envelope.
+    """
+    kinds = sorted(secrets, key=lambda kind: kind.value)
+    points = [share_point(holder) for holder in holders]
+    values = {kind: shamir.split(secrets[kind], threshold, points, entropy) for kind in kinds}
+    shares = {
+        holder: {
+            kind: Share(values[kind][share_point(holder)], entropy(SALT_BYTES)) for kind in kinds
+        }
+        for holder in holders
+    }
+    ciphertexts = {}
+    for holder in holders:
+        if holder != dealer:
+            key = _envelope_key(encryption_key, holder_keys[holder], transcript, dealer, holder)
+            plaintext = b"".join(shares[holder][kind].to_bytes() for kind in kinds)
+            ciphertexts[holder] = aead.seal(key, plaintext, transcript)
+    commitments = {
+        holder: tuple(
+            share_commitment(transcript, dealer, holder, kind, shares[holder][kind])
+            for kind in kinds
+        )
+        for holder in holders
+    }
+    secret_commitments = tuple(
+        secret_commitment(transcript, dealer, kind, secrets[kind]) for kind in kinds
+    )
+    return Dealing(ciphertexts, commitments, secret_commitments), shares[dealer]
+
+
+def receive(
+    transcript: Digest,
+    dealer: ClientId,
+    holder: ClientId,
+    kinds: tuple[SecretKind, ...],
+    ciphertext: bytes,
+    commitments: tuple[Digest, ...],
+    encryption_key: KeyPair,
+    dealer_key: bytes,
+) -> dict[SecretKind, Share]:
+    """Open an envelope and check the shares against what the dealer committed to.
+
+    Raises:
+        AuthenticationFailed: forged envelope, wrong size, or commitments that do not match.
+    """
+    key = _envelope_key(encryption_key, dealer_key, transcript, dealer, holder)
+    plaintext = aead.open_sealed(key, ciphertext, transcript)
+    if len(plaintext) != len(kinds) * _OPENED_BYTES or len(commitments) != len(kinds):
+        raise AuthenticationFailed(f"client {dealer} dealt a malformed envelope")
+    shares = {
+        kind: Share.from_bytes(plaintext[i * _OPENED_BYTES : (i + 1) * _OPENED_BYTES])
+        for i, kind in enumerate(kinds)
+    }
+    for kind, expected in zip(kinds, commitments, strict=True):
+        if share_commitment(transcript, dealer, holder, kind, shares[kind]) != expected:
+            raise AuthenticationFailed(f"client {dealer} dealt shares it did not commit to")
+    return shares
+
+
+def share_commitment(
+    transcript: Digest, dealer: ClientId, holder: ClientId, kind: SecretKind, share: Share
+) -> Digest:
+    return tagged_hash(
+        Tag.SHARE_COMMITMENT,
+        transcript,
+        number(dealer),
+        number(holder),
+        number(kind.value),
+        share.salt,
+        share.value,
+    )
+
+
+def secret_commitment(
+    transcript: Digest, dealer: ClientId, kind: SecretKind, secret: Secret
+) -> Digest:
+    return tagged_hash(
+        Tag.SECRET_COMMITMENT, transcript, number(dealer), number(kind.value), secret.reveal()
+    )
+
+
+def _envelope_key(
+    own: KeyPair, peer_public: bytes, transcript: Digest, dealer: ClientId, holder: ClientId
+) -> Secret:
+    # The ordered pair makes i→j and j→i two keys, so each encrypts exactly one message.
+    return own.shared_key(
+        peer_public, Tag.SHARE_ENCRYPTION, transcript, number(dealer), number(holder)
+    )
