@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from auror.crypto.tags import Tag
 from auror.ids import Digest
 
-UInt = NDArray[np.uint32] | NDArray[np.uint64]
+UInt = NDArray[np.unsignedinteger[Any]]
+"""Ring elements: uint32 for rings of up to 32 bits, else uint64."""
 
 
 class Instance(enum.Enum):

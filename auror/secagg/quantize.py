@@ -51,7 +51,7 @@ class Quantiser:
 
     def mean(self, total: NDArray[np.int64], count: int) -> NDArray[np.float64]:
         """The mean update behind the integer sum of ``count`` quantised ones."""
-        return total * (self.step / count) - self.clip
+        return total.astype(np.float64) * (self.step / count) - self.clip
 
     def clipped_share(self, update: NDArray[np.float32]) -> float:
         """Share of entries outside the range, for the log: a range too small biases the model."""

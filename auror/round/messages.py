@@ -1,0 +1,215 @@
+"""The messages of a round, one section per phase (docs/protocol.md). Plain values, no wire format.
+
+Sizes and ranges of single fields are checked by the codec that builds them and again, where a
+rule depends on them, by the phase that takes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.errors import AbortReason, Refusal
+from auror.ids import ClientId, Digest
+from auror.params import RoundParams
+from auror.round.description import RoundDescription
+from auror.round.plan import StatisticsPlan
+from auror.secagg.client.unmask import OpenedShares
+from auror.secagg.instance import SecretKind
+from auror.secagg.sharing import Share
+
+SHARED_KINDS = tuple(SecretKind)
+"""The five secrets of phase 1, in the order of envelopes and commitments."""
+
+# Phase 0, advertise ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RoundStart:
+    """Server → client: the invitation, with everything the description hashes."""
+
+    description: RoundDescription
+    params: RoundParams
+    task: bytes
+    """Canonical JSON for the trainer: model, local epochs, learning rate …; ≤ 64 KiB."""
+    plan: StatisticsPlan
+    model: NDArray[np.float32]
+    """Flat global model, (d,)."""
+
+
+@dataclass(frozen=True)
+class AdvertisedKeys:
+    """Client → server: three X25519 keys and a commitment, signed over T."""
+
+    encryption: bytes
+    update_mask: bytes
+    statistics_mask: bytes
+    randomness: Digest
+    """Commitment to r_i, this client's part of the public randomness."""
+    signature: bytes
+
+    def signed_parts(self) -> tuple[bytes, ...]:
+        return self.encryption, self.update_mask, self.statistics_mask, self.randomness
+
+
+@dataclass(frozen=True)
+class KeyList:
+    """Server → client: U1 with everybody's signed keys, the same for all."""
+
+    keys: Mapping[ClientId, AdvertisedKeys]
+
+
+# Phase 1, share keys --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DealtShares:
+    """Client → server: sealed shares per holder, commitments, and a signature over those."""
+
+    ciphertexts: Mapping[ClientId, bytes]
+    share_commitments: Mapping[ClientId, tuple[Digest, ...]]
+    secret_commitments: tuple[Digest, ...]
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What one dealer sealed for one holder, and the row of commitments it must match."""
+
+    ciphertext: bytes
+    commitments: tuple[Digest, ...]
+
+
+@dataclass(frozen=True)
+class ShareDelivery:
+    """Server → client: U2, frozen, and the envelopes addressed to this client."""
+
+    dealers: tuple[ClientId, ...]
+    envelopes: Mapping[ClientId, Envelope]
+
+
+# Phase 2, upload ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Client → server: y_i (ring words), its digest, and its shares of everybody's r."""
+
+    payload: bytes
+    digest: Digest
+    randomness: Mapping[ClientId, Share]
+
+
+@dataclass(frozen=True)
+class UploadList:
+    """Server → client: U3 with upload digests, and every r_j of U2."""
+
+    digests: Mapping[ClientId, Digest]
+    randomness: Mapping[ClientId, bytes]
+
+
+# Phase 3, statistics --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MaskedStatistics:
+    """Client → server: u_i masked inside its group, and a signature over its view h."""
+
+    payload: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class StatisticsList:
+    """Server → client: S with the signatures over h."""
+
+    signatures: Mapping[ClientId, bytes]
+
+
+# Phase 4, open statistics ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StatisticsShares:
+    """Client → server: shares of the statistics instance."""
+
+    shares: OpenedShares
+
+
+# Phase 5, agree -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AcceptedSet:
+    """Server → client: A, whole groups."""
+
+    accepted: tuple[ClientId, ...]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Client → server: a signature over (T, h, S, A), given once."""
+
+    signature: bytes
+
+
+# Phase 6, unmask ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AgreementList:
+    """Server → client: everybody's signatures under (T, h, S, A)."""
+
+    signatures: Mapping[ClientId, bytes]
+
+
+@dataclass(frozen=True)
+class UpdateShares:
+    """Client → server: shares of the update instance."""
+
+    shares: OpenedShares
+
+
+# Any phase ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Withdraw:
+    """Client → server: this client will not go on, and which of its rules says so."""
+
+    reason: Refusal
+
+
+@dataclass(frozen=True)
+class RoundEnd:
+    """Server → client: how the round ended. ``model`` is the hash of the model from now on."""
+
+    model: Digest
+    aborted: AbortReason | None
+    flagged: tuple[ClientId, ...]
+    left_out: tuple[ClientId, ...]
+
+
+ServerMessage = (
+    RoundStart
+    | KeyList
+    | ShareDelivery
+    | UploadList
+    | StatisticsList
+    | AcceptedSet
+    | AgreementList
+    | RoundEnd
+)
+ClientMessage = (
+    AdvertisedKeys
+    | DealtShares
+    | Upload
+    | MaskedStatistics
+    | StatisticsShares
+    | Agreement
+    | UpdateShares
+    | Withdraw
+)

@@ -1,0 +1,258 @@
+"""The statistics plan P: an integer linear map from quantised updates to a few statistics.
+
+P is a list of parts stacked row-wise; every part applies in O(d) and can be off (DESIGN §3).
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.crypto.entropy import Secret
+from auror.crypto.kex import expand
+from auror.crypto.prg import words
+from auror.crypto.tags import Tag, number, tagged_hash
+from auror.errors import Refusal, Refused
+from auror.ids import Digest
+from auror.params import ClientPolicy
+
+_MATRIX_DTYPE = np.dtype("<i8")
+
+
+@dataclass(frozen=True)
+class OutputLayer:
+    """Part (a): the entries offset … offset+length of the update, one by one."""
+
+    offset: int
+    length: int
+
+    @property
+    def rows(self) -> int:
+        return self.length
+
+    def apply(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        return values[self.offset : self.offset + self.length].copy()
+
+    def row_norms(self, dim: int) -> NDArray[np.int64]:
+        return np.ones(self.length, dtype=np.int64)
+
+    def row_sums(self, dim: int) -> NDArray[np.int64]:
+        return np.ones(self.length, dtype=np.int64)
+
+    @property
+    def largest_coefficient(self) -> int:
+        return 1
+
+    def encoded(self) -> tuple[bytes, ...]:
+        return b"output-layer", number(self.offset), number(self.length)
+
+    def fits(self, dim: int) -> bool:
+        return self.offset >= 0 and self.length > 0 and self.offset + self.length <= dim
+
+
+@dataclass(frozen=True)
+class CountSketch:
+    """Parts (b) and (c): every entry is added with a random sign to one of ``rows`` buckets."""
+
+    seed: bytes
+    """32 bytes: fixed for the session (b) or drawn by the round's challenge (c)."""
+    rows: int
+    challenge: bool
+
+    def apply(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        hashed = _sketch_hash(self.seed, self.rows, len(values))
+        return np.add.reduceat(
+            np.append((values * hashed.signs)[hashed.order], 0), hashed.starts
+        ) * (hashed.counts > 0)
+
+    def row_norms(self, dim: int) -> NDArray[np.int64]:
+        return _sketch_hash(self.seed, self.rows, dim).counts
+
+    def row_sums(self, dim: int) -> NDArray[np.int64]:
+        return self.apply(np.ones(dim, dtype=np.int64))
+
+    @property
+    def largest_coefficient(self) -> int:
+        return 1
+
+    def encoded(self) -> tuple[bytes, ...]:
+        return b"count-sketch", self.seed, number(self.rows), number(int(self.challenge))
+
+    def fits(self, dim: int) -> bool:
+        return len(self.seed) == 32 and 0 < self.rows <= dim
+
+
+@dataclass(frozen=True)
+class LabelConfusion:
+    """Part (d): Q = ΔW·Dᵀ over the output layer's weights ΔW (C × h), D quantised (DESIGN §5).
+
+    ``basis`` is D as int64 (classes, hidden); row a·C + b reads "samples that look like class b
+    were labelled a".
+    """
+
+    offset: int
+    basis: bytes
+    classes: int
+    hidden: int
+
+    @classmethod
+    def from_matrix(cls, offset: int, matrix: NDArray[np.int64]) -> LabelConfusion:
+        classes, hidden = matrix.shape
+        return cls(offset, matrix.astype(_MATRIX_DTYPE).tobytes(), classes, hidden)
+
+    @property
+    def matrix(self) -> NDArray[np.int64]:
+        flat = np.frombuffer(self.basis, dtype=_MATRIX_DTYPE)
+        return flat.reshape(self.classes, self.hidden).astype(np.int64)
+
+    @property
+    def rows(self) -> int:
+        return self.classes * self.classes
+
+    def apply(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        size = self.classes * self.hidden
+        weights = values[self.offset : self.offset + size].reshape(self.classes, self.hidden)
+        return (weights @ self.matrix.T).reshape(-1)
+
+    def row_norms(self, dim: int) -> NDArray[np.int64]:
+        return np.tile(np.abs(self.matrix).sum(axis=1), self.classes)
+
+    def row_sums(self, dim: int) -> NDArray[np.int64]:
+        return np.tile(self.matrix.sum(axis=1), self.classes)
+
+    @property
+    def largest_coefficient(self) -> int:
+        return int(np.abs(self.matrix).max(initial=0))
+
+    def encoded(self) -> tuple[bytes, ...]:
+        shape = (number(self.offset), number(self.classes), number(self.hidden))
+        return b"label-confusion", self.basis, *shape
+
+    def fits(self, dim: int) -> bool:
+        size = self.classes * self.hidden
+        return (
+            size > 0
+            and self.offset >= 0
+            and self.offset + size <= dim
+            and len(self.basis) == size * _MATRIX_DTYPE.itemsize
+        )
+
+
+PlanPart = OutputLayer | CountSketch | LabelConfusion
+
+
+@dataclass(frozen=True)
+class StatisticsPlan:
+    """P itself: ``dim`` columns (d, entries of an update) and the rows of all parts (k)."""
+
+    dim: int
+    parts: tuple[PlanPart, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self.parts)
+
+    def slices(self) -> list[tuple[PlanPart, slice]]:
+        """Which rows of the statistics belong to which part."""
+        found, start = [], 0
+        for part in self.parts:
+            found.append((part, slice(start, start + part.rows)))
+            start += part.rows
+        return found
+
+    def apply(self, values: NDArray[np.uint32] | NDArray[np.int64]) -> NDArray[np.uint64]:
+        """P·values modulo 2^64, (k,). Exact: the row norms are checked when a round is set up."""
+        if not self.parts:
+            return np.zeros(0, dtype=np.uint64)
+        wide = values.astype(np.int64)
+        return np.concatenate([part.apply(wide) for part in self.parts]).astype(np.uint64)
+
+    def row_norms(self) -> NDArray[np.int64]:
+        """‖row‖₁ of every row, (k,)."""
+        if not self.parts:
+            return np.zeros(0, dtype=np.int64)
+        return np.concatenate([part.row_norms(self.dim) for part in self.parts])
+
+    def row_sums(self) -> NDArray[np.int64]:
+        """P·1, (k,): what the offset code adds to every statistic."""
+        if not self.parts:
+            return np.zeros(0, dtype=np.int64)
+        return np.concatenate([part.row_sums(self.dim) for part in self.parts])
+
+    def largest_row_norm(self) -> int:
+        return int(self.row_norms().max(initial=0))
+
+    def digest(self) -> Digest:
+        encoded = (piece for part in self.parts for piece in part.encoded())
+        return tagged_hash(Tag.PLAN, number(self.dim), *encoded)
+
+    def with_challenge(self, public_seed: bytes, rows: int) -> StatisticsPlan:
+        """The plan with the part that nobody could foresee (docs/protocol.md step 2.6)."""
+        if not rows:
+            return self
+        seed = expand(public_seed, Tag.CHALLENGE).reveal()
+        return replace(self, parts=(*self.parts, CountSketch(seed, min(rows, self.dim), True)))
+
+    def check(self, policy: ClientPolicy, extra_rows: int) -> None:
+        """A client's caps on what it is asked to open.
+
+        Raises:
+            Refused: the plan is larger than ``policy`` allows, or its parts do not fit ``dim``.
+        """
+        for part in self.parts:
+            if not part.fits(self.dim):
+                raise Refused(Refusal.STATISTICS_TOO_LARGE, "a part of the plan does not fit")
+            if isinstance(part, CountSketch) and part.challenge:
+                raise Refused(Refusal.STATISTICS_TOO_LARGE, "challenge rows chosen by the server")
+        if self.rows + extra_rows > policy.max_statistics:
+            raise Refused(
+                Refusal.STATISTICS_TOO_LARGE,
+                f"{self.rows + extra_rows} statistics, at most {policy.max_statistics} allowed",
+            )
+        largest = max((part.largest_coefficient for part in self.parts), default=0)
+        if largest.bit_length() > policy.max_coefficient_bits:
+            raise Refused(
+                Refusal.STATISTICS_TOO_LARGE,
+                f"a coefficient of {largest.bit_length()} bits, at most"
+                f" {policy.max_coefficient_bits} allowed",
+            )
+        norm = self.largest_row_norm()
+        if norm.bit_length() > policy.max_row_norm_bits:
+            raise Refused(
+                Refusal.STATISTICS_TOO_LARGE,
+                f"a row norm of {norm.bit_length()} bits, at most"
+                f" {policy.max_row_norm_bits} allowed",
+            )
+
+
+@dataclass(frozen=True)
+class _SketchHash:
+    signs: NDArray[np.int64]
+    order: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    counts: NDArray[np.int64]
+
+
+@functools.lru_cache(maxsize=4)
+def _sketch_hash(seed: bytes, rows: int, dim: int) -> _SketchHash:
+    """Bucket and sign of every entry, from 32 bits of key stream each.
+
+    The bucket is ⌊u·rows / 2^31⌋ for a 31-bit u: its bias, below rows·2^-31, costs nothing here.
+    """
+    drawn = np.empty(dim, dtype=np.uint32)
+    for positions, block in words(expand(seed, Tag.SKETCH), dim, np.uint32):
+        drawn[positions] = block
+    buckets = ((drawn >> np.uint32(1)).astype(np.uint64) * np.uint64(rows)) >> np.uint64(31)
+    signs = 1 - 2 * (drawn & np.uint32(1)).astype(np.int64)
+    order = np.argsort(buckets, kind="stable")
+    counts = np.bincount(buckets.astype(np.intp), minlength=rows).astype(np.int64)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.intp)
+    return _SketchHash(signs, order, starts, counts)
+
+
+def session_sketch(seed: Secret, rows: int) -> CountSketch:
+    """Part (b), under a seed fixed for the session so that evidence adds up over rounds."""
+    return CountSketch(seed.reveal(), rows, False)
