@@ -20,6 +20,7 @@ from auror.errors import DataError
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 Indices = NDArray[np.int64]
+_Samples = tuple[Floats, Labels]
 
 DEFAULT_DATA_DIR = Path("~/.cache/auror/data")
 CLEAN_SAMPLES = 100
@@ -91,16 +92,17 @@ def stratified(labels: Labels, count: int, rng: np.random.Generator) -> tuple[In
     return np.sort(drawn), left
 
 
-def _three_way(
-    name: str, x: Floats, y: Labels, test_count: int, rng: np.random.Generator
-) -> Dataset:
+def _three_way(name: str, data: _Samples, test_count: int, rng: np.random.Generator) -> Dataset:
+    x, y = data
     test, rest = stratified(y, test_count, rng)
-    return _clean_and_train(name, x[rest], y[rest], x[test], y[test], rng)
+    return _clean_and_train(name, (x[rest], y[rest]), (x[test], y[test]), rng)
 
 
 def _clean_and_train(
-    name: str, x: Floats, y: Labels, test_x: Floats, test_y: Labels, rng: np.random.Generator
+    name: str, data: _Samples, test: _Samples, rng: np.random.Generator
 ) -> Dataset:
+    x, y = data
+    test_x, test_y = test
     clean, train = stratified(y, CLEAN_SAMPLES, rng)
     channels, height, width = x.shape[1:]
     return Dataset(
@@ -117,16 +119,16 @@ def _clean_and_train(
 
 
 def _digits(_: Path, rng: np.random.Generator) -> Dataset:
-    return _three_way("digits", *_raw_digits(), _DIGITS_TEST, rng)
+    return _three_way("digits", _raw_digits(), _DIGITS_TEST, rng)
 
 
 def _mnist5k(_: Path, rng: np.random.Generator) -> Dataset:
-    return _three_way("mnist5k", *_raw_mnist5k(), _MNIST5K_TEST, rng)
+    return _three_way("mnist5k", _raw_mnist5k(), _MNIST5K_TEST, rng)
 
 
 def _mnist(data_dir: Path, rng: np.random.Generator) -> Dataset:
-    x, y = _raw_mnist(data_dir, train=True)
-    return _clean_and_train("mnist", x, y, *_raw_mnist(data_dir, train=False), rng)
+    data, test = _raw_mnist(data_dir, train=True), _raw_mnist(data_dir, train=False)
+    return _clean_and_train("mnist", data, test, rng)
 
 
 @functools.lru_cache(maxsize=1)

@@ -39,6 +39,7 @@ def evaluate(
     model: Floats,
     x: Floats,
     y: Labels,
+    *,
     attack: LabelFlip | None,
     device: torch.device,
 ) -> Evaluation:
@@ -123,8 +124,8 @@ def confusion_basis(means: Floats, ridge: float = 0.1) -> NDArray[np.float64]:
     scale = float(np.trace(gram)) / len(m)
     if not np.isfinite(scale) or scale <= 0:
         raise DataError("class means are all zero or not finite; the model has collapsed")
-    basis: NDArray[np.float64] = np.linalg.solve(gram + ridge * scale * np.eye(len(m)), m)
-    return basis
+    regularised = gram + ridge * scale * np.eye(len(m))
+    return np.linalg.solve(regularised, m).astype(np.float64, copy=False)
 
 
 def _load(spec: ModelSpec, model: Floats, device: torch.device) -> Network:
