@@ -1,0 +1,63 @@
+"""What one round leaves behind: enough to recompute its verdict and its privacy account.
+
+Nothing in it is secret: the server knows all of it, and operators may publish it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.errors import AbortReason, DropReason
+from auror.ids import ClientId, Digest, GroupIndex, RoundId
+
+
+@dataclass(frozen=True)
+class OpenedGroup:
+    """One group whose statistics were opened."""
+
+    index: GroupIndex
+    members: tuple[ClientId, ...]
+    """Who is in the sum: the group's members in S, sorted."""
+    total: NDArray[np.uint64]
+    """Σ P·q_i over ``members``, (k,), modulo 2^64."""
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """One round, finished or aborted. Sets are sorted tuples; later sets are empty when the
+    round ended before them."""
+
+    index: int
+    """0, 1, … over the whole run."""
+    era: int
+    """0 for the first training, 1 after the restart from a new initial model."""
+    round_id: RoundId
+    attempt: int
+    cohort: tuple[ClientId, ...]
+    dealt: tuple[ClientId, ...]
+    """U2"""
+    uploaded: tuple[ClientId, ...]
+    """U3"""
+    sent: tuple[ClientId, ...]
+    """S"""
+    groups: tuple[tuple[ClientId, ...], ...]
+    """The drawn partition of U2; () when the round ended before it was drawn."""
+    opened: tuple[OpenedGroup, ...]
+    accepted_groups: tuple[GroupIndex, ...]
+    accepted: tuple[ClientId, ...]
+    """A"""
+    left_out: dict[GroupIndex, str]
+    """Groups of this round that are not in the total, and why."""
+    flagged: tuple[ClientId, ...]
+    """Clients on whom a permanent flag fell in this round."""
+    dropped: dict[ClientId, DropReason]
+    aborted: AbortReason | None
+    total_opened: bool
+    """Whether the accepted total was unmasked (also true when its binding check failed)."""
+    model: Digest
+    """Hash of the model after the round."""
+    public_seed: bytes
+    """Seed of groups and challenge; b"" when the round ended before it was known."""
