@@ -1,0 +1,70 @@
+# Needs Python >= 3.11, pip and make. Everything is installed into .venv; `make help` lists targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PROTO := $(wildcard proto/auror/wire/v1/*.proto)
+PROTOC = $(BIN)/python -m grpc_tools.protoc -I proto --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) $(PROTO)
+SUITES := tests/unit tests/property tests/architecture tests/integration
+
+# One thread per worker: the tests run in parallel processes already.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test test-all test-gpu lint format proto proto-check constraints clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+venv: $(STAMP) ## install into .venv the exact versions of constraints.txt
+
+# Debian's python3 may come without ensurepip: then the pip at hand fills the environment.
+$(STAMP): constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else 0'
+	@test -x $(BIN)/python && $(BIN)/python -m pip --version >/dev/null 2>&1 \
+	  || $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 \
+	  || { $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## four training runs, the defended one over gRPC with mutual TLS; needs no GPU
+	$(BIN)/auror demo
+
+test: $(STAMP) ## unit, property, architecture and integration tests, with the coverage floor
+	$(PYTEST) -n $(WORKERS) --cov --cov-report=term:skip-covered -m 'not slow and not oracle' $(SUITES)
+
+test-all: $(STAMP) ## also the long ones: random rounds against plain sums, seeds, the wheel
+	$(PYTEST) -n $(WORKERS) --timeout=1800 $(SUITES)
+
+test-gpu: ## CUDA paths; needs only torch, torchvision and numpy: make test-gpu PYTHON=python3
+	$(PYTHON) tests/gpu/run.py
+
+lint: $(STAMP) proto-check ## style, types, import contracts, generated code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+proto: $(STAMP) ## regenerate auror/wire/v1 from proto/
+	$(call PROTOC,.)
+
+proto-check: $(STAMP)
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(call PROTOC,$$fresh) && \
+	for file in $$(cd "$$fresh" && find . -name '*_pb2*.py*'); do \
+	  diff -u "$$file" "$$fresh/$$file" || { echo "generated code is stale: run make proto"; exit 1; }; \
+	done
+
+constraints: $(STAMP) ## write constraints.txt from what .venv holds now
+	@{ head -2 constraints.txt; $(BIN)/python -m pip freeze --all --exclude-editable \
+	  | grep -vE '^(nvidia-|cuda-|triton=|pip=)' | sed 's/+[^ ]*$$//' | sort -f; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean: ## remove caches and build outputs, not .venv
+	rm -rf dist .coverage .coverage.* coverage.xml .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
