@@ -4,8 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PROTO := $(wildcard proto/auror/wire/v1/*.proto)
-PROTOC = $(BIN)/python -m grpc_tools.protoc -I proto --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) $(PROTO)
 SUITES := tests/unit tests/property tests/architecture tests/integration
 
 # One thread per worker: the tests run in parallel processes already.
@@ -52,11 +50,11 @@ format: $(STAMP) ## let ruff rewrite what it can
 	$(BIN)/ruff format .
 
 proto: $(STAMP) ## regenerate auror/wire/v1 from proto/
-	$(call PROTOC,.)
+	$(BIN)/python scripts/gen_proto.py
 
 proto-check: $(STAMP)
-	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(call PROTOC,$$fresh) && \
-	for file in $$(cd "$$fresh" && find . -name '*_pb2*.py*'); do \
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(BIN)/python scripts/gen_proto.py "$$fresh" && \
+	for file in $$(cd "$$fresh" && find . -type f); do \
 	  diff -u "$$file" "$$fresh/$$file" || { echo "generated code is stale: run make proto"; exit 1; }; \
 	done
 
