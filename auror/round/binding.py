@@ -1,0 +1,36 @@
+"""The binding check: what was tested sums to what is applied, bit for bit (DESIGN §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.errors import AbortReason, RoundAborted
+from auror.round.plan import StatisticsPlan
+from auror.round.record import OpenedGroup
+from auror.secagg.instance import UInt
+
+
+def check_binding(
+    plan: StatisticsPlan, total: UInt, accepted: Iterable[OpenedGroup]
+) -> NDArray[np.int64]:
+    """Lift the accepted total to integers and require P·total = Σ accepted group sums mod 2^64.
+
+    Modulo 2^64, not modulo the update's ring: that would bind only the low bits.
+
+    Returns:
+        The lifted total, int64 (d,).
+
+    Raises:
+        RoundAborted: some accepted client's statistics are not those of its update.
+    """
+    lifted = total.astype(np.int64)
+    claimed = np.zeros(plan.rows, dtype=np.uint64)
+    for group in accepted:
+        claimed += group.total
+    wrong = int((plan.apply(lifted) != claimed).sum())
+    if wrong:
+        raise RoundAborted(AbortReason.BINDING_FAILED, f"{wrong} of {plan.rows} statistics")
+    return lifted

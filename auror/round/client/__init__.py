@@ -1,0 +1,1 @@
+"""The client's side of a round: a file per phase, ``machine`` puts them in order."""
