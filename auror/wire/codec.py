@@ -1,0 +1,82 @@
+"""The one codec between bytes and the messages of a round.
+
+Strict: a message that breaks a size, an order, a range or the bound of its kind is refused
+before anything of it is used.
+"""
+
+from __future__ import annotations
+
+from google.protobuf.message import DecodeError
+
+from auror.round import messages as m
+from auror.wire import from_client, from_server
+from auror.wire.fields import WireError
+from auror.wire.limits import Kind, Limits
+from auror.wire.v1 import round_pb2 as pb
+
+_KINDS: dict[type, Kind] = {
+    m.AdvertisedKeys: Kind.ADVERTISED_KEYS,
+    m.DealtShares: Kind.DEALT_SHARES,
+    m.Upload: Kind.UPLOAD,
+    m.MaskedStatistics: Kind.MASKED_STATISTICS,
+    m.StatisticsShares: Kind.STATISTICS_SHARES,
+    m.Agreement: Kind.AGREEMENT,
+    m.UpdateShares: Kind.UPDATE_SHARES,
+    m.Withdraw: Kind.WITHDRAW,
+    m.RoundStart: Kind.ROUND_START,
+    m.KeyList: Kind.KEY_LIST,
+    m.ShareDelivery: Kind.SHARE_DELIVERY,
+    m.UploadList: Kind.UPLOAD_LIST,
+    m.StatisticsList: Kind.STATISTICS_LIST,
+    m.AcceptedSet: Kind.ACCEPTED_SET,
+    m.AgreementList: Kind.AGREEMENT_LIST,
+    m.RoundEnd: Kind.ROUND_END,
+}
+
+
+def kind_of(message: m.ClientMessage | m.ServerMessage) -> Kind:
+    return _KINDS[type(message)]
+
+
+def encode_client(message: m.ClientMessage) -> bytes:
+    """Equal messages give equal bytes: maps are sorted and serialisation is deterministic."""
+    return from_client.pack(message).SerializeToString(deterministic=True)
+
+
+def encode_server(message: m.ServerMessage) -> bytes:
+    return from_server.pack(message).SerializeToString(deterministic=True)
+
+
+def decode_client(kind: Kind, body: bytes, limits: Limits) -> m.ClientMessage:
+    """The message that a client sent as ``kind``.
+
+    Raises:
+        WireError: the bytes are not such a message.
+    """
+    limits.check_size(kind, len(body))
+    wire = pb.ClientMessage()
+    _parse(wire, body)
+    if wire.WhichOneof("message") != kind.field:
+        raise WireError(f"announced as {kind.field}, but it is another message")
+    return from_client.unpack(wire, limits)
+
+
+def decode_server(kind: Kind, body: bytes, limits: Limits) -> m.ServerMessage:
+    """The message that the server sent as ``kind``.
+
+    Raises:
+        WireError: the bytes are not such a message.
+    """
+    limits.check_size(kind, len(body))
+    wire = pb.ServerMessage()
+    _parse(wire, body)
+    if wire.WhichOneof("message") != kind.field:
+        raise WireError(f"announced as {kind.field}, but it is another message")
+    return from_server.unpack(wire, limits)
+
+
+def _parse(wire: pb.ClientMessage | pb.ServerMessage, body: bytes) -> None:
+    try:
+        wire.ParseFromString(body)
+    except DecodeError as error:
+        raise WireError("not a protobuf message of this protocol") from error

@@ -1,0 +1,88 @@
+"""Checks of single wire fields. Everything that comes from a peer passes one of these first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from auror.errors import ProtocolError
+from auror.ids import DIGEST_BYTES, ClientId, Digest
+from auror.secagg.sharing import Share
+
+Entry = TypeVar("Entry")
+
+COMMITMENTS = 5
+"""Shared secrets per dealer, hence digests per row of commitments."""
+
+
+class WireError(ProtocolError):
+    """Bytes from a peer that are not a message of this protocol."""
+
+
+def exact(name: str, raw: bytes, size: int) -> bytes:
+    """``raw``, which must have ``size`` bytes."""
+    if len(raw) != size:
+        raise WireError(f"{name}: {len(raw)} bytes, {size} expected")
+    return raw
+
+
+def at_most(name: str, raw: bytes, size: int) -> bytes:
+    """``raw``, which must have no more than ``size`` bytes."""
+    if len(raw) > size:
+        raise WireError(f"{name}: {len(raw)} bytes, at most {size} allowed")
+    return raw
+
+
+def words(name: str, raw: bytes, width: int, most: int) -> bytes:
+    """``raw``: whole words of ``width`` bytes, at most ``most`` of them."""
+    if len(raw) % width:
+        raise WireError(f"{name}: {len(raw)} bytes are not words of {width}")
+    return at_most(name, raw, most * width)
+
+
+def digest(name: str, raw: bytes) -> Digest:
+    return Digest(exact(name, raw, DIGEST_BYTES))
+
+
+def digests(name: str, raw: bytes) -> tuple[Digest, ...]:
+    """One row of commitments: five digests, one after the other."""
+    exact(name, raw, COMMITMENTS * DIGEST_BYTES)
+    starts = range(0, len(raw), DIGEST_BYTES)
+    return tuple(Digest(raw[start : start + DIGEST_BYTES]) for start in starts)
+
+
+def share(name: str, raw: bytes) -> Share:
+    try:
+        return Share.from_bytes(raw)
+    except ValueError as error:
+        raise WireError(f"{name}: {error}") from error
+
+
+def clients(name: str, ids: Sequence[int], known: int) -> tuple[ClientId, ...]:
+    """``ids``: strictly increasing and below ``known``, the size of the roster."""
+    if len(ids) > known:
+        raise WireError(f"{name}: {len(ids)} clients, at most {known} known")
+    last = -1
+    for client in ids:
+        if not last < client < known:
+            raise WireError(f"{name}: client {client} is out of order or unknown")
+        last = client
+    return tuple(ClientId(client) for client in ids)
+
+
+def entries(
+    name: str, items: Sequence[Entry], key: Callable[[Entry], int], known: int
+) -> Iterator[tuple[ClientId, Entry]]:
+    """Entries of a map over clients, checked for order, duplicates and unknown clients."""
+    ids = clients(name, [key(item) for item in items], known)
+    return zip(ids, items, strict=True)
+
+
+def one_of(name: str, value: int, lowest: int, highest: int) -> int:
+    if not lowest <= value <= highest:
+        raise WireError(f"{name}: {value} is outside {lowest} … {highest}")
+    return value
+
+
+def joined(parts: Iterable[bytes]) -> bytes:
+    return b"".join(parts)

@@ -1,0 +1,169 @@
+"""Client → server messages: between protobuf and the dataclasses, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from auror.crypto.aead import OVERHEAD_BYTES
+from auror.crypto.kex import PUBLIC_KEY_BYTES
+from auror.crypto.signing import SIGNATURE_BYTES
+from auror.errors import Refusal
+from auror.round import messages as m
+from auror.secagg.client.unmask import OpenedShares
+from auror.wire import fields
+from auror.wire.fields import WireError
+from auror.wire.limits import Limits
+from auror.wire.v1 import round_pb2 as pb
+
+ENVELOPE_BYTES = len(m.SHARED_KINDS) * (33 + 16) + OVERHEAD_BYTES
+
+
+def pack(message: m.ClientMessage) -> pb.ClientMessage:
+    match message:
+        case m.AdvertisedKeys():
+            return pb.ClientMessage(advertised_keys=pack_keys(message))
+        case m.DealtShares():
+            return pb.ClientMessage(dealt_shares=_pack_dealt(message))
+        case m.Upload():
+            shares = [
+                pb.ShareEntry(client=client, share=share.to_bytes())
+                for client, share in sorted(message.randomness.items())
+            ]
+            return pb.ClientMessage(
+                upload=pb.Upload(payload=message.payload, digest=message.digest, randomness=shares)
+            )
+        case m.MaskedStatistics(payload, signature):
+            return pb.ClientMessage(
+                masked_statistics=pb.MaskedStatistics(payload=payload, signature=signature)
+            )
+        case m.StatisticsShares(shares):
+            return pb.ClientMessage(
+                statistics_shares=pb.StatisticsShares(shares=_pack_opened(shares))
+            )
+        case m.Agreement(signature):
+            return pb.ClientMessage(agreement=pb.Agreement(signature=signature))
+        case m.UpdateShares(shares):
+            return pb.ClientMessage(update_shares=pb.UpdateShares(shares=_pack_opened(shares)))
+        case m.Withdraw(reason):
+            return pb.ClientMessage(withdraw=pb.Withdraw(reason=f"REFUSAL_{reason.name}"))
+
+
+def unpack(wire: pb.ClientMessage, limits: Limits) -> m.ClientMessage:
+    """Raises WireError when a field breaks the protocol's sizes, order or ranges."""
+    match wire.WhichOneof("message"):
+        case "advertised_keys":
+            return unpack_keys(wire.advertised_keys)
+        case "dealt_shares":
+            return _unpack_dealt(wire.dealt_shares, limits)
+        case "upload":
+            return _unpack_upload(wire.upload, limits)
+        case "masked_statistics":
+            statistics = wire.masked_statistics
+            return m.MaskedStatistics(
+                fields.words("statistics", statistics.payload, 8, limits.statistics),
+                fields.exact("signature", statistics.signature, SIGNATURE_BYTES),
+            )
+        case "statistics_shares":
+            return m.StatisticsShares(_unpack_opened(wire.statistics_shares.shares, limits))
+        case "agreement":
+            return m.Agreement(fields.exact("signature", wire.agreement.signature, SIGNATURE_BYTES))
+        case "update_shares":
+            return m.UpdateShares(_unpack_opened(wire.update_shares.shares, limits))
+        case "withdraw":
+            return m.Withdraw(_unpack_refusal(wire.withdraw.reason))
+        case _:
+            raise WireError("empty client message")
+
+
+def pack_keys(keys: m.AdvertisedKeys) -> pb.AdvertisedKeys:
+    return pb.AdvertisedKeys(
+        encryption=keys.encryption,
+        update_mask=keys.update_mask,
+        statistics_mask=keys.statistics_mask,
+        randomness=keys.randomness,
+        signature=keys.signature,
+    )
+
+
+def unpack_keys(wire: pb.AdvertisedKeys) -> m.AdvertisedKeys:
+    return m.AdvertisedKeys(
+        fields.exact("encryption key", wire.encryption, PUBLIC_KEY_BYTES),
+        fields.exact("update mask key", wire.update_mask, PUBLIC_KEY_BYTES),
+        fields.exact("statistics mask key", wire.statistics_mask, PUBLIC_KEY_BYTES),
+        fields.digest("randomness commitment", wire.randomness),
+        fields.exact("signature", wire.signature, SIGNATURE_BYTES),
+    )
+
+
+def _pack_dealt(message: m.DealtShares) -> pb.DealtShares:
+    found = []
+    for holder, row in sorted(message.share_commitments.items()):
+        entry = pb.DealtEntry(holder=holder, commitments=fields.joined(row))
+        if holder in message.ciphertexts:
+            entry.ciphertext = message.ciphertexts[holder]
+        found.append(entry)
+    return pb.DealtShares(
+        entries=found,
+        secret_commitments=fields.joined(message.secret_commitments),
+        signature=message.signature,
+    )
+
+
+def _unpack_dealt(wire: pb.DealtShares, limits: Limits) -> m.DealtShares:
+    ciphertexts, commitments = {}, {}
+    rows = fields.entries("holders", wire.entries, lambda entry: entry.holder, limits.clients)
+    for holder, entry in rows:
+        commitments[holder] = fields.digests("share commitments", entry.commitments)
+        if entry.HasField("ciphertext"):
+            ciphertexts[holder] = fields.exact("envelope", entry.ciphertext, ENVELOPE_BYTES)
+    return m.DealtShares(
+        ciphertexts,
+        commitments,
+        fields.digests("secret commitments", wire.secret_commitments),
+        fields.exact("signature", wire.signature, SIGNATURE_BYTES),
+    )
+
+
+def _unpack_upload(wire: pb.Upload, limits: Limits) -> m.Upload:
+    rows = fields.entries("shares", wire.randomness, lambda entry: entry.client, limits.clients)
+    return m.Upload(
+        fields.words("upload", wire.payload, 4, limits.dim),
+        fields.digest("upload digest", wire.digest),
+        {client: fields.share("share of randomness", entry.share) for client, entry in rows},
+    )
+
+
+def _pack_opened(shares: OpenedShares) -> Iterable[pb.OpenedShare]:
+    found = [
+        *(
+            pb.OpenedShare(client=client, self_seed=share.to_bytes())
+            for client, share in shares.self_seeds.items()
+        ),
+        *(
+            pb.OpenedShare(client=client, mask_key=share.to_bytes())
+            for client, share in shares.mask_keys.items()
+        ),
+    ]
+    return sorted(found, key=lambda entry: entry.client)
+
+
+def _unpack_opened(wire: Sequence[pb.OpenedShare], limits: Limits) -> OpenedShares:
+    self_seeds, mask_keys = {}, {}
+    # one entry per client, so both secrets of one peer cannot arrive (rule 1)
+    for client, entry in fields.entries("shares", wire, lambda e: e.client, limits.clients):
+        match entry.WhichOneof("kind"):
+            case "self_seed":
+                self_seeds[client] = fields.share("share of a self seed", entry.self_seed)
+            case "mask_key":
+                mask_keys[client] = fields.share("share of a mask key", entry.mask_key)
+            case _:
+                raise WireError(f"no share for client {client}")
+    return OpenedShares(self_seeds, mask_keys)
+
+
+def _unpack_refusal(value: int) -> Refusal:
+    name = pb.Refusal.Name(value) if value in pb.Refusal.values() else ""
+    try:
+        return Refusal[name.removeprefix("REFUSAL_")]
+    except KeyError as error:
+        raise WireError(f"unknown refusal {value}") from error

@@ -1,0 +1,155 @@
+"""Server → client messages: between protobuf and the dataclasses, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from auror.crypto.signing import SIGNATURE_BYTES
+from auror.errors import AbortReason
+from auror.ids import ClientId
+from auror.round import messages as m
+from auror.wire import fields
+from auror.wire.fields import WireError
+from auror.wire.from_client import ENVELOPE_BYTES, pack_keys, unpack_keys
+from auror.wire.limits import Limits
+from auror.wire.round_start import pack_start, unpack_start
+from auror.wire.v1 import round_pb2 as pb
+
+
+def pack(message: m.ServerMessage) -> pb.ServerMessage:
+    match message:
+        case m.RoundStart():
+            return pb.ServerMessage(round_start=pack_start(message))
+        case m.KeyList(keys):
+            rows = [
+                pb.KeyListEntry(client=client, keys=pack_keys(one))
+                for client, one in sorted(keys.items())
+            ]
+            return pb.ServerMessage(key_list=pb.KeyList(entries=rows))
+        case m.ShareDelivery(dealers, envelopes):
+            return pb.ServerMessage(
+                share_delivery=pb.ShareDelivery(
+                    dealers=dealers,
+                    envelopes=[
+                        pb.EnvelopeEntry(
+                            dealer=dealer,
+                            ciphertext=envelope.ciphertext,
+                            commitments=fields.joined(envelope.commitments),
+                        )
+                        for dealer, envelope in sorted(envelopes.items())
+                    ],
+                )
+            )
+        case m.UploadList(digests, randomness):
+            return pb.ServerMessage(
+                upload_list=pb.UploadList(
+                    digests=[
+                        pb.ClientDigest(client=client, digest=digest)
+                        for client, digest in sorted(digests.items())
+                    ],
+                    randomness=[
+                        pb.ClientRandomness(client=client, randomness=value)
+                        for client, value in sorted(randomness.items())
+                    ],
+                )
+            )
+        case m.StatisticsList(signatures):
+            return pb.ServerMessage(
+                statistics_list=pb.StatisticsList(signatures=_pack_signatures(signatures))
+            )
+        case m.AcceptedSet(accepted):
+            return pb.ServerMessage(accepted_set=pb.AcceptedSet(accepted=accepted))
+        case m.AgreementList(signatures):
+            return pb.ServerMessage(
+                agreement_list=pb.AgreementList(signatures=_pack_signatures(signatures))
+            )
+        case m.RoundEnd():
+            return pb.ServerMessage(round_end=_pack_end(message))
+
+
+def unpack(wire: pb.ServerMessage, limits: Limits) -> m.ServerMessage:
+    """Raises WireError when a field breaks the protocol's sizes, order or ranges."""
+    known = limits.clients
+    match wire.WhichOneof("message"):
+        case "round_start":
+            return unpack_start(wire.round_start, limits)
+        case "key_list":
+            keys = fields.entries("keys", wire.key_list.entries, lambda e: e.client, known)
+            return m.KeyList({client: unpack_keys(entry.keys) for client, entry in keys})
+        case "share_delivery":
+            return _unpack_delivery(wire.share_delivery, limits)
+        case "upload_list":
+            return _unpack_uploads(wire.upload_list, limits)
+        case "statistics_list":
+            return m.StatisticsList(_unpack_signatures(wire.statistics_list.signatures, known))
+        case "accepted_set":
+            return m.AcceptedSet(fields.clients("accepted", wire.accepted_set.accepted, known))
+        case "agreement_list":
+            return m.AgreementList(_unpack_signatures(wire.agreement_list.signatures, known))
+        case "round_end":
+            return _unpack_end(wire.round_end, known)
+        case _:
+            raise WireError("empty server message")
+
+
+def _unpack_delivery(wire: pb.ShareDelivery, limits: Limits) -> m.ShareDelivery:
+    rows = fields.entries("envelopes", wire.envelopes, lambda e: e.dealer, limits.clients)
+    return m.ShareDelivery(
+        fields.clients("dealers", wire.dealers, limits.clients),
+        {
+            dealer: m.Envelope(
+                fields.exact("envelope", entry.ciphertext, ENVELOPE_BYTES),
+                fields.digests("share commitments", entry.commitments),
+            )
+            for dealer, entry in rows
+        },
+    )
+
+
+def _unpack_uploads(wire: pb.UploadList, limits: Limits) -> m.UploadList:
+    digests = fields.entries("uploads", wire.digests, lambda e: e.client, limits.clients)
+    values = fields.entries("randomness", wire.randomness, lambda e: e.client, limits.clients)
+    return m.UploadList(
+        {client: fields.digest("upload digest", entry.digest) for client, entry in digests},
+        {client: fields.exact("randomness", entry.randomness, 32) for client, entry in values},
+    )
+
+
+def _pack_signatures(signatures: Mapping[ClientId, bytes]) -> Iterable[pb.ClientSignature]:
+    return [
+        pb.ClientSignature(client=client, signature=signature)
+        for client, signature in sorted(signatures.items())
+    ]
+
+
+def _unpack_signatures(wire: Sequence[pb.ClientSignature], known: int) -> dict[ClientId, bytes]:
+    return {
+        client: fields.exact("signature", entry.signature, SIGNATURE_BYTES)
+        for client, entry in fields.entries("signatures", wire, lambda e: e.client, known)
+    }
+
+
+def _pack_end(end: m.RoundEnd) -> pb.RoundEnd:
+    return pb.RoundEnd(
+        model=end.model,
+        aborted=None if end.aborted is None else f"ABORT_REASON_{end.aborted.name}",
+        flagged=end.flagged,
+        left_out=end.left_out,
+    )
+
+
+def _unpack_end(wire: pb.RoundEnd, known: int) -> m.RoundEnd:
+    return m.RoundEnd(
+        fields.digest("model", wire.model),
+        _unpack_abort(wire.aborted) if wire.HasField("aborted") else None,
+        fields.clients("flagged", wire.flagged, known),
+        fields.clients("left out", wire.left_out, known),
+    )
+
+
+def _unpack_abort(value: int) -> AbortReason:
+    name = pb.AbortReason.Name(value) if value in pb.AbortReason.values() else ""
+    try:
+        return AbortReason[name.removeprefix("ABORT_REASON_")]
+    except KeyError as error:
+        raise WireError(f"unknown abort reason {value}") from error

@@ -1,0 +1,92 @@
+"""The largest size of every message kind, so that a header can be refused before its body."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from auror.wire.fields import WireError
+from auror.wire.v1 import transport_pb2 as pb
+
+CHUNK_BYTES = 256 * 1024
+TASK_BYTES = 64 * 1024
+PLAN_PARTS = 16
+NAME_CHARACTERS = 200
+
+_ENTRY = 16  # tags, lengths and the client id around one entry of a map
+_FIXED = 1024  # everything of a message that does not grow with n, d or k
+_ENVELOPE = 5 * (33 + 16) + 16 + 5 * 32  # five sealed shares, the tag, five commitments
+_UPDATE_WORD = 4
+_STATISTIC_WORD = 8
+
+
+class Kind(enum.Enum):
+    """What a frame header announces. The name is also the field of the message's ``oneof``."""
+
+    ADVERTISED_KEYS = pb.MESSAGE_KIND_ADVERTISED_KEYS
+    DEALT_SHARES = pb.MESSAGE_KIND_DEALT_SHARES
+    UPLOAD = pb.MESSAGE_KIND_UPLOAD
+    MASKED_STATISTICS = pb.MESSAGE_KIND_MASKED_STATISTICS
+    STATISTICS_SHARES = pb.MESSAGE_KIND_STATISTICS_SHARES
+    AGREEMENT = pb.MESSAGE_KIND_AGREEMENT
+    UPDATE_SHARES = pb.MESSAGE_KIND_UPDATE_SHARES
+    WITHDRAW = pb.MESSAGE_KIND_WITHDRAW
+    ROUND_START = pb.MESSAGE_KIND_ROUND_START
+    KEY_LIST = pb.MESSAGE_KIND_KEY_LIST
+    SHARE_DELIVERY = pb.MESSAGE_KIND_SHARE_DELIVERY
+    UPLOAD_LIST = pb.MESSAGE_KIND_UPLOAD_LIST
+    STATISTICS_LIST = pb.MESSAGE_KIND_STATISTICS_LIST
+    ACCEPTED_SET = pb.MESSAGE_KIND_ACCEPTED_SET
+    AGREEMENT_LIST = pb.MESSAGE_KIND_AGREEMENT_LIST
+    ROUND_END = pb.MESSAGE_KIND_ROUND_END
+
+    @property
+    def field(self) -> str:
+        return self.name.lower()
+
+    @property
+    def from_client(self) -> bool:
+        return self.value < pb.MESSAGE_KIND_ROUND_START
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds the messages of a deployment."""
+
+    clients: int
+    """n: clients in the roster."""
+    dim: int
+    """d: entries of an update."""
+    statistics: int
+    """k: rows of the statistics plan, challenge included."""
+
+    def largest(self, kind: Kind) -> int:
+        """Bytes that a message of ``kind`` can have at most."""
+        n, dim = self.clients, self.dim
+        return (
+            _FIXED
+            + {
+                Kind.ADVERTISED_KEYS: 0,
+                Kind.DEALT_SHARES: n * (_ENVELOPE + 2 * _ENTRY),
+                Kind.UPLOAD: dim * _UPDATE_WORD + n * (49 + _ENTRY),
+                Kind.MASKED_STATISTICS: self.statistics * _STATISTIC_WORD,
+                Kind.STATISTICS_SHARES: n * (49 + _ENTRY),
+                Kind.AGREEMENT: 0,
+                Kind.UPDATE_SHARES: n * (49 + _ENTRY),
+                Kind.WITHDRAW: 0,
+                # the model, and a label-confusion basis of up to d int64
+                Kind.ROUND_START: dim * (_UPDATE_WORD + 8) + TASK_BYTES + n * _ENTRY + 4096,
+                Kind.KEY_LIST: n * (4 * 32 + 64 + 2 * _ENTRY),
+                Kind.SHARE_DELIVERY: n * (_ENVELOPE + 3 * _ENTRY),
+                Kind.UPLOAD_LIST: n * 2 * (32 + _ENTRY),
+                Kind.STATISTICS_LIST: n * (64 + _ENTRY),
+                Kind.ACCEPTED_SET: n * _ENTRY,
+                Kind.AGREEMENT_LIST: n * (64 + _ENTRY),
+                Kind.ROUND_END: n * 2 * _ENTRY,
+            }[kind]
+        )
+
+    def check_size(self, kind: Kind, size: int) -> None:
+        """Raises WireError when no message of ``kind`` can have ``size`` bytes."""
+        if not 0 < size <= self.largest(kind):
+            raise WireError(f"{kind.field}: {size} bytes, at most {self.largest(kind)} allowed")

@@ -1,0 +1,428 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Refusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REFUSAL_UNSPECIFIED: _ClassVar[Refusal]
+    REFUSAL_COHORT_TOO_SMALL: _ClassVar[Refusal]
+    REFUSAL_THRESHOLD_UNSAFE: _ClassVar[Refusal]
+    REFUSAL_GROUP_TOO_SMALL: _ClassVar[Refusal]
+    REFUSAL_STATISTICS_TOO_LARGE: _ClassVar[Refusal]
+    REFUSAL_RING_OVERFLOW: _ClassVar[Refusal]
+    REFUSAL_WRONG_MODEL: _ClassVar[Refusal]
+    REFUSAL_WRONG_CONFIGURATION: _ClassVar[Refusal]
+    REFUSAL_WRONG_ROSTER: _ClassVar[Refusal]
+    REFUSAL_ROUND_REPLAYED: _ClassVar[Refusal]
+    REFUSAL_ATTEMPTS_EXHAUSTED: _ClassVar[Refusal]
+    REFUSAL_TOTAL_REPEATED: _ClassVar[Refusal]
+    REFUSAL_KEYS_SUBSTITUTED: _ClassVar[Refusal]
+    REFUSAL_KEY_REUSED: _ClassVar[Refusal]
+    REFUSAL_OWN_KEYS_MISSING: _ClassVar[Refusal]
+    REFUSAL_SET_NOT_SUBSET: _ClassVar[Refusal]
+    REFUSAL_RANDOMNESS_FORGED: _ClassVar[Refusal]
+    REFUSAL_DIGEST_FORGED: _ClassVar[Refusal]
+    REFUSAL_VIEW_DISAGREES: _ClassVar[Refusal]
+    REFUSAL_ACCEPTED_NOT_GROUPS: _ClassVar[Refusal]
+    REFUSAL_ACCEPTED_TOO_SMALL: _ClassVar[Refusal]
+    REFUSAL_TOO_MANY_LEFT_OUT: _ClassVar[Refusal]
+    REFUSAL_QUORUM_MISSING: _ClassVar[Refusal]
+    REFUSAL_SECOND_ANSWER: _ClassVar[Refusal]
+    REFUSAL_OUT_OF_TURN: _ClassVar[Refusal]
+    REFUSAL_BAD_UPDATE: _ClassVar[Refusal]
+    REFUSAL_UNREADABLE_SHARE: _ClassVar[Refusal]
+
+class AbortReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ABORT_REASON_UNSPECIFIED: _ClassVar[AbortReason]
+    ABORT_REASON_TOO_FEW_ADVERTISED: _ClassVar[AbortReason]
+    ABORT_REASON_TOO_FEW_DEALT: _ClassVar[AbortReason]
+    ABORT_REASON_TOO_FEW_UPLOADED: _ClassVar[AbortReason]
+    ABORT_REASON_TOO_FEW_STATISTICS: _ClassVar[AbortReason]
+    ABORT_REASON_TOO_FEW_SHARES: _ClassVar[AbortReason]
+    ABORT_REASON_TOO_FEW_AGREED: _ClassVar[AbortReason]
+    ABORT_REASON_TOO_FEW_ACCEPTED: _ClassVar[AbortReason]
+    ABORT_REASON_BINDING_FAILED: _ClassVar[AbortReason]
+    ABORT_REASON_BAD_RECONSTRUCTION: _ClassVar[AbortReason]
+    ABORT_REASON_SERVER_STOPPED: _ClassVar[AbortReason]
+REFUSAL_UNSPECIFIED: Refusal
+REFUSAL_COHORT_TOO_SMALL: Refusal
+REFUSAL_THRESHOLD_UNSAFE: Refusal
+REFUSAL_GROUP_TOO_SMALL: Refusal
+REFUSAL_STATISTICS_TOO_LARGE: Refusal
+REFUSAL_RING_OVERFLOW: Refusal
+REFUSAL_WRONG_MODEL: Refusal
+REFUSAL_WRONG_CONFIGURATION: Refusal
+REFUSAL_WRONG_ROSTER: Refusal
+REFUSAL_ROUND_REPLAYED: Refusal
+REFUSAL_ATTEMPTS_EXHAUSTED: Refusal
+REFUSAL_TOTAL_REPEATED: Refusal
+REFUSAL_KEYS_SUBSTITUTED: Refusal
+REFUSAL_KEY_REUSED: Refusal
+REFUSAL_OWN_KEYS_MISSING: Refusal
+REFUSAL_SET_NOT_SUBSET: Refusal
+REFUSAL_RANDOMNESS_FORGED: Refusal
+REFUSAL_DIGEST_FORGED: Refusal
+REFUSAL_VIEW_DISAGREES: Refusal
+REFUSAL_ACCEPTED_NOT_GROUPS: Refusal
+REFUSAL_ACCEPTED_TOO_SMALL: Refusal
+REFUSAL_TOO_MANY_LEFT_OUT: Refusal
+REFUSAL_QUORUM_MISSING: Refusal
+REFUSAL_SECOND_ANSWER: Refusal
+REFUSAL_OUT_OF_TURN: Refusal
+REFUSAL_BAD_UPDATE: Refusal
+REFUSAL_UNREADABLE_SHARE: Refusal
+ABORT_REASON_UNSPECIFIED: AbortReason
+ABORT_REASON_TOO_FEW_ADVERTISED: AbortReason
+ABORT_REASON_TOO_FEW_DEALT: AbortReason
+ABORT_REASON_TOO_FEW_UPLOADED: AbortReason
+ABORT_REASON_TOO_FEW_STATISTICS: AbortReason
+ABORT_REASON_TOO_FEW_SHARES: AbortReason
+ABORT_REASON_TOO_FEW_AGREED: AbortReason
+ABORT_REASON_TOO_FEW_ACCEPTED: AbortReason
+ABORT_REASON_BINDING_FAILED: AbortReason
+ABORT_REASON_BAD_RECONSTRUCTION: AbortReason
+ABORT_REASON_SERVER_STOPPED: AbortReason
+
+class ClientMessage(_message.Message):
+    __slots__ = ("advertised_keys", "dealt_shares", "upload", "masked_statistics", "statistics_shares", "agreement", "update_shares", "withdraw")
+    ADVERTISED_KEYS_FIELD_NUMBER: _ClassVar[int]
+    DEALT_SHARES_FIELD_NUMBER: _ClassVar[int]
+    UPLOAD_FIELD_NUMBER: _ClassVar[int]
+    MASKED_STATISTICS_FIELD_NUMBER: _ClassVar[int]
+    STATISTICS_SHARES_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENT_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_SHARES_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAW_FIELD_NUMBER: _ClassVar[int]
+    advertised_keys: AdvertisedKeys
+    dealt_shares: DealtShares
+    upload: Upload
+    masked_statistics: MaskedStatistics
+    statistics_shares: StatisticsShares
+    agreement: Agreement
+    update_shares: UpdateShares
+    withdraw: Withdraw
+    def __init__(self, advertised_keys: _Optional[_Union[AdvertisedKeys, _Mapping]] = ..., dealt_shares: _Optional[_Union[DealtShares, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., masked_statistics: _Optional[_Union[MaskedStatistics, _Mapping]] = ..., statistics_shares: _Optional[_Union[StatisticsShares, _Mapping]] = ..., agreement: _Optional[_Union[Agreement, _Mapping]] = ..., update_shares: _Optional[_Union[UpdateShares, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ...) -> None: ...
+
+class ServerMessage(_message.Message):
+    __slots__ = ("round_start", "key_list", "share_delivery", "upload_list", "statistics_list", "accepted_set", "agreement_list", "round_end")
+    ROUND_START_FIELD_NUMBER: _ClassVar[int]
+    KEY_LIST_FIELD_NUMBER: _ClassVar[int]
+    SHARE_DELIVERY_FIELD_NUMBER: _ClassVar[int]
+    UPLOAD_LIST_FIELD_NUMBER: _ClassVar[int]
+    STATISTICS_LIST_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_SET_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENT_LIST_FIELD_NUMBER: _ClassVar[int]
+    ROUND_END_FIELD_NUMBER: _ClassVar[int]
+    round_start: RoundStart
+    key_list: KeyList
+    share_delivery: ShareDelivery
+    upload_list: UploadList
+    statistics_list: StatisticsList
+    accepted_set: AcceptedSet
+    agreement_list: AgreementList
+    round_end: RoundEnd
+    def __init__(self, round_start: _Optional[_Union[RoundStart, _Mapping]] = ..., key_list: _Optional[_Union[KeyList, _Mapping]] = ..., share_delivery: _Optional[_Union[ShareDelivery, _Mapping]] = ..., upload_list: _Optional[_Union[UploadList, _Mapping]] = ..., statistics_list: _Optional[_Union[StatisticsList, _Mapping]] = ..., accepted_set: _Optional[_Union[AcceptedSet, _Mapping]] = ..., agreement_list: _Optional[_Union[AgreementList, _Mapping]] = ..., round_end: _Optional[_Union[RoundEnd, _Mapping]] = ...) -> None: ...
+
+class RoundId(_message.Message):
+    __slots__ = ("counter", "nonce")
+    COUNTER_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    counter: int
+    nonce: bytes
+    def __init__(self, counter: _Optional[int] = ..., nonce: _Optional[bytes] = ...) -> None: ...
+
+class RoundDescription(_message.Message):
+    __slots__ = ("version", "deployment", "round_id", "attempt", "model", "configuration", "plan", "roster", "cohort")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
+    ROUND_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_FIELD_NUMBER: _ClassVar[int]
+    COHORT_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    deployment: str
+    round_id: RoundId
+    attempt: int
+    model: bytes
+    configuration: bytes
+    plan: bytes
+    roster: bytes
+    cohort: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, version: _Optional[int] = ..., deployment: _Optional[str] = ..., round_id: _Optional[_Union[RoundId, _Mapping]] = ..., attempt: _Optional[int] = ..., model: _Optional[bytes] = ..., configuration: _Optional[bytes] = ..., plan: _Optional[bytes] = ..., roster: _Optional[bytes] = ..., cohort: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class RoundParams(_message.Message):
+    __slots__ = ("group_size", "colluders", "quantisation_bits", "quantisation_range", "challenge_rows", "min_accepted_groups", "max_attempts")
+    GROUP_SIZE_FIELD_NUMBER: _ClassVar[int]
+    COLLUDERS_FIELD_NUMBER: _ClassVar[int]
+    QUANTISATION_BITS_FIELD_NUMBER: _ClassVar[int]
+    QUANTISATION_RANGE_FIELD_NUMBER: _ClassVar[int]
+    CHALLENGE_ROWS_FIELD_NUMBER: _ClassVar[int]
+    MIN_ACCEPTED_GROUPS_FIELD_NUMBER: _ClassVar[int]
+    MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    group_size: int
+    colluders: int
+    quantisation_bits: int
+    quantisation_range: float
+    challenge_rows: int
+    min_accepted_groups: int
+    max_attempts: int
+    def __init__(self, group_size: _Optional[int] = ..., colluders: _Optional[int] = ..., quantisation_bits: _Optional[int] = ..., quantisation_range: _Optional[float] = ..., challenge_rows: _Optional[int] = ..., min_accepted_groups: _Optional[int] = ..., max_attempts: _Optional[int] = ...) -> None: ...
+
+class OutputLayer(_message.Message):
+    __slots__ = ("offset", "length")
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
+    offset: int
+    length: int
+    def __init__(self, offset: _Optional[int] = ..., length: _Optional[int] = ...) -> None: ...
+
+class CountSketch(_message.Message):
+    __slots__ = ("seed", "rows", "challenge")
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    CHALLENGE_FIELD_NUMBER: _ClassVar[int]
+    seed: bytes
+    rows: int
+    challenge: bool
+    def __init__(self, seed: _Optional[bytes] = ..., rows: _Optional[int] = ..., challenge: _Optional[bool] = ...) -> None: ...
+
+class LabelConfusion(_message.Message):
+    __slots__ = ("offset", "basis", "classes", "hidden")
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    BASIS_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    offset: int
+    basis: bytes
+    classes: int
+    hidden: int
+    def __init__(self, offset: _Optional[int] = ..., basis: _Optional[bytes] = ..., classes: _Optional[int] = ..., hidden: _Optional[int] = ...) -> None: ...
+
+class PlanPart(_message.Message):
+    __slots__ = ("output_layer", "count_sketch", "label_confusion")
+    OUTPUT_LAYER_FIELD_NUMBER: _ClassVar[int]
+    COUNT_SKETCH_FIELD_NUMBER: _ClassVar[int]
+    LABEL_CONFUSION_FIELD_NUMBER: _ClassVar[int]
+    output_layer: OutputLayer
+    count_sketch: CountSketch
+    label_confusion: LabelConfusion
+    def __init__(self, output_layer: _Optional[_Union[OutputLayer, _Mapping]] = ..., count_sketch: _Optional[_Union[CountSketch, _Mapping]] = ..., label_confusion: _Optional[_Union[LabelConfusion, _Mapping]] = ...) -> None: ...
+
+class StatisticsPlan(_message.Message):
+    __slots__ = ("dim", "parts")
+    DIM_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    dim: int
+    parts: _containers.RepeatedCompositeFieldContainer[PlanPart]
+    def __init__(self, dim: _Optional[int] = ..., parts: _Optional[_Iterable[_Union[PlanPart, _Mapping]]] = ...) -> None: ...
+
+class RoundStart(_message.Message):
+    __slots__ = ("description", "params", "task", "plan", "model")
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    description: RoundDescription
+    params: RoundParams
+    task: bytes
+    plan: StatisticsPlan
+    model: bytes
+    def __init__(self, description: _Optional[_Union[RoundDescription, _Mapping]] = ..., params: _Optional[_Union[RoundParams, _Mapping]] = ..., task: _Optional[bytes] = ..., plan: _Optional[_Union[StatisticsPlan, _Mapping]] = ..., model: _Optional[bytes] = ...) -> None: ...
+
+class AdvertisedKeys(_message.Message):
+    __slots__ = ("encryption", "update_mask", "statistics_mask", "randomness", "signature")
+    ENCRYPTION_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    STATISTICS_MASK_FIELD_NUMBER: _ClassVar[int]
+    RANDOMNESS_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    encryption: bytes
+    update_mask: bytes
+    statistics_mask: bytes
+    randomness: bytes
+    signature: bytes
+    def __init__(self, encryption: _Optional[bytes] = ..., update_mask: _Optional[bytes] = ..., statistics_mask: _Optional[bytes] = ..., randomness: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class KeyListEntry(_message.Message):
+    __slots__ = ("client", "keys")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    client: int
+    keys: AdvertisedKeys
+    def __init__(self, client: _Optional[int] = ..., keys: _Optional[_Union[AdvertisedKeys, _Mapping]] = ...) -> None: ...
+
+class KeyList(_message.Message):
+    __slots__ = ("entries",)
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[KeyListEntry]
+    def __init__(self, entries: _Optional[_Iterable[_Union[KeyListEntry, _Mapping]]] = ...) -> None: ...
+
+class DealtEntry(_message.Message):
+    __slots__ = ("holder", "ciphertext", "commitments")
+    HOLDER_FIELD_NUMBER: _ClassVar[int]
+    CIPHERTEXT_FIELD_NUMBER: _ClassVar[int]
+    COMMITMENTS_FIELD_NUMBER: _ClassVar[int]
+    holder: int
+    ciphertext: bytes
+    commitments: bytes
+    def __init__(self, holder: _Optional[int] = ..., ciphertext: _Optional[bytes] = ..., commitments: _Optional[bytes] = ...) -> None: ...
+
+class DealtShares(_message.Message):
+    __slots__ = ("entries", "secret_commitments", "signature")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    SECRET_COMMITMENTS_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[DealtEntry]
+    secret_commitments: bytes
+    signature: bytes
+    def __init__(self, entries: _Optional[_Iterable[_Union[DealtEntry, _Mapping]]] = ..., secret_commitments: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class EnvelopeEntry(_message.Message):
+    __slots__ = ("dealer", "ciphertext", "commitments")
+    DEALER_FIELD_NUMBER: _ClassVar[int]
+    CIPHERTEXT_FIELD_NUMBER: _ClassVar[int]
+    COMMITMENTS_FIELD_NUMBER: _ClassVar[int]
+    dealer: int
+    ciphertext: bytes
+    commitments: bytes
+    def __init__(self, dealer: _Optional[int] = ..., ciphertext: _Optional[bytes] = ..., commitments: _Optional[bytes] = ...) -> None: ...
+
+class ShareDelivery(_message.Message):
+    __slots__ = ("dealers", "envelopes")
+    DEALERS_FIELD_NUMBER: _ClassVar[int]
+    ENVELOPES_FIELD_NUMBER: _ClassVar[int]
+    dealers: _containers.RepeatedScalarFieldContainer[int]
+    envelopes: _containers.RepeatedCompositeFieldContainer[EnvelopeEntry]
+    def __init__(self, dealers: _Optional[_Iterable[int]] = ..., envelopes: _Optional[_Iterable[_Union[EnvelopeEntry, _Mapping]]] = ...) -> None: ...
+
+class ShareEntry(_message.Message):
+    __slots__ = ("client", "share")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    client: int
+    share: bytes
+    def __init__(self, client: _Optional[int] = ..., share: _Optional[bytes] = ...) -> None: ...
+
+class Upload(_message.Message):
+    __slots__ = ("payload", "digest", "randomness")
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    RANDOMNESS_FIELD_NUMBER: _ClassVar[int]
+    payload: bytes
+    digest: bytes
+    randomness: _containers.RepeatedCompositeFieldContainer[ShareEntry]
+    def __init__(self, payload: _Optional[bytes] = ..., digest: _Optional[bytes] = ..., randomness: _Optional[_Iterable[_Union[ShareEntry, _Mapping]]] = ...) -> None: ...
+
+class ClientDigest(_message.Message):
+    __slots__ = ("client", "digest")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    client: int
+    digest: bytes
+    def __init__(self, client: _Optional[int] = ..., digest: _Optional[bytes] = ...) -> None: ...
+
+class ClientRandomness(_message.Message):
+    __slots__ = ("client", "randomness")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    RANDOMNESS_FIELD_NUMBER: _ClassVar[int]
+    client: int
+    randomness: bytes
+    def __init__(self, client: _Optional[int] = ..., randomness: _Optional[bytes] = ...) -> None: ...
+
+class UploadList(_message.Message):
+    __slots__ = ("digests", "randomness")
+    DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    RANDOMNESS_FIELD_NUMBER: _ClassVar[int]
+    digests: _containers.RepeatedCompositeFieldContainer[ClientDigest]
+    randomness: _containers.RepeatedCompositeFieldContainer[ClientRandomness]
+    def __init__(self, digests: _Optional[_Iterable[_Union[ClientDigest, _Mapping]]] = ..., randomness: _Optional[_Iterable[_Union[ClientRandomness, _Mapping]]] = ...) -> None: ...
+
+class MaskedStatistics(_message.Message):
+    __slots__ = ("payload", "signature")
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    payload: bytes
+    signature: bytes
+    def __init__(self, payload: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class ClientSignature(_message.Message):
+    __slots__ = ("client", "signature")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    client: int
+    signature: bytes
+    def __init__(self, client: _Optional[int] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class StatisticsList(_message.Message):
+    __slots__ = ("signatures",)
+    SIGNATURES_FIELD_NUMBER: _ClassVar[int]
+    signatures: _containers.RepeatedCompositeFieldContainer[ClientSignature]
+    def __init__(self, signatures: _Optional[_Iterable[_Union[ClientSignature, _Mapping]]] = ...) -> None: ...
+
+class OpenedShare(_message.Message):
+    __slots__ = ("client", "self_seed", "mask_key")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    SELF_SEED_FIELD_NUMBER: _ClassVar[int]
+    MASK_KEY_FIELD_NUMBER: _ClassVar[int]
+    client: int
+    self_seed: bytes
+    mask_key: bytes
+    def __init__(self, client: _Optional[int] = ..., self_seed: _Optional[bytes] = ..., mask_key: _Optional[bytes] = ...) -> None: ...
+
+class StatisticsShares(_message.Message):
+    __slots__ = ("shares",)
+    SHARES_FIELD_NUMBER: _ClassVar[int]
+    shares: _containers.RepeatedCompositeFieldContainer[OpenedShare]
+    def __init__(self, shares: _Optional[_Iterable[_Union[OpenedShare, _Mapping]]] = ...) -> None: ...
+
+class AcceptedSet(_message.Message):
+    __slots__ = ("accepted",)
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    accepted: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, accepted: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class Agreement(_message.Message):
+    __slots__ = ("signature",)
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    signature: bytes
+    def __init__(self, signature: _Optional[bytes] = ...) -> None: ...
+
+class AgreementList(_message.Message):
+    __slots__ = ("signatures",)
+    SIGNATURES_FIELD_NUMBER: _ClassVar[int]
+    signatures: _containers.RepeatedCompositeFieldContainer[ClientSignature]
+    def __init__(self, signatures: _Optional[_Iterable[_Union[ClientSignature, _Mapping]]] = ...) -> None: ...
+
+class UpdateShares(_message.Message):
+    __slots__ = ("shares",)
+    SHARES_FIELD_NUMBER: _ClassVar[int]
+    shares: _containers.RepeatedCompositeFieldContainer[OpenedShare]
+    def __init__(self, shares: _Optional[_Iterable[_Union[OpenedShare, _Mapping]]] = ...) -> None: ...
+
+class Withdraw(_message.Message):
+    __slots__ = ("reason",)
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reason: Refusal
+    def __init__(self, reason: _Optional[_Union[Refusal, str]] = ...) -> None: ...
+
+class RoundEnd(_message.Message):
+    __slots__ = ("model", "aborted", "flagged", "left_out")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ABORTED_FIELD_NUMBER: _ClassVar[int]
+    FLAGGED_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    model: bytes
+    aborted: AbortReason
+    flagged: _containers.RepeatedScalarFieldContainer[int]
+    left_out: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, model: _Optional[bytes] = ..., aborted: _Optional[_Union[AbortReason, str]] = ..., flagged: _Optional[_Iterable[int]] = ..., left_out: _Optional[_Iterable[int]] = ...) -> None: ...
