@@ -1,0 +1,110 @@
+"""A whole round from invitation to bound total, in memory: both machines, no network, no clock.
+
+The driver below is all that a program adds to the machines: it carries messages and says when a
+phase's time is up. ``auror.sim`` adds faults to it, ``auror_server`` and ``auror_client`` TLS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.crypto.entropy import Entropy, Secret
+from auror.errors import AbortReason
+from auror.ids import ClientId
+from auror.round.client.machine import ClientMachine
+from auror.round.client.state import ClientEffect, Reply, Train
+from auror.round.description import Roster
+from auror.round.messages import RoundStart
+from auror.round.public import PublicSeed, protocol_seed
+from auror.round.record import OpenedGroup
+from auror.round.server.context import (
+    Aborted,
+    Decision,
+    Finished,
+    Opened,
+    Phase,
+    Progress,
+    RoundTotal,
+    Send,
+    ServerEffect,
+)
+from auror.round.server.machine import EXPECTED, RoundServer
+
+PHASE_OF = {message: phase for phase, message in EXPECTED.items()}
+
+
+@dataclass(frozen=True)
+class RoundOutcome:
+    """How a round ended; ``total`` is None exactly when ``aborted`` is set."""
+
+    total: RoundTotal | None
+    aborted: AbortReason | None
+    detail: str
+    progress: Progress
+
+
+def accept_all(groups: tuple[OpenedGroup, ...]) -> Decision:
+    """The verdict of a server that defends against nobody."""
+    return Decision(tuple(group.index for group in groups), {})
+
+
+def run_round(
+    start: RoundStart,
+    roster: Roster,
+    clients: Mapping[ClientId, ClientMachine],
+    updates: Mapping[ClientId, NDArray[np.float32]],
+    entropy: Entropy,
+    decide: Callable[[tuple[OpenedGroup, ...]], Decision] = accept_all,
+    lost: Mapping[ClientId, Phase] | None = None,
+    public_seed: PublicSeed = protocol_seed,
+) -> RoundOutcome:
+    """Play one round.
+
+    Args:
+        clients: one machine per client of the cohort.
+        updates: what each of them trained, float32 (d,).
+        entropy: seeds of the stochastic rounding, 32 bytes a client.
+        lost: clients that vanish just before they would answer the named phase.
+    """
+    lost = lost or {}
+    server = RoundServer(start, roster, {}, public_seed)
+    outcome: RoundOutcome | None = None
+    queue: list[ServerEffect] = server.start()
+    while outcome is None:
+        if not queue:  # everybody who is still there has answered
+            queue = server.on_deadline()
+        effect = queue.pop(0)
+        match effect:
+            case Send(to, message):
+                for client in to:
+                    for reply in _answers(clients[client], clients[client].on_message(message),
+                                          updates[client], entropy):  # fmt: skip
+                        phase = PHASE_OF.get(type(reply.message))
+                        gone = lost.get(client)
+                        if phase is None or gone is None or phase.value < gone.value:
+                            queue += server.on_message(client, reply.message)
+            case Opened(groups):
+                queue += server.on_decision(decide(groups))
+            case Finished(total):
+                outcome = RoundOutcome(total, None, "", server.progress)
+            case Aborted(reason, detail):
+                outcome = RoundOutcome(None, reason, detail, server.progress)
+            case _:
+                pass  # nothing is durable in memory, and drops stand in the progress
+    return outcome
+
+
+def _answers(
+    machine: ClientMachine,
+    effects: list[ClientEffect],
+    update: NDArray[np.float32],
+    entropy: Entropy,
+) -> list[Reply]:
+    """Replies to one message; training takes no time here, so the update follows at once."""
+    if any(isinstance(effect, Train) for effect in effects):
+        effects = effects + machine.on_update(update, Secret(entropy(32)))
+    return [effect for effect in effects if isinstance(effect, Reply)]

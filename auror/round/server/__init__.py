@@ -1,0 +1,1 @@
+"""The server's side of a round: a file per phase, ``machine`` puts them in order."""

@@ -1,0 +1,54 @@
+"""Phase 0, the server: collect signed keys (docs/protocol.md steps 0.5–0.6)."""
+
+from __future__ import annotations
+
+from auror.crypto.signing import verify
+from auror.crypto.tags import Tag
+from auror.errors import (
+    AbortReason,
+    AuthenticationFailed,
+    DropReason,
+    PeerMisbehaved,
+    RoundAborted,
+)
+from auror.ids import ClientId
+from auror.round.messages import AdvertisedKeys, KeyList
+from auror.round.server.context import RoundContext
+
+
+def take_keys(context: RoundContext, sender: ClientId, keys: AdvertisedKeys) -> None:
+    """Step 0.5.
+
+    Raises:
+        PeerMisbehaved: not signed over this T, as by a client that was given another model; or
+            a key that somebody else advertised.
+    """
+    try:
+        verify(
+            context.roster.verify_key(sender),
+            keys.signature,
+            Tag.ADVERTISE,
+            context.transcript,
+            *keys.signed_parts(),
+        )
+    except AuthenticationFailed as error:
+        raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, "advertised keys") from error
+    own = [keys.encryption, keys.update_mask, keys.statistics_mask]
+    others = {
+        key
+        for other in context.progress.keys.values()
+        for key in (other.encryption, other.update_mask, other.statistics_mask)
+    }
+    if len(set(own)) < 3 or others & set(own):
+        raise PeerMisbehaved(sender, DropReason.MALFORMED, "a key is not its own")
+    context.progress.keys[sender] = keys
+
+
+def close(context: RoundContext) -> KeyList:
+    """Step 0.6: U1 is fixed. Raises RoundAborted below the threshold."""
+    keys = context.progress.keys
+    if len(keys) < context.thresholds.shares:
+        raise RoundAborted(
+            AbortReason.TOO_FEW_ADVERTISED, f"{len(keys)} of {context.thresholds.shares}"
+        )
+    return KeyList(dict(sorted(keys.items())))

@@ -1,0 +1,77 @@
+"""Phase 5, the server: one accepted set for everybody (docs/protocol.md steps 5.4–5.6)."""
+
+from __future__ import annotations
+
+from auror.crypto.signing import verify
+from auror.crypto.tags import Tag
+from auror.errors import (
+    AbortReason,
+    AuthenticationFailed,
+    DropReason,
+    PeerMisbehaved,
+    RoundAborted,
+)
+from auror.ids import ClientId, GroupIndex
+from auror.round.messages import AcceptedSet, Agreement, AgreementList
+from auror.round.public import agreement_parts
+from auror.round.server.context import Decision, RoundContext
+
+
+def propose(context: RoundContext, decision: Decision) -> AcceptedSet:
+    """Step 5.4: A is the union of the accepted groups' members in S.
+
+    Raises:
+        RoundAborted: too few groups are left; flags stay, the next round goes on.
+        ValueError: the decision names a group that was not opened.
+    """
+    progress = context.progress
+    members = {group.index: group.members for group in progress.opened}
+    if not set(decision.accepted) <= members.keys():
+        raise ValueError("only opened groups can be accepted")
+    closed = "fewer members than the floor, or too few shares"
+    progress.left_out = {
+        GroupIndex(k): decision.left_out.get(GroupIndex(k), closed)
+        for k in range(len(progress.groups))
+        if k not in decision.accepted
+    }
+    if len(decision.accepted) < context.params.min_accepted_groups:
+        raise RoundAborted(AbortReason.TOO_FEW_ACCEPTED, f"{len(decision.accepted)} group(s)")
+    progress.accepted_groups = tuple(sorted(decision.accepted))
+    progress.accepted = tuple(
+        sorted(client for k in progress.accepted_groups for client in members[k])
+    )
+    return AcceptedSet(progress.accepted)
+
+
+def take_agreement(context: RoundContext, sender: ClientId, message: Agreement) -> None:
+    """Step 5.5. Raises PeerMisbehaved for a signature under other sets."""
+    try:
+        verify(
+            context.roster.verify_key(sender),
+            message.signature,
+            Tag.AGREEMENT,
+            *_parts(context),
+        )
+    except AuthenticationFailed as error:
+        raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, "accepted set") from error
+    context.progress.agreed[sender] = message.signature
+
+
+def close(context: RoundContext) -> AgreementList:
+    """Step 5.6: the quorum's signatures go to everybody. Raises RoundAborted below Q."""
+    agreed = context.progress.agreed
+    if len(agreed) < context.thresholds.quorum:
+        raise RoundAborted(
+            AbortReason.TOO_FEW_AGREED, f"{len(agreed)} of {context.thresholds.quorum}"
+        )
+    return AgreementList(dict(sorted(agreed.items())))
+
+
+def _parts(context: RoundContext) -> tuple[bytes, ...]:
+    progress = context.progress
+    return agreement_parts(
+        context.transcript,
+        progress.view,
+        frozenset(progress.signatures),
+        frozenset(progress.accepted),
+    )

@@ -1,0 +1,323 @@
+"""The server's machine: (state, message or deadline) → (state, effects). No clock, no network.
+
+Each phase takes one kind of message (``EXPECTED``) from the clients it still waits for, and ends
+when all have answered or the driver says that its time is up. Misbehaviour drops a client with a
+reason; too few clients abort the round with a reason; nothing else ends it early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+
+from auror.errors import (
+    AbortReason,
+    AuthenticationFailed,
+    DropReason,
+    PeerMisbehaved,
+    RoundAborted,
+)
+from auror.ids import ClientId, GroupIndex
+from auror.params import RoundParams, check_round
+from auror.round.description import Roster
+from auror.round.messages import (
+    AdvertisedKeys,
+    Agreement,
+    ClientMessage,
+    DealtShares,
+    MaskedStatistics,
+    RoundStart,
+    ServerMessage,
+    StatisticsShares,
+    UpdateShares,
+    Upload,
+    Withdraw,
+)
+from auror.round.public import PublicSeed, protocol_seed
+from auror.round.server import (
+    advertise,
+    agree,
+    open_statistics,
+    share_keys,
+    statistics,
+    unmask,
+    upload,
+)
+from auror.round.server.context import (
+    Aborted,
+    Decision,
+    Dropped,
+    Finished,
+    Opened,
+    Persist,
+    Phase,
+    PhaseStarted,
+    Progress,
+    RoundContext,
+    Send,
+    ServerEffect,
+)
+
+EXPECTED: dict[Phase, type[ClientMessage]] = {
+    Phase.ADVERTISE: AdvertisedKeys,
+    Phase.SHARE_KEYS: DealtShares,
+    Phase.UPLOAD: Upload,
+    Phase.STATISTICS: MaskedStatistics,
+    Phase.OPEN_STATISTICS: StatisticsShares,
+    Phase.AGREE: Agreement,
+    Phase.UNMASK: UpdateShares,
+}
+"""The one message that each phase takes, besides ``Withdraw``."""
+
+
+class RoundServer:
+    """One round at the server."""
+
+    def __init__(
+        self,
+        start: RoundStart,
+        roster: Roster,
+        uploads: MutableMapping[ClientId, bytes],
+        public_seed: PublicSeed = protocol_seed,
+    ) -> None:
+        """Raises ConfigError when the parameters cannot work for this cohort."""
+        params: RoundParams = start.params
+        cohort = start.description.cohort
+        thresholds = check_round(params, len(cohort), start.plan.largest_row_norm())
+        self._start = start
+        self._context = RoundContext.open(
+            start.description, params, start.plan, roster, thresholds, uploads, public_seed
+        )
+        self._phase = Phase.ADVERTISE
+        self._waiting: set[ClientId] = set()
+        self._answers: dict[ClientId, ClientMessage] = {}
+        self._dealings: dict[ClientId, DealtShares] = {}
+        self._sent: dict[ClientId, ServerMessage] = {}
+        self._deciding = False
+        self.over = False
+
+    @property
+    def progress(self) -> Progress:
+        """The round's sets so far; read only."""
+        return self._context.progress
+
+    @property
+    def context(self) -> RoundContext:
+        return self._context
+
+    @property
+    def phase(self) -> Phase:
+        return self._phase
+
+    def start(self) -> list[ServerEffect]:
+        """Invite the cohort."""
+        description = self._start.description
+        facts = Persist(
+            "round",
+            {
+                "round": str(description.round_id),
+                "counter": description.round_id.counter,
+                "nonce": description.round_id.nonce.hex(),
+                "transcript": self._context.transcript.hex(),
+                "cohort": [int(client) for client in description.cohort],
+            },
+        )
+        cohort = description.cohort
+        return [facts, *self._enter(Phase.ADVERTISE, dict.fromkeys(cohort, self._start))]
+
+    def on_message(self, sender: ClientId, message: ClientMessage) -> list[ServerEffect]:
+        """Take one authenticated client's message.
+
+        A repeated message changes nothing; a different one for a phase that was answered is
+        equivocation; a message of an ended phase came too late and changes nothing.
+        """
+        if self.over or sender in self.progress.dropped:
+            return []
+        if sender not in self._start.description.cohort:
+            return [Dropped(sender, DropReason.NOT_INVITED, "")]
+        if isinstance(message, Withdraw):
+            return self._after_drop(
+                PeerMisbehaved(sender, DropReason.REFUSED, message.reason.name.lower())
+            )
+        if sender not in self._waiting:
+            return self._unexpected(sender, message)
+        if not isinstance(message, EXPECTED[self._phase]):
+            if self._is_earlier(message):
+                return []
+            return self._after_drop(PeerMisbehaved(sender, DropReason.OUT_OF_TURN))
+        try:
+            self._take(sender, message)
+        except PeerMisbehaved as fault:
+            return self._after_drop(fault)
+        self._answers[sender] = message
+        self._waiting.discard(sender)
+        if isinstance(message, Upload):
+            kept: list[ServerEffect] = [
+                Persist("upload", {"client": int(sender), "digest": message.digest.hex()})
+            ]
+            return kept + self._close_if_complete()
+        return self._close_if_complete()
+
+    def on_deadline(self) -> list[ServerEffect]:
+        """The phase's time is up: whoever is missing is silent."""
+        if self.over or self._deciding:
+            return []
+        effects: list[ServerEffect] = []
+        for client in sorted(self._waiting):
+            effects += self._drop(PeerMisbehaved(client, DropReason.SILENT, self._phase.name))
+        return effects + self._close()
+
+    def on_decision(self, decision: Decision) -> list[ServerEffect]:
+        """The defence has spoken; propose its accepted groups."""
+        if not self._deciding:
+            raise ValueError("no decision is due")
+        self._deciding = False
+        try:
+            proposal = agree.propose(self._context, decision)
+        except RoundAborted as reason:
+            return self._abort(reason)
+        facts = Persist(
+            "accepted",
+            {
+                "sent": [int(client) for client in self.progress.signatures],
+                "accepted": [int(client) for client in proposal.accepted],
+            },
+        )
+        return [facts, *self._enter(Phase.AGREE, self._to_present(proposal))]
+
+    def stop(self) -> list[ServerEffect]:
+        """The operator ends the server."""
+        if self.over:
+            return []
+        return self._abort(RoundAborted(AbortReason.SERVER_STOPPED))
+
+    def resend(self, client: ClientId) -> ServerMessage | None:
+        """What a client that connected again has not answered yet."""
+        return self._sent.get(client) if client in self._waiting and not self.over else None
+
+    # One step per phase -------------------------------------------------------------------------
+
+    def _take(self, sender: ClientId, message: ClientMessage) -> None:
+        match message:
+            case AdvertisedKeys():
+                advertise.take_keys(self._context, sender, message)
+            case DealtShares():
+                share_keys.take_dealing(self._context, sender, message)
+                self._dealings[sender] = message
+            case Upload():
+                upload.take_upload(self._context, sender, message)
+            case MaskedStatistics():
+                statistics.take_statistics(self._context, sender, message)
+            case StatisticsShares():
+                open_statistics.take_shares(self._context, sender, message)
+            case Agreement():
+                agree.take_agreement(self._context, sender, message)
+            case UpdateShares():
+                unmask.take_shares(self._context, sender, message)
+            case Withdraw():
+                raise PeerMisbehaved(sender, DropReason.REFUSED)
+
+    def _close(self) -> list[ServerEffect]:
+        try:
+            return self._next_phase()
+        except RoundAborted as reason:
+            return self._abort(reason)
+        except AuthenticationFailed as error:
+            return self._abort(RoundAborted(AbortReason.BAD_RECONSTRUCTION, str(error)))
+
+    def _next_phase(self) -> list[ServerEffect]:
+        context = self._context
+        match self._phase:
+            case Phase.ADVERTISE:
+                keys = advertise.close(context)
+                return self._enter(Phase.SHARE_KEYS, self._to_present(keys))
+            case Phase.SHARE_KEYS:
+                present = {c: d for c, d in self._dealings.items() if c not in self._gone()}
+                deliveries = share_keys.close(context, present)
+                return self._enter(Phase.UPLOAD, dict(deliveries))
+            case Phase.UPLOAD:
+                uploads = upload.close(context)
+                facts = Persist(
+                    "uploaded",
+                    {
+                        "dealt": [int(client) for client in self.progress.dealt],
+                        "seed": self.progress.public_seed.hex(),
+                        "view": self.progress.view.hex(),
+                    },
+                )
+                return [facts, *self._enter(Phase.STATISTICS, self._to_present(uploads))]
+            case Phase.STATISTICS:
+                sent = statistics.close(context)
+                facts = Persist("sent", {"sent": [int(client) for client in sent.signatures]})
+                return [facts, *self._enter(Phase.OPEN_STATISTICS, self._to_present(sent))]
+            case Phase.OPEN_STATISTICS:
+                opened = open_statistics.close(context)
+                self._deciding = True
+                facts = Persist(
+                    "opened", {"groups": [[int(c) for c in group.members] for group in opened]}
+                )
+                return [facts, Opened(opened)]
+            case Phase.AGREE:
+                return self._enter(Phase.UNMASK, self._to_present(agree.close(context)))
+            case Phase.UNMASK:
+                total = unmask.close(context)
+                self.over = True
+                return [Finished(total)]
+
+    # Bookkeeping --------------------------------------------------------------------------------
+
+    def _gone(self) -> set[ClientId]:
+        return set(self.progress.dropped)
+
+    def _to_present(self, message: ServerMessage) -> dict[ClientId, ServerMessage]:
+        """The same message for everybody who answered so far and was not dropped."""
+        return {c: message for c in self._start.description.cohort if c not in self._gone()}
+
+    def _enter(self, phase: Phase, outgoing: dict[ClientId, ServerMessage]) -> list[ServerEffect]:
+        self._phase = phase
+        self._answers = {}
+        self._waiting = set(outgoing)
+        self._sent = outgoing
+        effects: list[ServerEffect] = [PhaseStarted(phase, frozenset(outgoing))]
+        by_message: dict[int, list[ClientId]] = {}
+        for client, message in outgoing.items():
+            by_message.setdefault(id(message), []).append(client)
+        effects += [
+            Send(tuple(sorted(clients)), outgoing[clients[0]]) for clients in by_message.values()
+        ]
+        return effects
+
+    def _close_if_complete(self) -> list[ServerEffect]:
+        return self._close() if not self._waiting and not self._deciding else []
+
+    def _drop(self, fault: PeerMisbehaved) -> list[ServerEffect]:
+        self._waiting.discard(fault.client)
+        self.progress.dropped[fault.client] = fault.reason
+        return [Dropped(fault.client, fault.reason, fault.detail)]
+
+    def _after_drop(self, fault: PeerMisbehaved) -> list[ServerEffect]:
+        return self._drop(fault) + self._close_if_complete()
+
+    def _unexpected(self, sender: ClientId, message: ClientMessage) -> list[ServerEffect]:
+        answered = self._answers.get(sender)
+        if answered is None or answered == message or self._is_earlier(message):
+            return []
+        kind = type(message) is type(answered)
+        reason = DropReason.EQUIVOCATION if kind else DropReason.OUT_OF_TURN
+        return self._after_drop(PeerMisbehaved(sender, reason))
+
+    def _is_earlier(self, message: ClientMessage) -> bool:
+        order = [EXPECTED[phase] for phase in Phase]
+        return order.index(type(message)) < order.index(EXPECTED[self._phase])
+
+    def _abort(self, reason: RoundAborted) -> list[ServerEffect]:
+        self.over = True
+        self._waiting = set()
+        return [Aborted(reason.reason, reason.detail)]
+
+
+def group_of(progress: Progress, client: ClientId) -> GroupIndex | None:
+    """The group that ``client`` was drawn into, if any."""
+    for index, group in enumerate(progress.groups):
+        if client in group:
+            return GroupIndex(index)
+    return None
