@@ -29,9 +29,14 @@ _Batch = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class TrainingParams:
-    """How every client trains within one round (SGD as in torch.optim.SGD)."""
+    """How every client trains within one round (SGD as in torch.optim.SGD).
 
-    epochs: int = 1
+    The defaults were chosen by measurement (docs/results/training-defaults.md): on mnist5k
+    with 30 clients they reach 92 % in 30 rounds, a 4 -> 9 flip by 9 of them shows plainly in
+    the undefended model, and updates stay within 0.25, which 16 bits resolve well.
+    """
+
+    epochs: int = 2
     batch_size: int = 32
     learning_rate: float = 0.1
     momentum: float = 0.0
