@@ -1,0 +1,219 @@
+"""The account of one run, from what its rounds left behind (DESIGN section 6).
+
+It never prints one "anonymity set" for a run: over many rounds the evidence is meant to single
+out the flagged, so that number is 1 as soon as detection works, and says nothing. What it
+prints instead is how much of each client the best linear estimator recovers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.ids import ClientId
+from auror.privacy.collusion import Collusion, assess
+from auror.privacy.recovery import OpenedSet, estimates, fit, r_squared, recovery
+from auror.privacy.truth import TruthRecorder
+from auror.round.record import RoundRecord
+
+STATISTICS_ENTRY_BITS = 64
+Json = dict[str, object]
+_Vector = TypeVar("_Vector")
+
+
+@dataclass(frozen=True)
+class PrivacyAccount:
+    """What a run opened. Fractions are in [0, 1]; None = not known outside a simulation, or
+    nothing was opened."""
+
+    group_size: int
+    """g as configured."""
+    rounds_opened: int
+    """Rounds, attempts included, in which the statistics of at least one group were opened."""
+    groups_opened: int
+    smallest_group: int | None
+    """Fewest members of any opened group, after dropouts."""
+    leverage_per_round: float | None
+    """Largest diagonal entry of A⁺A over clients and rounds: how much of one client's vector
+    one round's opening holds; 1 = all of it."""
+    bits_opened_per_group: int | None
+    """k × 64: the most that any encoding could have put into the opened entries."""
+    bits_of_range_per_group: float | None
+    """Σ over the entries of log2(how many values an honest sum can take): a tighter bound."""
+    openings_per_model: int
+    """Most openings of statistics that one model caused."""
+    totals_per_model: int
+    """Most accepted totals that were opened for one model; more than 1 is an error."""
+    groups_left_out: int
+    """Opened groups that are not in their round's total."""
+    collusion: Collusion | None
+    """Honest members left per group, for the assumed number of colluders."""
+    statistic_recovery: float | None
+    """Mean over clients of R² of the best linear estimate of a client's mean statistics."""
+    update_recovery: float | None
+    """The same for a client's mean full update."""
+    statistic_recovery_of: dict[ClientId, float] | None
+    """R² per client."""
+    update_recovery_of: dict[ClientId, float] | None
+
+    def to_dict(self) -> Json:
+        """JSON values; client ids become decimal strings."""
+        plain: Json = asdict(self)
+        for name in ("statistic_recovery_of", "update_recovery_of"):
+            per_client = getattr(self, name)
+            if per_client is not None:
+                plain[name] = {str(client): round(r2, 4) for client, r2 in per_client.items()}
+        return plain
+
+
+def account(
+    records: Sequence[RoundRecord],
+    *,
+    group_size: int,
+    colluders: int,
+    quantisation_bits: int,
+    row_norms: NDArray[np.int64] | None = None,
+    truth: TruthRecorder | None = None,
+) -> PrivacyAccount:
+    """Compute the account from all ``records`` of a run, aborted rounds included.
+
+    Args:
+        colluders: c assumed by the account (who they are is not assumed).
+        quantisation_bits: b of the quantised updates.
+        row_norms: ‖row‖₁ of the statistics plan, (k,), for the bound on the range.
+        truth: in a simulation, what every client submitted.
+    """
+    groups = [(record, group) for record in records for group in record.opened]
+    sizes = [len(group.members) for _, group in groups]
+    entries = len(groups[0][1].total) if groups else None
+    statistics = _statistic_recovery(records, truth)
+    updates = _update_recovery(records, truth, statistics)
+    return PrivacyAccount(
+        group_size=group_size,
+        rounds_opened=len({record.round_id for record, _ in groups}),
+        groups_opened=len(groups),
+        smallest_group=min(sizes, default=None),
+        leverage_per_round=_leverage(records),
+        bits_opened_per_group=None if entries is None else entries * STATISTICS_ENTRY_BITS,
+        bits_of_range_per_group=(
+            range_bits(row_norms, max(sizes), quantisation_bits)
+            if row_norms is not None and sizes
+            else None
+        ),
+        openings_per_model=_most_per_model(records, lambda record: bool(record.opened)),
+        totals_per_model=_most_per_model(records, lambda record: record.total_opened),
+        groups_left_out=sum(group.index not in record.accepted_groups for record, group in groups),
+        collusion=assess(((len(r.dealt), len(g.members)) for r, g in groups), colluders),
+        statistic_recovery=_mean(statistics),
+        update_recovery=_mean(updates),
+        statistic_recovery_of=statistics,
+        update_recovery_of=updates,
+    )
+
+
+def range_bits(row_norms: NDArray[np.int64], members: int, quantisation_bits: int) -> float:
+    """Σ_k log2(‖P_k‖₁ · m · (2^b − 1) + 1): the values that an honest group sum can take."""
+    largest = row_norms.astype(np.float64) * members * ((1 << quantisation_bits) - 1)
+    return float(np.log2(largest + 1).sum())
+
+
+def _leverage(records: Sequence[RoundRecord]) -> float | None:
+    """Within a round the opened groups are disjoint, so A⁺A is 1/m on the members of a group of
+    m; an accepted total is a sum of those rows and adds nothing, unless it is all there is."""
+    sizes = [
+        size
+        for record in records
+        for size in (
+            [len(group.members) for group in record.opened]
+            or ([len(record.accepted)] if record.total_opened else [])
+        )
+    ]
+    return 1 / min(sizes) if sizes else None
+
+
+def _statistic_recovery(
+    records: Sequence[RoundRecord], truth: TruthRecorder | None
+) -> dict[ClientId, float] | None:
+    if truth is None:
+        return None
+    opened = _known(_groups(records), truth)
+    vectors = _of_rounds(truth.statistics, opened)
+    if not vectors or not len(next(iter(vectors.values()))):
+        return None
+    found = recovery(opened, vectors, standardise=True)
+    return None if found is None else _named(fit(vectors).clients, found)
+
+
+def _update_recovery(
+    records: Sequence[RoundRecord],
+    truth: TruthRecorder | None,
+    statistics: dict[ClientId, float] | None,
+) -> dict[ClientId, float] | None:
+    """An update is the sum of the part that its statistics determine and the rest.
+
+    Group sums of the first part are opened with the statistics; accepted totals hold both. The
+    two parts have estimators of their own, whose sum is judged.
+    """
+    if truth is None:
+        return None
+    totals = _known(_totals(records), truth)
+    groups = _known(_groups(records), truth)
+    inside = _of_rounds(truth.inside, [*groups, *totals])
+    outside = _of_rounds(truth.outside, [*groups, *totals])
+    if not inside:
+        return None
+    near, far = fit(inside), fit(outside)
+    guesses = [estimates([*groups, *totals], inside, near)]
+    if totals:
+        guesses.append(estimates(totals, outside, far))
+    found = r_squared(near.own + far.own, guesses)
+    of_statistics = statistics or {}
+    sketched = [truth.sketch_fraction * of_statistics.get(c, 0.0) for c in near.clients]
+    return _named(near.clients, found + (1 - found) * np.array(sketched))
+
+
+def _groups(records: Sequence[RoundRecord]) -> list[OpenedSet]:
+    return [OpenedSet(r.index, group.members) for r in records for group in r.opened]
+
+
+def _totals(records: Sequence[RoundRecord]) -> list[OpenedSet]:
+    return [OpenedSet(r.index, r.accepted) for r in records if r.total_opened and r.accepted]
+
+
+def _known(opened: list[OpenedSet], truth: TruthRecorder) -> list[OpenedSet]:
+    """Those of which the truth was recorded (not, for example, rounds before a resumption)."""
+    return [
+        item for item in opened if all((item.round, c) in truth.statistics for c in item.members)
+    ]
+
+
+def _of_rounds(
+    vectors: Mapping[tuple[int, ClientId], _Vector], opened: list[OpenedSet]
+) -> dict[tuple[int, ClientId], _Vector]:
+    """The vectors of rounds in which something was opened: of the others nothing is known."""
+    rounds = {item.round for item in opened}
+    return {key: vector for key, vector in vectors.items() if key[0] in rounds}
+
+
+def _named(clients: Sequence[ClientId], values: NDArray[np.float64]) -> dict[ClientId, float]:
+    return {client: float(value) for client, value in zip(clients, values, strict=True)}
+
+
+def _mean(values: dict[ClientId, float] | None) -> float | None:
+    return None if not values else float(np.mean(list(values.values())))
+
+
+def _most_per_model(records: Sequence[RoundRecord], happened: Callable[[RoundRecord], bool]) -> int:
+    """How often ``happened`` fell on one and the same model that rounds started from."""
+    counted: Counter[tuple[int, bytes]] = Counter()
+    before: dict[int, bytes] = {}
+    for record in sorted(records, key=lambda r: r.index):
+        start = before.get(record.era, b"initial")
+        counted[record.era, start] += happened(record)
+        before[record.era] = record.model
+    return max(counted.values(), default=0)
