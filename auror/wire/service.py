@@ -1,0 +1,46 @@
+"""The one gRPC method, its channel options, and what both ends say first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auror.wire.frames import MAX_FRAME_BYTES
+
+SERVICE = "auror.wire.v1.Auror"
+METHOD = "Participate"
+PATH = f"/{SERVICE}/{METHOD}"
+
+Options = Sequence[tuple[str, int]]
+
+# Middleboxes forget idle connections after a minute or more; a ping every 20 s keeps them, and
+# ping_timeout finds a dead peer within seconds (keepalive_timeout alone takes a minute).
+_KEEPALIVE: Options = (
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+_SIZES: Options = (
+    ("grpc.max_receive_message_length", MAX_FRAME_BYTES),
+    ("grpc.max_send_message_length", MAX_FRAME_BYTES),
+)
+
+SERVER_OPTIONS: Options = (
+    *_KEEPALIVE,
+    *_SIZES,
+    # without these two the server cuts clients off for pinging too often
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+    # a second server on the same port must fail, not share it
+    ("grpc.so_reuseport", 0),
+)
+
+CLIENT_OPTIONS: Options = (
+    *_KEEPALIVE,
+    *_SIZES,
+    # every client of a process has its own connection and certificate
+    ("grpc.use_local_subchannel_pool", 1),
+    # retries are ours: a broken stream has an unknown outcome
+    ("grpc.enable_retries", 0),
+)
