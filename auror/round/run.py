@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.crypto.entropy import Entropy, Secret
+from auror.crypto.entropy import Secret
 from auror.errors import AbortReason
 from auror.ids import ClientId
 from auror.round.client.machine import ClientMachine
-from auror.round.client.state import ClientEffect, Reply, Train
+from auror.round.client.state import Reply, Train
 from auror.round.description import Roster
-from auror.round.messages import RoundStart
+from auror.round.messages import ClientMessage, RoundStart, ServerMessage
 from auror.round.public import PublicSeed, protocol_seed
 from auror.round.record import OpenedGroup
 from auror.round.server.context import (
@@ -57,7 +57,7 @@ def run_round(
     roster: Roster,
     clients: Mapping[ClientId, ClientMachine],
     updates: Mapping[ClientId, NDArray[np.float32]],
-    entropy: Entropy,
+    rounding: Callable[[ClientId], Secret],
     decide: Callable[[tuple[OpenedGroup, ...]], Decision] = accept_all,
     lost: Mapping[ClientId, Phase] | None = None,
     public_seed: PublicSeed = protocol_seed,
@@ -67,7 +67,7 @@ def run_round(
     Args:
         clients: one machine per client of the cohort.
         updates: what each of them trained, float32 (d,).
-        entropy: seeds of the stochastic rounding, 32 bytes a client.
+        rounding: the seed of a client's stochastic rounding; fresh in every round.
         lost: clients that vanish just before they would answer the named phase.
     """
     lost = lost or {}
@@ -81,12 +81,11 @@ def run_round(
         match effect:
             case Send(to, message):
                 for client in to:
-                    for reply in _answers(clients[client], clients[client].on_message(message),
-                                          updates[client], entropy):  # fmt: skip
-                        phase = PHASE_OF.get(type(reply.message))
-                        gone = lost.get(client)
-                        if phase is None or gone is None or phase.value < gone.value:
-                            queue += server.on_message(client, reply.message)
+                    for reply in _answers(
+                        clients[client], message, updates[client], rounding(client)
+                    ):
+                        if not _lost_before(reply, lost.get(client)):
+                            queue += server.on_message(client, reply)
             case Opened(groups):
                 queue += server.on_decision(decide(groups))
             case Finished(total):
@@ -100,11 +99,17 @@ def run_round(
 
 def _answers(
     machine: ClientMachine,
-    effects: list[ClientEffect],
+    message: ServerMessage,
     update: NDArray[np.float32],
-    entropy: Entropy,
-) -> list[Reply]:
+    rounding: Secret,
+) -> list[ClientMessage]:
     """Replies to one message; training takes no time here, so the update follows at once."""
+    effects = machine.on_message(message)
     if any(isinstance(effect, Train) for effect in effects):
-        effects = effects + machine.on_update(update, Secret(entropy(32)))
-    return [effect for effect in effects if isinstance(effect, Reply)]
+        effects = effects + machine.on_update(update, rounding)
+    return [effect.message for effect in effects if isinstance(effect, Reply)]
+
+
+def _lost_before(reply: ClientMessage, lost: Phase | None) -> bool:
+    phase = PHASE_OF.get(type(reply))
+    return lost is not None and phase is not None and phase.value >= lost.value

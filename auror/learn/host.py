@@ -1,0 +1,86 @@
+"""The model as a campaign sees it (``auror.round.host.ModelHost``), with torch behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from auror.learn.attacks import LabelFlip
+from auror.learn.datasets import Dataset
+from auror.learn.evaluate import (
+    centred_output_weights,
+    class_means,
+    confusion_basis,
+    evaluate,
+)
+from auror.learn.models import build, flatten, layout
+from auror.learn.task import Task
+from auror.round.host import OutputShape
+
+
+class TorchHost:
+    """Initial models, the confusion basis and the metrics of one task.
+
+    ``data.clean_x`` are the server's own clean samples; when there are none, the output layer's
+    centred weights serve as class means (DESIGN §5). ``attack`` only names the classes that
+    ``evaluate`` reports on; neither training nor the defence looks at it.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        data: Dataset,
+        device: torch.device,
+        seed: int,
+        attack: LabelFlip | None = None,
+    ) -> None:
+        self._task = task
+        self._data = data
+        self._device = device
+        self._seed = seed
+        self._attack = attack
+        self._layout = layout(task.model)
+
+    @property
+    def dim(self) -> int:
+        return self._layout.dim
+
+    @property
+    def task(self) -> bytes:
+        return self._task.to_bytes()
+
+    @property
+    def output(self) -> OutputShape:
+        found = self._layout
+        return OutputShape(found.output_offset, found.output_classes, found.output_hidden)
+
+    def initial(self, index: int) -> NDArray[np.float32]:
+        seed = int(np.random.SeedSequence([self._seed, index]).generate_state(1)[0])
+        return flatten(build(self._task.model, seed))
+
+    def confusion_basis(self, model: NDArray[np.float32]) -> NDArray[np.float64]:
+        data = self._data
+        means = (
+            class_means(self._task.model, model, data.clean_x, data.clean_y, self._device)
+            if len(data.clean_y)
+            else centred_output_weights(self._task.model, model)
+        )
+        return confusion_basis(means)
+
+    def evaluate(self, model: NDArray[np.float32]) -> Mapping[str, float | None]:
+        found = evaluate(
+            self._task.model,
+            model,
+            self._data.test_x,
+            self._data.test_y,
+            attack=self._attack,
+            device=self._device,
+        )
+        return {
+            "accuracy": found.accuracy,
+            "source_recall": found.source_recall,
+            "attack_success": found.attack_success,
+        }

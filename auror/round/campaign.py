@@ -1,0 +1,297 @@
+"""Many rounds: which model, whom to invite, what the evidence says, when to start anew.
+
+Sans-I/O like the rest: a driver asks for the next round, plays it with ``RoundServer`` (or, in a
+simulation without masks, computes the same sums directly) and reports how it ended.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.crypto.entropy import Entropy
+from auror.defense.ledger import Ledger, RoundObservation
+from auror.defense.norm import implausible_groups
+from auror.defense.verdict import Verdict, VerdictParams, judge
+from auror.errors import AbortReason, ConfigError
+from auror.ids import ROUND_NONCE_BYTES, ClientId, Digest, GroupIndex, RoundId
+from auror.params import RoundParams
+from auror.round.description import (
+    Roster,
+    RoundDescription,
+    configuration_digest,
+    model_digest,
+)
+from auror.round.evidence import (
+    PlanChoice,
+    RoundPlan,
+    build_plan,
+    challenge_means,
+    ledger_blocks,
+    observe,
+)
+from auror.round.host import ModelHost
+from auror.round.messages import RoundEnd, RoundStart
+from auror.round.record import OpenedGroup, RoundRecord
+from auror.round.server.context import Decision, Progress, RoundTotal
+from auror.secagg.quantize import Quantiser
+
+Detector = Callable[[Ledger, tuple[ClientId, ...]], Verdict]
+"""From bound evidence and the roster to a verdict on everybody."""
+
+
+def decoded_detector(ledger: Ledger, roster: tuple[ClientId, ...]) -> Verdict:
+    """The default: the calibrated test on statistics decoded from group sums."""
+    return judge(ledger, VerdictParams(), roster)
+
+
+class AfterFlag(enum.Enum):
+    """What happens to the training once somebody was flagged."""
+
+    RESTART = "restart"
+    """Train again from a *new* initial model without the flagged, as the paper does. From the
+    same one, the difference of two first totals would be a flagged client's update."""
+    CONTINUE = "continue"
+    """Go on with the model as it is, without the flagged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignConfig:
+    """One training run."""
+
+    params: RoundParams
+    rounds: int
+    """Rounds of one training; a restart trains as many again."""
+    after_flag: AfterFlag = AfterFlag.RESTART
+    plan: PlanChoice = field(default_factory=PlanChoice)
+    defend: bool = True
+    """Whether verdicts have consequences; without, every opened group is accepted."""
+    detector: Detector = decoded_detector
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1:
+            raise ConfigError(f"rounds = {self.rounds}: choose 1 or more")
+
+
+@dataclass
+class CampaignState:
+    """All that a checkpoint must hold; everything else is recomputed."""
+
+    model: NDArray[np.float32]
+    previous: NDArray[np.float32] | None
+    """The model before the last change, in this era."""
+    initials: int
+    """Initial models used so far."""
+    index: int = 0
+    era: int = 0
+    era_round: int = 0
+    counter: int = 0
+    flagged: dict[ClientId, int] = field(default_factory=dict)
+    """Client → index of the round in which its permanent flag fell."""
+    openings: dict[Digest, int] = field(default_factory=dict)
+    """Statistics openings per model."""
+    totals: set[Digest] = field(default_factory=set)
+    """Models for which a total was opened."""
+
+
+class Campaign:
+    """A training run as the server sees it."""
+
+    def __init__(
+        self,
+        config: CampaignConfig,
+        host: ModelHost,
+        roster: Roster,
+        entropy: Entropy,
+        state: CampaignState | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
+        """``state`` and ``ledger`` come from a checkpoint; without, the run begins."""
+        self.config = config
+        self._host = host
+        self._roster = roster
+        self._entropy = entropy
+        self.state = state or CampaignState(host.initial(0), None, 1)
+        self.ledger = ledger or Ledger(ledger_blocks(config.plan, host))
+        self.verdict: Verdict | None = None
+        self._current: tuple[RoundStart, RoundPlan] | None = None
+        self._newly_flagged: tuple[ClientId, ...] = ()
+
+    @property
+    def everybody(self) -> tuple[ClientId, ...]:
+        return tuple(sorted(self._roster.entries))
+
+    @property
+    def flagged(self) -> tuple[ClientId, ...]:
+        """Clients with a permanent flag, sorted."""
+        return tuple(sorted(self.state.flagged))
+
+    def next_round(self, available: Iterable[ClientId] | None = None) -> RoundStart | None:
+        """The next round's invitation, or None when the training is over.
+
+        ``available``: who could be invited now; by default the whole roster.
+
+        Raises:
+            ConfigError: the clients that are left cannot make a safe cohort.
+        """
+        state = self.state
+        if state.era_round >= self.config.rounds and not self._restart():
+            return None
+        self._leave_spent_model()
+        present = set(self.everybody if available is None else available)
+        cohort = tuple(c for c in self.everybody if c in present and c not in state.flagged)
+        plan = build_plan(self.config.plan, self._host, state.model)
+        model = model_digest(state.model)
+        description = RoundDescription(
+            RoundId(state.counter, self._entropy(ROUND_NONCE_BYTES)),
+            state.openings.get(model, 0),
+            self._roster.deployment,
+            model,
+            configuration_digest(self.config.params, self._host.task),
+            plan.plan.digest(),
+            self._roster.digest(),
+            cohort,
+        )
+        start = RoundStart(
+            description, self.config.params, self._host.task, plan.plan, state.model.copy()
+        )
+        state.counter += 1
+        self._current = (start, plan)
+        self._newly_flagged = ()
+        return start
+
+    def decide(self, opened: tuple[OpenedGroup, ...]) -> Decision:
+        """Judge by bound evidence of earlier rounds; leave out groups as a whole (DESIGN §3).
+
+        A flag falls here, so its client's group is left out of this very round. The statistics
+        just opened are not bound yet: they may only leave out a group of implausible size.
+        """
+        _start, plan = self._round_in_progress()
+        state = self.state
+        model = model_digest(state.model)
+        state.openings[model] = state.openings.get(model, 0) + 1
+        left_out: dict[GroupIndex, str] = {}
+        if self.config.defend:
+            self._flag(self._judge())
+            for group in opened:
+                found = sorted(set(group.members) & set(self._newly_flagged))
+                if found:
+                    names = ", ".join(str(client) for client in found)
+                    left_out[group.index] = f"flagged: {names}"
+            for position in implausible_groups(
+                challenge_means(plan, self._quantiser(), opened),
+                np.array([len(group.members) for group in opened]),
+            ):
+                left_out.setdefault(opened[position].index, "implausible size of its updates")
+        accepted = tuple(group.index for group in opened if group.index not in left_out)
+        return Decision(accepted, left_out)
+
+    def finish(
+        self, progress: Progress, total: RoundTotal | None, aborted: AbortReason | None
+    ) -> tuple[RoundEnd, RoundRecord]:
+        """Apply the total (mean of the accepted updates) and book the evidence it binds."""
+        start, plan = self._round_in_progress()
+        state = self.state
+        if progress.total_opened:
+            state.totals.add(start.description.model)
+        if total is not None:
+            mean = self._quantiser().mean(total.total, len(total.accepted))
+            state.previous = state.model
+            state.model = (state.model + mean).astype(np.float32)
+            chosen = set(progress.accepted_groups)
+            bound = [group for group in progress.opened if group.index in chosen]
+            observations = observe(plan, self._quantiser(), bound)
+            if self.ledger.width:
+                self.ledger.append(RoundObservation(state.index, state.era, observations))
+        record = RoundRecord(
+            index=state.index,
+            era=state.era,
+            round_id=start.description.round_id,
+            attempt=start.description.attempt,
+            cohort=start.description.cohort,
+            dealt=progress.dealt,
+            uploaded=tuple(progress.digests) if progress.groups else (),
+            sent=tuple(progress.signatures),
+            groups=progress.groups,
+            opened=progress.opened,
+            accepted_groups=progress.accepted_groups if total else (),
+            accepted=total.accepted if total else (),
+            left_out=dict(progress.left_out),
+            flagged=self._newly_flagged,
+            dropped=dict(progress.dropped),
+            aborted=aborted,
+            total_opened=progress.total_opened,
+            model=model_digest(state.model),
+            public_seed=progress.public_seed,
+        )
+        end = RoundEnd(
+            record.model,
+            aborted,
+            record.flagged,
+            tuple(client for index in sorted(record.left_out) for client in progress.groups[index]),
+        )
+        state.index += 1
+        state.era_round += 1
+        self._current = None
+        if self.config.defend and state.era_round >= self.config.rounds:
+            self._newly_flagged = ()
+            self._flag(self._judge())  # the closing verdict, with the last round bound
+        return end, record
+
+    # What happens between rounds ----------------------------------------------------------------
+
+    def _restart(self) -> bool:
+        """Begin the second training, once, when somebody was flagged in the first."""
+        state = self.state
+        wanted = self.config.after_flag is AfterFlag.RESTART and self.config.defend
+        if not wanted or state.era > 0 or not state.flagged:
+            return False
+        state.era += 1
+        state.era_round = 0
+        self._new_initial_model()
+        return True
+
+    def _new_initial_model(self) -> None:
+        self.state.model = self._host.initial(self.state.initials)
+        self.state.previous = None
+        self.state.initials += 1
+
+    def _leave_spent_model(self) -> None:
+        """Clients open at most one total and a few statistics per model (rule 3).
+
+        When a round fails after that, the training steps back half-way to the model before: a
+        new model, close to a good one (docs/adr/0005).
+        """
+        state = self.state
+        model = model_digest(state.model)
+        spent = state.openings.get(model, 0) >= self.config.params.max_attempts
+        if not spent and model not in state.totals:
+            return
+        if state.previous is None:
+            self._new_initial_model()
+        else:
+            state.model = ((state.model + state.previous) / 2).astype(np.float32)
+
+    def _judge(self) -> Verdict | None:
+        if self.ledger.width and self.ledger.rounds:
+            self.verdict = self.config.detector(self.ledger, self.everybody)
+        return self.verdict
+
+    def _flag(self, verdict: Verdict | None) -> None:
+        flagged = verdict.flagged if verdict is not None else frozenset()
+        self._newly_flagged = tuple(sorted(flagged - self.state.flagged.keys()))
+        for client in self._newly_flagged:
+            self.state.flagged[client] = self.state.index
+
+    def _round_in_progress(self) -> tuple[RoundStart, RoundPlan]:
+        if self._current is None:
+            raise ValueError("no round is in progress")
+        return self._current
+
+    def _quantiser(self) -> Quantiser:
+        params = self.config.params
+        return Quantiser(params.quantisation_bits, params.quantisation_range)

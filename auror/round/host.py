@@ -1,0 +1,45 @@
+"""The port through which a campaign reaches the model: torch behind it, or nothing but numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class OutputShape:
+    """Where the output layer's weights (classes × hidden, row-major) lie in the flat model;
+    its ``classes`` biases follow them."""
+
+    offset: int
+    classes: int
+    hidden: int
+
+
+class ModelHost(Protocol):
+    """What the server knows about the model that is trained."""
+
+    @property
+    def dim(self) -> int:
+        """d, entries of the flat model."""
+
+    @property
+    def task(self) -> bytes:
+        """Canonical JSON for the clients' trainers; its hash enters every round description."""
+
+    @property
+    def output(self) -> OutputShape | None:
+        """The output layer, or None when there is none to look at."""
+
+    def initial(self, index: int) -> NDArray[np.float32]:
+        """The ``index``-th initial model, (d,); another index gives another model."""
+
+    def confusion_basis(self, model: NDArray[np.float32]) -> NDArray[np.float64] | None:
+        """D of DESIGN §5 under ``model``, (classes, hidden), or None when there is none."""
+
+    def evaluate(self, model: NDArray[np.float32]) -> Mapping[str, float | None]:
+        """Metrics of ``model`` on samples that the server holds, by name."""

@@ -1,0 +1,105 @@
+"""A round without masks: the same groups, sums, decision and total, computed directly.
+
+It opens to the defence exactly what the secure round opens, so both give the same model bit for
+bit; it is for experiments on many seeds, where masking would only cost time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.crypto.entropy import Secret
+from auror.errors import AbortReason, DropReason, RoundAborted
+from auror.ids import ClientId, Digest
+from auror.params import check_round
+from auror.round.binding import check_binding
+from auror.round.description import Roster
+from auror.round.messages import RoundStart
+from auror.round.public import PublicSeed, draw_groups
+from auror.round.record import OpenedGroup
+from auror.round.run import RoundOutcome
+from auror.round.server.agree import propose
+from auror.round.server.context import Decision, Phase, RoundContext, RoundTotal
+from auror.round.server.statistics import full_plan
+from auror.secagg.instance import Instance
+from auror.secagg.quantize import Quantiser
+
+
+def plain_round(
+    start: RoundStart,
+    roster: Roster,
+    updates: Mapping[ClientId, NDArray[np.float32]],
+    rounding: Callable[[ClientId], Secret],
+    decide: Callable[[tuple[OpenedGroup, ...]], Decision],
+    lost: Mapping[ClientId, Phase],
+    public_seed: PublicSeed,
+) -> RoundOutcome:
+    """Play one round on plain values; arguments as in ``auror.round.run.run_round``."""
+    params, cohort = start.params, start.description.cohort
+    thresholds = check_round(params, len(cohort), start.plan.largest_row_norm())
+    context = RoundContext.open(
+        start.description, params, start.plan, roster, thresholds, {}, public_seed
+    )
+    progress = context.progress
+
+    def present(phase: Phase) -> tuple[ClientId, ...]:
+        """Who still answers in ``phase``."""
+        return tuple(c for c in cohort if c not in lost or phase.value < lost[c].value)
+
+    def require(phase: Phase, needed: int, reason: AbortReason) -> tuple[ClientId, ...]:
+        here = present(phase)
+        if len(here) < needed:
+            raise RoundAborted(reason, f"{len(here)} of {needed}")
+        return here
+
+    progress.dropped = dict.fromkeys(sorted(lost), DropReason.SILENT)
+    try:
+        require(Phase.ADVERTISE, thresholds.shares, AbortReason.TOO_FEW_ADVERTISED)
+        progress.dealt = require(Phase.SHARE_KEYS, thresholds.shares, AbortReason.TOO_FEW_DEALT)
+        uploaded = require(Phase.UPLOAD, thresholds.shares, AbortReason.TOO_FEW_UPLOADED)
+        progress.digests = {client: Digest(bytes(32)) for client in uploaded}
+        progress.public_seed = public_seed(context.transcript, {})
+        progress.groups = draw_groups(progress.public_seed, progress.dealt, params.group_size)
+        progress.plan = start.plan.with_challenge(progress.public_seed, params.challenge_rows)
+        quantiser = Quantiser(params.quantisation_bits, params.quantisation_range)
+        quantised = {c: quantiser.quantise(updates[c], rounding(c)) for c in uploaded}
+        floor = params.smallest_group()
+        here = set(present(Phase.STATISTICS))
+        up = set(uploaded)
+        progress.signatures = {
+            client: b""
+            for group in progress.groups
+            for client in group
+            if client in here and len(up & set(group)) >= floor
+        }
+        progress.signatures = dict(sorted(progress.signatures.items()))
+        if len(context.open_groups()) < params.min_accepted_groups:
+            raise RoundAborted(AbortReason.TOO_FEW_STATISTICS)
+        require(Phase.OPEN_STATISTICS, thresholds.shares, AbortReason.TOO_FEW_SHARES)
+        plan = full_plan(context)
+        progress.opened = tuple(
+            OpenedGroup(
+                index,
+                members,
+                np.sum([plan.apply(quantised[client]) for client in members], axis=0),
+            )
+            for index, members in context.open_groups().items()
+        )
+        propose(context, decide(progress.opened))
+        require(Phase.AGREE, thresholds.quorum, AbortReason.TOO_FEW_AGREED)
+        require(Phase.UNMASK, thresholds.shares, AbortReason.TOO_FEW_SHARES)
+        ring = context.sum_context(Instance.UPDATE, context.plan.dim).ring
+        total = ring.zeros(context.plan.dim)
+        for client in progress.accepted:
+            total += quantised[client]
+        progress.total_opened = True
+        accepted = set(progress.accepted_groups)
+        lifted = check_binding(
+            plan, ring.reduce(total), [g for g in progress.opened if g.index in accepted]
+        )
+    except RoundAborted as reason:
+        return RoundOutcome(None, reason.reason, reason.detail, progress)
+    return RoundOutcome(RoundTotal(lifted, progress.accepted), None, "", progress)
