@@ -1,36 +1,51 @@
-"""The in-round norm test on the challenge sketch: nobody could prepare for its rows (DESIGN §3).
+"""Is one group's update far larger than the others'? From the round's challenge sketch.
 
-It looks for groups whose update is out of all proportion, and may only leave a group out of one
-round: its evidence is not bound when it is asked.
+A count sketch keeps squared norms up to a relative error of about √(2/width), and its seed is
+drawn after all uploads are fixed, so nobody can hide from it. A group that fails is left out of
+*this* round only: nobody is flagged for it, since the challenge does not repeat.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import NDArray
 
-MIN_GROUPS = 4
-"""With fewer groups there is no majority to compare with."""
-MAX_RATIO = 6.0
-"""A group this many times further out than the median group is implausible. Honest groups reach
-about 2 (docs/defence.md); an update must be g times larger than that to matter in a mean."""
+from auror.defense.features import FeatureBlock, FeatureKind
+from auror.defense.ledger import RoundObservation
+from auror.ids import GroupIndex
 
 
-def implausible_groups(
-    means: NDArray[np.float64], sizes: NDArray[np.int64]
-) -> tuple[int, ...]:
-    """Positions of the groups whose challenge sketch is out of proportion.
+@dataclass(frozen=True, slots=True)
+class NormParams:
+    """``factor``: how many times the median norm a group must exceed; ``z``: and by how many
+    robust standard deviations of the logarithm."""
 
-    Args:
-        means: group means of the challenge sketch, (groups, rows).
-        sizes: members of each group, (groups,).
+    factor: float = 3.0
+    z: float = 6.0
+
+
+def oversized_groups(
+    observation: RoundObservation, block: FeatureBlock, params: NormParams
+) -> tuple[GroupIndex, ...]:
+    """Positions of the groups whose mean update is implausibly large in this round.
+
+    Fewer than three groups have no majority to compare with: none is named. Never names half of
+    the groups or more. Raises ValueError when ``block`` is not a challenge sketch.
     """
-    if len(means) < MIN_GROUPS or not means.shape[1]:
+    if block.kind is not FeatureKind.CHALLENGE:
+        raise ValueError("the norm test reads the challenge sketch")
+    if len(observation.groups) < 3:
         return ()
-    centre = np.median(means, axis=0)
-    # the mean of m independent updates scatters with 1/√m
-    distance = np.linalg.norm(means - centre, axis=1) * np.sqrt(sizes)
-    typical = float(np.median(distance))
-    if typical <= 0:
+    norms = np.array(
+        [np.linalg.norm(group.mean[block.start : block.stop]) for group in observation.groups]
+    )
+    middle = float(np.median(norms))
+    if middle <= 0.0:
         return ()
-    return tuple(int(k) for k in np.flatnonzero(distance > MAX_RATIO * typical))
+    logs = np.log(np.maximum(norms, 1e-12 * middle) / middle)
+    # The sketch itself scatters log norms by about 1/√(2·width): no group is judged finer.
+    scale = max(1.4826 * float(np.median(np.abs(logs))), 1.0 / math.sqrt(2.0 * block.width))
+    limit = max(math.log(params.factor), params.z * scale)
+    return tuple(GroupIndex(int(row)) for row in np.flatnonzero(logs > limit))
