@@ -1,0 +1,87 @@
+"""``RoundRecord`` as one JSON object, the line of ``rounds.jsonl``, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from auror.errors import AbortReason, DropReason
+from auror.ids import ClientId, Digest, GroupIndex, RoundId
+from auror.round.record import OpenedGroup, RoundRecord
+
+
+def record_to_json(record: RoundRecord) -> dict[str, Any]:
+    """Plain JSON values; group totals as decimal strings, since they exceed 2^53."""
+    return {
+        "index": record.index,
+        "era": record.era,
+        "round": {"counter": record.round_id.counter, "nonce": record.round_id.nonce.hex()},
+        "attempt": record.attempt,
+        "cohort": list(record.cohort),
+        "dealt": list(record.dealt),
+        "uploaded": list(record.uploaded),
+        "sent": list(record.sent),
+        "groups": [list(group) for group in record.groups],
+        "opened": [
+            {
+                "group": int(group.index),
+                "members": list(group.members),
+                "total": [str(value) for value in group.total.tolist()],
+            }
+            for group in record.opened
+        ],
+        "accepted_groups": list(record.accepted_groups),
+        "accepted": list(record.accepted),
+        "left_out": {str(index): why for index, why in sorted(record.left_out.items())},
+        "flagged": list(record.flagged),
+        "dropped": {str(client): why.name for client, why in sorted(record.dropped.items())},
+        "aborted": None if record.aborted is None else record.aborted.name,
+        "total_opened": record.total_opened,
+        "model": record.model.hex(),
+        "public_seed": record.public_seed.hex(),
+    }
+
+
+def record_from_json(raw: Mapping[str, Any]) -> RoundRecord:
+    """The inverse of :func:`record_to_json`; other keys of the line are passed over.
+
+    Raises:
+        ValueError: a field is missing or of the wrong kind.
+    """
+    try:
+        return RoundRecord(
+            index=int(raw["index"]),
+            era=int(raw["era"]),
+            round_id=RoundId(int(raw["round"]["counter"]), bytes.fromhex(raw["round"]["nonce"])),
+            attempt=int(raw["attempt"]),
+            cohort=_clients(raw["cohort"]),
+            dealt=_clients(raw["dealt"]),
+            uploaded=_clients(raw["uploaded"]),
+            sent=_clients(raw["sent"]),
+            groups=tuple(_clients(group) for group in raw["groups"]),
+            opened=tuple(
+                OpenedGroup(
+                    GroupIndex(int(group["group"])),
+                    _clients(group["members"]),
+                    np.array([int(value) for value in group["total"]], dtype=np.uint64),
+                )
+                for group in raw["opened"]
+            ),
+            accepted_groups=tuple(GroupIndex(int(index)) for index in raw["accepted_groups"]),
+            accepted=_clients(raw["accepted"]),
+            left_out={GroupIndex(int(i)): str(why) for i, why in raw["left_out"].items()},
+            flagged=_clients(raw["flagged"]),
+            dropped={ClientId(int(i)): DropReason[why] for i, why in raw["dropped"].items()},
+            aborted=None if raw["aborted"] is None else AbortReason[raw["aborted"]],
+            total_opened=bool(raw["total_opened"]),
+            model=Digest(bytes.fromhex(raw["model"])),
+            public_seed=bytes.fromhex(raw["public_seed"]),
+        )
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"not a round record: {error!r}") from error
+
+
+def _clients(values: Any) -> tuple[ClientId, ...]:
+    return tuple(ClientId(int(value)) for value in values)
