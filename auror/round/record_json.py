@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,13 +12,15 @@ from auror.errors import AbortReason, DropReason
 from auror.ids import ClientId, Digest, GroupIndex, RoundId
 from auror.round.record import OpenedGroup, RoundRecord
 
+_TOTAL = np.dtype("<u8")
+
 
 def record_to_json(record: RoundRecord) -> dict[str, Any]:
-    """Plain JSON values; group totals as decimal strings, since they exceed 2^53."""
+    """Bytes as hexadecimal, opened totals as base64 of little-endian uint64."""
     return {
         "index": record.index,
         "era": record.era,
-        "round": {"counter": record.round_id.counter, "nonce": record.round_id.nonce.hex()},
+        "round_id": {"counter": record.round_id.counter, "nonce": record.round_id.nonce.hex()},
         "attempt": record.attempt,
         "cohort": list(record.cohort),
         "dealt": list(record.dealt),
@@ -28,7 +31,7 @@ def record_to_json(record: RoundRecord) -> dict[str, Any]:
             {
                 "group": int(group.index),
                 "members": list(group.members),
-                "total": [str(value) for value in group.total.tolist()],
+                "total": base64.b64encode(group.total.astype(_TOTAL).tobytes()).decode(),
             }
             for group in record.opened
         ],
@@ -54,7 +57,9 @@ def record_from_json(raw: Mapping[str, Any]) -> RoundRecord:
         return RoundRecord(
             index=int(raw["index"]),
             era=int(raw["era"]),
-            round_id=RoundId(int(raw["round"]["counter"]), bytes.fromhex(raw["round"]["nonce"])),
+            round_id=RoundId(
+                int(raw["round_id"]["counter"]), bytes.fromhex(raw["round_id"]["nonce"])
+            ),
             attempt=int(raw["attempt"]),
             cohort=_clients(raw["cohort"]),
             dealt=_clients(raw["dealt"]),
@@ -65,7 +70,7 @@ def record_from_json(raw: Mapping[str, Any]) -> RoundRecord:
                 OpenedGroup(
                     GroupIndex(int(group["group"])),
                     _clients(group["members"]),
-                    np.array([int(value) for value in group["total"]], dtype=np.uint64),
+                    np.frombuffer(base64.b64decode(group["total"]), dtype=_TOTAL).astype(np.uint64),
                 )
                 for group in raw["opened"]
             ),
