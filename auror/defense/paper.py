@@ -54,6 +54,11 @@ class PaperVerdict:
     rounds: tuple[int, ...]
     params: PaperParams
 
+    @property
+    def scores(self) -> dict[ClientId, float]:
+        """Score by client: its share."""
+        return self.shares
+
     def to_dict(self) -> dict[str, object]:
         """JSON-able form."""
         return {

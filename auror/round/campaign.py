@@ -9,14 +9,16 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auror.crypto.entropy import Entropy
 from auror.defense.ledger import Ledger, RoundObservation
-from auror.defense.norm import implausible_groups
-from auror.defense.verdict import Verdict, VerdictParams, judge
+from auror.defense.norm import NormParams, oversized_groups
+from auror.defense.paper import PaperParams, judge_as_published
+from auror.defense.verdict import VerdictParams, judge
 from auror.errors import AbortReason, ConfigError
 from auror.ids import ROUND_NONCE_BYTES, ClientId, Digest, GroupIndex, RoundId
 from auror.params import RoundParams
@@ -30,15 +32,32 @@ from auror.round.evidence import (
     PlanChoice,
     RoundPlan,
     build_plan,
-    challenge_means,
     ledger_blocks,
     observe,
+    observe_challenge,
 )
 from auror.round.host import ModelHost
 from auror.round.messages import RoundEnd, RoundStart
+from auror.round.plan import StatisticsPlan
 from auror.round.record import OpenedGroup, RoundRecord
 from auror.round.server.context import Decision, Progress, RoundTotal
 from auror.secagg.quantize import Quantiser
+
+
+class Verdict(Protocol):
+    """What a campaign needs of a verdict; ``to_dict`` holds the evidence behind it."""
+
+    @property
+    def flagged(self) -> frozenset[ClientId]:
+        """Everybody whom the bound evidence flags, earlier ones included."""
+
+    @property
+    def scores(self) -> dict[ClientId, float]:
+        """Suspicion by client."""
+
+    def to_dict(self) -> dict[str, object]:
+        """JSON-able form."""
+
 
 Detector = Callable[[Ledger, tuple[ClientId, ...]], Verdict]
 """From bound evidence and the roster to a verdict on everybody."""
@@ -47,6 +66,12 @@ Detector = Callable[[Ledger, tuple[ClientId, ...]], Verdict]
 def decoded_detector(ledger: Ledger, roster: tuple[ClientId, ...]) -> Verdict:
     """The default: the calibrated test on statistics decoded from group sums."""
     return judge(ledger, VerdictParams(), roster)
+
+
+def published_detector(alpha: float, tau: float = 0.5) -> Detector:
+    """AUROR as published: g = 1 and the output layer in the plan; α in the updates' units."""
+    params = PaperParams(alpha, tau)
+    return lambda ledger, roster: judge_as_published(ledger, params, roster)
 
 
 class AfterFlag(enum.Enum):
@@ -164,13 +189,15 @@ class Campaign:
         self._newly_flagged = ()
         return start
 
-    def decide(self, opened: tuple[OpenedGroup, ...]) -> Decision:
+    def decide(self, opened: tuple[OpenedGroup, ...], full: StatisticsPlan) -> Decision:
         """Judge by bound evidence of earlier rounds; leave out groups as a whole (DESIGN §3).
 
         A flag falls here, so its client's group is left out of this very round. The statistics
         just opened are not bound yet: they may only leave out a group of implausible size.
+
+        ``full`` is the round's plan with its challenge part.
         """
-        _start, plan = self._round_in_progress()
+        self._round_in_progress()
         state = self.state
         model = model_digest(state.model)
         state.openings[model] = state.openings.get(model, 0) + 1
@@ -182,11 +209,8 @@ class Campaign:
                 if found:
                     names = ", ".join(str(client) for client in found)
                     left_out[group.index] = f"flagged: {names}"
-            for position in implausible_groups(
-                challenge_means(plan, self._quantiser(), opened),
-                np.array([len(group.members) for group in opened]),
-            ):
-                left_out.setdefault(opened[position].index, "implausible size of its updates")
+            for index in self._oversized(opened, full):
+                left_out.setdefault(index, "implausible size of its updates")
         accepted = tuple(group.index for group in opened if group.index not in left_out)
         return Decision(accepted, left_out)
 
@@ -286,6 +310,15 @@ class Campaign:
         self._newly_flagged = tuple(sorted(flagged - self.state.flagged.keys()))
         for client in self._newly_flagged:
             self.state.flagged[client] = self.state.index
+
+    def _oversized(self, opened: tuple[OpenedGroup, ...], full: StatisticsPlan) -> list[GroupIndex]:
+        _start, plan = self._round_in_progress()
+        challenge = observe_challenge(full, plan.plan.rows, self._quantiser(), opened)
+        if challenge is None:
+            return []
+        observations, block = challenge
+        seen = RoundObservation(self.state.index, self.state.era, observations)
+        return [opened[k].index for k in oversized_groups(seen, block, NormParams())]
 
     def _round_in_progress(self) -> tuple[RoundStart, RoundPlan]:
         if self._current is None:

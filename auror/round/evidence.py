@@ -117,17 +117,20 @@ def observe(
     return tuple(observations)
 
 
-def challenge_means(
-    plan: RoundPlan, quantiser: Quantiser, opened: Sequence[OpenedGroup]
-) -> NDArray[np.float64]:
-    """Group means of the challenge sketch, (groups, rows), up to the sketch's own offset.
-
-    The offset clip · P·1 is the same for every group, so a comparison of groups does not need it.
-    """
-    rows = plan.plan.rows
-    return np.array(
-        [
-            group.total[rows:].astype(np.int64) * (quantiser.step / len(group.members))
-            for group in opened
-        ]
-    ).reshape(len(opened), -1)
+def observe_challenge(
+    full: StatisticsPlan, stable_rows: int, quantiser: Quantiser, opened: Sequence[OpenedGroup]
+) -> tuple[tuple[GroupObservation, ...], FeatureBlock] | None:
+    """The challenge rows alone, as the norm test wants them; None when the plan has none."""
+    rows = full.rows - stable_rows
+    if not rows:
+        return None
+    offset = quantiser.clip * full.row_sums()[stable_rows:]
+    observations = tuple(
+        GroupObservation(
+            group.members,
+            group.total[stable_rows:].astype(np.int64) * (quantiser.step / len(group.members))
+            - offset,
+        )
+        for group in opened
+    )
+    return observations, FeatureBlock(FeatureKind.CHALLENGE, 0, rows, (rows,))

@@ -19,6 +19,7 @@ from auror.round.client.machine import ClientMachine
 from auror.round.client.state import Reply, Train
 from auror.round.description import Roster
 from auror.round.messages import ClientMessage, RoundStart, ServerMessage
+from auror.round.plan import StatisticsPlan
 from auror.round.public import PublicSeed, protocol_seed
 from auror.round.record import OpenedGroup
 from auror.round.server.context import (
@@ -47,7 +48,11 @@ class RoundOutcome:
     progress: Progress
 
 
-def accept_all(groups: tuple[OpenedGroup, ...]) -> Decision:
+Decide = Callable[[tuple[OpenedGroup, ...], StatisticsPlan], Decision]
+"""The defence: from opened group sums, and the plan they follow, to the accepted groups."""
+
+
+def accept_all(groups: tuple[OpenedGroup, ...], plan: StatisticsPlan) -> Decision:
     """The verdict of a server that defends against nobody."""
     return Decision(tuple(group.index for group in groups), {})
 
@@ -58,7 +63,7 @@ def run_round(
     clients: Mapping[ClientId, ClientMachine],
     updates: Mapping[ClientId, NDArray[np.float32]],
     rounding: Callable[[ClientId], Secret],
-    decide: Callable[[tuple[OpenedGroup, ...]], Decision] = accept_all,
+    decide: Decide = accept_all,
     lost: Mapping[ClientId, Phase] | None = None,
     public_seed: PublicSeed = protocol_seed,
 ) -> RoundOutcome:
@@ -86,8 +91,8 @@ def run_round(
                     ):
                         if not _lost_before(reply, lost.get(client)):
                             queue += server.on_message(client, reply)
-            case Opened(groups):
-                queue += server.on_decision(decide(groups))
+            case Opened(groups, plan):
+                queue += server.on_decision(decide(groups, plan))
             case Finished(total):
                 outcome = RoundOutcome(total, None, "", server.progress)
             case Aborted(reason, detail):

@@ -20,9 +20,9 @@ from auror.round.description import Roster
 from auror.round.messages import RoundStart
 from auror.round.public import PublicSeed, draw_groups
 from auror.round.record import OpenedGroup
-from auror.round.run import RoundOutcome
+from auror.round.run import Decide, RoundOutcome
 from auror.round.server.agree import propose
-from auror.round.server.context import Decision, Phase, RoundContext, RoundTotal
+from auror.round.server.context import Phase, RoundContext, RoundTotal
 from auror.round.server.statistics import full_plan
 from auror.secagg.instance import Instance
 from auror.secagg.quantize import Quantiser
@@ -33,7 +33,7 @@ def plain_round(
     roster: Roster,
     updates: Mapping[ClientId, NDArray[np.float32]],
     rounding: Callable[[ClientId], Secret],
-    decide: Callable[[tuple[OpenedGroup, ...]], Decision],
+    decide: Decide,
     lost: Mapping[ClientId, Phase],
     public_seed: PublicSeed,
 ) -> RoundOutcome:
@@ -88,7 +88,7 @@ def plain_round(
             )
             for index, members in context.open_groups().items()
         )
-        propose(context, decide(progress.opened))
+        propose(context, decide(progress.opened, plan))
         require(Phase.AGREE, thresholds.quorum, AbortReason.TOO_FEW_AGREED)
         require(Phase.UNMASK, thresholds.shares, AbortReason.TOO_FEW_SHARES)
         ring = context.sum_context(Instance.UPDATE, context.plan.dim).ring

@@ -178,6 +178,8 @@ class Opened:
     """Run the defence on these group sums and answer with ``on_decision``."""
 
     groups: tuple[OpenedGroup, ...]
+    plan: StatisticsPlan
+    """P with the round's challenge part: what the sums are sums of."""
 
 
 @dataclass(frozen=True)

@@ -255,7 +255,7 @@ class RoundServer:
                 facts = Persist(
                     "opened", {"groups": [[int(c) for c in group.members] for group in opened]}
                 )
-                return [facts, Opened(opened)]
+                return [facts, Opened(opened, statistics.full_plan(context))]
             case Phase.AGREE:
                 return self._enter(Phase.UNMASK, self._to_present(agree.close(context)))
             case Phase.UNMASK:
