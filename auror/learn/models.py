@@ -192,4 +192,11 @@ def _network(spec: ModelSpec) -> Network:
         nn.Linear(_CNN_DENSE, spec.hidden),
         nn.ReLU(),
     )
+    for layer in features:
+        # He et al. 2015: with torch's default the signal fades over four ReLUs, and the few
+        # dozen local steps of a run are spent on a plateau.
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
     return Network(features, output)

@@ -1,0 +1,94 @@
+"""Label flips: what they change and what not, who is drawn, and how they are written."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from auror.errors import ConfigError
+from auror.learn.attacks import LabelFlip, draw_malicious, parse_attack, poison
+
+LABELS = np.array([4, 9, 4, 1, 4, 0, 4, 9])
+
+
+def test_a_full_flip_changes_every_source_label_and_no_other() -> None:
+    before = LABELS.copy()
+    poisoned, changed = poison(LABELS, LabelFlip(4, 9), np.random.default_rng(1))
+    np.testing.assert_array_equal(poisoned, [9, 9, 9, 1, 9, 0, 9, 9])
+    assert changed == 4
+    np.testing.assert_array_equal(LABELS, before)
+
+
+def test_a_partial_flip_draws_which_ones_from_the_generator() -> None:
+    labels = np.repeat([4, 5], [40, 10])
+    flip = LabelFlip(4, 9, 0.25)
+    draws = [poison(labels, flip, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    assert [changed for _, changed in draws] == [10, 10, 10]
+    assert all((poisoned == 9).sum() == 10 for poisoned, _ in draws)
+    np.testing.assert_array_equal(draws[0][0], draws[1][0])
+    assert (draws[0][0] != draws[2][0]).any()
+
+
+@pytest.mark.parametrize(("sources", "changed"), [(0, 0), (1, 1), (2, 1), (3, 2)])
+def test_a_half_flip_rounds_halves_up(sources: int, changed: int) -> None:
+    labels = np.array([4] * sources + [1] * 3)
+    assert poison(labels, LabelFlip(4, 9, 0.5), np.random.default_rng(1))[1] == changed
+
+
+def test_no_attack_changes_nothing() -> None:
+    poisoned, changed = poison(LABELS, None, np.random.default_rng(1))
+    np.testing.assert_array_equal(poisoned, LABELS)
+    assert changed == 0
+
+
+def test_parsing_round_trips() -> None:
+    assert parse_attack("none") is None
+    assert parse_attack("flip:4:9") == LabelFlip(4, 9)
+    assert parse_attack("flip:4:9:0.5") == LabelFlip(4, 9, 0.5)
+    for text in ("flip:4:9", "flip:4:9:0.5"):
+        assert str(parse_attack(text, classes=10)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("", "write none, flip"),
+        ("flip", "for example flip:4:9"),
+        ("flip:4", "for example flip:4:9"),
+        ("flip:4:9:1:1", "for example flip:4:9"),
+        ("swap:4:9", "for example flip:4:9"),
+        ("flip:four:9", "no number"),
+        ("flip:4:9:most", "no number"),
+        ("flip:4:4", "choose two classes"),
+        ("flip:-1:9", "count from 0"),
+        ("flip:4:9:0", r"in \(0, 1\]"),
+        ("flip:4:9:1.5", r"in \(0, 1\]"),
+        ("flip:4:9:nan", r"in \(0, 1\]"),
+        ("flip:4:10", r"classes are 0\.\.9"),
+    ],
+)
+def test_a_bad_attack_says_how_to_write_it(text: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=hint) as caught:
+        parse_attack(text, classes=10)
+    assert "\n" not in str(caught.value)
+
+
+def test_malicious_clients_are_drawn_at_random_by_seed() -> None:
+    drawn = draw_malicious(30, 9, seed=1)
+    assert drawn == draw_malicious(30, 9, seed=1)
+    assert len(set(drawn)) == 9
+    assert set(drawn) <= set(range(30))
+    times = np.zeros(30)
+    for seed in range(300):
+        times[list(draw_malicious(30, 9, seed))] += 1
+    # Binomial(300, 0.3): mean 90, deviation 8; every client is within five of them.
+    assert times.min() > 50
+    assert times.max() < 130
+
+
+def test_nobody_malicious_and_everybody_malicious() -> None:
+    assert draw_malicious(30, 0, seed=1) == ()
+    with pytest.raises(ConfigError, match="lower --malicious"):
+        draw_malicious(30, 30, seed=1)
+    with pytest.raises(ConfigError, match="0 or more"):
+        draw_malicious(30, -1, seed=1)

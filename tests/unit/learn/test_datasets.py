@@ -1,0 +1,105 @@
+"""Data sets: sizes, disjointness, determinism, and clear refusals."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torchvision.datasets import MNIST
+
+from auror.errors import DataError
+from auror.learn.datasets import Dataset, load_dataset, stratified
+
+
+def rows(data: Dataset) -> list[set[bytes]]:
+    parts = (data.train_x, data.test_x, data.clean_x)
+    return [{sample.tobytes() for sample in part} for part in parts]
+
+
+def test_mnist5k_is_split_as_documented() -> None:
+    data = load_dataset("mnist5k", seed=1)
+    assert data.train_x.shape == (4000, 1, 28, 28)
+    assert data.train_x.dtype == np.float32
+    assert data.train_y.dtype == np.int64
+    for labels, each in ((data.train_y, 400), (data.test_y, 90), (data.clean_y, 10)):
+        np.testing.assert_array_equal(np.bincount(labels), [each] * 10)
+    train, test, clean = rows(data)
+    assert len(train | test | clean) == len(train) + len(test) + len(clean)
+    assert (data.classes, data.input_shape) == (10, (1, 28, 28))
+    # Standardised with the constants of all of MNIST.
+    assert abs(float(data.train_x.mean())) < 0.02
+    assert abs(float(data.train_x.std()) - 1) < 0.02
+
+
+def test_digits_uses_every_sample_once() -> None:
+    data = load_dataset("digits", seed=1)
+    assert len(data.train_y) + len(data.test_y) + len(data.clean_y) == 1797
+    assert (len(data.test_y), len(data.clean_y)) == (360, 100)
+    np.testing.assert_array_equal(np.bincount(data.clean_y), [10] * 10)
+    assert data.input_shape == (1, 8, 8)
+
+
+def test_the_split_follows_the_seed() -> None:
+    first, again, other = (load_dataset("digits", seed=seed) for seed in (1, 1, 2))
+    assert first.test_x.tobytes() == again.test_x.tobytes()
+    assert first.clean_x.tobytes() == again.clean_x.tobytes()
+    assert first.test_x.tobytes() != other.test_x.tobytes()
+
+
+def test_stratified_draws_exactly_and_in_proportion() -> None:
+    labels = np.repeat([0, 1, 2], [50, 30, 21])
+    drawn, left = stratified(labels, 10, np.random.default_rng(1))
+    np.testing.assert_array_equal(np.bincount(labels[drawn]), [5, 3, 2])
+    assert sorted([*drawn, *left]) == list(range(101))
+    with pytest.raises(DataError, match="cannot draw"):
+        stratified(labels, 101, np.random.default_rng(1))
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(DataError, match=r"did you mean 'mnist5k'\? choose one of: digits"):
+        load_dataset("mnist5")
+
+
+def write_idx(folder: Path, prefix: str, images: np.ndarray, labels: np.ndarray) -> None:
+    """MNIST's own file format (big-endian header, raw bytes)."""
+    header = struct.pack(">IIII", 0x803, *images.shape)
+    (folder / f"{prefix}-images-idx3-ubyte").write_bytes(header + images.tobytes())
+    header = struct.pack(">II", 0x801, len(labels))
+    (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
+
+
+def test_mnist_is_read_from_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    counts = {"train": 300, "t10k": 50}
+    for prefix, count in counts.items():
+        images = rng.integers(0, 256, (count, 28, 28)).astype(np.uint8)
+        write_idx(folder, prefix, images, (np.arange(count) % 10).astype(np.uint8))
+    data = load_dataset("mnist", tmp_path, seed=1)
+    assert (len(data.train_y), len(data.clean_y), len(data.test_y)) == (200, 100, 50)
+    np.testing.assert_array_equal(np.bincount(data.clean_y), [10] * 10)
+    assert float(data.test_x.max()) == pytest.approx((1 - 0.1307) / 0.3081, rel=1e-6)
+
+
+def test_mnist_that_cannot_be_had_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    with pytest.raises(DataError, match=r"ubyte\.gz files to .*raw or use --dataset mnist5k"):
+        load_dataset("mnist", tmp_path / "empty", seed=1)
+
+
+def test_damaged_mnist_files_are_a_data_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for name, _ in MNIST.resources:
+        (folder / name).write_bytes(gzip.compress(b"not MNIST"))
+    with pytest.raises(DataError, match="mnist5k"):
+        load_dataset("mnist", tmp_path, seed=1)

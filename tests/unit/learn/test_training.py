@@ -1,0 +1,182 @@
+"""Local training: both trainers take the same steps, repeatably, and refuse to diverge."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from auror.errors import ConfigError, DataError
+from auror.learn.models import ModelSpec, build, flatten, load_flat
+from auror.learn.training import (
+    Floats,
+    Labels,
+    TrainingParams,
+    batch_order,
+    client_seed,
+    train_client,
+    train_clients,
+)
+
+CPU = torch.device("cpu")
+MLP = ModelSpec("mlp", (1, 8, 8), 4, hidden=6)
+CNN = ModelSpec("cnn", (1, 8, 8), 4, hidden=6)
+PLAIN = TrainingParams(epochs=2, batch_size=8, learning_rate=0.1)
+HEAVY = replace(PLAIN, momentum=0.9, weight_decay=0.01)
+
+
+def clients(sizes: tuple[int, ...]) -> tuple[list[Floats], list[Labels]]:
+    rng = np.random.default_rng(1)
+    patterns = rng.normal(size=(4, 1, 8, 8))
+    ys = [rng.integers(0, 4, size) for size in sizes]
+    xs = [(patterns[y] + rng.normal(size=(len(y), 1, 8, 8))).astype(np.float32) for y in ys]
+    return xs, ys
+
+
+def reference(model: Floats, x: Floats, y: Labels, params: TrainingParams, seed: int) -> Floats:
+    """The same training with torch.optim.SGD."""
+    module = build(MLP, 0)
+    load_flat(module, model)
+    optimizer = torch.optim.SGD(
+        module.parameters(),
+        lr=params.learning_rate,
+        momentum=params.momentum,
+        weight_decay=params.weight_decay,
+    )
+    for batch in batch_order(len(y), params, seed):
+        optimizer.zero_grad()
+        logits = module(torch.from_numpy(x[batch]))
+        torch.nn.functional.cross_entropy(logits, torch.from_numpy(y[batch])).backward()
+        optimizer.step()
+    return flatten(module) - model
+
+
+@pytest.mark.parametrize("params", [PLAIN, HEAVY])
+def test_one_client_trains_as_torch_optim_does(params: TrainingParams) -> None:
+    (x,), (y,) = clients((29,))
+    model = flatten(build(MLP, 1))
+    update = train_client(MLP, model, x, y, params=params, seed=5, device=CPU)
+    np.testing.assert_allclose(update, reference(model, x, y, params, 5), atol=1e-6)
+    assert update.dtype == np.float32
+    assert np.abs(update).max() > 0.01
+
+
+@pytest.mark.parametrize("spec", [MLP, CNN])
+@pytest.mark.parametrize("params", [PLAIN, HEAVY])
+def test_many_clients_at_once_train_as_one_by_one(spec: ModelSpec, params: TrainingParams) -> None:
+    # Unequal sizes: other numbers of steps, and other batch sizes within a step.
+    xs, ys = clients((5, 29, 16, 1, 23))
+    model = flatten(build(spec, 1))
+    seeds = [11, 12, 13, 14, 15]
+    together = train_clients(spec, model, xs, ys, params=params, seeds=seeds, device=CPU)
+    for client, (x, y, seed) in enumerate(zip(xs, ys, seeds, strict=True)):
+        alone = train_client(spec, model, x, y, params=params, seed=seed, device=CPU)
+        np.testing.assert_allclose(together[client], alone, atol=2e-6)
+
+
+def test_training_repeats_bit_for_bit_and_the_seed_matters() -> None:
+    xs, ys = clients((29, 20))
+    model = flatten(build(MLP, 1))
+
+    def one(seed: int) -> bytes:
+        return train_client(MLP, model, xs[0], ys[0], params=PLAIN, seed=seed, device=CPU).tobytes()
+
+    def both(seeds: list[int]) -> bytes:
+        return train_clients(MLP, model, xs, ys, params=PLAIN, seeds=seeds, device=CPU).tobytes()
+
+    assert one(3) == one(3) != one(4)
+    assert both([3, 4]) == both([3, 4]) != both([3, 5])
+
+
+def test_training_learns() -> None:
+    (x,), (y,) = clients((60,))
+    model = flatten(build(MLP, 1))
+    many = replace(PLAIN, epochs=20)
+    trained = model + train_client(MLP, model, x, y, params=many, seed=1, device=CPU)
+    module = build(MLP, 0)
+    load_flat(module, trained)
+    assert (module(torch.from_numpy(x)).argmax(1).numpy() == y).mean() > 0.95
+
+
+def test_inputs_are_left_as_they_were() -> None:
+    xs, ys = clients((20, 12))
+    model = flatten(build(MLP, 1))
+    copies = [array.copy() for array in (model, *xs, *ys)]
+    train_clients(MLP, model, xs, ys, params=PLAIN, seeds=[1, 2], device=CPU)
+    train_client(MLP, model, xs[0], ys[0], params=PLAIN, seed=1, device=CPU)
+    for array, before in zip((model, *xs, *ys), copies, strict=True):
+        np.testing.assert_array_equal(array, before)
+
+
+@pytest.mark.parametrize(("samples", "batch_size"), [(133, 32), (8, 8), (3, 32), (17, 5), (1, 1)])
+def test_every_epoch_visits_every_sample_once_in_even_batches(
+    samples: int, batch_size: int
+) -> None:
+    params = TrainingParams(epochs=3, batch_size=batch_size)
+    order = batch_order(samples, params, seed=1)
+    steps = math.ceil(samples / batch_size)
+    assert len(order) == 3 * steps
+    for epoch in range(3):
+        batches = order[epoch * steps : (epoch + 1) * steps]
+        assert sorted(np.concatenate(batches)) == list(range(samples))
+        sizes = {len(batch) for batch in batches}
+        assert max(sizes) <= batch_size
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_client_seeds_differ_by_run_round_and_client() -> None:
+    seeds = {client_seed(run, r, c) for run in range(4) for r in range(5) for c in range(6)}
+    assert len(seeds) == 4 * 5 * 6
+    assert client_seed(1, 2, 3) == client_seed(1, 2, 3)
+
+
+def test_an_update_that_is_not_finite_is_refused_with_the_fix() -> None:
+    xs, ys = clients((20, 20))
+    model = flatten(build(MLP, 1))
+    wild = replace(PLAIN, learning_rate=1e30)
+    with pytest.raises(DataError, match="lower learning_rate"):
+        train_client(MLP, model, xs[0], ys[0], params=wild, seed=1, device=CPU)
+    with pytest.raises(DataError, match="lower learning_rate"):
+        train_clients(MLP, model, xs, ys, params=wild, seeds=[1, 2], device=CPU)
+
+
+def test_data_that_does_not_fit_is_refused() -> None:
+    (x,), (y,) = clients((20,))
+    model = flatten(build(MLP, 1))
+
+    def train(x: Floats, y: Labels) -> None:
+        train_client(MLP, model, x, y, params=PLAIN, seed=1, device=CPU)
+
+    with pytest.raises(DataError, match="without samples"):
+        train(x[:0], y[:0])
+    with pytest.raises(DataError, match="expected"):
+        train(x[:5], y)
+    with pytest.raises(DataError, match=r"0\.\.3"):
+        train(x, y + 1)
+    with pytest.raises(DataError, match="one each"):
+        train_clients(MLP, model, [x], [y], params=PLAIN, seeds=[1, 2], device=CPU)
+
+
+def test_nobody_to_train_gives_no_rows() -> None:
+    model = flatten(build(MLP, 1))
+    updates = train_clients(MLP, model, [], [], params=PLAIN, seeds=[], device=CPU)
+    assert updates.shape == (0, model.size)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": math.nan},
+        {"momentum": 1.0},
+        {"weight_decay": -0.1},
+    ],
+)
+def test_impossible_parameters_are_refused_by_name(change: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(change))):
+        replace(PLAIN, **change)  # type: ignore[arg-type]
