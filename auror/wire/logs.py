@@ -1,0 +1,38 @@
+"""Logs of both programs: key-value events on standard error, as text or JSON lines.
+
+Secrets have redacted reprs and no event carries keys, masks, shares or updates (rule 6).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+
+def configure(form: Literal["console", "json"], quiet: bool = False) -> None:
+    """Set up structlog for this process; ``quiet`` keeps warnings and errors only."""
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=18)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.WARNING if quiet else logging.INFO
+        ),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+
+
+def logger(name: str) -> structlog.typing.FilteringBoundLogger:
+    found: structlog.typing.FilteringBoundLogger = structlog.get_logger(component=name)
+    return found

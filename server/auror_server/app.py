@@ -1,0 +1,169 @@
+"""The server program: sockets, signals and the session's life, from configuration to exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from auror.crypto.entropy import system_entropy
+from auror.errors import UnavailableError
+from auror.params import Thresholds, check_round
+from auror.round.campaign import Campaign
+from auror.round.description import model_digest
+from auror.wire.addresses import check_address
+from auror.wire.credentials import ServerCredentials, load_server
+from auror.wire.logs import logger
+from auror.wire.service import SERVER_OPTIONS, SERVICE
+from auror.wire.settings import to_toml
+from auror_server import checkpoint
+from auror_server.config import ServerConfig
+from auror_server.hosts import make_host
+from auror_server.recorder import Recorder
+from auror_server.servicer import Servicer
+from auror_server.session import Ending, Session
+from auror_server.store import CONFIG, Store
+
+GOODBYE_SECONDS = 5.0
+_log = logger("server")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What ``--check`` prints."""
+
+    deployment: str
+    clients: int
+    thresholds: Thresholds
+
+
+def check(config: ServerConfig) -> tuple[ServerCredentials, Checked]:
+    """Load credentials and check the thresholds for the whole roster.
+
+    Raises:
+        UserError: one line with the fix.
+    """
+    credentials = load_server(config.server.credentials)
+    clients = len(credentials.roster.entries)
+    thresholds = check_round(config.campaign().params, clients)
+    return credentials, Checked(credentials.roster.deployment, clients, thresholds)
+
+
+async def serve(config: ServerConfig) -> Ending:
+    """Run one session.
+
+    Raises:
+        UserError: bad settings or credentials, a port in use, too few clients.
+    """
+    credentials, _checked = check(config)
+    async with AsyncExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(config.server.threads, "compute"))
+        loop = asyncio.get_running_loop()
+        host = await loop.run_in_executor(pool, make_host, config.learning)
+        identity = _identity(config)
+        resumed = checkpoint.load(config.server.run_dir, identity)
+        state, ledger = resumed if resumed is not None else (None, None)
+        campaign = Campaign(
+            config.campaign(), host, credentials.roster, system_entropy, state, ledger
+        )
+        store = Store(config.server.run_dir)
+        stack.callback(store.close)
+        store.keep_text(CONFIG, to_toml(config))
+        if resumed is not None:
+            _log.info("resuming", folder=str(store.folder), index=campaign.state.index)
+        _pass_interrupted(store, campaign)
+        recorder = Recorder(store, identity, config.server.keep_totals)
+        recorder.spool.mkdir(exist_ok=True)
+        session = Session(config.session, campaign, host, credentials.roster, recorder, pool)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, session.stop)
+        healthy = await _start_health(config.server.health, stack)
+        await _listen(config, credentials, session, recorder.spool, stack)
+        await healthy.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+        await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
+        ending = Ending.STOPPED
+        try:
+            ending = await session.run()
+        finally:
+            await healthy.enter_graceful_shutdown()
+            session.say_goodbye(ending)
+        if ending is Ending.FINISHED:
+            await loop.run_in_executor(pool, recorder.finish, campaign)
+        _log.info("session over", ending=ending.value, folder=str(store.folder))
+        return ending
+
+
+def _pass_interrupted(store: Store, campaign: Campaign) -> None:
+    """A round that a crash broke off is aborted: its id is never used again, and what clients
+    may have helped to open for its model stays counted (rule 3)."""
+    broken = store.interrupted()
+    if broken is None:
+        return
+    state, model = campaign.state, model_digest(campaign.state.model)
+    state.counter = max(state.counter, broken.counter + 1)
+    if broken.statistics_opened:
+        state.openings[model] = state.openings.get(model, 0) + 1
+    if broken.shares_asked:
+        state.totals.add(model)
+    _log.warning("round was interrupted and is aborted", counter=broken.counter)
+
+
+def _identity(config: ServerConfig) -> str:
+    """Hash of the settings that decide the training: a resumed run must share them."""
+    parts = (config.campaign().params, config.session.rounds, config.session.after_flag)
+    text = repr((parts, config.session.defend, config.statistics, config.learning))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def _listen(
+    config: ServerConfig,
+    credentials: ServerCredentials,
+    session: Session,
+    spool: Path,
+    stack: AsyncExitStack,
+) -> None:
+    tls = credentials.tls
+    server = grpc.aio.server(options=SERVER_OPTIONS)
+    server.add_generic_rpc_handlers((Servicer(credentials.roster, session, spool).handler(),))
+    secure = grpc.ssl_server_credentials(
+        [(tls.key, tls.certificate)], root_certificates=tls.ca, require_client_auth=True
+    )
+    _bind("server.listen", config.server.listen, lambda a: server.add_secure_port(a, secure))
+    await server.start()
+    stack.push_async_callback(server.stop, GOODBYE_SECONDS)
+    _log.info("listening", address=config.server.listen, deployment=credentials.roster.deployment)
+
+
+async def _start_health(address: str, stack: AsyncExitStack) -> health.aio.HealthServicer:
+    """The health service on its own plaintext port: probes have no client certificate."""
+    servicer = health.aio.HealthServicer()
+    if address:
+        server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+        _bind("server.health", address, server.add_insecure_port)
+        await server.start()
+        stack.push_async_callback(server.stop, 0.5)
+    return servicer
+
+
+def _bind(setting: str, address: str, bind: object) -> None:
+    check_address(setting, address)
+    if not callable(bind):
+        raise TypeError("bind must be callable")
+    try:
+        bound = bind(address)
+    except RuntimeError:
+        bound = 0
+    if not bound:
+        raise UnavailableError(
+            f"{setting}: cannot listen on {address}, the port is in use or the address is not of"
+            " this machine; choose another one"
+        )

@@ -1,0 +1,81 @@
+"""A campaign's state on disk: one safetensors file, replaced as a whole after every round."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError, safe_open
+
+from auror.defense.ledger import Ledger
+from auror.errors import ConfigError
+from auror.ids import ClientId, Digest
+from auror.round.campaign import Campaign, CampaignState
+from auror_server.store import replace
+
+FILE = "checkpoint.safetensors"
+
+
+def save(folder: Path, campaign: Campaign, config: str, finished: bool) -> None:
+    """``config``: hash of the settings that a resumed run must share."""
+    state = campaign.state
+    tensors = {"model": state.model}
+    if state.previous is not None:
+        tensors["previous"] = state.previous
+    facts = {
+        "config": config,
+        "finished": finished,
+        "initials": state.initials,
+        "index": state.index,
+        "era": state.era,
+        "era_round": state.era_round,
+        "counter": state.counter,
+        "flagged": {str(client): index for client, index in state.flagged.items()},
+        "openings": {model.hex(): count for model, count in state.openings.items()},
+        "totals": [model.hex() for model in sorted(state.totals)],
+        "ledger": campaign.ledger.to_dict(),
+    }
+    replace(folder / FILE, safetensors.numpy.save(tensors, {"campaign": json.dumps(facts)}))
+
+
+def load(folder: Path, config: str) -> tuple[CampaignState, Ledger] | None:
+    """State and evidence of an unfinished run in ``folder``; None when there is none.
+
+    Raises:
+        ConfigError: the run is finished, was made with other settings, or cannot be read.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            facts: dict[str, Any] = json.loads(file.metadata()["campaign"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        state = CampaignState(
+            np.asarray(tensors["model"], dtype=np.float32),
+            tensors.get("previous"),
+            facts["initials"],
+            facts["index"],
+            facts["era"],
+            facts["era_round"],
+            facts["counter"],
+            {ClientId(int(client)): index for client, index in facts["flagged"].items()},
+            {Digest(bytes.fromhex(m)): count for m, count in facts["openings"].items()},
+            {Digest(bytes.fromhex(m)) for m in facts["totals"]},
+        )
+        ledger = Ledger.from_dict(facts["ledger"])
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise ConfigError(
+            f"{path} cannot be read ({error}): choose another server.run_dir"
+        ) from error
+    if facts["finished"]:
+        raise ConfigError(f"{folder} holds a finished run: choose another server.run_dir")
+    if facts["config"] != config:
+        raise ConfigError(
+            f"{folder} holds an unfinished run with other settings: use those of"
+            f" {folder / 'config.toml'}, or choose another server.run_dir"
+        )
+    return state, ledger

@@ -1,0 +1,110 @@
+"""``auror-server``: the command line builds a configuration and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+# gRPC's C core writes its own lines to standard error otherwise; must be set before it loads
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+import click
+
+from auror.errors import UserError
+from auror.wire.logs import configure
+from auror.wire.settings import to_toml
+from auror_server.config import load_config
+
+STOPPED = 6
+_EPILOG = """\b
+Exit codes:
+  0  the session finished
+  2  a setting cannot be used
+  3  a certificate, key or roster is missing or does not fit
+  4  a data set cannot be loaded
+  5  a port is in use, or too few clients came
+  6  stopped by SIGTERM or SIGINT before the end; start again to resume
+"""
+
+
+@click.command(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config", "path", type=click.Path(path_type=Path), help="TOML file with the settings."
+)
+@click.option("--listen", help="host:port for clients (server.listen).")
+@click.option("--health", help='host:port of the health service, "" = off (server.health).')
+@click.option("--credentials", help="Folder made by `auror certs` (server.credentials).")
+@click.option("--run-dir", help="Run folder; an unfinished run is resumed (server.run_dir).")
+@click.option("--rounds", help="Rounds of one training (session.rounds).")
+@click.option("--min-clients", help="Clients to wait for, 0 = all (session.min_clients).")
+@click.option("--dataset", help="digits, mnist5k or mnist (learning.dataset).")
+@click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
+@click.option("--check", "only_check", is_flag=True, help="Check everything, print thresholds.")
+@click.option("--print-config", is_flag=True, help="Print the resolved settings as TOML.")
+def main(
+    path: Path | None,
+    flags: tuple[str, ...],
+    only_check: bool,
+    print_config: bool,
+    **common: str | None,
+) -> None:
+    """Coordinate federated training: private aggregation and the search for poisoners.
+
+    Settings come from the TOML file, then AUROR_SERVER__SECTION__KEY variables, then flags.
+    """
+    try:
+        config = load_config(path, os.environ, [*_flags(common), *flags])
+        if print_config:
+            click.echo(to_toml(config), nl=False)
+            return
+        # imported here: --help and --print-config need neither gRPC nor the model
+        from auror_server import app  # noqa: PLC0415
+        from auror_server.session import Ending  # noqa: PLC0415
+
+        configure(config.server.log)
+        if only_check:
+            _credentials, found = app.check(config)
+            thresholds = found.thresholds
+            click.echo(
+                f"deployment {found.deployment}: {found.clients} clients,"
+                f" g = {config.round.group_size}, c = {config.round.colluders},"
+                f" t = {thresholds.shares}, Q = {thresholds.quorum},"
+                f" up to {thresholds.silent} silent"
+            )
+            return
+        ending = asyncio.run(app.serve(config))
+    except UserError as error:
+        click.echo(f"auror-server: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(STOPPED)
+    if ending is not Ending.FINISHED:
+        sys.exit(STOPPED)
+
+
+_COMMON = {
+    "listen": "server.listen",
+    "health": "server.health",
+    "credentials": "server.credentials",
+    "run_dir": "server.run_dir",
+    "rounds": "session.rounds",
+    "min_clients": "session.min_clients",
+    "dataset": "learning.dataset",
+}
+_NUMBERS = ("rounds", "min_clients")
+
+
+def _flags(common: dict[str, str | None]) -> list[str]:
+    """Numbers as they are, text quoted: a folder named 12 is not a number."""
+    given = ((name, value) for name, value in common.items() if value is not None)
+    return [
+        f"{_COMMON[name]}={value if name in _NUMBERS else json.dumps(value)}"
+        for name, value in given
+    ]
+
+
+if __name__ == "__main__":
+    main()

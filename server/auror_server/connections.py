@@ -1,0 +1,80 @@
+"""Who is connected, and what waits to be sent to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from auror.ids import ClientId
+from auror.round.messages import ServerMessage
+from auror.wire.v1 import transport_pb2 as pb
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """Serialised frames; the same bytes go to many clients."""
+
+    frames: tuple[bytes, ...]
+    last: bool = False
+    """Whether the stream ends after it."""
+
+    @property
+    def size(self) -> int:
+        return sum(len(frame) for frame in self.frames)
+
+
+@dataclass(eq=False)
+class Connection:
+    """One client's stream."""
+
+    client: ClientId
+    outbox: asyncio.Queue[Parcel] = field(default_factory=asyncio.Queue)
+    sent: ServerMessage | None = None
+    """What was sent last, so that a fresh connection is not sent the same twice."""
+
+    def send(self, parcel: Parcel, message: ServerMessage) -> None:
+        self.sent = message
+        self.outbox.put_nowait(parcel)
+
+    def say_goodbye(self, reason: pb.GoodbyeReason) -> None:
+        frame = pb.ServerFrame(goodbye=pb.Goodbye(reason=reason)).SerializeToString()
+        self.outbox.put_nowait(Parcel((frame,), last=True))
+
+
+class Connections:
+    """The registry. Only the event loop's thread touches it."""
+
+    def __init__(self, expected: Iterable[ClientId], now: float) -> None:
+        self._open: dict[ClientId, Connection] = {}
+        self._gone_since = dict.fromkeys(expected, now)
+
+    def add(self, client: ClientId) -> Connection:
+        """The newest stream of a client counts; an older one is told so."""
+        older = self._open.get(client)
+        if older is not None:
+            older.say_goodbye(pb.GOODBYE_REASON_REPLACED)
+        connection = Connection(client)
+        self._open[client] = connection
+        return connection
+
+    def remove(self, connection: Connection, now: float) -> bool:
+        """Whether ``connection`` was the client's newest."""
+        if self._open.get(connection.client) is not connection:
+            return False
+        del self._open[connection.client]
+        self._gone_since[connection.client] = now
+        return True
+
+    def get(self, client: ClientId) -> Connection | None:
+        return self._open.get(client)
+
+    def gone_since(self, client: ClientId) -> float | None:
+        """When the client was lost; None while it is connected."""
+        return None if client in self._open else self._gone_since[client]
+
+    def clients(self) -> frozenset[ClientId]:
+        return frozenset(self._open)
+
+    def all(self) -> tuple[Connection, ...]:
+        return tuple(self._open.values())

@@ -1,0 +1,87 @@
+"""Everything a session leaves behind, in the order in which it must become durable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from auror.round.campaign import Campaign
+from auror.round.record import RoundRecord
+from auror.round.server.context import RoundTotal
+from auror.wire.logs import logger
+from auror_server import checkpoint
+from auror_server.metrics import RoundMeter
+from auror_server.store import Store
+
+_log = logger("run")
+
+
+class Recorder:
+    """Writes one run folder as rounds go by."""
+
+    def __init__(self, store: Store, config_hash: str, keep_totals: bool) -> None:
+        self._store = store
+        self._config_hash = config_hash
+        self._keep_totals = keep_totals
+
+    @property
+    def spool(self) -> Path:
+        return self._store.folder / "spool"
+
+    @property
+    def dirty(self) -> bool:
+        return self._store.dirty
+
+    def note(self, kind: str, fields: Mapping[str, Any]) -> None:
+        self._store.note(kind, fields)
+
+    def sync(self) -> None:
+        self._store.sync()
+
+    def conclude(
+        self,
+        campaign: Campaign,
+        record: RoundRecord,
+        total: RoundTotal | None,
+        metrics: Mapping[str, float | None],
+        meter: RoundMeter,
+        now: float,
+    ) -> None:
+        """Record, model, verdict and checkpoint of one round; durable on return."""
+        verdict = None if campaign.verdict is None else campaign.verdict.to_dict()
+        extra = {
+            "seconds": round(meter.seconds(now), 6),
+            "metrics": dict(metrics),
+            "strength": None if verdict is None else verdict.get("strength"),
+            "required": None if verdict is None else verdict.get("required"),
+            "flagged_so_far": list(campaign.flagged),
+        }
+        if total is not None and self._keep_totals:
+            self._store.keep_total(record.index, total.total)
+        self._store.keep_model(campaign.state.model)
+        if verdict is not None:
+            self._store.keep_verdict(verdict)
+        self._store.keep_round(record, extra)
+        self._store.keep_timings(meter.line(record.index, now))
+        checkpoint.save(self._store.folder, campaign, self._config_hash, finished=False)
+        self._store.note("ended", {"counter": record.round_id.counter})
+        self._store.sync()
+        _log.info(
+            "round ended",
+            index=record.index,
+            era=record.era,
+            accepted=len(record.accepted),
+            flagged=list(campaign.flagged),
+            aborted=None if record.aborted is None else record.aborted.value,
+            seconds=extra["seconds"],
+            **{name: value for name, value in metrics.items() if value is not None},
+        )
+
+    def finish(self, campaign: Campaign) -> None:
+        """The training is over: nothing is left to resume."""
+        if campaign.verdict is not None:
+            self._store.keep_verdict(campaign.verdict.to_dict())
+        checkpoint.save(self._store.folder, campaign, self._config_hash, finished=True)
+        self._store.note("finished", {})
+        self._store.close()

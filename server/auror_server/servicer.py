@@ -1,0 +1,143 @@
+"""The gRPC side of one client's stream: who it is, frames in, frames out.
+
+Nothing of a peer is parsed before its certificate was found in the roster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import grpc
+import grpc.aio
+
+from auror.errors import ProtocolError
+from auror.ids import ClientId, Digest
+from auror.round.description import PROTOCOL_VERSION, Roster
+from auror.wire.credentials import certificate_fingerprint
+from auror.wire.fields import WireError
+from auror.wire.frames import Assembler, Received
+from auror.wire.limits import Limits
+from auror.wire.logs import logger
+from auror.wire.service import METHOD, SERVICE
+from auror.wire.v1 import transport_pb2 as pb
+from auror_server.connections import Connection
+from auror_server.status import NotEnrolled, Silent, WrongHello, status_of
+
+HELLO_SECONDS = 15.0
+_log = logger("transport")
+
+
+class Desk(Protocol):
+    """What the session offers to the streams."""
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def connected(self, client: ClientId) -> Connection: ...
+
+    def disconnected(self, connection: Connection) -> None: ...
+
+    async def received(self, client: ClientId, message: Received) -> None: ...
+
+    def malformed(self, client: ClientId, error: WireError) -> None: ...
+
+
+class Servicer:
+    """Handler of ``Participate``."""
+
+    def __init__(self, roster: Roster, desk: Desk, spool: Path) -> None:
+        self._roster = roster
+        self._desk = desk
+        self._spool = spool
+        self._clients = {entry.certificate: c for c, entry in roster.entries.items()}
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        method = grpc.stream_stream_rpc_method_handler(
+            self.participate, pb.ClientFrame.FromString, bytes
+        )
+        return grpc.method_handlers_generic_handler(SERVICE, {METHOD: method})
+
+    async def participate(self, _requests: Any, context: Any) -> None:
+        try:
+            client = identify(context.auth_context(), self._clients)
+            await self._check_hello(context, client)
+        except ProtocolError as error:
+            _log.warning("stream refused", peer=context.peer(), why=str(error))
+            await context.abort(*status_of(error))
+        welcome = pb.Welcome(protocol_version=PROTOCOL_VERSION, deployment=self._roster.deployment)
+        await context.write(pb.ServerFrame(welcome=welcome).SerializeToString())
+        connection = self._desk.connected(client)
+        reader = asyncio.create_task(self._read(context, client))
+        writer = asyncio.create_task(self._write(context, connection))
+        try:
+            done, _ = await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except WireError as error:
+            self._desk.malformed(client, error)
+            await context.abort(*status_of(error))
+        finally:
+            reader.cancel()
+            writer.cancel()
+            await asyncio.gather(reader, writer, return_exceptions=True)
+            self._desk.disconnected(connection)
+
+    async def _check_hello(self, context: Any, client: ClientId) -> None:
+        try:
+            async with asyncio.timeout(HELLO_SECONDS):
+                frame = await context.read()
+        except TimeoutError as error:
+            raise Silent("no hello") from error
+        if frame is grpc.aio.EOF or frame.WhichOneof("frame") != "hello":
+            raise WrongHello("first frame is no hello")
+        hello = frame.hello
+        if hello.protocol_version != PROTOCOL_VERSION:
+            raise WrongHello(f"protocol version {hello.protocol_version}")
+        if hello.deployment != self._roster.deployment:
+            raise WrongHello("another deployment")
+        if hello.client != client:
+            raise WrongHello(f"certificate of client {client}, hello of client {hello.client}")
+
+    async def _read(self, context: Any, client: ClientId) -> None:
+        assembler = Assembler(from_client=True, spool=self._spool)
+        try:
+            while (frame := await context.read()) is not grpc.aio.EOF:
+                match frame.WhichOneof("frame"):
+                    case "header":
+                        assembler.header(frame.header, self._desk.limits)
+                    case "chunk":
+                        whole = assembler.chunk(frame.chunk)
+                        if whole is not None:
+                            await self._desk.received(client, whole)
+                    case _:
+                        raise WireError("a second hello, or an empty frame")
+        finally:
+            assembler.close()
+
+    async def _write(self, context: Any, connection: Connection) -> None:
+        while True:
+            parcel = await connection.outbox.get()
+            for frame in parcel.frames:
+                await context.write(frame)
+            if parcel.last:
+                return
+
+
+def identify(
+    auth_context: Mapping[str, list[bytes]], clients: Mapping[Digest, ClientId]
+) -> ClientId:
+    """The client whose certificate this connection was made with.
+
+    Raises:
+        NotEnrolled: no certificate, or one that is in no roster entry.
+    """
+    found = auth_context.get("x509_pem_cert", [])
+    if len(found) != 1:
+        raise NotEnrolled("no client certificate")
+    client = clients.get(certificate_fingerprint(found[0]))
+    if client is None:
+        raise NotEnrolled("certificate is in no roster entry")
+    return client

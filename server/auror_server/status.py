@@ -1,0 +1,46 @@
+"""One table from what went wrong on a stream to the gRPC status the peer sees.
+
+The public text tells the peer what to mend and nothing about the server.
+"""
+
+from __future__ import annotations
+
+import grpc
+
+from auror.errors import ProtocolError
+from auror.wire.fields import WireError
+
+
+class NotEnrolled(ProtocolError):
+    """The TLS certificate is in no roster entry."""
+
+
+class WrongHello(ProtocolError):
+    """The first frame does not fit this deployment, version or certificate."""
+
+
+class Silent(ProtocolError):
+    """No first frame in time."""
+
+
+_TABLE: tuple[tuple[type[ProtocolError], grpc.StatusCode, str], ...] = (
+    (
+        NotEnrolled,
+        grpc.StatusCode.PERMISSION_DENIED,
+        "this certificate is not in the server's roster",
+    ),
+    (
+        WrongHello,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "protocol version, deployment or client id do not fit this server",
+    ),
+    (Silent, grpc.StatusCode.DEADLINE_EXCEEDED, "no hello in time"),
+    (WireError, grpc.StatusCode.INVALID_ARGUMENT, "message refused"),
+)
+
+
+def status_of(error: ProtocolError) -> tuple[grpc.StatusCode, str]:
+    for kind, code, text in _TABLE:
+        if isinstance(error, kind):
+            return code, text
+    return grpc.StatusCode.INTERNAL, "internal error"

@@ -1,0 +1,156 @@
+"""The run folder: what must survive a crash is on disk before anybody is told (rule 4).
+
+``journal.jsonl`` is append-only and fsynced; model and checkpoint are replaced by write, fsync,
+rename. Seeds, keys, shares and masks never get here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from auror.errors import ConfigError
+from auror.round.record import RoundRecord
+from auror.round.record_json import record_to_json
+
+JOURNAL = "journal.jsonl"
+ROUNDS = "rounds.jsonl"
+TIMINGS = "timings.jsonl"
+MODEL = "model.safetensors"
+VERDICT = "verdict.json"
+CONFIG = "config.toml"
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A round that the journal knows and no record closes."""
+
+    counter: int
+    statistics_opened: bool
+    shares_asked: bool
+    """Clients may have helped to open its total."""
+
+
+class Store:
+    """One run folder, open for writing."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises ConfigError when ``folder`` cannot be used."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.folder = folder
+            _end_last_line(folder / JOURNAL)
+            self._journal: IO[str] = (folder / JOURNAL).open("a", encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(
+                f"server.run_dir = {folder}: cannot write there ({error.strerror}); choose"
+                " another folder"
+            ) from error
+        self._dirty = False
+
+    def close(self) -> None:
+        self.sync()
+        self._journal.close()
+
+    def note(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Append one fact; durable after the next :meth:`sync`."""
+        line = json.dumps({"kind": kind, **fields}, separators=(",", ":"))
+        self._journal.write(line + "\n")
+        self._dirty = True
+
+    @property
+    def dirty(self) -> bool:
+        return self._dirty
+
+    def sync(self) -> None:
+        if self._dirty:
+            self._journal.flush()
+            os.fsync(self._journal.fileno())
+            self._dirty = False
+
+    def keep_round(self, record: RoundRecord, extra: Mapping[str, Any]) -> None:
+        """One line of ``rounds.jsonl``, fsynced."""
+        append_line(self.folder / ROUNDS, {**record_to_json(record), **extra})
+
+    def keep_timings(self, line: Mapping[str, Any]) -> None:
+        append_line(self.folder / TIMINGS, line)
+
+    def keep_model(self, model: NDArray[np.float32]) -> None:
+        content = safetensors.numpy.save({"model": np.ascontiguousarray(model)})
+        replace(self.folder / MODEL, content)
+
+    def keep_total(self, index: int, total: NDArray[np.int64]) -> None:
+        folder = self.folder / "totals"
+        folder.mkdir(exist_ok=True)
+        np.save(folder / f"{index}.npy", total, allow_pickle=False)
+
+    def keep_verdict(self, verdict: Mapping[str, Any]) -> None:
+        replace(self.folder / VERDICT, json.dumps(verdict, indent=2).encode() + b"\n")
+
+    def keep_text(self, name: str, text: str) -> None:
+        replace(self.folder / name, text.encode())
+
+    def interrupted(self) -> Interrupted | None:
+        """The round that a crash broke off, if any."""
+        found: Interrupted | None = None
+        for line in read_lines(self.folder / JOURNAL):
+            match line.get("kind"):
+                case "round":
+                    found = Interrupted(int(line["counter"]), False, False)
+                case "opened" if found is not None:
+                    found = Interrupted(found.counter, True, False)
+                case "unmasking" if found is not None:
+                    found = Interrupted(found.counter, True, True)
+                case "ended" if found is not None:
+                    found = None
+        return found
+
+
+def append_line(path: Path, line: Mapping[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line, separators=(",", ":")) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The JSON lines of ``path``; a line that a crash cut short is passed over."""
+    if not path.exists():
+        return []
+    found = []
+    for text in path.read_text(encoding="utf-8").splitlines():
+        try:
+            found.append(json.loads(text))
+        except json.JSONDecodeError:
+            continue
+    return found
+
+
+def _end_last_line(path: Path) -> None:
+    """A crash may have cut the last line short; what follows must not join it."""
+    if path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n"):
+        with path.open("ab") as file:
+            file.write(b"\n")
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write, fsync, rename, fsync the folder: a reader sees the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
