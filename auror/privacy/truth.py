@@ -31,7 +31,8 @@ class TruthRecorder:
     """Filled by a simulation, round by round; read by ``auror.privacy.account``."""
 
     statistics: dict[_Key, NDArray[np.float64]] = field(default_factory=dict)
-    """P·u without the challenge rows (those change every round), (k,)."""
+    """P·u without the challenge rows (those change every round), (k,). Label confusion is
+    divided by its basis's size, which is another one in every round."""
     inside: dict[_Key, Small] = field(default_factory=dict)
     """Sketch of the part of u that the statistics determine, (SKETCH_ENTRIES,)."""
     outside: dict[_Key, Small] = field(default_factory=dict)
@@ -40,7 +41,12 @@ class TruthRecorder:
     """Largest rows / d of the plan's count sketches: the fraction of an update's energy that
     they determine. It is not part of ``inside`` and the account adds it as a bound."""
 
-    def observe(self, index: int, plan: StatisticsPlan, updates: Mapping[ClientId, Update]) -> None:
+    def observe(
+        self,
+        index: int,
+        plan: StatisticsPlan,
+        updates: Mapping[ClientId, Update],
+    ) -> None:
         """Keep what round ``index`` (RoundRecord.index) needs.
 
         Args:
@@ -50,11 +56,12 @@ class TruthRecorder:
         stable = StatisticsPlan(plan.dim, tuple(p for p in plan.parts if not _is_challenge(p)))
         sketched = sum(part.rows for part in plan.parts if isinstance(part, CountSketch))
         self.sketch_fraction = max(self.sketch_fraction, sketched / plan.dim)
+        units = _units(stable)
         for client, update in updates.items():
             whole = np.rint(update.astype(np.float64) * _FIXED_POINT).astype(np.int64)
             exact = stable.apply(whole).view(np.int64)
             seen = determined(stable, update)
-            self.statistics[index, client] = exact / _FIXED_POINT
+            self.statistics[index, client] = exact / (_FIXED_POINT * units)
             self.inside[index, client] = sketch(seen)
             self.outside[index, client] = sketch(update - seen)
 
@@ -93,6 +100,16 @@ def _hashes(dim: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     buckets = rng.integers(SKETCH_ENTRIES, size=dim)
     signs = np.where(rng.integers(2, size=dim) == 0, -1.0, 1.0).astype(np.float64)
     return buckets, signs
+
+
+def _units(plan: StatisticsPlan) -> NDArray[np.float64]:
+    units = [
+        np.full(part.rows, max(float(np.linalg.norm(part.matrix)), 1.0))
+        if isinstance(part, LabelConfusion)
+        else np.ones(part.rows)
+        for part in plan.parts
+    ]
+    return np.concatenate(units) if units else np.zeros(0)
 
 
 def _is_challenge(part: object) -> bool:

@@ -1,0 +1,182 @@
+"""One experiment, validated: what ``auror simulate`` and ``auror demo`` can be asked for."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from auror.errors import ConfigError
+from auror.learn.attacks import LabelFlip, parse_attack
+from auror.learn.models import MODEL_KINDS, ModelKind
+from auror.learn.partition import Partition, parse_partition
+from auror.learn.training import TrainingParams
+from auror.params import RoundParams, check_round
+from auror.round.campaign import AfterFlag
+from auror.sim.simulate import Aggregation
+
+
+class RunName(enum.StrEnum):
+    """The four runs of an experiment; all start from the same model and the same data."""
+
+    CLEAN = "clean"
+    """All clients honest, plain averaging: what could be had without an attacker."""
+    UNDEFENDED = "undefended"
+    """Attacked, plain averaging: what the attack does."""
+    ORACLE = "oracle"
+    """The honest clients alone: the best any defence can reach."""
+    DEFENDED = "defended"
+    """Attacked, with AUROR on group sums under secure aggregation."""
+
+
+class Mode(enum.StrEnum):
+    """How the defence reads the statistics."""
+
+    DECODED = "decoded"
+    """From group sums over many rounds."""
+    PAPER = "paper"
+    """As published: g = 1, two clusters per feature, α and τ."""
+
+
+class Transport(enum.StrEnum):
+    """Where the defended run takes place."""
+
+    MEMORY = "memory"
+    GRPC = "grpc+mtls"
+
+
+ALL_RUNS = tuple(RunName)
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout:
+    """Fractions of the cohort, in [0, 1), that vanish in every round of the defended run."""
+
+    before: float = 0.0
+    """Before the upload."""
+    after: float = 0.0
+    """After the upload, before the statistics."""
+
+    def __post_init__(self) -> None:
+        for name, value in (("before", self.before), ("after", self.after)):
+            if not 0 <= value < 1:
+                raise ConfigError(f"dropout {name} upload must be in [0, 1), not {value:g}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """Everything that decides an experiment's outcome, and nothing that does not."""
+
+    dataset: str = "mnist5k"
+    data_dir: Path | None = None
+    clients: int = 30
+    malicious: int = 9
+    attack: LabelFlip | None = field(default_factory=lambda: LabelFlip(4, 9))
+    partition: Partition = field(default_factory=Partition)
+    model: ModelKind = "mlp"
+    training: TrainingParams = field(default_factory=TrainingParams)
+    rounds: int = 30
+    seed: int = 1
+    round_params: RoundParams = field(default_factory=RoundParams)
+    mode: Mode = Mode.DECODED
+    aggregation: Aggregation = Aggregation.SECURE
+    after_flag: AfterFlag = AfterFlag.RESTART
+    runs: tuple[RunName, ...] = ALL_RUNS
+    dropout: Dropout = field(default_factory=Dropout)
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.clients < 2:
+            raise ConfigError(f"--clients {self.clients}: secure aggregation needs at least 2")
+        if not 0 <= self.malicious < self.clients:
+            raise ConfigError(
+                f"--malicious {self.malicious}: choose 0 … {self.clients - 1} of {self.clients}"
+                " clients"
+            )
+        if self.rounds < 1:
+            raise ConfigError(f"--rounds {self.rounds}: choose 1 or more")
+        if self.seed < 0:
+            raise ConfigError(f"--seed {self.seed}: choose 0 or more")
+        if self.malicious and self.attack is None:
+            raise ConfigError(
+                f"--malicious {self.malicious} with --attack none: choose --malicious 0 or an"
+                " attack such as --attack flip:4:9"
+            )
+        if not self.runs:
+            raise ConfigError(f"--runs is empty: choose of {', '.join(ALL_RUNS)}")
+        if self.mode is Mode.PAPER and self.round_params.group_size != 1:
+            raise ConfigError(
+                "--mode paper looks at single clients: add --group-size 1 (it is AUROR as"
+                " published, without group privacy)"
+            )
+        if RunName.DEFENDED in self.runs:
+            thresholds = check_round(self.round_params, self.clients)
+            silent = sum(
+                math.floor(part * self.clients)
+                for part in (self.dropout.before, self.dropout.after)
+            )
+            thresholds.check_liveness(silent)
+
+    def to_dict(self) -> dict[str, Any]:
+        """TOML and JSON values; options appear as they are written on the command line."""
+        return {
+            "dataset": self.dataset,
+            "data_dir": "" if self.data_dir is None else str(self.data_dir),
+            "clients": self.clients,
+            "malicious": self.malicious,
+            "attack": "none" if self.attack is None else str(self.attack),
+            "partition": str(self.partition),
+            "model": self.model,
+            "rounds": self.rounds,
+            "seed": self.seed,
+            "mode": self.mode.value,
+            "aggregation": self.aggregation.value,
+            "after_flag": self.after_flag.value,
+            "runs": [run.value for run in self.runs],
+            "device": self.device,
+            "training": asdict(self.training),
+            "round": asdict(self.round_params),
+            "dropout": asdict(self.dropout),
+        }
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> ExperimentConfig:
+        """The inverse of ``to_dict``.
+
+        Raises:
+            ConfigError: a key is missing or unknown, or a value cannot be used.
+        """
+        try:
+            values = dict(plain)
+            directory = str(values.pop("data_dir"))
+            kind = values.pop("model")
+            if kind not in MODEL_KINDS:
+                raise ConfigError(f"config.json: unknown model {kind!r}")
+            runs = values.pop("runs")
+            if not isinstance(runs, list):
+                raise ConfigError("run folder: config.json: runs must be a list")
+            return cls(
+                model=kind,
+                data_dir=Path(directory) if directory else None,
+                attack=parse_attack(str(values.pop("attack"))),
+                partition=parse_partition(str(values.pop("partition"))),
+                mode=Mode(str(values.pop("mode"))),
+                aggregation=Aggregation(str(values.pop("aggregation"))),
+                after_flag=AfterFlag(str(values.pop("after_flag"))),
+                runs=tuple(RunName(str(run)) for run in runs),
+                training=TrainingParams(**_section(values, "training")),
+                round_params=RoundParams(**_section(values, "round")),
+                dropout=Dropout(**_section(values, "dropout")),
+                **values,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"config.json is not of this version: {error}") from error
+
+
+def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
+    section = values.pop(name)
+    if not isinstance(section, dict):
+        raise ConfigError(f"config.json: {name} must be a section")
+    return section

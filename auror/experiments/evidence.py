@@ -1,0 +1,80 @@
+"""What the defence decoded, in the form that figures need."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from auror.defense.confusion import label_pairs, read_pairs
+from auror.defense.decode import decode, gather
+from auror.defense.features import FeatureKind
+from auror.defense.ledger import Ledger
+from auror.defense.verdict import VerdictParams
+from auror.experiments.result import Evidence, Suspicion
+from auror.ids import ClientId
+from auror.round.campaign import Verdict
+
+
+def suspicion(index: int, verdict: Verdict, flagged: Sequence[ClientId]) -> Suspicion:
+    """``verdict`` as it stood after round ``index``, with finite numbers only."""
+    return Suspicion(
+        round=index,
+        strength=strength(verdict)[0],
+        required=strength(verdict)[1],
+        scores={client: _finite(score) for client, score in verdict.scores.items()},
+        flagged=tuple(flagged),
+    )
+
+
+def finite(value: object) -> object:
+    """JSON has no infinities: they become None, everywhere in ``value``."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: finite(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [finite(inner) for inner in value]
+        case _:
+            return value
+
+
+def decoded_evidence(ledger: Ledger, cohort: Sequence[ClientId]) -> Evidence | None:
+    """Every client's decoded label confusions, in honest spreads; None without such statistics.
+
+    The same estimate that the verdict starts from, so the figure shows what was judged.
+    """
+    block = ledger.block(FeatureKind.CONFUSION)
+    rounds = [entry for entry in ledger.rounds if len(entry.groups) >= 2]
+    if block is None or not rounds:
+        return None
+    members = {m for entry in rounds for group in entry.groups for m in group.members}
+    clients = tuple(sorted(set(cohort) | members))
+    position = {client: row for row, client in enumerate(clients)}
+    classes = block.shape[0]
+    means = [
+        np.stack([g.mean[block.start : block.stop].reshape(classes, classes) for g in entry.groups])
+        for entry in rounds
+    ]
+    groups = [[[position[m] for m in g.members] for g in entry.groups] for entry in rounds]
+    sizes = [[len(group) for group in entry] for entry in groups]
+    values = read_pairs(means, sizes, VerdictParams().shrinkage)
+    decoded = decode(gather(groups, values, len(clients)))
+    spread = decoded.honest_spread if decoded.honest_spread > 0 else 1.0
+    pairs = tuple((pair.source, pair.target) for pair in label_pairs(classes))
+    return Evidence(clients, pairs, np.nan_to_num(decoded.estimate / spread))
+
+
+def strength(verdict: Verdict) -> tuple[float | None, float | None]:
+    """Log-evidence against the most suspicious set and what flags it; the published algorithm
+    (paper mode) has no such numbers."""
+    plain = verdict.to_dict()
+    found = (finite(plain.get(name)) for name in ("strength", "required"))
+    have, need = (float(value) if isinstance(value, int | float) else None for value in found)
+    return have, need
+
+
+def _finite(value: float) -> float:
+    return float(value) if math.isfinite(value) else 0.0

@@ -1,0 +1,277 @@
+"""The four runs of an experiment on the same data, the same initial model and the same seeds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from auror.experiments.config import ExperimentConfig, Mode, RunName
+from auror.experiments.evidence import decoded_evidence, finite, strength, suspicion
+from auror.experiments.progress import Progress, Reporter
+from auror.experiments.result import (
+    Defended,
+    ExperimentResult,
+    HistoryPoint,
+    Metrics,
+    RunOutcome,
+    Suspicion,
+)
+from auror.ids import ClientId
+from auror.learn.attacks import parse_attack
+from auror.learn.datasets import Dataset, load_dataset
+from auror.learn.device import resolve_device
+from auror.learn.host import TorchHost
+from auror.learn.models import ModelSpec
+from auror.learn.task import Task
+from auror.privacy.account import account
+from auror.privacy.truth import TruthRecorder
+from auror.round.campaign import AfterFlag, Campaign, CampaignConfig, decoded_detector
+from auror.round.evidence import PlanChoice
+from auror.round.plan import StatisticsPlan
+from auror.round.record import RoundRecord
+from auror.sim.population import LocalTrainer, Population
+from auror.sim.simulate import SimulatedRound, SimulationConfig, simulate
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data, model and clients of one experiment."""
+
+    config: ExperimentConfig
+    data: Dataset
+    task: Task
+    device: torch.device
+    host: TorchHost
+    population: Population
+    honest: Population
+    """The same clients, all of them honest."""
+
+    @classmethod
+    def of(cls, config: ExperimentConfig) -> Prepared:
+        """Load, divide and poison the data.
+
+        Raises:
+            UserError: unknown data set, device, class or a partition that cannot be made.
+        """
+        device = resolve_device(config.device)
+        data = load_dataset(config.dataset, config.data_dir, config.seed)
+        attack = config.attack and parse_attack(str(config.attack), data.classes)
+        spec = ModelSpec(config.model, data.input_shape, data.classes)
+        task = Task(spec, config.training)
+        return cls(
+            config,
+            data,
+            task,
+            device,
+            TorchHost(task, data, device, config.seed, attack),
+            _divide(config, data, config.malicious),
+            _divide(config, data, 0),
+        )
+
+    def metrics(self, model: NDArray[np.float32]) -> Metrics:
+        return Metrics(**self.host.evaluate(model))  # type: ignore[arg-type]
+
+    def trainer(self, population: Population) -> LocalTrainer:
+        return LocalTrainer(population, self.task, self.config.seed, self.device)
+
+    def campaign_config(self) -> CampaignConfig:
+        """The defended run as the server configures it."""
+        return CampaignConfig(
+            params=self.config.round_params,
+            rounds=self.config.rounds,
+            after_flag=self.config.after_flag,
+            plan=PlanChoice(),
+            detector=decoded_detector,
+        )
+
+
+def run_experiment(config: ExperimentConfig, report: Reporter) -> ExperimentResult:
+    """Run what ``config.runs`` names, all in this process.
+
+    Raises:
+        UserError: a setting or the data cannot be used.
+    """
+    started = time.perf_counter()
+    prepared = Prepared.of(config)
+    stages = {"prepare": time.perf_counter() - started}
+    outcomes = plain_runs(prepared, report)
+    defended = None
+    if RunName.DEFENDED in config.runs:
+        outcomes[RunName.DEFENDED], defended = simulated_run(prepared, report)
+    stages |= {run.value: outcome.seconds for run, outcome in outcomes.items()}
+    return ExperimentResult(
+        config=config,
+        malicious=prepared.population.malicious,
+        poisoned=dict(prepared.population.poisoned),
+        outcomes=outcomes,
+        defended=defended,
+        seconds=time.perf_counter() - started,
+        stages=stages,
+    )
+
+
+def plain_runs(prepared: Prepared, report: Reporter) -> dict[RunName, RunOutcome]:
+    """Those of the clean, undefended and oracle runs that were asked for, by plain averaging."""
+    everybody = tuple(prepared.population.x)
+    choices: dict[RunName, tuple[Population, Sequence[ClientId]]] = {
+        RunName.CLEAN: (prepared.honest, everybody),
+        RunName.UNDEFENDED: (prepared.population, everybody),
+        RunName.ORACLE: (prepared.population, prepared.population.honest()),
+    }
+    return {
+        run: _average(prepared, run, population, tuple(cohort), report)
+        for run, (population, cohort) in choices.items()
+        if run in prepared.config.runs
+    }
+
+
+def simulated_run(prepared: Prepared, report: Reporter) -> tuple[RunOutcome, Defended]:
+    """The defended run, in this process."""
+    started = time.perf_counter()
+    config = prepared.config
+    watch = DefenceWatch(prepared, report)
+    result = simulate(
+        SimulationConfig(
+            campaign=prepared.campaign_config(),
+            seed=config.seed,
+            clients=config.clients,
+            aggregation=config.aggregation,
+            dropout_before=config.dropout.before,
+            dropout_after=config.dropout.after,
+        ),
+        prepared.host,
+        prepared.trainer(prepared.population),
+        watch.observe,
+    )
+    defended = watch.finish(result.campaign)
+    seconds = time.perf_counter() - started
+    return RunOutcome(tuple(watch.history), seconds, result.model), defended
+
+
+@dataclass
+class DefenceWatch:
+    """Collects what a simulated defended run shows, round by round."""
+
+    prepared: Prepared
+    report: Reporter
+    truth: TruthRecorder = field(default_factory=TruthRecorder)
+    history: list[HistoryPoint] = field(default_factory=list)
+    verdicts: list[Suspicion] = field(default_factory=list)
+    records: list[RoundRecord] = field(default_factory=list)
+    plan: StatisticsPlan | None = None
+
+    def observe(self, seen: SimulatedRound) -> None:
+        metrics = self.prepared.metrics(seen.model)
+        record, campaign = seen.record, seen.campaign
+        self.history.append(HistoryPoint(record.index, record.era, metrics))
+        self.truth.observe(record.index, seen.plan, seen.updates)
+        self.records.append(record)
+        self.plan = seen.plan
+        if campaign.verdict is not None:
+            self.verdicts.append(suspicion(record.index, campaign.verdict, campaign.flagged))
+        self.report(defended_progress(self.prepared.config, record, metrics, campaign))
+
+    def finish(self, campaign: Campaign) -> Defended:
+        self.report(Progress(stage=RunName.DEFENDED, note="privacy account"))
+        return defended_of(
+            self.prepared.config, self.records, campaign, self.verdicts, self.plan, self.truth
+        )
+
+
+def defended_of(
+    config: ExperimentConfig,
+    records: Sequence[RoundRecord],
+    campaign: Campaign,
+    verdicts: Sequence[Suspicion],
+    plan: StatisticsPlan | None,
+    truth: TruthRecorder | None,
+) -> Defended:
+    """Put together what the defended run is reported by."""
+    params = config.round_params
+    whole = plan and plan.with_challenge(bytes(32), params.challenge_rows)
+    verdict = campaign.verdict
+    found = account(
+        records,
+        group_size=params.group_size,
+        colluders=params.colluders,
+        quantisation_bits=params.quantisation_bits,
+        row_norms=None if whole is None else whole.row_norms(),
+        truth=truth,
+    )
+    decoded = config.mode is Mode.DECODED
+    plain_verdict = finite(verdict.to_dict()) if verdict is not None else None
+    return Defended(
+        records=tuple(records),
+        flagged=campaign.flagged,
+        verdict=plain_verdict if isinstance(plain_verdict, dict) else None,
+        suspicion=tuple(verdicts),
+        evidence=decoded_evidence(campaign.ledger, campaign.everybody) if decoded else None,
+        privacy=found.to_dict(),
+    )
+
+
+def defended_progress(
+    config: ExperimentConfig, record: RoundRecord, metrics: Metrics, campaign: Campaign
+) -> Progress:
+    """One round of a defended run, for the eye."""
+    verdict = campaign.verdict
+    have, need = (None, None) if verdict is None else strength(verdict)
+    again = record.era > 0 or (campaign.flagged and config.after_flag is AfterFlag.RESTART)
+    notes = ["restarted"] if record.era > 0 else []
+    if record.aborted is not None:
+        notes.append(f"aborted: {record.aborted.value}")
+    return Progress(
+        stage=RunName.DEFENDED,
+        round=record.index + 1,
+        rounds=config.rounds * (2 if again else 1),
+        accuracy=metrics.accuracy,
+        attack_success=metrics.attack_success,
+        strength=have,
+        required=need,
+        flagged=len(campaign.flagged),
+        note=", ".join(notes),
+    )
+
+
+def _average(
+    prepared: Prepared,
+    run: RunName,
+    population: Population,
+    cohort: tuple[ClientId, ...],
+    report: Reporter,
+) -> RunOutcome:
+    """Federated averaging (McMahan 2017) with uniform weights and everybody present."""
+    started = time.perf_counter()
+    trainer = prepared.trainer(population)
+    model = prepared.host.initial(0)
+    history = []
+    for index in range(prepared.config.rounds):
+        updates = trainer.train(model, cohort, index)
+        stacked = np.stack([updates[client] for client in cohort])
+        model = (model + stacked.mean(axis=0, dtype=np.float64)).astype(np.float32)
+        metrics = prepared.metrics(model)
+        history.append(HistoryPoint(index, 0, metrics))
+        report(
+            Progress(
+                stage=run,
+                round=index + 1,
+                rounds=prepared.config.rounds,
+                accuracy=metrics.accuracy,
+                attack_success=metrics.attack_success,
+            )
+        )
+    return RunOutcome(tuple(history), time.perf_counter() - started, model)
+
+
+def _divide(config: ExperimentConfig, data: Dataset, malicious: int) -> Population:
+    return Population.divide(
+        data, config.partition, config.clients, malicious, config.attack, config.seed
+    )
+
+
+Runner = Callable[[ExperimentConfig, Reporter], ExperimentResult]

@@ -1,0 +1,135 @@
+"""Progress of an experiment on stderr: live on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+HEARTBEAT_SECONDS = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where an experiment stands. None: not known (yet), or does not apply."""
+
+    stage: str
+    round: int | None = None
+    """Rounds done in this stage, restarts included."""
+    rounds: int | None = None
+    """Rounds to do, as far as is known now."""
+    accuracy: float | None = None
+    attack_success: float | None = None
+    strength: float | None = None
+    """Log-evidence against the most suspicious set of clients."""
+    required: float | None = None
+    """What flags it."""
+    flagged: int | None = None
+    note: str = ""
+
+    def text(self) -> str:
+        """One line, without the time."""
+        done = "" if self.round is None else f" {self.round:>3}/{self.rounds or '?'}"
+        parts = [f"{self.stage:<10}{done}"]
+        if self.accuracy is not None:
+            parts.append(f"accuracy {self.accuracy:6.1%}")
+        if self.attack_success is not None:
+            parts.append(f"attack success {self.attack_success:6.1%}")
+        if self.strength is not None and self.required is not None:
+            parts.append(f"suspicion {self.strength:6.1f} (flags at {self.required:.0f})")
+        if self.flagged is not None:
+            parts.append(f"flagged {self.flagged:>2}")
+        if self.note:
+            parts.append(self.note)
+        return "  ".join(parts)
+
+
+class Reporter(Protocol):
+    """Called from the thread that runs the experiment."""
+
+    def __call__(self, progress: Progress) -> None: ...
+
+
+@dataclass
+class StderrReporter:
+    """A context manager; inside it, something is shown at least every two seconds."""
+
+    stream: TextIO = field(default_factory=lambda: sys.stderr)
+    _latest: Progress = field(default_factory=lambda: Progress(stage="starting"), init=False)
+    _by_stage: dict[str, Progress] = field(default_factory=dict, init=False)
+    _shown: float = field(default=0.0, init=False)
+    _started: float = field(default_factory=time.monotonic, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _done: threading.Event = field(default_factory=threading.Event, init=False)
+    _live: Live | None = field(default=None, init=False)
+    _thread: threading.Thread | None = field(default=None, init=False)
+
+    def __enter__(self) -> Self:
+        if self.stream.isatty():
+            console = Console(file=self.stream)
+            self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4)
+            self._live.start()
+        else:
+            self._thread = threading.Thread(target=self._beat, daemon=True, name="progress")
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        if self._live is not None:
+            self._live.stop()
+        if self._thread is not None:
+            self._thread.join()
+
+    def __call__(self, progress: Progress) -> None:
+        with self._lock:
+            self._latest = progress
+            self._by_stage[progress.stage] = progress
+            if self._live is None:
+                self._print(progress.text())
+
+    def _print(self, line: str) -> None:
+        elapsed = time.monotonic() - self._started
+        print(f"{elapsed:6.1f} s  {line}", file=self.stream, flush=True)
+        self._shown = time.monotonic()
+
+    def _beat(self) -> None:
+        """Silence is worse than repetition: a stage that takes long says that it still runs."""
+        while not self._done.wait(0.25):
+            with self._lock:
+                if time.monotonic() - self._shown >= HEARTBEAT_SECONDS:
+                    self._print(self._latest.text() + "  …")
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False)
+        titles = ("run", "round", "accuracy", "attack success", "suspicion", "flagged", "")
+        for title in titles:
+            table.add_column(title, justify="left" if title in ("run", "") else "right")
+        with self._lock:
+            for stage, at in self._by_stage.items():
+                table.add_row(
+                    stage,
+                    "" if at.round is None else f"{at.round}/{at.rounds or '?'}",
+                    "" if at.accuracy is None else f"{at.accuracy:.1%}",
+                    "" if at.attack_success is None else f"{at.attack_success:.1%}",
+                    ""
+                    if at.strength is None or at.required is None
+                    else f"{at.strength:.1f} / {at.required:.0f}",
+                    "" if at.flagged is None else str(at.flagged),
+                    at.note,
+                )
+        elapsed = time.monotonic() - self._started
+        table.caption = f"{elapsed:.0f} s"
+        return table

@@ -1,0 +1,159 @@
+"""What an experiment found, in memory; ``runfolder`` writes and reads it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.experiments.config import ExperimentConfig, RunName, Transport
+from auror.ids import ClientId
+from auror.round.record import RoundRecord
+
+Json = dict[str, Any]
+REALLY_POISONED = 3
+"""A malicious client counts as one for the true-positive rate from this many changed labels:
+with fewer there is next to nothing to find, nor to fear."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Fractions of test samples in [0, 1]; None without an attack to measure."""
+
+    accuracy: float
+    source_recall: float | None
+    attack_success: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPoint:
+    """One round of one run."""
+
+    round: int
+    """0, 1, … over the whole run, restarts included."""
+    era: int
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """One of the four runs."""
+
+    history: tuple[HistoryPoint, ...]
+    seconds: float
+    model: NDArray[np.float32]
+
+    @property
+    def final(self) -> Metrics:
+        return self.history[-1].metrics
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """The verdict as it stood after one round of the defended run."""
+
+    round: int
+    strength: float | None
+    """Log-evidence of the best candidate set; None before there is one, and in paper mode."""
+    required: float | None
+    """What it needs to be flagged."""
+    scores: dict[ClientId, float]
+    flagged: tuple[ClientId, ...]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Decoded label-confusion estimates, for the heat map."""
+
+    clients: tuple[ClientId, ...]
+    pairs: tuple[tuple[int, int], ...]
+    """(source, target) per column."""
+    effects: NDArray[np.float64]
+    """(clients, pairs), in honest spreads."""
+
+
+@dataclass(frozen=True)
+class Defended:
+    """What only the defended run has."""
+
+    records: tuple[RoundRecord, ...]
+    flagged: tuple[ClientId, ...]
+    verdict: Json | None
+    """``Verdict.to_dict()`` of the last verdict."""
+    suspicion: tuple[Suspicion, ...]
+    evidence: Evidence | None
+    privacy: Json
+    """``PrivacyAccount.to_dict()``."""
+
+
+@dataclass(frozen=True)
+class ExperimentResult:
+    """Everything a run folder holds."""
+
+    config: ExperimentConfig
+    malicious: tuple[ClientId, ...]
+    poisoned: dict[ClientId, int]
+    """Malicious client → labels it really changed."""
+    outcomes: dict[RunName, RunOutcome]
+    defended: Defended | None
+    seconds: float
+    transport: Transport = Transport.MEMORY
+    stages: dict[str, float] = field(default_factory=dict)
+    """Seconds by stage, for those who want to make it faster."""
+
+    @property
+    def flagged(self) -> tuple[ClientId, ...]:
+        return () if self.defended is None else self.defended.flagged
+
+    @property
+    def model(self) -> NDArray[np.float32]:
+        """The model that the experiment recommends: the defended one, or the last one trained."""
+        return list(self.outcomes.values())[-1].model
+
+    def rates(self) -> tuple[float | None, float | None]:
+        """True-positive rate over the clients that really poisoned, false-positive rate over
+        the honest; None where there is nobody to count or no defended run."""
+        if self.defended is None:
+            return None, None
+        flagged = set(self.defended.flagged)
+        guilty = [c for c in self.malicious if self.poisoned.get(c, 0) >= REALLY_POISONED]
+        honest = set(range(self.config.clients)) - set(self.malicious)
+        hits = sum(client in flagged for client in guilty) / len(guilty) if guilty else None
+        return hits, len(flagged & honest) / len(honest)
+
+    def summary(self) -> Json:
+        """The published JSON object: one flat answer to "what came out"."""
+        found = self.defended
+        tpr, fpr = self.rates()
+        era_rounds = self.config.rounds
+        runs: Json = {
+            run.value: asdict(self.outcomes[run].final) if run in self.outcomes else None
+            for run in RunName
+        }
+        scores = (found.suspicion[-1].scores if found and found.suspicion else {}) if found else {}
+        return {
+            "clients": self.config.clients,
+            "malicious": [int(client) for client in self.malicious],
+            "flagged": [int(client) for client in self.flagged] if found else None,
+            "poisoned_samples": {str(c): count for c, count in sorted(self.poisoned.items())},
+            "tpr": tpr,
+            "fpr": fpr,
+            "rounds": era_rounds,
+            "rounds_total": len(found.records) if found else era_rounds,
+            "seconds": round(self.seconds, 2),
+            **runs,
+            "privacy": found.privacy if found else None,
+            "scores": {str(c): round(score, 4) for c, score in sorted(scores.items())}
+            if found
+            else None,
+            "model_sha256": model_sha256(self.model),
+            "stages": {name: round(spent, 2) for name, spent in self.stages.items()},
+        }
+
+
+def model_sha256(model: NDArray[np.float32]) -> str:
+    """SHA-256 of the flat model as little-endian float32, in hexadecimal."""
+    return hashlib.sha256(np.ascontiguousarray(model, dtype="<f4").tobytes()).hexdigest()

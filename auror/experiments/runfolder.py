@@ -1,0 +1,267 @@
+"""The folder a run leaves behind: written whole, read back whole.
+
+config.json        every setting, as resolved
+summary.json       the published JSON object
+verdict.json       who is flagged and why, the verdict after every round, decoded evidence
+rounds.jsonl       a line per round and run: metrics, and for the defended run its record
+model.safetensors  the final model's parameters by name
+manifest.json      versions, platform, command, digests of the files above
+plots/*.svg        figures
+report.html        all of it on one page, self-contained
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import shlex
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save
+
+from auror.errors import DataError
+from auror.experiments.config import ExperimentConfig, RunName, Transport
+from auror.experiments.files import read_json, write_bytes, write_json, write_text
+from auror.experiments.result import (
+    Defended,
+    Evidence,
+    ExperimentResult,
+    HistoryPoint,
+    Metrics,
+    RunOutcome,
+    Suspicion,
+)
+from auror.ids import ClientId
+from auror.learn.models import ModelSpec, layout
+from auror.round.record import RoundRecord
+from auror.round.record_json import record_from_json, record_to_json
+
+Json = dict[str, Any]
+_NAMED = ("config.json", "summary.json", "verdict.json", "rounds.jsonl", "model.safetensors")
+_PACKAGES = ("auror", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "grpcio")
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A run folder read back. Models other than the final one are not kept."""
+
+    result: ExperimentResult
+    summary: Json
+    manifest: Json
+    model: NDArray[np.float32]
+
+
+def write_run(folder: Path, result: ExperimentResult, spec: ModelSpec) -> Json:
+    """Write everything but plots and report; returns the manifest.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    try:
+        write_json(folder / "config.json", result.config.to_dict())
+        write_json(folder / "summary.json", summary_of(result, folder))
+        write_json(folder / "verdict.json", _verdict(result))
+        lines = [json.dumps(line, allow_nan=False) for line in _rounds(result)]
+        write_text(folder / "rounds.jsonl", "".join(f"{line}\n" for line in lines))
+        write_bytes(folder / "model.safetensors", model_bytes(spec, result.model))
+        manifest = _manifest(folder, result)
+        write_json(folder / "manifest.json", manifest)
+    except OSError as error:
+        raise DataError(f"cannot write run folder {folder}: {error.strerror}") from error
+    return manifest
+
+
+def read_run(folder: Path) -> SavedRun:
+    """Read back what ``write_run`` wrote.
+
+    Raises:
+        DataError: a file is missing, damaged or of another version.
+    """
+    summary = read_json(folder / "summary.json")
+    manifest = read_json(folder / "manifest.json")
+    for name in _NAMED:
+        _check_digest(folder / name, manifest)
+    config = ExperimentConfig.from_dict(read_json(folder / "config.json"))
+    model = read_model(folder / "model.safetensors")
+    try:
+        result = _result(
+            config, summary, read_json(folder / "verdict.json"), _lines(folder), manifest, model
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder} was written by another version of auror: {error}") from error
+    return SavedRun(result, summary, manifest, model)
+
+
+def summary_of(result: ExperimentResult, folder: Path | None) -> Json:
+    """The published object; with the transport and the folder where there are any to name."""
+    summary = result.summary()
+    if result.transport is not Transport.MEMORY:
+        summary["transport"] = result.transport.value
+    if folder is not None:
+        summary["run"] = str(folder)
+    return summary
+
+
+def model_bytes(spec: ModelSpec, model: NDArray[np.float32]) -> bytes:
+    """The flat model as safetensors, a tensor per parameter, as torch's ``state_dict`` names it."""
+    tensors = {
+        piece.name: np.ascontiguousarray(
+            model[piece.offset : piece.offset + piece.size].reshape(piece.shape)
+        )
+        for piece in layout(spec).slices
+    }
+    order = ",".join(piece.name for piece in layout(spec).slices)
+    written: bytes = save(tensors, metadata={"order": order, "kind": spec.kind})
+    return written
+
+
+def read_model(path: Path) -> NDArray[np.float32]:
+    """The flat model (d,) of ``model_bytes``."""
+    try:
+        with safetensors.safe_open(str(path), framework="numpy") as file:
+            order = str(file.metadata()["order"]).split(",")
+        tensors = load_file(path)
+        flat = np.concatenate([tensors[name].reshape(-1) for name in order])
+    except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
+        raise DataError(f"{path} is not a model of a run folder: {error}") from error
+    return flat.astype(np.float32)
+
+
+def _check_digest(path: Path, manifest: Json) -> None:
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    if manifest.get("sha256", {}).get(path.name) != digest:
+        raise DataError(f"{path} is not the file that was written: its digest differs")
+
+
+def _manifest(folder: Path, result: ExperimentResult) -> Json:
+    return {
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "seed": result.config.seed,
+        "sha256": {
+            name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in _NAMED
+        },
+    }
+
+
+def _verdict(result: ExperimentResult) -> Json | None:
+    found = result.defended
+    if found is None:
+        return None
+    return {
+        "verdict": found.verdict,
+        "flagged": list(found.flagged),
+        "by_round": [
+            {**asdict(entry), "scores": {str(c): s for c, s in entry.scores.items()}}
+            for entry in found.suspicion
+        ],
+        "evidence": None
+        if found.evidence is None
+        else {
+            "clients": list(found.evidence.clients),
+            "pairs": [list(pair) for pair in found.evidence.pairs],
+            "effects": np.round(found.evidence.effects, 4).tolist(),
+        },
+    }
+
+
+def _rounds(result: ExperimentResult) -> list[Json]:
+    records = {} if result.defended is None else {r.index: r for r in result.defended.records}
+    return [
+        {
+            "run": run.value,
+            "round": point.round,
+            "era": point.era,
+            **asdict(point.metrics),
+            **(
+                {"record": record_to_json(records[point.round])}
+                if run is RunName.DEFENDED and point.round in records
+                else {}
+            ),
+        }
+        for run, outcome in result.outcomes.items()
+        for point in outcome.history
+    ]
+
+
+def _lines(folder: Path) -> list[Json]:
+    text = (folder / "rounds.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _result(
+    config: ExperimentConfig,
+    summary: Json,
+    verdict: Json | None,
+    lines: list[Json],
+    manifest: Json,
+    model: NDArray[np.float32],
+) -> ExperimentResult:
+    histories: dict[RunName, list[HistoryPoint]] = {}
+    records: list[RoundRecord] = []
+    for line in lines:
+        metrics = Metrics(line["accuracy"], line["source_recall"], line["attack_success"])
+        points = histories.setdefault(RunName(line["run"]), [])
+        points.append(HistoryPoint(line["round"], line["era"], metrics))
+        if "record" in line:
+            records.append(record_from_json(line["record"]))
+    stages = summary["stages"]
+    return ExperimentResult(
+        config=config,
+        malicious=_clients(summary["malicious"]),
+        poisoned={ClientId(int(c)): n for c, n in summary["poisoned_samples"].items()},
+        outcomes={
+            run: RunOutcome(tuple(points), stages.get(run.value, 0.0), model)
+            for run, points in histories.items()
+        },
+        defended=None if verdict is None else _defended(verdict, summary, tuple(records)),
+        seconds=summary["seconds"],
+        transport=Transport(summary.get("transport", Transport.MEMORY.value)),
+        stages=stages,
+    )
+
+
+def _defended(verdict: Json, summary: Json, records: tuple[RoundRecord, ...]) -> Defended:
+    evidence = verdict["evidence"]
+    return Defended(
+        records=records,
+        flagged=_clients(verdict["flagged"]),
+        verdict=verdict["verdict"],
+        suspicion=tuple(
+            Suspicion(
+                round=entry["round"],
+                strength=entry["strength"],
+                required=entry["required"],
+                scores={ClientId(int(c)): score for c, score in entry["scores"].items()},
+                flagged=_clients(entry["flagged"]),
+            )
+            for entry in verdict["by_round"]
+        ),
+        evidence=None
+        if evidence is None
+        else Evidence(
+            _clients(evidence["clients"]),
+            tuple((source, target) for source, target in evidence["pairs"]),
+            np.array(evidence["effects"], dtype=np.float64),
+        ),
+        privacy=summary["privacy"],
+    )
+
+
+def _clients(values: list[int]) -> tuple[ClientId, ...]:
+    return tuple(ClientId(int(value)) for value in values)
