@@ -78,11 +78,11 @@ class Thresholds:
             ConfigError: no threshold is both safe and reachable.
         """
         smallest = (cohort + colluders) // 2 + 1
-        if colluders >= cohort or smallest > cohort:
+        if colluders > cohort - 2:  # and a sum with one honest client in it hides nothing
             raise ConfigError(
                 f"colluders = {colluders} with a cohort of {cohort}: 2t > n + c needs t ≥"
-                f" {smallest}, more than there are clients; lower colluders to at most"
-                f" {max(0, cohort - 2)} or invite more clients"
+                f" {smallest} of {cohort}, and two clients must be honest; lower colluders to at"
+                f" most {max(0, cohort - 2)} or invite more clients"
             )
         return cls(cohort, smallest, smallest, cohort - smallest)
 
@@ -139,7 +139,7 @@ class ClientPolicy:
     min_group: int = 1
     """Fewest members of a group whose statistics it helps to open."""
     min_accepted: int = 2
-    """Fewest clients in a total that it helps to open."""
+    """Fewest clients in a total that it helps to open; never fewer than c + 2."""
     colluders: int = 0
     """c this client assumes: thresholds below its own arithmetic are refused."""
     max_statistics: int = 2048
@@ -161,6 +161,11 @@ class ClientPolicy:
         _at_least("max_statistics", self.max_statistics, 0)
         _at_least("max_left_out", self.max_left_out, 0)
         _at_least("max_attempts", self.max_attempts, 1)
+
+    def accepted_floor(self) -> int:
+        """Fewest clients in a total: at least two that this client does not assume to collude,
+        else the total minus what the colluders know would be one client's update."""
+        return max(self.min_accepted, self.colluders + 2)
 
 
 def _at_least(name: str, value: int, lowest: int) -> None:

@@ -11,6 +11,7 @@ from auror.crypto.tags import Tag, encode
 from auror.errors import AuthenticationFailed
 
 PUBLIC_KEY_BYTES = 32
+_PROBE = Secret(bytes([1]) * 32)
 _KEY_BYTES = 32
 
 
@@ -49,6 +50,16 @@ class KeyPair:
 
     def __repr__(self) -> str:
         return f"KeyPair(public={self.public.hex()[:16]}…, private=<redacted>)"
+
+
+def check_public_key(public: bytes) -> None:
+    """Whether a peer's key can agree on a secret at all, with whatever private key.
+
+    Raises:
+        AuthenticationFailed: wrong size, or a point of small order: with it every agreement
+            would fail, so it is refused when it is advertised.
+    """
+    KeyPair(_PROBE).shared_key(public, Tag.ADVERTISE)
 
 
 def expand(key_material: bytes, tag: Tag, *context: bytes) -> Secret:

@@ -198,9 +198,6 @@ class Campaign:
         ``full`` is the round's plan with its challenge part.
         """
         self._round_in_progress()
-        state = self.state
-        model = model_digest(state.model)
-        state.openings[model] = state.openings.get(model, 0) + 1
         left_out: dict[GroupIndex, str] = {}
         if self.config.defend:
             self._flag(self._judge())
@@ -220,8 +217,13 @@ class Campaign:
         """Apply the total (mean of the accepted updates) and book the evidence it binds."""
         start, plan = self._round_in_progress()
         state = self.state
-        if progress.total_opened:
-            state.totals.add(start.description.model)
+        # Booked when the clients book it, not when the opening succeeds: a round may fail
+        # between, and a model that clients count as spent must not be offered to them again.
+        model = start.description.model
+        if progress.groups:
+            state.openings[model] = state.openings.get(model, 0) + 1
+        if progress.unmasking:
+            state.totals.add(model)
         if total is not None:
             mean = self._quantiser().mean(total.total, len(total.accepted))
             state.previous = state.model
@@ -291,14 +293,18 @@ class Campaign:
         new model, close to a good one (docs/adr/0005).
         """
         state = self.state
-        model = model_digest(state.model)
-        spent = state.openings.get(model, 0) >= self.config.params.max_attempts
-        if not spent and model not in state.totals:
-            return
-        if state.previous is None:
-            self._new_initial_model()
-        else:
+        if self._spent(state.model) and state.previous is not None:
             state.model = ((state.model + state.previous) / 2).astype(np.float32)
+        # Half-way can be spent too: rounding ends at the model before, whose total was opened.
+        while self._spent(state.model):
+            self._new_initial_model()
+
+    def _spent(self, model: NDArray[np.float32]) -> bool:
+        digest, state = model_digest(model), self.state
+        return (
+            digest in state.totals
+            or state.openings.get(digest, 0) >= self.config.params.max_attempts
+        )
 
     def _judge(self) -> Verdict | None:
         if self.ledger.width and self.ledger.rounds:

@@ -51,8 +51,11 @@ class AdvertisedKeys:
     """Commitment to r_i, this client's part of the public randomness."""
     signature: bytes
 
+    def public_keys(self) -> tuple[bytes, bytes, bytes]:
+        return self.encryption, self.update_mask, self.statistics_mask
+
     def signed_parts(self) -> tuple[bytes, ...]:
-        return self.encryption, self.update_mask, self.statistics_mask, self.randomness
+        return *self.public_keys(), self.randomness
 
 
 @dataclass(frozen=True)

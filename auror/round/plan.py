@@ -125,7 +125,9 @@ class LabelConfusion:
 
     @property
     def largest_coefficient(self) -> int:
-        return int(np.abs(self.matrix).max(initial=0))
+        # Not np.abs: |-2^63| does not fit int64 and would pass any cap.
+        matrix = self.matrix
+        return max(int(matrix.max(initial=0)), -int(matrix.min(initial=0)))
 
     def encoded(self) -> tuple[bytes, ...]:
         shape = (number(self.offset), number(self.classes), number(self.hidden))

@@ -90,6 +90,7 @@ def plain_round(
         )
         propose(context, decide(progress.opened, plan))
         require(Phase.AGREE, thresholds.quorum, AbortReason.TOO_FEW_AGREED)
+        progress.unmasking = True
         require(Phase.UNMASK, thresholds.shares, AbortReason.TOO_FEW_SHARES)
         ring = context.sum_context(Instance.UPDATE, context.plan.dim).ring
         total = ring.zeros(context.plan.dim)

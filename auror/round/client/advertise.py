@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from auror.crypto.tags import Tag
 from auror.errors import ConfigError, Refusal, Refused
-from auror.params import check_round
+from auror.params import Thresholds, check_round
 from auror.round.client.memory import ClientMemory
 from auror.round.client.state import Identity, Invitation, RoundSecrets
 from auror.round.description import PROTOCOL_VERSION, configuration_digest, model_digest
@@ -55,6 +55,10 @@ def check_invitation(identity: Identity, memory: ClientMemory, start: RoundStart
             Refusal.THRESHOLD_UNSAFE,
             f"thresholds for {start.params.colluders} colluders, {policy.colluders} assumed here",
         )
+    try:
+        Thresholds.for_cohort(len(cohort), start.params.colluders)
+    except ConfigError as error:
+        raise Refused(Refusal.THRESHOLD_UNSAFE, str(error)) from error
     try:
         thresholds = check_round(start.params, len(cohort), start.plan.largest_row_norm())
     except ConfigError as error:

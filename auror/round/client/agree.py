@@ -42,10 +42,9 @@ def check_accepted(
         if chosen and (chosen != members or len(members) < floor):
             raise Refused(Refusal.ACCEPTED_NOT_GROUPS)
         left_out += not chosen
-    if len(accepted) < identity.policy.min_accepted:
-        raise Refused(
-            Refusal.ACCEPTED_TOO_SMALL, f"{len(accepted)} of {identity.policy.min_accepted}"
-        )
+    lowest = identity.policy.accepted_floor()
+    if len(accepted) < lowest:
+        raise Refused(Refusal.ACCEPTED_TOO_SMALL, f"{len(accepted)} of {lowest}")
     if memory.left_out + left_out > identity.policy.max_left_out:
         raise Refused(Refusal.TOO_MANY_LEFT_OUT, f"{memory.left_out + left_out} groups")
     return accepted, left_out

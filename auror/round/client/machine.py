@@ -7,7 +7,7 @@ the client's own rules ends its round with a ``Withdraw`` and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +92,7 @@ class Uploaded:
     secrets: RoundSecrets
     keys: KeyList
     dealt: Dealt
-    quantised: NDArray[np.uint32]
+    quantised: NDArray[np.uint32] = field(repr=False)
     digest: Digest
 
 
@@ -162,7 +162,8 @@ class ClientMachine:
 
     def on_update(self, update: NDArray[np.float32], rounding: Secret) -> list[ClientEffect]:
         """The trained update (float32, (d,)) and a fresh seed for its stochastic rounding."""
-        self._update = (update, rounding)
+        if isinstance(self._state, Advertised | Shared | Training):
+            self._update = (update, rounding)  # else it came too late and is not kept
         if isinstance(self._state, Training):
             message = self._last[0] if self._last is not None else None
             return self._guarded(message, self._upload)
@@ -194,6 +195,8 @@ class ClientMachine:
             return [Ended(message)]
         state = self._state
         if TRANSITIONS.get(type(state)) is not type(message):
+            if self._last is not None and type(self._last[0]) is type(message):
+                raise Refused(Refusal.SECOND_ANSWER, f"another {type(message).__name__}")
             raise Refused(
                 Refusal.OUT_OF_TURN, f"{type(message).__name__} while {type(state).__name__}"
             )

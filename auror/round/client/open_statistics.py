@@ -27,7 +27,7 @@ def open_statistics(
     sent = frozenset(listed.signatures)
     if not sent <= view.uploaded:
         raise Refused(Refusal.SET_NOT_SUBSET, "S is not part of U3")
-    if len(sent) < identity.policy.min_accepted:
+    if len(sent) < identity.policy.accepted_floor():
         raise Refused(Refusal.COHORT_TOO_SMALL, f"{len(sent)} sent statistics")
     for member in sorted(sent & view.dealt.held.keys()):
         try:

@@ -5,6 +5,7 @@ docs/protocol.md steps 1.1–1.6.
 
 from __future__ import annotations
 
+from auror.crypto.kex import check_public_key
 from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
 from auror.errors import AuthenticationFailed, Refusal, Refused
@@ -41,7 +42,7 @@ def check_keys(
         raise Refused(Refusal.OWN_KEYS_MISSING)
     seen: set[bytes] = set()
     for client, advertised in keys.items():
-        public = {advertised.encryption, advertised.update_mask, advertised.statistics_mask}
+        public = set(advertised.public_keys())
         if len(public) < 3 or public & seen:
             raise Refused(Refusal.KEY_REUSED, f"client {client}")
         seen |= public
@@ -55,6 +56,8 @@ def check_keys(
                 invitation.transcript,
                 *keys[client].signed_parts(),
             )
+            for key in keys[client].public_keys():
+                check_public_key(key)
         except AuthenticationFailed as error:
             raise Refused(Refusal.KEYS_SUBSTITUTED, f"client {client}") from error
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.crypto.entropy import Secret
+from auror.crypto.entropy import SECRET_BYTES, Secret
 from auror.crypto.tags import Tag
 from auror.errors import Refusal, Refused
 from auror.ids import Digest
@@ -46,6 +46,8 @@ def form_view(
     if told.randomness.keys() != dealt.dealers:
         raise Refused(Refusal.RANDOMNESS_FORGED, "contributions are not those of U2")
     for client, value in told.randomness.items():
+        if len(value) != SECRET_BYTES:
+            raise Refused(Refusal.RANDOMNESS_FORGED, f"client {client}: {len(value)} bytes")
         commitment = secret_commitment(
             invitation.transcript, client, SecretKind.RANDOMNESS, Secret(value)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from auror.crypto.kex import check_public_key
 from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
 from auror.errors import (
@@ -21,7 +22,7 @@ def take_keys(context: RoundContext, sender: ClientId, keys: AdvertisedKeys) -> 
 
     Raises:
         PeerMisbehaved: not signed over this T, as by a client that was given another model; or
-            a key that somebody else advertised.
+            a key that somebody else advertised, or that no secret can be agreed with.
     """
     try:
         verify(
@@ -33,14 +34,15 @@ def take_keys(context: RoundContext, sender: ClientId, keys: AdvertisedKeys) -> 
         )
     except AuthenticationFailed as error:
         raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, "advertised keys") from error
-    own = [keys.encryption, keys.update_mask, keys.statistics_mask]
-    others = {
-        key
-        for other in context.progress.keys.values()
-        for key in (other.encryption, other.update_mask, other.statistics_mask)
-    }
+    own = keys.public_keys()
+    others = {key for other in context.progress.keys.values() for key in other.public_keys()}
     if len(set(own)) < 3 or others & set(own):
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "a key is not its own")
+    try:
+        for key in own:
+            check_public_key(key)
+    except AuthenticationFailed as error:
+        raise PeerMisbehaved(sender, DropReason.MALFORMED, "a degenerate key") from error
     context.progress.keys[sender] = keys
 
 

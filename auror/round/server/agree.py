@@ -36,10 +36,14 @@ def propose(context: RoundContext, decision: Decision) -> AcceptedSet:
     }
     if len(decision.accepted) < context.params.min_accepted_groups:
         raise RoundAborted(AbortReason.TOO_FEW_ACCEPTED, f"{len(decision.accepted)} group(s)")
+    accepted = tuple(sorted(client for k in decision.accepted for client in members[k]))
+    lowest = context.params.colluders + 2  # clients refuse less (ClientPolicy.accepted_floor)
+    if len(accepted) < lowest:
+        raise RoundAborted(
+            AbortReason.TOO_FEW_ACCEPTED, f"{len(accepted)} clients of at least {lowest}"
+        )
     progress.accepted_groups = tuple(sorted(decision.accepted))
-    progress.accepted = tuple(
-        sorted(client for k in progress.accepted_groups for client in members[k])
-    )
+    progress.accepted = accepted
     return AcceptedSet(progress.accepted)
 
 
@@ -64,6 +68,7 @@ def close(context: RoundContext) -> AgreementList:
         raise RoundAborted(
             AbortReason.TOO_FEW_AGREED, f"{len(agreed)} of {context.thresholds.quorum}"
         )
+    context.progress.unmasking = True
     return AgreementList(dict(sorted(agreed.items())))
 
 

@@ -58,6 +58,8 @@ class Progress:
     accepted: tuple[ClientId, ...] = ()
     left_out: dict[GroupIndex, str] = field(default_factory=dict)
     agreed: dict[ClientId, bytes] = field(default_factory=dict)
+    unmasking: bool = False
+    """The agreement went out: from here on clients help to open a total for this model."""
     total_opened: bool = False
     dropped: dict[ClientId, DropReason] = field(default_factory=dict)
 

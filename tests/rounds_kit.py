@@ -1,0 +1,244 @@
+"""A small deployment in memory and a driver whose network may be hostile.
+
+The machines are the real ones. ``Play`` carries messages as ``auror.round.run`` does, but a test
+may rewrite what a client is told (a malicious server) or what the server gets (a malicious
+client, a dropout).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.crypto.entropy import Entropy, Secret
+from auror.crypto.signing import SigningKey
+from auror.errors import AbortReason, DropReason
+from auror.ids import ClientId, Digest, RoundId
+from auror.params import ClientPolicy, RoundParams
+from auror.round.client.machine import ClientMachine
+from auror.round.client.memory import ClientMemory
+from auror.round.client.state import ClientEffect, GaveUp, Reply, Train
+from auror.round.description import (
+    Roster,
+    RosterEntry,
+    RoundDescription,
+    configuration_digest,
+    model_digest,
+)
+from auror.round.messages import ClientMessage, RoundStart, ServerMessage
+from auror.round.plan import LabelConfusion, OutputLayer, StatisticsPlan, session_sketch
+from auror.round.public import PublicSeed, protocol_seed
+from auror.round.run import Decide, accept_all
+from auror.round.server.context import (
+    Aborted,
+    Dropped,
+    Finished,
+    Opened,
+    Progress,
+    RoundTotal,
+    Send,
+    ServerEffect,
+)
+from auror.round.server.machine import RoundServer
+from auror.sim.seeded import seeded_bytes, seeded_entropy
+
+TASK = b'{"task":"test"}'
+DIM = 24
+PARAMS = RoundParams(
+    group_size=3, colluders=1, quantisation_bits=12, quantisation_range=1.0, challenge_rows=2
+)
+POLICY = ClientPolicy(min_cohort=3, min_group=2, min_accepted=2, colluders=1)
+
+ToClient = Callable[[ClientId, ServerMessage], "ServerMessage | Iterable[ServerMessage] | None"]
+ToServer = Callable[[ClientId, ClientMessage], "ClientMessage | Iterable[ClientMessage] | None"]
+
+
+def small_plan(dim: int = DIM) -> StatisticsPlan:
+    """All three parts that a server may choose: 4 + 3 + 4 rows."""
+    confusion = LabelConfusion.from_matrix(6, np.array([[3, -2, 5], [-7, 1, 4]], dtype=np.int64))
+    sketch = session_sketch(Secret(bytes(32)), 3)
+    return StatisticsPlan(dim, (OutputLayer(1, 4), sketch, confusion))
+
+
+@dataclass
+class Deployment:
+    """Identities, roster and invitations of ``count`` clients."""
+
+    count: int
+    seed: int = 0
+    params: RoundParams = PARAMS
+    policy: ClientPolicy = POLICY
+    plan: StatisticsPlan = field(default_factory=small_plan)
+    keys: dict[ClientId, SigningKey] = field(init=False)
+    roster: Roster = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keys = {
+            ClientId(i): SigningKey.draw(seeded_entropy(self.seed, "identity", i))
+            for i in range(self.count)
+        }
+        entries = {
+            c: RosterEntry(c, key.verify_key, Digest(bytes(32))) for c, key in self.keys.items()
+        }
+        operator = SigningKey.draw(seeded_entropy(self.seed, "operator"))
+        self.roster = Roster.signed("test", entries, operator)
+
+    @property
+    def everybody(self) -> tuple[ClientId, ...]:
+        return tuple(self.keys)
+
+    def model(self, number: int = 0) -> NDArray[np.float32]:
+        rng = np.random.default_rng([self.seed, number])
+        return rng.normal(size=self.plan.dim).astype(np.float32)
+
+    def start(
+        self,
+        counter: int = 0,
+        model: int = 0,
+        cohort: tuple[ClientId, ...] | None = None,
+        attempt: int = 0,
+    ) -> RoundStart:
+        flat = self.model(model)
+        description = RoundDescription(
+            RoundId(counter, seeded_bytes(self.seed, "round", counter, length=16)),
+            attempt,
+            self.roster.deployment,
+            model_digest(flat),
+            configuration_digest(self.params, TASK),
+            self.plan.digest(),
+            self.roster.digest(),
+            cohort or self.everybody,
+        )
+        return RoundStart(description, self.params, TASK, self.plan, flat)
+
+    def machine(
+        self,
+        client: ClientId,
+        memory: ClientMemory | None = None,
+        public_seed: PublicSeed = protocol_seed,
+        **rules: int,
+    ) -> ClientMachine:
+        return ClientMachine(
+            client,
+            self.keys[client],
+            self.roster,
+            replace(self.policy, **rules),
+            memory or ClientMemory(),
+            seeded_entropy(self.seed, "client", client),
+            public_seed,
+        )
+
+    def machines(self, **rules: int) -> dict[ClientId, ClientMachine]:
+        return {client: self.machine(client, **rules) for client in self.everybody}
+
+    def updates(self, number: int = 0) -> dict[ClientId, NDArray[np.float32]]:
+        rng = np.random.default_rng([self.seed, 7, number])
+        return {
+            client: rng.uniform(-1.2, 1.2, size=self.plan.dim).astype(np.float32)
+            for client in self.everybody
+        }
+
+    def entropy(self, *labels: str | int) -> Entropy:
+        return seeded_entropy(self.seed, *labels)
+
+
+def rounding(client: ClientId, counter: int = 0) -> Secret:
+    return Secret(seeded_bytes(0, "rounding", counter, client))
+
+
+@dataclass
+class Played:
+    """What happened in one round, as seen from outside."""
+
+    server: RoundServer
+    effects: list[ServerEffect] = field(default_factory=list)
+    client_effects: dict[ClientId, list[ClientEffect]] = field(default_factory=dict)
+    replies: list[tuple[ClientId, ClientMessage]] = field(default_factory=list)
+    told: list[tuple[ClientId, ServerMessage]] = field(default_factory=list)
+
+    @property
+    def progress(self) -> Progress:
+        return self.server.progress
+
+    @property
+    def total(self) -> RoundTotal | None:
+        found = [e.total for e in self.effects if isinstance(e, Finished)]
+        return found[0] if found else None
+
+    @property
+    def aborted(self) -> AbortReason | None:
+        found = [e.reason for e in self.effects if isinstance(e, Aborted)]
+        return found[0] if found else None
+
+    @property
+    def dropped(self) -> dict[ClientId, DropReason]:
+        return {e.client: e.reason for e in self.effects if isinstance(e, Dropped)}
+
+    @property
+    def gave_up(self) -> dict[ClientId, GaveUp]:
+        return {
+            client: effect
+            for client, effects in self.client_effects.items()
+            for effect in effects
+            if isinstance(effect, GaveUp)
+        }
+
+    def said(self, kind: type[ClientMessage]) -> dict[ClientId, list[ClientMessage]]:
+        found: dict[ClientId, list[ClientMessage]] = {}
+        for client, message in self.replies:
+            if isinstance(message, kind):
+                found.setdefault(client, []).append(message)
+        return found
+
+
+def play(
+    deployment: Deployment,
+    *,
+    start: RoundStart | None = None,
+    machines: Mapping[ClientId, ClientMachine] | None = None,
+    updates: Mapping[ClientId, NDArray[np.float32]] | None = None,
+    to_client: ToClient | None = None,
+    to_server: ToServer | None = None,
+    decide: Decide = accept_all,
+    public_seed: PublicSeed = protocol_seed,
+) -> Played:
+    """Play one round to its end over a network that obeys the two hooks."""
+    start = start or deployment.start()
+    machines = machines if machines is not None else deployment.machines()
+    updates = updates or deployment.updates()
+    counter = start.description.round_id.counter
+    played = Played(RoundServer(start, deployment.roster, {}, public_seed))
+    server, queue = played.server, played.server.start()
+    while queue or not server.over:
+        if not queue:
+            queue = server.on_deadline()
+        effect = queue.pop(0)
+        played.effects.append(effect)
+        if isinstance(effect, Opened):
+            queue += server.on_decision(decide(effect.groups, effect.plan))
+        if not isinstance(effect, Send):
+            continue
+        for client in effect.to:
+            told = to_client(client, effect.message) if to_client else effect.message
+            for message in _many(told):
+                played.told.append((client, message))
+                effects = machines[client].on_message(message)
+                if any(isinstance(e, Train) for e in effects):
+                    effects = effects + machines[client].on_update(
+                        updates[client], rounding(client, counter)
+                    )
+                played.client_effects.setdefault(client, []).extend(effects)
+                for reply in (e.message for e in effects if isinstance(e, Reply)):
+                    played.replies.append((client, reply))
+                    for sent in _many(to_server(client, reply) if to_server else reply):
+                        queue += server.on_message(client, sent)
+    return played
+
+
+def _many(told):  # type: ignore[no-untyped-def]
+    if told is None:
+        return []
+    return list(told) if isinstance(told, list | tuple) else [told]
