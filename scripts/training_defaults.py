@@ -163,7 +163,7 @@ def render(table: dict[str, list[dict[str, object]]]) -> str:
         "",
         "Why these defaults: with 9 of 30 clients flipping, classes 4 and 9 have 0.7 and 1.3 times",
         "their share of the labels, and a model trained gently leans that way. Larger or many more",
-        "local steps gain accuracy, but the gap then varies by seed (momentum 0.9 over five epochs:",
+        "local steps gain accuracy, but the gap varies by seed (momentum 0.9 over five epochs:",
         "from almost nothing) and single entries grow, which costs resolution when quantised. Two",
         "epochs at rate 0.1 reach 92 %, the gap is wide for every seed, the honest clients alone",
         "lose half a point, and every entry stays within 0.2. On digits the attack shows less: its",
