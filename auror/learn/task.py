@@ -1,4 +1,4 @@
-"""What the server tells its clients to train, as canonical JSON (part of the configuration hash)."""
+"""What the server tells its clients to train: canonical JSON, part of the configuration hash."""
 
 from __future__ import annotations
 

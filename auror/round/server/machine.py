@@ -157,6 +157,12 @@ class RoundServer:
             return kept + self._close_if_complete()
         return self._close_if_complete()
 
+    def on_fault(self, fault: PeerMisbehaved) -> list[ServerEffect]:
+        """What the transport found wrong with a client, such as a message it cannot read."""
+        if self.over or fault.client in self.progress.dropped:
+            return []
+        return self._after_drop(fault)
+
     def on_deadline(self) -> list[ServerEffect]:
         """The phase's time is up: whoever is missing is silent."""
         if self.over or self._deciding:

@@ -21,7 +21,7 @@ def mask_input(
 
     ``peer_keys`` holds the mask keys of the neighbours that dealt shares (U2), without ``me``.
     """
-    masked = values.astype(context.ring.dtype, copy=True)
+    masked: UInt = values.astype(context.ring.dtype, copy=True)
     add_self_mask(masked, secrets.self_seed, context, me, +1)
     for peer in sorted(peer_keys):
         add_pairwise_mask(masked, secrets.mask_key, peer_keys[peer], context, me, peer, +1)
