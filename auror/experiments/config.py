@@ -81,6 +81,11 @@ class ExperimentConfig:
     seed: int = 1
     round_params: RoundParams = field(default_factory=RoundParams)
     mode: Mode = Mode.DECODED
+    alpha: float | None = None
+    """Paper mode: centre distance that makes a feature indicative, in units of the update; None
+    takes the smallest that names no feature in a run known to be honest."""
+    tau: float = 0.5
+    """Paper mode: part of the evidence above which a client is flagged."""
     aggregation: Aggregation = Aggregation.SECURE
     after_flag: AfterFlag = AfterFlag.RESTART
     runs: tuple[RunName, ...] = ALL_RUNS
@@ -111,6 +116,10 @@ class ExperimentConfig:
                 "--mode paper looks at single clients: add --group-size 1 (it is AUROR as"
                 " published, without group privacy)"
             )
+        if self.alpha is not None and not self.alpha > 0:
+            raise ConfigError(f"--alpha {self.alpha:g}: give a positive number")
+        if not 0 < self.tau < 1:
+            raise ConfigError(f"--tau {self.tau:g}: choose between 0 and 1")
         if RunName.DEFENDED in self.runs:
             thresholds = check_round(self.round_params, self.clients)
             silent = sum(
@@ -132,6 +141,8 @@ class ExperimentConfig:
             "rounds": self.rounds,
             "seed": self.seed,
             "mode": self.mode.value,
+            "alpha": self.alpha,
+            "tau": self.tau,
             "aggregation": self.aggregation.value,
             "after_flag": self.after_flag.value,
             "runs": [run.value for run in self.runs],

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from auror.defense.paper import calibrate_alpha
 from auror.experiments.config import ExperimentConfig, Mode, RunName
 from auror.experiments.evidence import decoded_evidence, finite, strength, suspicion
 from auror.experiments.progress import Progress, Reporter
@@ -30,12 +31,20 @@ from auror.learn.models import ModelSpec
 from auror.learn.task import Task
 from auror.privacy.account import account
 from auror.privacy.truth import TruthRecorder
-from auror.round.campaign import AfterFlag, Campaign, CampaignConfig, decoded_detector
+from auror.round.campaign import (
+    AfterFlag,
+    Campaign,
+    CampaignConfig,
+    decoded_detector,
+    published_detector,
+)
 from auror.round.evidence import PlanChoice
 from auror.round.plan import StatisticsPlan
 from auror.round.record import RoundRecord
 from auror.sim.population import LocalTrainer, Population
-from auror.sim.simulate import SimulatedRound, SimulationConfig, simulate
+from auror.sim.simulate import Aggregation, SimulatedRound, SimulationConfig, simulate
+
+_PUBLISHED_PLAN = PlanChoice(confusion=False, output_layer=True)
 
 
 @dataclass(frozen=True)
@@ -81,13 +90,36 @@ class Prepared:
 
     def campaign_config(self) -> CampaignConfig:
         """The defended run as the server configures it."""
+        config = self.config
+        published = config.mode is Mode.PAPER
         return CampaignConfig(
-            params=self.config.round_params,
-            rounds=self.config.rounds,
-            after_flag=self.config.after_flag,
-            plan=PlanChoice(),
-            detector=decoded_detector,
+            params=config.round_params,
+            rounds=config.rounds,
+            after_flag=config.after_flag,
+            plan=_PUBLISHED_PLAN if published else PlanChoice(),
+            detector=published_detector(config.alpha or self._calibrated(), config.tau)
+            if published
+            else decoded_detector,
         )
+
+    def _calibrated(self) -> float:
+        """α of the published algorithm, from a run in which nobody lies."""
+        config = self.config
+        honest = CampaignConfig(
+            params=config.round_params, rounds=config.rounds, plan=_PUBLISHED_PLAN, defend=False
+        )
+        result = simulate(
+            SimulationConfig(
+                campaign=honest,
+                seed=config.seed,
+                clients=config.clients,
+                aggregation=Aggregation.PLAIN,
+            ),
+            self.host,
+            self.trainer(self.honest),
+            lambda _seen: None,
+        )
+        return calibrate_alpha(result.campaign.ledger)
 
 
 def run_experiment(config: ExperimentConfig, report: Reporter) -> ExperimentResult:

@@ -18,7 +18,8 @@ class Collusion:
 
     colluders: int
     expected_fewest_honest: float
-    """Expected minimum, over all opened groups, of the honest members in it."""
+    """Expected minimum, over all opened groups that hold an honest member at all, of the honest
+    members in it."""
     likely_fewest_honest: int
     """Median of that minimum."""
     single_honest_openings: float
@@ -49,16 +50,16 @@ def assess(openings: Iterable[tuple[int, int]], colluders: int) -> Collusion | N
     if not counted:
         return None
     largest = max(group for _, group in counted)
-    at_least = [1.0] * (largest + 2)  # at_least[h] = P(every opening keeps >= h honest members)
+    at_least = [1.0] * (largest + 2)  # at_least[h] = P(every opening keeps >= h, or nobody)
     single = 0.0
     for (cohort, group), times in counted.items():
         mass = honest_members(cohort, group, min(colluders, cohort))
         single += times * mass[1]
         for h in range(1, largest + 2):
-            at_least[h] *= sum(mass[h:]) ** times
+            at_least[h] *= (mass[0] + sum(mass[h:])) ** times
     return Collusion(
         colluders=colluders,
-        expected_fewest_honest=sum(at_least[1:]),
+        expected_fewest_honest=sum(at_least[1:-1]),
         likely_fewest_honest=max(h for h in range(largest + 1) if at_least[h] >= 0.5),
         single_honest_openings=single,
     )

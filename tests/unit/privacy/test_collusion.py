@@ -31,6 +31,7 @@ def test_the_expected_minimum_matches_random_draws() -> None:
     minima = [
         min(int((rng.permutation(10)[:4] >= 3).sum()) for _ in range(5)) for _ in range(4_000)
     ]
+    assert min(minima) >= 1  # three colluders cannot fill a group of four
     found = assess([(10, 4)] * 5, 3)
     assert found is not None
     assert found.expected_fewest_honest == pytest.approx(np.mean(minima), abs=0.05)

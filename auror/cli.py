@@ -1,0 +1,241 @@
+"""The ``auror`` command: it builds configurations and turns errors into one line."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's C core would write to stderr itself
+
+import click
+
+from auror import __version__
+from auror.errors import ConfigError, UserError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+INTERRUPTED = 130
+_EPILOG = """\b
+Exit codes:
+  0    finished
+  2    a setting or option cannot be used
+  3    a certificate, key or roster is missing or does not fit
+  4    a data set, run folder or other file cannot be loaded
+  5    a port or peer cannot be reached, or a program did not come up
+  130  interrupted
+Results go to standard output, progress to standard error.
+"""
+_FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json prints one JSON object on standard output and nothing else there.",
+)
+
+
+def _one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """A mistake of the operator is one line with the fix and an exit code, never a traceback."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except UserError as error:
+            click.echo(f"auror: {' '.join(str(error).split())}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("auror: interrupted", err=True)
+            sys.exit(INTERRUPTED)
+
+    return wrapped
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="auror")
+def main() -> None:
+    """Federated training that is private and robust at once, and shows the price of each."""
+
+
+def _experiment_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Options that ``simulate`` and ``demo`` share."""
+    options = [
+        click.option("--dataset", default="mnist5k", show_default=True,
+                     help="digits, mnist5k (both offline) or mnist."),
+        click.option("--data-dir", type=click.Path(path_type=Path), default=None,
+                     help="Folder of mnist; downloaded there when absent."),
+        click.option("--clients", default=30, show_default=True, help="n, clients enrolled."),
+        click.option("--malicious", default=9, show_default=True,
+                     help="How many of them, drawn from the seed, poison their labels."),
+        click.option("--attack", default="flip:4:9", show_default=True,
+                     help="none, flip:SOURCE:TARGET or flip:SOURCE:TARGET:FRACTION."),
+        click.option("--partition", default="iid", show_default=True,
+                     help="iid, or dirichlet:ALPHA for label skew."),
+        click.option("--model", type=click.Choice(["mlp", "cnn"]), default="mlp",
+                     show_default=True, help="What is trained."),
+        click.option("--group-size", default=5, show_default=True,
+                     help="g, clients per group: 1 = statistics in the clear, n = no detection."),
+        click.option("--rounds", default=30, show_default=True,
+                     help="Rounds of one training; a restart trains as many again."),
+        click.option("--seed", default=1, show_default=True, help="Decides everything random."),
+        click.option("--colluders", type=int, default=None,
+                     help="c, clients assumed to collude.  [default: 30 % of the clients]"),
+        click.option("--after-flag", type=click.Choice(["restart", "continue"]),
+                     default="restart", show_default=True,
+                     help="What a flag does to the training."),
+        click.option("--epochs", type=int, default=None, help="Local epochs per round."),
+        click.option("--batch-size", type=int, default=None, help="Samples per local step."),
+        click.option("--learning-rate", type=float, default=None, help="Of local SGD."),
+        click.option("--quantisation-range", default=0.5, show_default=True,
+                     help="Updates are clipped to ± this."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N."),
+        click.option("--out", type=click.Path(path_type=Path), default=None,
+                     help="Run folder to write: configuration, rounds, verdict, model, report."),
+        click.option("--verbose", is_flag=True, help="Also print where the time went."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@main.command(epilog=_EPILOG)
+@_experiment_options
+@click.option("--aggregation", type=click.Choice(["secure", "plain"]), default="secure",
+              show_default=True, help="plain computes the same sums without masks.")  # fmt: skip
+@click.option("--mode", type=click.Choice(["decoded", "paper"]), default="decoded",
+              show_default=True, help="paper: AUROR as published (--group-size 1).")  # fmt: skip
+@click.option("--alpha", type=float, default=None,
+              help="Paper mode: centre distance of an indicative feature.  "
+              "[default: calibrated on an honest run]")  # fmt: skip
+@click.option("--tau", default=0.5, show_default=True,
+              help="Paper mode: part of the evidence that flags.")  # fmt: skip
+@click.option("--runs", default="clean,undefended,oracle,defended", show_default=True,
+              help="Which runs to make.")  # fmt: skip
+@click.option("--dropout-before", default=0.0, show_default=True,
+              help="Fraction of clients that vanish before the upload, every round.")  # fmt: skip
+@click.option("--dropout-after", default=0.0, show_default=True,
+              help="Fraction that vanishes after it.")  # fmt: skip
+@_FORMAT
+@_one_line_errors
+def simulate(form: str, out: Path | None, verbose: bool, **options: Any) -> None:
+    """Train with attackers and defence in one process, without network."""
+    from auror.experiments.present import simulated  # noqa: PLC0415 - keeps --help quick
+
+    simulated(_config(options), form, out, verbose)
+
+
+@main.command(epilog=_EPILOG)
+@_experiment_options
+@click.option("--fast", is_flag=True, help="Fewer rounds: a look in under a minute.")
+@_FORMAT
+@_one_line_errors
+def demo(form: str, out: Path | None, verbose: bool, fast: bool, **options: Any) -> None:
+    """Four runs; the defended one with server and clients as processes over gRPC and mTLS."""
+    from auror.experiments.present import demonstrated  # noqa: PLC0415
+
+    if fast:
+        options["rounds"] = min(options["rounds"], 12)
+    demonstrated(_config(options), form, out, verbose)
+
+
+@main.command(epilog=_EPILOG)
+@click.argument("run", type=click.Path(path_type=Path))
+@_FORMAT
+@_one_line_errors
+def evaluate(run: Path, form: str) -> None:
+    """Load the run folder RUN, measure its model again and print the metrics."""
+    from auror.experiments.present import evaluated  # noqa: PLC0415
+
+    evaluated(run, form)
+
+
+@main.command(epilog=_EPILOG)
+@click.argument("run", type=click.Path(path_type=Path))
+@_FORMAT
+@_one_line_errors
+def replay(run: Path, form: str) -> None:
+    """Repeat the gRPC run RUN from its recorded randomness and compare the models bit for bit."""
+    from auror.experiments.present import replayed  # noqa: PLC0415
+
+    if not replayed(run, form):
+        sys.exit(1)
+
+
+@main.command(epilog=_EPILOG)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--clients", default=30, show_default=True, help="Clients to enrol, 2 to 10,000.")
+@click.option("--server", "hosts", multiple=True, required=True, metavar="HOST",
+              help="Name or address under which clients reach the server; may repeat.")  # fmt: skip
+@_one_line_errors
+def certs(folder: Path, clients: int, hosts: tuple[str, ...]) -> None:
+    """Make a CA, certificates, identities and the signed roster in the new folder DIR."""
+    from auror.wire.certs import create_deployment  # noqa: PLC0415
+
+    roster = create_deployment(folder, clients, hosts)
+    click.echo(
+        f"{folder}: deployment {roster.deployment}, {clients} clients; copy server/ to the server,"
+        " clients/NNN/ to client NNN, and keep ca.key and operator.key offline"
+    )
+
+
+def _config(options: dict[str, Any]) -> Any:
+    """An ExperimentConfig from the options of ``simulate`` or ``demo``."""
+    from auror.experiments.config import (  # noqa: PLC0415
+        Dropout,
+        ExperimentConfig,
+        Mode,
+        RunName,
+    )
+    from auror.learn.attacks import parse_attack  # noqa: PLC0415
+    from auror.learn.partition import parse_partition  # noqa: PLC0415
+    from auror.learn.training import TrainingParams  # noqa: PLC0415
+    from auror.params import RoundParams  # noqa: PLC0415
+    from auror.round.campaign import AfterFlag  # noqa: PLC0415
+    from auror.sim.simulate import Aggregation  # noqa: PLC0415
+
+    given = {name: value for name, value in options.items() if value is not None}
+    training = {n: given[n] for n in ("epochs", "batch_size", "learning_rate") if n in given}
+    colluders = given.get("colluders", options["clients"] * 3 // 10)
+    try:
+        names = [word.strip() for word in str(options.get("runs", "all")).split(",")]
+        runs = tuple(RunName) if names == ["all"] else tuple(r for r in RunName if r in names)
+        unknown = sorted(set(names) - {*RunName, "all"})
+        if unknown:
+            raise ConfigError(f"--runs {unknown[0]}: choose of {', '.join(RunName)}")
+        return ExperimentConfig(
+            dataset=options["dataset"],
+            data_dir=options["data_dir"],
+            clients=options["clients"],
+            malicious=options["malicious"],
+            attack=parse_attack(options["attack"]),
+            partition=parse_partition(options["partition"]),
+            model=options["model"],
+            training=TrainingParams(**training),
+            rounds=options["rounds"],
+            seed=options["seed"],
+            round_params=RoundParams(
+                group_size=options["group_size"],
+                colluders=colluders,
+                quantisation_range=options["quantisation_range"],
+            ),
+            mode=Mode(options.get("mode", "decoded")),
+            alpha=options.get("alpha"),
+            tau=options.get("tau", 0.5),
+            aggregation=Aggregation(options.get("aggregation", "secure")),
+            after_flag=AfterFlag(options["after_flag"]),
+            runs=runs,
+            dropout=Dropout(options.get("dropout_before", 0.0), options.get("dropout_after", 0.0)),
+            device=options["device"],
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()
