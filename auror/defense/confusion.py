@@ -37,28 +37,66 @@ def label_pairs(classes: int) -> tuple[LabelPair, ...]:
     return tuple(LabelPair(t, s) for t in range(classes) for s in range(classes) if t != s)
 
 
-def whiten(stack: Array, shrinkage: float) -> tuple[Array, Array]:
-    """Row and column covariance (U, V), each (C, C), of deviations ``stack`` (m, C, C).
+def _shrink(matrix: Array, shrinkage: float) -> Array:
+    """Pull towards a multiple of the identity: Q's columns sum to zero, so U is singular."""
+    level = np.trace(matrix) / len(matrix) + _TINY
+    shrunk: Array = (1.0 - shrinkage) * matrix + shrinkage * level * np.eye(len(matrix))
+    return shrunk
 
-    Flip-flop maximum likelihood of the matrix normal; ``shrinkage`` in [0, 1] pulls both
-    towards a multiple of the identity (Q's columns sum to zero, so U is singular without).
+
+def whiten(moment: Array, shrinkage: float) -> tuple[Array, Array]:
+    """Row and column covariance (U, V), each (C, C), of the matrix normal.
+
+    ``moment`` (C, C, C, C): mean of Q[a,b]·Q[c,d]; flip-flop maximum likelihood (Dutilleul
+    1999), each side shrunk by ``shrinkage`` in [0, 1].
     """
-    count, classes = stack.shape[0], stack.shape[1]
-    eye = np.eye(classes)
-    rows, columns = eye, eye
-
-    def shrink(matrix: Array) -> Array:
-        level = np.trace(matrix) / classes + _TINY
-        shrunk: Array = (1.0 - shrinkage) * matrix + shrinkage * level * eye
-        return shrunk
-
+    classes = len(moment)
+    columns = np.eye(classes)
     for _ in range(_ITERATIONS):
-        half = stack @ np.linalg.inv(columns)
-        rows = shrink(np.tensordot(half, stack, axes=([0, 2], [0, 2])) / (count * classes))
-        half = np.linalg.inv(rows) @ stack
-        columns = shrink(np.tensordot(stack, half, axes=([0, 1], [0, 1])) / (count * classes))
+        rows = _row_covariance(moment, columns, shrinkage)
+        columns = _column_covariance(moment, rows, shrinkage)
         columns /= np.trace(columns) / classes
-    return rows, columns
+    return _row_covariance(moment, columns, shrinkage), columns
+
+
+def _row_covariance(moment: Array, columns: Array, shrinkage: float) -> Array:
+    rows = np.einsum("abcd,bd->ac", moment, np.linalg.inv(columns)) / len(columns)
+    return _shrink(rows, shrinkage)
+
+
+def _column_covariance(moment: Array, rows: Array, shrinkage: float) -> Array:
+    columns = np.einsum("abcd,ac->bd", moment, np.linalg.inv(rows)) / len(rows)
+    return _shrink(columns, shrinkage)
+
+
+def pair_filters(moment: Array, shrinkage: float) -> Array:
+    """The matched filters w_ts as columns, shape (C·C, C(C−1)), order of ``label_pairs``.
+
+    What a pair is compared with must not hold the attack itself, or strong attacks would hide
+    behind the spread they cause: for the pair (t, s), U is learnt without column s and V
+    without rows t and s, which is where that attack lives.
+    """
+    classes = len(moment)
+    rows, columns = whiten(moment, shrinkage)
+    every = np.arange(classes)
+    row_filters = np.empty((classes, classes, classes))
+    for source in range(classes):
+        rest = np.delete(every, source)
+        part = moment[np.ix_(every, rest, every, rest)]
+        covariance = _row_covariance(part, columns[np.ix_(rest, rest)], shrinkage)
+        row_filters[source] = np.linalg.inv(covariance)
+    filters = []
+    for pair in label_pairs(classes):
+        rest = np.delete(every, [pair.target, pair.source])
+        part = moment[np.ix_(rest, every, rest, every)]
+        covariance = _column_covariance(part, rows[np.ix_(rest, rest)], shrinkage)
+        contrast = np.zeros(classes)
+        contrast[pair.target], contrast[pair.source] = 1.0, -1.0
+        left = row_filters[pair.source] @ contrast
+        right = np.linalg.inv(covariance)[:, pair.source]
+        norm = np.sqrt(max(float(contrast @ left * right[pair.source]), _TINY))
+        filters.append(np.outer(left, right).ravel() / norm)
+    return np.stack(filters, axis=1)
 
 
 def read_pairs(
@@ -78,17 +116,12 @@ def read_pairs(
         deviation = (mean - level) * np.sqrt(weight)[:, None, None]
         stacks.append(deviation / (np.sqrt(np.mean(deviation**2)) + _TINY))
     classes = stacks[0].shape[1]
-    rows, columns = whiten(np.concatenate(stacks), shrinkage)
-    row_filter, column_filter = np.linalg.inv(rows), np.linalg.inv(columns)
-    diagonal = np.diag(row_filter)
-    contrast = diagonal[:, None] + diagonal[None, :] - 2.0 * row_filter
-    norm = np.sqrt(np.maximum(contrast, _TINY) * np.diag(column_filter)[None, :])
-    off = ~np.eye(classes, dtype=bool)
+    flat = np.concatenate(stacks).reshape(-1, classes * classes)
+    moment = (flat.T @ flat / len(flat)).reshape((classes,) * 4)
+    filters = pair_filters(moment, shrinkage)
     read: list[Array] = []
     for stack in stacks:
-        whitened = row_filter @ stack @ column_filter
-        own = np.einsum("gbb->gb", whitened)
-        value = ((whitened - own[:, None, :]) / norm)[:, off]
+        value = stack.reshape(-1, classes * classes) @ filters
         unit = 1.4826 * float(np.median(np.abs(value)))
         read.append(value / unit if unit > 0.0 else np.zeros_like(value))
     return read

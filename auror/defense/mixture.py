@@ -157,24 +157,37 @@ def _refine(
 
 
 def own_effect(
-    decoded: Decoded, column: int, client: int, others: tuple[int, ...], variance: float
+    decoded: Decoded,
+    candidate: Candidate,
+    client: int,
+    spread: float,
 ) -> tuple[float, float]:
-    """Effect b of one client when ``others`` share a free common effect.
+    """Effect b of one client, the other members of ``candidate`` being what they may be.
+
+    Each of the others has the set's common (free) effect plus its own deviation, normal with
+    standard deviation ``spread`` times the effect: attackers hold unequally many samples to
+    mislabel, and a strong one must not make its companions look guilty.
 
     Returns (b in units of the honest spread, z = b / its standard error). The error holds both
     the honest spread and what the groupings so far leave undecided, so a client that always sat
     with the same companions has a small z however large b is.
     """
-    F, h = decoded.information, decoded.score[:, column]
-    own, lead = float(F[client, client]), float(h[client])
+    others = [other for other in candidate.members if other != client]
+    rows = np.asarray([*others, client])
+    F = decoded.information[np.ix_(rows, rows)]
+    h = decoded.score[rows, candidate.column]
     if others:
-        rest = np.asarray(others)
-        size = float(F[np.ix_(rest, rest)].sum())
-        cross = float(F[client, rest].sum())
-        if size > _TINY:
-            lead -= cross / size * float(h[rest].sum())
-            own -= cross * cross / size
+        deviation = max(spread * abs(candidate.effect) * decoded.honest_spread, _TINY)
+        through = F[:, :-1] @ np.linalg.inv(F[:-1, :-1] + np.eye(len(others)) / deviation**2)
+        F, h = F - through @ F[:-1, :], h - through @ h[:-1]
+    own, lead = float(F[-1, -1]), float(h[-1])
+    size = float(F[:-1, :-1].sum())
+    if others and size > _TINY:
+        cross = float(F[-1, :-1].sum())
+        lead -= cross / size * float(h[:-1].sum())
+        own -= cross * cross / size
     if own <= _TINY:
         return 0.0, 0.0
     effect = lead / own
-    return effect / max(decoded.honest_spread, _TINY), effect * float(np.sqrt(own / variance))
+    z = effect * float(np.sqrt(own / candidate.variance))
+    return effect / max(decoded.honest_spread, _TINY), z

@@ -28,6 +28,7 @@ class VerdictParams:
     ``client_z``: standard errors by which each flagged client must differ by itself.
     ``client_share``: and the part of the common effect that it must show.
     ``follow_z``: standard errors for a client that joins a pair already found.
+    ``effect_spread``: relative standard deviation of the effect among attackers.
     ``prior_freedom``: ν₀, how far a pair's own spread may be from the typical pair's.
     ``shrinkage``: of the whitening covariances, in [0, 1].
     ``max_findings``: attacks (label pairs) named at most.
@@ -40,6 +41,7 @@ class VerdictParams:
     client_z: float = 3.0
     client_share: float = 0.4
     follow_z: float = 4.0
+    effect_spread: float = 0.4
     prior_freedom: float = 10.0
     shrinkage: float = 0.1
     max_findings: int = 8
@@ -232,8 +234,7 @@ def _confirm(
     while candidate.score >= params.needed(candidate) and candidate.effect >= params.min_effect:
         kept = []
         for client in candidate.members:
-            others = tuple(other for other in candidate.members if other != client)
-            effect, z = own_effect(decoded, candidate.column, client, others, candidate.variance)
+            effect, z = own_effect(decoded, candidate, client, params.effect_spread)
             if z >= params.client_z and effect >= params.client_share * candidate.effect:
                 kept.append(client)
         if len(kept) == len(candidate.members):
@@ -253,10 +254,14 @@ def _follow(
     and the size of the effect is known, so no correction over pairs and sets is due.
     """
     chi2 = float(rest.chi2[found.column])
-    variance = (params.prior_freedom + chi2) / (params.prior_freedom + rest.rank)
+    nobody = replace(
+        found,
+        members=(),
+        variance=(params.prior_freedom + chi2) / (params.prior_freedom + rest.rank),
+    )
     added = []
     for client in np.flatnonzero(eligible):
-        effect, z = own_effect(rest, found.column, int(client), (), variance)
+        effect, z = own_effect(rest, nobody, int(client), params.effect_spread)
         if z >= params.follow_z and effect >= params.client_share * found.effect:
             added.append(int(client))
     return replace(found, members=found.members + tuple(added))
@@ -280,8 +285,7 @@ def _describe(
         candidate = home.get(row, leading)
         effect = z = confidence = 0.0
         if candidate is not None and seen[row]:
-            others = tuple(other for other in candidate.members if other != row)
-            effect, z = own_effect(decoded, candidate.column, row, others, candidate.variance)
+            effect, z = own_effect(decoded, candidate, row, params.effect_spread)
             # Log-likelihood ratio of "carries the common effect" against "carries none".
             error = abs(effect / z) if z else np.inf
             lean = candidate.effect * (effect - candidate.effect / 2.0) / max(error**2, 1e-9)
