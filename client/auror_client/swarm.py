@@ -1,0 +1,93 @@
+"""One client or many in a process: each has its own identity, TLS connection, data and machine;
+they share one event loop and two bounded executors."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+from auror.errors import ConfigError
+from auror.wire.credentials import ClientCredentials, client_folder, load_client
+from auror.wire.limits import Limits
+from auror_client.config import ClientConfig, parse_ids
+from auror_client.driver import Ending, Member, Shared, first_error
+from auror_client.faults import Faults, RoundClock
+from auror_client.journal import Journal
+from auror_client.recording import Recording
+from auror_client.trainer import make_trainers
+
+
+def load_members(config: ClientConfig) -> list[tuple[Path, ClientCredentials]]:
+    """Credentials of the client, or of every client of ``swarm.clients``.
+
+    Raises:
+        UserError: a folder is missing or broken, or is not the client it is named after.
+    """
+    folder, ids = config.client.credentials, parse_ids("swarm.clients", config.swarm.clients)
+    if not ids:
+        return [(folder, load_client(folder))]
+    found = []
+    for client in ids:
+        own = client_folder(folder.parent, client) if folder.name == "clients" else folder
+        if own is folder:
+            raise ConfigError(
+                f"client.credentials = {folder}: with swarm.clients, name the folder `clients`"
+                " that `auror certs` made"
+            )
+        credentials = load_client(own)
+        if credentials.client != client:
+            raise ConfigError(f"{own} holds the credentials of client {credentials.client}")
+        found.append((own, credentials))
+    return found
+
+
+async def run(config: ClientConfig) -> Ending:
+    """Take part in one session with every client of this process.
+
+    Raises:
+        UserError: bad settings, credentials or data; the server cannot be reached.
+    """
+    members = load_members(config)
+    enrolled = len(members[0][1].roster.entries)
+    trainers = make_trainers(config, [own.client for _, own in members], enrolled)
+    limits = Limits(enrolled, config.client.max_dim, config.policy.max_statistics)
+    with ExitStack() as stack:
+        shared = Shared(
+            config.client.server,
+            config.client.give_up_after_s,
+            stack.enter_context(ThreadPoolExecutor(config.client.threads, "compute")),
+            stack.enter_context(ThreadPoolExecutor(config.client.training_threads, "training")),
+            Recording(config.record),
+            Faults(config.faults),
+            RoundClock(),
+        )
+        started = [
+            Member(
+                own,
+                folder,
+                config.client_policy(),
+                Journal(config.client.state, own.roster.deployment, own.client),
+                trainers[own.client],
+                limits,
+                shared,
+            )
+            for folder, own in members
+        ]
+        return await _together(started)
+
+
+async def _together(members: list[Member]) -> Ending:
+    loop = asyncio.get_running_loop()
+    tasks = [asyncio.create_task(member.run()) for member in members]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: [task.cancel() for task in tasks])
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*(member.close() for member in members))
+    error = first_error([r for r in results if not isinstance(r, asyncio.CancelledError)])
+    if error is not None:
+        raise error
+    finished = all(result is Ending.FINISHED for result in results)
+    return Ending.FINISHED if finished else Ending.STOPPED

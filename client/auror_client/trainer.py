@@ -1,0 +1,125 @@
+"""Local training behind a port: torch on this client's samples, or numbers for load tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.errors import ConfigError, DataError
+from auror.ids import ClientId
+from auror_client.config import ClientConfig, DataSection, parse_ids
+
+
+class Trainer(Protocol):
+    """From the global model to this client's update; called in a thread of its own."""
+
+    def train(self, task: bytes, model: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+        """The update, new minus old, float32 (d,).
+
+        Raises:
+            UserError: the task or the samples cannot be used.
+        """
+
+
+class SyntheticTrainer:
+    """Updates drawn from the seed alone, multiples of 1/64 in [-1/2, 1/2]: load tests."""
+
+    def train(self, task: bytes, model: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+        try:
+            dim = int(json.loads(task)["synthetic"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                'the server trains a real model: data.dataset = "synthetic" is for load tests'
+            ) from error
+        values = np.random.default_rng(seed).integers(-32, 33, size=dim)
+        return (values / 64).astype(np.float32)
+
+
+class TorchTrainer:
+    """Trains as the server's task says."""
+
+    def __init__(self, x: NDArray[np.float32], y: NDArray[np.int64], device: str) -> None:
+        self._x, self._y, self._device = x, y, device
+
+    def train(self, task: bytes, model: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+        # imported here: load tests must not pay seconds and memory for torch
+        from auror.learn.device import resolve_device  # noqa: PLC0415
+        from auror.learn.task import Task  # noqa: PLC0415
+        from auror.learn.training import train_client  # noqa: PLC0415
+
+        wanted = Task.from_bytes(task)
+        return train_client(
+            wanted.model,
+            model,
+            self._x,
+            self._y,
+            params=wanted.training,
+            seed=seed,
+            device=resolve_device(self._device),
+        )
+
+
+def make_trainers(
+    config: ClientConfig, clients: Sequence[ClientId], enrolled: int
+) -> Mapping[ClientId, Trainer]:
+    """One trainer per client; ``enrolled`` is the size of the roster.
+
+    Raises:
+        UserError: unknown data set, unreadable file, a part that does not exist.
+    """
+    data = config.data
+    if data.dataset == "synthetic":
+        return {client: SyntheticTrainer() for client in clients}
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(1)  # the clients of a process share its cores
+    device = config.client.device
+    if data.dataset == "npz":
+        x, y = _load_npz(Path(data.npz))
+        return {client: TorchTrainer(x, y, device) for client in clients}
+    return _from_shared(data, clients, enrolled, device)
+
+
+def _from_shared(
+    data: DataSection, clients: Sequence[ClientId], enrolled: int, device: str
+) -> Mapping[ClientId, Trainer]:
+    from auror.learn.attacks import parse_attack, poison  # noqa: PLC0415
+    from auror.learn.datasets import load_dataset  # noqa: PLC0415
+    from auror.learn.partition import parse_partition  # noqa: PLC0415
+
+    whole = load_dataset(data.dataset, Path(data.data_dir) if data.data_dir else None, data.seed)
+    attack = parse_attack(data.attack, whole.classes)
+    malicious = set(parse_ids("data.malicious", data.malicious))
+    parts = parse_partition(data.partition).split(whole.train_y, data.parts or enrolled, data.seed)
+    trainers: dict[ClientId, Trainer] = {}
+    for client in clients:
+        part = data.part if data.part >= 0 else client
+        if part >= len(parts):
+            raise ConfigError(
+                f"data.part = {part}: the data set is dealt into {len(parts)} parts, choose"
+                f" 0 … {len(parts) - 1}"
+            )
+        x, y = whole.train_x[parts[part]], whole.train_y[parts[part]]
+        if attack is not None and (client in malicious or (not malicious and len(clients) == 1)):
+            y, _changed = poison(y, attack, np.random.default_rng([data.seed, 1, client]))
+        trainers[client] = TorchTrainer(x, y, device)
+    return trainers
+
+
+def _load_npz(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            x, y = file["x"].astype(np.float32), file["y"].astype(np.int64)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"data.npz = {path}: needs arrays x and y ({error})") from error
+    if x.ndim != 4 or y.shape != (len(x),) or not len(y):
+        raise DataError(
+            f"data.npz = {path}: x must be (samples, channels, height, width) and y (samples,),"
+            f" not {x.shape} and {y.shape}"
+        )
+    return x, y

@@ -1,0 +1,153 @@
+"""One connection to the server: TLS, hello, frames; and what to say when it cannot be made."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+import grpc.aio
+
+from auror.errors import CredentialsError, UserError
+from auror.round.description import PROTOCOL_VERSION
+from auror.wire.addresses import check_address
+from auror.wire.credentials import CA_FILE, CERTIFICATE_FILE, KEY_FILE, ClientCredentials
+from auror.wire.service import CLIENT_OPTIONS, PATH
+from auror.wire.v1 import transport_pb2 as pb
+
+CONNECT_SECONDS = 20.0
+_PROBE_SECONDS = 3.0
+
+
+class Broken(Exception):
+    """The stream ended without a goodbye: whatever was under way has an unknown outcome."""
+
+
+class Link:
+    """One stream. Use as an async context manager."""
+
+    def __init__(self, address: str, credentials: ClientCredentials) -> None:
+        tls = credentials.tls
+        secure = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
+        self._channel = grpc.aio.secure_channel(address, secure, options=CLIENT_OPTIONS)
+        self._call: Any = None
+        self._credentials = credentials
+        self._writing = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        """Connect and exchange hellos.
+
+        Raises:
+            Broken: nobody there, or gone again; try later.
+            UserError: trying again will not help.
+        """
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._greet()
+        except TimeoutError as error:
+            await self._channel.close()
+            raise Broken("no answer") from error
+        except BaseException:
+            await self._channel.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._call is not None:
+            self._call.cancel()
+        await self._channel.close()
+
+    async def read(self) -> pb.ServerFrame:
+        """The next frame.
+
+        Raises:
+            Broken, UserError: as for connecting.
+        """
+        try:
+            frame = await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            raise _translate(error.code(), error.details()) from error
+        if frame is grpc.aio.EOF:
+            raise _translate(await self._call.code(), await self._call.details())
+        if not isinstance(frame, pb.ServerFrame):
+            raise Broken("not a frame")
+        return frame
+
+    async def send(self, frames: Iterable[bytes]) -> None:
+        """One message's frames, not mixed with another's.
+
+        Raises:
+            Broken: the stream is gone; the server will ask again.
+        """
+        async with self._writing:
+            for frame in frames:
+                try:
+                    await self._call.write(frame)
+                except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+                    raise Broken("stream lost while sending") from error
+
+    async def _greet(self) -> None:
+        method = self._channel.stream_stream(PATH, bytes, pb.ServerFrame.FromString)
+        self._call = method()
+        hello = pb.Hello(
+            protocol_version=PROTOCOL_VERSION,
+            deployment=self._credentials.roster.deployment,
+            client=self._credentials.client,
+        )
+        await self.send([pb.ClientFrame(hello=hello).SerializeToString()])
+        frame = await self.read()
+        if frame.WhichOneof("frame") != "welcome":
+            raise Broken("no welcome")
+
+
+def _translate(code: grpc.StatusCode, details: str | None) -> Broken | UserError:
+    if code is grpc.StatusCode.PERMISSION_DENIED:
+        return CredentialsError(
+            "the server does not know this certificate: use the clients/NNN folder of the"
+            " deployment that the server runs"
+        )
+    if code is grpc.StatusCode.FAILED_PRECONDITION:
+        return CredentialsError(
+            "the server refused the hello: it runs another deployment or another version of"
+            " auror; use the same on both sides"
+        )
+    return Broken(f"{code.name.lower()}: {details or 'stream ended'}")
+
+
+async def diagnose(address: str, folder: Path) -> str | None:
+    """Why TLS to ``address`` cannot work with the files in ``folder``; None when it may be
+    something that passes, such as a server that is not up yet."""
+    host, port = check_address("client.server", address)
+    context = ssl.create_default_context(cafile=str(folder / CA_FILE))
+    context.load_cert_chain(folder / CERTIFICATE_FILE, folder / KEY_FILE)
+    context.set_alpn_protocols(["h2"])
+    writer: asyncio.StreamWriter | None = None
+    try:
+        async with asyncio.timeout(_PROBE_SECONDS):
+            reader, writer = await asyncio.open_connection(host, port, ssl=context)
+            await reader.read(1)  # with TLS 1.3 a server rejects a certificate only here
+    except ssl.SSLCertVerificationError as error:
+        return (
+            f"cannot trust the server at {address} ({error.verify_message}): use the ca.pem of its"
+            " deployment and a host name or address that `auror certs --server` was given"
+        )
+    except ssl.SSLError as error:
+        return (
+            f"the server at {address} rejects this client's certificate ({error.reason}): use the"
+            " clients/NNN folder of the server's deployment"
+        )
+    except (OSError, TimeoutError):
+        return None
+    finally:
+        if writer is not None:
+            writer.close()
+    return None
