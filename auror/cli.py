@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -182,6 +183,26 @@ def certs(folder: Path, clients: int, hosts: tuple[str, ...]) -> None:
         f"{folder}: deployment {roster.deployment}, {clients} clients; copy server/ to the server,"
         " clients/NNN/ to client NNN, and keep ca.key and operator.key offline"
     )
+
+
+@main.command(epilog=_EPILOG)
+@click.option("--clients", default=200, show_default=True, help="n, simulated clients.")
+@click.option("--dim", default=10_000, show_default=True, help="d, entries of an update.")
+@click.option("--dropout", default=0.1, show_default=True,
+              help="Chance per client and round to vanish, before or after the upload.")  # fmt: skip
+@click.option("--rounds", default=3, show_default=True, help="Rounds to run.")
+@click.option("--group-size", default=5, show_default=True, help="g, clients per group.")
+@click.option("--workers", default=2, show_default=True, help="Processes that hold the clients.")
+@_FORMAT
+@_one_line_errors
+def loadtest(form: str, **options: Any) -> None:
+    """Many synthetic clients against the real server; checks that every total is exact."""
+    from auror.experiments.loadtest import LoadTest, as_text, run_loadtest  # noqa: PLC0415
+
+    report = run_loadtest(LoadTest(**options), lambda line: click.echo(line, err=True))
+    click.echo(json.dumps(report.to_dict()) if form == "json" else as_text(report))
+    if not report.exact:
+        sys.exit(1)
 
 
 def _config(options: dict[str, Any]) -> Any:

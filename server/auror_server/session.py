@@ -14,7 +14,13 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from auror.errors import AbortReason, ConfigError, UnavailableError
+from auror.errors import (
+    AbortReason,
+    ConfigError,
+    DropReason,
+    PeerMisbehaved,
+    UnavailableError,
+)
 from auror.ids import ClientId, Digest, RoundId
 from auror.params import check_round
 from auror.round.campaign import Campaign
@@ -307,8 +313,9 @@ class Session:
                 if connection.sent is not waiting:
                     connection.send(await self._parcel(current, waiting), waiting)
             case _Fault(client, detail):
-                _log.warning("client dropped", client=client, reason="MALFORMED", detail=detail)
                 current.banned.add(client)
+                fault = PeerMisbehaved(client, DropReason.MALFORMED, detail)
+                return await self._compute(lambda: machine.on_fault(fault))
             case _Stop():
                 return await self._compute(machine.stop)
             case _Left() | None:
@@ -322,8 +329,6 @@ class Session:
         ]
         due = current.phase_started
         for client in missing:
-            if client in current.banned:
-                continue
             gone = self._connections.gone_since(client)
             if gone is None:
                 return current.deadline

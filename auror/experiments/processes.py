@@ -1,0 +1,132 @@
+"""Server and client programs as processes: started, watched and, whatever happens, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auror.errors import UnavailableError
+
+STOP_SECONDS = 10.0
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+@dataclass
+class Program:
+    """One running process and the file that gets its log."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def last_line(self) -> str:
+        """The last line of its log: what a program says before it exits with an error."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+    def check(self) -> None:
+        """Raises UnavailableError when the process ended with an error."""
+        code = self.process.poll()
+        if code:
+            raise UnavailableError(f"{self.name} ended with exit code {code}: {self.last_line()}")
+
+    def stop(self) -> None:
+        """Ask it to end, then make it."""
+        if self.running():
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+@contextlib.contextmanager
+def programs(folder: Path) -> Iterator[Starter]:
+    """Start programs whose logs go to ``folder``; all of them are ended on leaving."""
+    folder.mkdir(parents=True, exist_ok=True)
+    starter = Starter(folder)
+    try:
+        yield starter
+    finally:
+        for program in reversed(starter.started):
+            program.stop()
+
+
+class Starter:
+    """Starts the two programs with settings given as ``{"section.key": value}``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.started: list[Program] = []
+
+    def server(self, settings: Mapping[str, Any], name: str = "server") -> Program:
+        return self._start(name, "auror_server.cli", settings)
+
+    def clients(self, settings: Mapping[str, Any], name: str = "clients") -> Program:
+        return self._start(name, "auror_client.cli", settings)
+
+    def check(self) -> None:
+        """Raises UnavailableError when one of them ended with an error."""
+        for program in self.started:
+            program.check()
+
+    def _start(self, name: str, module: str, settings: Mapping[str, Any]) -> Program:
+        flags = [
+            part
+            for key, value in settings.items()
+            for part in ("--set", f"{key}={json.dumps(_plain(value))}")
+        ]
+        path = self._folder / f"{name}.log"
+        with path.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *flags],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **_ONE_THREAD},
+            )
+        program = Program(name, process, path)
+        self.started.append(program)
+        return program
+
+
+def wait_until_listening(address: str, program: Program, seconds: float = 60.0) -> None:
+    """Return when ``address`` accepts connections.
+
+    Raises:
+        UnavailableError: ``program`` ended, or nothing listens after ``seconds``.
+    """
+    host, _, port = address.rpartition(":")
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        program.check()
+        try:
+            with socket.create_connection((host, int(port)), timeout=1.0):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise UnavailableError(f"{program.name} does not listen on {address} after {seconds:.0f} s")
+
+
+def free_address(host: str = "127.0.0.1") -> str:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return f"{host}:{probe.getsockname()[1]}"
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
