@@ -47,7 +47,7 @@ class SigningKey:
         """Raises ValueError when ``pem`` is not an unencrypted Ed25519 key."""
         key = serialization.load_pem_private_key(pem, password=None)
         if not isinstance(key, Ed25519PrivateKey):
-            raise ValueError("not an Ed25519 key")
+            raise ValueError("not an Ed25519 key")  # noqa: TRY004 one error for any bad PEM
         raw = key.private_bytes(
             serialization.Encoding.Raw,
             serialization.PrivateFormat.Raw,
