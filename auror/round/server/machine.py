@@ -8,6 +8,7 @@ reason; too few clients abort the round with a reason; nothing else ends it earl
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from dataclasses import replace
 
 from auror.errors import (
     AbortReason,
@@ -148,7 +149,7 @@ class RoundServer:
             self._take(sender, message)
         except PeerMisbehaved as fault:
             return self._after_drop(fault)
-        self._answers[sender] = message
+        self._answers[sender] = _without_payload(message)
         self._waiting.discard(sender)
         if isinstance(message, Upload):
             kept: list[ServerEffect] = [
@@ -305,7 +306,8 @@ class RoundServer:
 
     def _unexpected(self, sender: ClientId, message: ClientMessage) -> list[ServerEffect]:
         answered = self._answers.get(sender)
-        if answered is None or answered == message or self._is_earlier(message):
+        repeated = answered == _without_payload(message)
+        if answered is None or repeated or self._is_earlier(message):
             return []
         kind = type(message) is type(answered)
         reason = DropReason.EQUIVOCATION if kind else DropReason.OUT_OF_TURN
@@ -319,6 +321,11 @@ class RoundServer:
         self.over = True
         self._waiting = set()
         return [Aborted(reason.reason, reason.detail)]
+
+
+def _without_payload(message: ClientMessage) -> ClientMessage:
+    """What is kept to recognise a repetition; an upload is named by its digest."""
+    return replace(message, payload=b"") if isinstance(message, Upload) else message
 
 
 def group_of(progress: Progress, client: ClientId) -> GroupIndex | None:
