@@ -28,7 +28,7 @@ class RoundParams:
     """c: clients assumed to collude with each other or with the server."""
     quantisation_bits: int = 16
     """b: bits of one quantised entry."""
-    quantisation_range: float = 1.0
+    quantisation_range: float = 0.5
     """Updates are clipped to ± this, in units of the update."""
     challenge_rows: int = 8
     """Rows of the sketch that nobody can foresee; 0 turns the in-round norm test off."""

@@ -67,6 +67,7 @@ class Prepared:
         Raises:
             UserError: unknown data set, device, class or a partition that cannot be made.
         """
+        torch.set_num_threads(1)  # models this small only wait for more; and results repeat
         device = resolve_device(config.device)
         data = load_dataset(config.dataset, config.data_dir, config.seed)
         attack = config.attack and parse_attack(str(config.attack), data.classes)

@@ -17,7 +17,7 @@ from auror.errors import (
     PeerMisbehaved,
     RoundAborted,
 )
-from auror.ids import ClientId, GroupIndex
+from auror.ids import ClientId
 from auror.params import RoundParams, check_round
 from auror.round.description import Roster
 from auror.round.messages import (
@@ -326,11 +326,3 @@ class RoundServer:
 def _without_payload(message: ClientMessage) -> ClientMessage:
     """What is kept to recognise a repetition; an upload is named by its digest."""
     return replace(message, payload=b"") if isinstance(message, Upload) else message
-
-
-def group_of(progress: Progress, client: ClientId) -> GroupIndex | None:
-    """The group that ``client`` was drawn into, if any."""
-    for index, group in enumerate(progress.groups):
-        if client in group:
-            return GroupIndex(index)
-    return None
