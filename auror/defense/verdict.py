@@ -35,12 +35,12 @@ class VerdictParams:
     """
 
     min_rounds: int = 5
-    evidence: float = 10.0
-    lone_evidence: float = 20.0
+    evidence: float = 11.0
+    lone_evidence: float = 13.0
     min_effect: float = 3.0
-    client_z: float = 3.0
-    client_share: float = 0.4
-    follow_z: float = 4.0
+    client_z: float = 4.0
+    client_share: float = 0.5
+    follow_z: float = 4.5
     effect_spread: float = 0.4
     prior_freedom: float = 10.0
     shrinkage: float = 0.1
