@@ -1,0 +1,161 @@
+"""Random rounds through both machines against plain modular sums, bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rounds_kit import PARAMS, POLICY, Deployment, rounding
+
+from auror.errors import AbortReason, ConfigError
+from auror.ids import ClientId
+from auror.params import Thresholds
+from auror.round.run import RoundOutcome, run_round
+from auror.round.server.context import Decision, Phase
+from auror.secagg.quantize import Quantiser
+from auror.sim.plain import plain_round
+from auror.sim.seeded import seeded_public_seed
+
+
+def random_case(seed: int) -> tuple[Deployment, dict[ClientId, Phase], float]:
+    rng = np.random.default_rng([99, seed])
+    n = int(rng.integers(3, 21))
+    colluders = int(rng.integers(0, max(1, n // 3)))
+    params = replace(
+        PARAMS,
+        group_size=int(rng.integers(1, n + 1)),
+        colluders=colluders,
+        challenge_rows=int(rng.integers(0, 4)),
+        quantisation_bits=int(rng.integers(2, 20)),
+    )
+    policy = replace(POLICY, colluders=colluders, min_group=1)
+    deployment = Deployment(n, seed, params, policy)
+    silent = Thresholds.for_cohort(n, colluders).silent
+    allowed = int(rng.integers(0, silent + 2))  # now and then one too many
+    lost = {
+        ClientId(int(c)): Phase(int(rng.integers(0, 7)))
+        for c in rng.choice(n, size=min(allowed, n), replace=False)
+    }
+    return deployment, lost, float(rng.choice([0.0, 0.2, 0.5]))
+
+
+def check_round_exact(seed: int) -> RoundOutcome:
+    deployment, lost, exclude = random_case(seed)
+    rng = np.random.default_rng([98, seed])
+    updates = deployment.updates()
+    public_seed = seeded_public_seed(seed)
+    start = deployment.start()
+    drops = [float(x) for x in rng.random(64)]
+
+    def decide(groups, plan):  # type: ignore[no-untyped-def]
+        chosen = tuple(g.index for g in groups if drops[g.index] >= exclude)
+        return Decision(chosen, {g.index: "test" for g in groups if g.index not in chosen})
+
+    machines = {c: deployment.machine(c, public_seed=public_seed) for c in deployment.everybody}
+    secure = run_round(
+        start, deployment.roster, machines, updates, rounding, decide, lost, public_seed
+    )
+    quantiser = Quantiser(deployment.params.quantisation_bits, deployment.params.quantisation_range)
+    q = {c: quantiser.quantise(updates[c], rounding(c)).astype(np.int64) for c in updates}
+    progress = secure.progress
+    assert set(progress.accepted) <= set(progress.signatures) <= set(progress.digests)
+    assert set(progress.digests) <= set(progress.dealt) <= set(progress.keys)
+    assert not {c for c, phase in lost.items() if phase.value <= 3} & set(progress.accepted)
+    for group in progress.opened:
+        dense = sum(progress.plan.apply(q[c]) for c in group.members)
+        assert np.array_equal(group.total, dense)
+    if secure.total is not None:
+        expected = np.sum([q[c] for c in progress.accepted], axis=0)
+        assert np.array_equal(secure.total.total, expected)
+        assert secure.total.total.dtype == np.int64
+
+    plain = plain_round(start, deployment.roster, updates, rounding, decide, lost, public_seed)
+    assert plain.aborted == secure.aborted
+    assert plain.progress.groups == progress.groups
+    assert plain.progress.accepted == progress.accepted
+    assert [(g.index, g.members) for g in plain.progress.opened] == [
+        (g.index, g.members) for g in progress.opened
+    ]
+    for one, other in zip(plain.progress.opened, progress.opened, strict=True):
+        assert np.array_equal(one.total, other.total)
+    assert (plain.progress.unmasking, plain.progress.total_opened) == (
+        progress.unmasking,
+        progress.total_opened,
+    )
+    assert (plain.total is None) == (secure.total is None)
+    if plain.total is not None and secure.total is not None:
+        assert np.array_equal(plain.total.total, secure.total.total)
+    return secure
+
+
+def run_many(seeds: range) -> None:
+    outcomes = [check_round_exact(seed) for seed in seeds]
+    finished = sum(outcome.total is not None for outcome in outcomes)
+    assert finished > len(seeds) // 2  # else the comparison above compared little
+    assert any(outcome.aborted is not None for outcome in outcomes)
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_random_rounds_equal_plain_sums_bit_for_bit(block: int) -> None:
+    run_many(range(30 * block, 30 * (block + 1)))
+
+
+@pytest.mark.oracle
+def test_a_thousand_random_rounds_equal_plain_sums_bit_for_bit() -> None:
+    run_many(range(1000))
+
+
+def test_a_tenth_lost_before_upload_and_a_tenth_after() -> None:
+    deployment = Deployment(
+        30, 5, replace(PARAMS, group_size=5, colluders=9), replace(POLICY, colluders=9)
+    )
+    lost = {ClientId(i): Phase.UPLOAD for i in (3, 14, 27)}
+    lost |= {
+        ClientId(1): Phase.STATISTICS,
+        ClientId(8): Phase.OPEN_STATISTICS,
+        ClientId(20): Phase.UNMASK,
+    }
+    updates = deployment.updates()
+    outcome = run_round(
+        deployment.start(), deployment.roster, deployment.machines(), updates, rounding, lost=lost
+    )
+    assert outcome.aborted is None
+    assert outcome.total is not None
+    survivors = outcome.progress.accepted
+    assert {8, 20} & set(outcome.progress.digests) == {8, 20}
+    quantiser = Quantiser(12, 1.0)
+    expected = sum(quantiser.quantise(updates[c], rounding(c)).astype(np.int64) for c in survivors)
+    assert np.array_equal(outcome.total.total, expected)
+    kept = [g for g in outcome.progress.groups if len(set(g) - {3, 14, 27, 1}) >= 3]
+    assert set(survivors) == {c for g in kept for c in g} - {3, 14, 27, 1}
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_one_too_many_lost_before_any_phase_aborts_with_a_reason(phase: Phase) -> None:
+    deployment = Deployment(7)
+    lost = {ClientId(i): phase for i in range(3)}  # t = 5 of 7
+    outcome = run_round(
+        deployment.start(),
+        deployment.roster,
+        deployment.machines(),
+        deployment.updates(),
+        rounding,
+        lost=lost,
+    )
+    assert outcome.total is None
+    expected = {
+        Phase.ADVERTISE: {AbortReason.TOO_FEW_ADVERTISED},
+        Phase.SHARE_KEYS: {AbortReason.TOO_FEW_DEALT},
+        Phase.UPLOAD: {AbortReason.TOO_FEW_UPLOADED},
+        Phase.STATISTICS: {AbortReason.TOO_FEW_STATISTICS, AbortReason.TOO_FEW_SHARES},
+        Phase.OPEN_STATISTICS: {AbortReason.TOO_FEW_SHARES},
+        Phase.AGREE: {AbortReason.TOO_FEW_AGREED},
+        Phase.UNMASK: {AbortReason.TOO_FEW_SHARES},
+    }
+    assert outcome.aborted in expected[phase]
+
+
+def test_a_cohort_without_two_honest_clients_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigError, match="two clients must be honest"):
+        Thresholds.for_cohort(10, 9)
