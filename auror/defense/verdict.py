@@ -22,6 +22,7 @@ class VerdictParams:
     """Thresholds of the test; the defaults are calibrated (docs/defence.md, section 5).
 
     ``min_rounds``: rounds of evidence before anybody is judged.
+    ``coverage``: independent group sums per client before anybody is judged.
     ``evidence``: log-evidence a set of clients needs, after correction for all sets and pairs.
     ``lone_evidence``: the same for a set of one: an outlier without company needs more.
     ``min_effect``: smallest common effect of a set, in honest spreads.
@@ -35,6 +36,7 @@ class VerdictParams:
     """
 
     min_rounds: int = 5
+    coverage: float = 1.2
     evidence: float = 11.0
     lone_evidence: float = 13.0
     min_effect: float = 3.0
@@ -152,7 +154,10 @@ def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> 
     rounds = tuple(entry for entry in ledger.rounds if len(entry.groups) >= 2)
     members = {m for entry in rounds for group in entry.groups for m in group.members}
     clients = sorted(set(cohort) | members)
-    if len(rounds) < params.min_rounds:
+    # Every round's level costs one equation; fewer equations than clients leave it to the
+    # regulariser who of two companions is the odd one.
+    equations = sum(len(entry.groups) - 1 for entry in rounds)
+    if len(rounds) < params.min_rounds or equations < params.coverage * (len(members) - 1):
         return _held(clients, rounds, params, Reason.TOO_FEW_ROUNDS)
     position = {client: row for row, client in enumerate(clients)}
     groups = [[[position[m] for m in g.members] for g in entry.groups] for entry in rounds]
