@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import os
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -189,7 +189,7 @@ def certs(folder: Path, clients: int, hosts: tuple[str, ...]) -> None:
 @click.option("--clients", default=200, show_default=True, help="n, simulated clients.")
 @click.option("--dim", default=10_000, show_default=True, help="d, entries of an update.")
 @click.option("--dropout", default=0.1, show_default=True,
-              help="Chance per client and round to vanish, before or after the upload.")  # fmt: skip
+              help="Chance per client and round to vanish, before or after upload.")  # fmt: skip
 @click.option("--rounds", default=3, show_default=True, help="Rounds to run.")
 @click.option("--group-size", default=5, show_default=True, help="g, clients per group.")
 @click.option("--workers", default=2, show_default=True, help="Processes that hold the clients.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -197,6 +197,7 @@ class DefenceWatch:
     verdicts: list[Suspicion] = field(default_factory=list)
     records: list[RoundRecord] = field(default_factory=list)
     plan: StatisticsPlan | None = None
+    stage: str = RunName.DEFENDED
 
     def observe(self, seen: SimulatedRound) -> None:
         metrics = self.prepared.metrics(seen.model)
@@ -207,10 +208,11 @@ class DefenceWatch:
         self.plan = seen.plan
         if campaign.verdict is not None:
             self.verdicts.append(suspicion(record.index, campaign.verdict, campaign.flagged))
-        self.report(defended_progress(self.prepared.config, record, metrics, campaign))
+        shown = defended_progress(self.prepared.config, record, metrics, campaign)
+        self.report(replace(shown, stage=self.stage))
 
     def finish(self, campaign: Campaign) -> Defended:
-        self.report(Progress(stage=RunName.DEFENDED, note="privacy account"))
+        self.report(Progress(stage=self.stage, note="privacy account"))
         return defended_of(
             self.prepared.config, self.records, campaign, self.verdicts, self.plan, self.truth
         )

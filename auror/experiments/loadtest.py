@@ -228,9 +228,11 @@ def as_text(report: LoadReport) -> str:
     """The report for people."""
     test = report.test
     lines = [
-        (f"{test.clients} clients, {test.dim} entries, dropout {test.dropout:g}:"
-        f" {report.rounds_finished} rounds, {report.rounds_aborted} aborted,"
-        f" {report.dropped} client-rounds lost"),
+        (
+            f"{test.clients} clients, {test.dim} entries, dropout {test.dropout:g}:"
+            f" {report.rounds_finished} rounds, {report.rounds_aborted} aborted,"
+            f" {report.dropped} client-rounds lost"
+        ),
         f"{report.seconds_per_round:.1f} s a round, {report.seconds:.1f} s in all",
         f"{'phase':<16}{'p50 s':>9}{'p95 s':>9}{'whole s':>9}",
         *(
@@ -238,8 +240,10 @@ def as_text(report: LoadReport) -> str:
             for name, figures in report.phases.items()
         ),
         f"up {report.bytes_up / 1e6:.1f} MB, down {report.bytes_down / 1e6:.1f} MB",
-        (f"server: {report.server_cpu_seconds:.1f} CPU s,"
-        f" {report.server_peak_rss_bytes / 1e6:.0f} MB peak"),
+        (
+            f"server: {report.server_cpu_seconds:.1f} CPU s,"
+            f" {report.server_peak_rss_bytes / 1e6:.0f} MB peak"
+        ),
         f"every total exact: {'yes' if report.exact else 'NO'}",
     ]
     return "\n".join(lines)
