@@ -11,7 +11,7 @@ from auror.crypto.tags import Tag, encode
 from auror.errors import AuthenticationFailed
 
 PUBLIC_KEY_BYTES = 32
-_PROBE = Secret(bytes([1]) * 32)
+_PROBE = X25519PrivateKey.from_private_bytes(bytes([1]) * 32)
 _KEY_BYTES = 32
 
 
@@ -59,7 +59,10 @@ def check_public_key(public: bytes) -> None:
         AuthenticationFailed: wrong size, or a point of small order: with it every agreement
             would fail, so it is refused when it is advertised.
     """
-    KeyPair(_PROBE).shared_key(public, Tag.ADVERTISE)
+    try:
+        _PROBE.exchange(X25519PublicKey.from_public_bytes(public))
+    except ValueError as error:
+        raise AuthenticationFailed("X25519 key is degenerate") from error
 
 
 def expand(key_material: bytes, tag: Tag, *context: bytes) -> Secret:

@@ -12,6 +12,7 @@ from auror.crypto.entropy import SECRET_BYTES, Entropy, Secret
 
 PRIME = 2**256 + 297
 SHARE_BYTES = 33
+_REDUCE_EVERY = 16  # x is small, so a few steps grow less than one reduction costs
 _COEFFICIENT_BYTES = 48  # 384 bits reduced mod p: distance from uniform below 2^-127
 
 
@@ -35,9 +36,11 @@ def split(
     shares: dict[int, bytes] = {}
     for x in holders:
         value = 0
-        for coefficient in coefficients:
-            value = (value * x + coefficient) % PRIME
-        shares[x] = value.to_bytes(SHARE_BYTES, "little")
+        for position, coefficient in enumerate(coefficients):
+            value = value * x + coefficient
+            if position % _REDUCE_EVERY == 0:
+                value %= PRIME
+        shares[x] = (value % PRIME).to_bytes(SHARE_BYTES, "little")
     return shares
 
 
