@@ -71,12 +71,14 @@ def _training(result: ExperimentResult, metric: str) -> str | None:
                     width = 2.4 if run is RunName.DEFENDED else 1.6
                     name = label if era == 0 else None
                     axes.plot(xs, [100 * y for y in ys], dash, color=colour, lw=width, label=name)
+        if not drawn:
+            return None
         _mark_eras(axes, result)
         axes.set_xlabel("round")
         title = "accuracy" if metric == "accuracy" else "attack success"
         axes.set_ylabel(f"{title}, %")
         axes.legend(frameon=False, fontsize=10, loc="best")
-        return _svg(figure, f"{title} after each round") if drawn else None
+        return _svg(figure, f"{title} after each round")
 
 
 def _suspicion(result: ExperimentResult, found: Defended) -> str:

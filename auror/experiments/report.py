@@ -163,6 +163,8 @@ def _number(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case float():
-            return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+            if abs(value) >= 1000:
+                return f"{value:,.0f}"
+            return f"{value:.2f}" if abs(value) >= 0.01 or value == 0 else f"{value:.2g}"
         case _:
             return str(value)

@@ -1,0 +1,88 @@
+"""The demonstration in small: real server and client programs, and a replay of what they did."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from auror.experiments.replay import RANDOMNESS
+from auror.experiments.runfolder import read_run
+
+WORDS = [
+    *("--dataset", "digits", "--clients", "6", "--malicious", "2", "--group-size", "2"),
+    *("--rounds", "3", "--colluders", "1", "--seed", "3", "--device", "cpu", "--format", "json"),
+]
+
+
+def auror(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "auror.cli", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], Path, str]:
+    folder = tmp_path_factory.mktemp("demo") / "run"
+    done = auror("demo", *WORDS, "--out", str(folder))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), folder, done.stderr
+
+
+def test_the_demo_leaves_a_whole_run_folder(run: tuple[dict[str, object], Path, str]) -> None:
+    summary, folder, progress = run
+    assert summary["transport"] == "grpc+mtls"
+    assert summary["run"] == str(folder)
+    assert "gRPC + mTLS" in progress
+    for name in ("config.json", "rounds.jsonl", "verdict.json", "model.safetensors", "report.html"):
+        assert (folder / name).is_file()
+    found = json.loads(auror("evaluate", str(folder), "--format", "json").stdout)
+    assert found["as_recorded"] is True
+
+
+def test_a_replay_from_recorded_randomness_gives_the_same_model_bit_for_bit(
+    run: tuple[dict[str, object], Path, str],
+) -> None:
+    summary, folder, _ = run
+    done = auror("replay", str(folder), "--format", "json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["equal"] is True
+    assert found["model_sha256"] == summary["model_sha256"]
+    served = np.frombuffer((folder / "server" / "model.safetensors").read_bytes()[-64:], "<f4")
+    assert np.array_equal(served, read_run(folder).model[-16:])  # what the server itself kept
+
+
+def test_a_replay_notices_other_randomness(run: tuple[dict[str, object], Path, str]) -> None:
+    _, folder, _ = run
+    path = sorted((folder / RANDOMNESS).glob("*.jsonl"))[0]
+    kept = path.read_text()
+    first, _, rest = kept.partition("\n")
+    line = json.loads(first)
+    line["training_seed"] += 1
+    try:
+        path.write_text(json.dumps(line) + "\n" + rest)
+        done = auror("replay", str(folder), "--format", "json")
+    finally:
+        path.write_text(kept)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["first_difference"] == 0
+
+
+def test_the_demo_leaves_no_process_and_refuses_a_used_folder(
+    run: tuple[dict[str, object], Path, str],
+) -> None:
+    _, folder, _ = run
+    ours = [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if str(folder) in " ".join(process.info["cmdline"] or [])
+    ]
+    assert ours == []
+    again = auror("demo", *WORDS, "--out", str(folder))
+    assert again.returncode == 2
+    assert "not empty" in again.stderr

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from helpers_result import SPEC, result
+
+from auror.cli import main
+from auror.experiments.runfolder import write_run
+
+SMALL = [
+    "simulate",
+    *("--dataset", "digits", "--clients", "6", "--malicious", "2", "--group-size", "2"),
+    *("--rounds", "2", "--colluders", "1", "--device", "cpu"),
+]
+
+
+def auror(*words: str) -> Result:
+    return CliRunner().invoke(main, [*words])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], Path, str]:
+    folder = tmp_path_factory.mktemp("run") / "run"
+    done = auror(*SMALL, "--seed", "4", "--format", "json", "--out", str(folder), "--verbose")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout), folder, done.stderr
+
+
+def test_stdout_is_one_json_object_and_stderr_has_the_progress(
+    finished: tuple[dict[str, object], Path, str],
+) -> None:
+    summary, folder, progress = finished
+    assert summary["clients"] == 6
+    assert summary["run"] == str(folder)
+    for run in ("clean", "undefended", "oracle", "defended"):
+        assert set(summary[run]) == {"accuracy", "source_recall", "attack_success"}  # type: ignore[call-overload]
+        assert run in progress
+    assert "time: prepare" in progress
+    assert json.loads((folder / "summary.json").read_text()) == summary
+    assert (folder / "report.html").stat().st_size > 10_000
+
+
+def test_the_same_seed_gives_the_same_model_and_another_seed_another(
+    finished: tuple[dict[str, object], Path, str],
+) -> None:
+    summary, *_ = finished
+    same, other = (
+        json.loads(auror(*SMALL, "--seed", s, "--runs", "defended", "--format", "json").stdout)
+        for s in ("4", "5")
+    )
+    assert same["model_sha256"] == summary["model_sha256"]
+    assert other["model_sha256"] != summary["model_sha256"]
+    assert same["clean"] is None
+
+
+def test_plain_aggregation_gives_the_same_model_bit_for_bit(
+    finished: tuple[dict[str, object], Path, str],
+) -> None:
+    summary, *_ = finished
+    words = ["--seed", "4", "--runs", "defended", "--aggregation", "plain", "--format", "json"]
+    plain = json.loads(auror(*SMALL, *words).stdout)
+    for key in ("model_sha256", "flagged", "scores", "privacy"):
+        assert plain[key] == summary[key]
+
+
+def test_evaluate_measures_the_saved_model_again(
+    finished: tuple[dict[str, object], Path, str],
+) -> None:
+    summary, folder, _ = finished
+    found = json.loads(auror("evaluate", str(folder), "--format", "json").stdout)
+    assert found["as_recorded"] is True
+    assert found["model_sha256"] == summary["model_sha256"]
+    assert "accuracy" in auror("evaluate", str(folder)).stdout
+
+
+def test_text_output_is_a_table(finished: tuple[dict[str, object], Path, str]) -> None:
+    _, folder, _ = finished
+    done = auror(*SMALL, "--runs", "clean,defended")
+    assert done.exit_code == 0
+    assert "attack success" in done.stdout
+    assert "flagged:" in done.stdout
+    assert "oracle" not in done.stdout
+
+
+def test_the_published_mode_runs_at_single_clients() -> None:
+    words = ["simulate", "--dataset", "digits", "--clients", "6", "--malicious", "2"]
+    more = ["--group-size", "1", "--mode", "paper", "--rounds", "2", "--colluders", "1"]
+    done = auror(*words, *more, "--runs", "defended", "--format", "json", "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    summary = json.loads(done.stdout)
+    assert summary["privacy"]["statistic_recovery"] == pytest.approx(1.0, abs=1e-3)
+    assert summary["privacy"]["group_size"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "hint"),
+    [
+        (["simulate", "--dataset", "mnist5"], 4, "did you mean 'mnist5k'"),
+        (["simulate", "--group-size", "31"], 2, "larger than the cohort of 30"),
+        (["simulate", "--attack", "flop:1:2"], 2, "flip:4:9"),
+        (["simulate", "--attack", "flip:4:11"], 2, "class"),
+        (["simulate", "--partition", "dirichlet:x"], 2, "dirichlet:1.0"),
+        (["simulate", "--runs", "cleen"], 2, "choose of clean"),
+        (["simulate", "--clients", "5", "--malicious", "7"], 2, "choose 0 … 4"),
+        (["simulate", "--mode", "paper"], 2, "--group-size 1"),
+        (["simulate", "--device", "tpu"], 2, "cuda"),
+        (["simulate", "--learning-rate", "-1"], 2, "learning_rate"),
+        (["evaluate", "nowhere"], 4, "run folder"),
+        (["replay", "nowhere"], 4, "run folder"),
+        (["certs", "x", "--clients", "1", "--server", "localhost"], 2, "2 … 10000"),
+    ],
+)
+def test_bad_input_is_one_line_with_the_fix_and_an_exit_code(
+    words: list[str], code: int, hint: str
+) -> None:
+    done = auror(*words)
+    assert done.exit_code == code
+    lines = [line for line in done.stderr.splitlines() if line.startswith("auror: ")]
+    assert len(lines) == 1
+    assert hint in lines[0]
+    assert "Traceback" not in done.output
+    assert done.stdout == ""
+
+
+def test_a_simulation_cannot_be_replayed_and_says_why(tmp_path: Path) -> None:
+    write_run(tmp_path, result(), SPEC)
+    done = auror("replay", str(tmp_path))
+    assert done.exit_code == 4
+    assert "nothing to replay" in done.stderr
+
+
+def test_certificates_are_made_once(tmp_path: Path) -> None:
+    folder = tmp_path / "certs"
+    words = ["certs", str(folder), "--clients", "3", "--server", "localhost"]
+    assert auror(*words).exit_code == 0
+    assert (folder / "clients" / "002" / "key.pem").stat().st_mode & 0o777 == 0o600
+    again = auror(*words)
+    assert again.exit_code == 3
+    assert "not empty" in again.stderr
+
+
+def test_help_names_every_command_and_the_exit_codes() -> None:
+    shown = auror("--help").stdout
+    for name in ("demo", "simulate", "evaluate", "replay", "certs", "loadtest"):
+        assert name in shown
+    assert "Exit codes:" in auror("simulate", "--help").stdout

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from helpers_result import config
+
+from auror.errors import ConfigError
+from auror.experiments.config import Dropout, ExperimentConfig, Mode, RunName
+from auror.learn.attacks import LabelFlip
+from auror.learn.partition import Partition
+from auror.params import RoundParams
+from auror.round.campaign import AfterFlag
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        config(),
+        config(attack=None, malicious=0, partition=Partition(0.5), data_dir=Path("data")),
+        config(attack=LabelFlip(1, 7, 0.25), after_flag=AfterFlag.CONTINUE, runs=(RunName.CLEAN,)),
+        config(mode=Mode.PAPER, round_params=RoundParams(group_size=1, colluders=1), alpha=0.25),
+    ],
+)
+def test_a_configuration_survives_json(made: ExperimentConfig) -> None:
+    assert ExperimentConfig.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"clients": 1, "malicious": 0}, "at least 2"),
+        ({"malicious": 6}, "--malicious 6: choose 0 … 5"),
+        ({"rounds": 0}, "--rounds 0"),
+        ({"seed": -1}, "--seed -1"),
+        ({"attack": None}, "--malicious 0 or an attack"),
+        ({"runs": ()}, "--runs is empty"),
+        ({"mode": Mode.PAPER}, "--group-size 1"),
+        ({"alpha": -1.0}, "--alpha"),
+        ({"tau": 1.0}, "--tau"),
+        ({"round_params": RoundParams(group_size=7, colluders=1)}, "larger than the cohort"),
+        ({"round_params": RoundParams(group_size=2, colluders=6)}, "lower colluders"),
+        ({"dropout": Dropout(0.5, 0.4)}, "expect fewer dropouts"),
+    ],
+)
+def test_what_cannot_work_is_one_line_with_the_fix(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config(**changes)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_thresholds_do_not_matter_where_nothing_is_defended() -> None:
+    params = RoundParams(group_size=7, colluders=6)
+    assert config(runs=(RunName.CLEAN,), round_params=params).runs == (RunName.CLEAN,)
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.0])
+def test_a_dropout_is_a_fraction(fraction: float) -> None:
+    with pytest.raises(ConfigError, match="dropout"):
+        Dropout(before=fraction)
+
+
+@pytest.mark.parametrize("wrong", [{"model": "vgg"}, {"colour": 1}, {"runs": "clean"}])
+def test_a_configuration_of_another_version_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=r"config\.json"):
+        ExperimentConfig.from_dict({**config().to_dict(), **wrong})
