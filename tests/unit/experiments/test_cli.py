@@ -76,8 +76,7 @@ def test_evaluate_measures_the_saved_model_again(
     assert "accuracy" in auror("evaluate", str(folder)).stdout
 
 
-def test_text_output_is_a_table(finished: tuple[dict[str, object], Path, str]) -> None:
-    _, folder, _ = finished
+def test_text_output_is_a_table() -> None:
     done = auror(*SMALL, "--runs", "clean,defended")
     assert done.exit_code == 0
     assert "attack success" in done.stdout
