@@ -29,7 +29,8 @@ def random_case(seed: int) -> tuple[Deployment, dict[ClientId, Phase], float]:
         challenge_rows=int(rng.integers(0, 4)),
         quantisation_bits=int(rng.integers(2, 20)),
     )
-    policy = replace(POLICY, colluders=colluders, min_group=1)
+    # floors below the thresholds, so that no client refuses what the plain round cannot know
+    policy = replace(POLICY, colluders=colluders, min_group=1, min_cohort=2, min_accepted=1)
     deployment = Deployment(n, seed, params, policy)
     silent = Thresholds.for_cohort(n, colluders).silent
     allowed = int(rng.integers(0, silent + 2))  # now and then one too many

@@ -33,7 +33,7 @@ from auror.round.messages import (
     Upload,
     Withdraw,
 )
-from auror.round.public import PublicSeed, protocol_seed
+from auror.round.public import PublicSeed, protocol_seed, upload_digest
 from auror.round.server import (
     advertise,
     agree,
@@ -149,7 +149,7 @@ class RoundServer:
             self._take(sender, message)
         except PeerMisbehaved as fault:
             return self._after_drop(fault)
-        self._answers[sender] = _without_payload(message)
+        self._answers[sender] = self._fingerprint(sender, message)
         self._waiting.discard(sender)
         if isinstance(message, Upload):
             kept: list[ServerEffect] = [
@@ -306,12 +306,20 @@ class RoundServer:
 
     def _unexpected(self, sender: ClientId, message: ClientMessage) -> list[ServerEffect]:
         answered = self._answers.get(sender)
-        repeated = answered == _without_payload(message)
+        repeated = answered == self._fingerprint(sender, message)
         if answered is None or repeated or self._is_earlier(message):
             return []
         kind = type(message) is type(answered)
         reason = DropReason.EQUIVOCATION if kind else DropReason.OUT_OF_TURN
         return self._after_drop(PeerMisbehaved(sender, reason))
+
+    def _fingerprint(self, sender: ClientId, message: ClientMessage) -> ClientMessage:
+        """What is kept to recognise a repetition: of an upload its digest, not its megabytes."""
+        if not isinstance(message, Upload):
+            return message
+        return replace(
+            message, payload=upload_digest(self._context.transcript, sender, message.payload)
+        )
 
     def _is_earlier(self, message: ClientMessage) -> bool:
         order = [EXPECTED[phase] for phase in Phase]
@@ -321,8 +329,3 @@ class RoundServer:
         self.over = True
         self._waiting = set()
         return [Aborted(reason.reason, reason.detail)]
-
-
-def _without_payload(message: ClientMessage) -> ClientMessage:
-    """What is kept to recognise a repetition; an upload is named by its digest."""
-    return replace(message, payload=b"") if isinstance(message, Upload) else message
