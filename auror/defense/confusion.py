@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 
 _ITERATIONS = 4
 _TINY = 1e-300
+# Deviations have unit root mean square: a variance below this is a class nobody moves.
+_FLOOR = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def label_pairs(classes: int) -> tuple[LabelPair, ...]:
 
 def _shrink(matrix: Array, shrinkage: float) -> Array:
     """Pull towards a multiple of the identity: Q's columns sum to zero, so U is singular."""
-    level = np.trace(matrix) / len(matrix) + _TINY
+    level = np.trace(matrix) / len(matrix) + _FLOOR
     shrunk: Array = (1.0 - shrinkage) * matrix + shrinkage * level * np.eye(len(matrix))
     return shrunk
 
@@ -94,7 +96,7 @@ def pair_filters(moment: Array, shrinkage: float) -> Array:
         contrast[pair.target], contrast[pair.source] = 1.0, -1.0
         left = row_filters[pair.source] @ contrast
         right = np.linalg.inv(covariance)[:, pair.source]
-        norm = np.sqrt(max(float(contrast @ left * right[pair.source]), _TINY))
+        norm = np.sqrt(max(float(contrast @ left * right[pair.source]), _FLOOR))
         filters.append(np.outer(left, right).ravel() / norm)
     return np.stack(filters, axis=1)
 

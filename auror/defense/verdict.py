@@ -48,6 +48,12 @@ class VerdictParams:
     shrinkage: float = 0.1
     max_findings: int = 8
 
+    def __post_init__(self) -> None:
+        if not 0.0 < self.shrinkage <= 1.0 or not 0.0 < self.client_share <= 1.0:
+            raise ValueError("shrinkage and client_share must lie above 0 and at most at 1")
+        if self.min_rounds < 1 or self.prior_freedom < 0.0 or self.effect_spread <= 0.0:
+            raise ValueError("min_rounds, prior_freedom and effect_spread must be positive")
+
     def needed(self, candidate: Candidate) -> float:
         """Log-evidence this candidate set must reach."""
         return self.lone_evidence if len(candidate.members) == 1 else self.evidence
@@ -234,19 +240,27 @@ def _confirm(
 ) -> Candidate | None:
     """Drop members that do not stand apart by themselves, until the set is stable.
 
-    The smaller set must carry the evidence alone; None when no set does.
+    The smaller set must carry the evidence alone; None when no set does. Whoever is dropped is
+    undecided, neither attacker nor honest, so it gets an effect of its own in what follows.
     """
+    undecided: list[int] = []
     while candidate.score >= params.needed(candidate) and candidate.effect >= params.min_effect:
-        kept = []
+        rest = sweep(decoded, undecided)
+        dropped = []
         for client in candidate.members:
-            effect, z = own_effect(decoded, candidate, client, params.effect_spread)
-            if z >= params.client_z and effect >= params.client_share * candidate.effect:
-                kept.append(client)
-        if len(kept) == len(candidate.members):
+            effect, z = own_effect(rest, candidate, client, params.effect_spread)
+            if z < params.client_z or effect < params.client_share * candidate.effect:
+                dropped.append(client)
+        if not dropped:
             return candidate
+        kept = tuple(client for client in candidate.members if client not in dropped)
         if not kept:
             break
-        candidate = appraise(decoded, candidate.column, tuple(kept), cohort, params.prior_freedom)
+        undecided.extend(dropped)
+        rest = sweep(decoded, undecided)
+        candidate = appraise(
+            rest, candidate.column, kept, cohort - len(undecided), params.prior_freedom
+        )
     return None
 
 

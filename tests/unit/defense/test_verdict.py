@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+from auror.defense.features import FeatureBlock, FeatureKind
+from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
+from auror.defense.verdict import Reason, VerdictParams, judge
+from auror.ids import ClientId
+from tests.unit.defense.worlds import CONFUSION, client_statistics, cohort, grouped
+
+PARAMS = VerdictParams()
+
+
+@pytest.mark.parametrize(("size", "rounds"), [(1, 8), (3, 12), (5, 20), (10, 40)])
+@pytest.mark.parametrize("bad", [(2, 11, 23), (0, 1, 5, 8, 13, 17, 21, 25, 29)])
+def test_attackers_and_their_labels_are_named(size: int, rounds: int, bad: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(size)
+    statistics = client_statistics(rounds, 30, rng, malicious=bad, source=3, target=8)
+    verdict = judge(grouped(statistics, size, rng), PARAMS, cohort(30))
+    assert {int(client) for client in verdict.flagged} == set(bad)
+    assert (verdict.source, verdict.target) == (3, 8)
+    assert verdict.strength >= verdict.required
+    assert verdict.rounds == tuple(range(rounds))
+    honest = [entry for entry in verdict.clients if not entry.flagged]
+    assert {entry.reason for entry in honest} <= {Reason.WITH_THE_COHORT, Reason.UNDECIDED}
+    worst = max(entry.score for entry in honest)
+    assert all(verdict.scores[ClientId(client)] > worst for client in bad)
+
+
+@pytest.mark.parametrize("size", [1, 5, 10])
+def test_without_attacker_nobody(size: int) -> None:
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        verdict = judge(grouped(client_statistics(40, 30, rng), size, rng), PARAMS, cohort(30))
+        assert verdict.flagged == frozenset()
+        assert verdict.source is None
+        assert {entry.reason for entry in verdict.clients} == {Reason.NO_PATTERN}
+
+
+def test_the_other_sign_is_not_mislabelling() -> None:
+    rng = np.random.default_rng(1)
+    statistics = client_statistics(20, 30, rng, malicious=(1, 2, 3, 4), effect=-10.0)
+    verdict = judge(grouped(statistics, 5, rng), PARAMS, cohort(30))
+    assert (verdict.source, verdict.target) != (4, 9)
+    assert not verdict.flagged & {ClientId(c) for c in (1, 2, 3, 4)}
+
+
+def test_two_coalitions_are_both_found() -> None:
+    rng = np.random.default_rng(2)
+    statistics = client_statistics(24, 30, rng, malicious=(0, 1, 2, 3, 4))
+    other = client_statistics(
+        24, 30, np.random.default_rng(2), malicious=(20, 21, 22, 23), source=1, target=7
+    )
+    plain = client_statistics(24, 30, np.random.default_rng(2))
+    statistics[:, 20:24] = other[:, 20:24] - plain[:, 20:24] + statistics[:, 20:24]
+    verdict = judge(grouped(statistics, 5, rng), PARAMS, cohort(30))
+    named = {(entry.source, entry.target) for entry in verdict.indications}
+    assert {(4, 9), (1, 7)} <= named
+    assert {int(c) for c in verdict.flagged} == {0, 1, 2, 3, 4, 20, 21, 22, 23}
+
+
+def test_after_removal_the_rest_is_nobody() -> None:
+    rng = np.random.default_rng(3)
+    bad = (3, 7, 12, 18, 26)
+    statistics = client_statistics(45, 30, rng, malicious=bad)
+    ledger = Ledger([CONFUSION])
+    kept = np.arange(30)
+    for index, values in enumerate(statistics):
+        if index == 15:
+            kept = np.setdiff1d(kept, bad)
+        groups = tuple(
+            GroupObservation(
+                tuple(ClientId(int(m)) for m in np.sort(g)), values[g].mean(axis=0).ravel()
+            )
+            for g in np.array_split(rng.permutation(kept), len(kept) // 5)
+        )
+        ledger.append(RoundObservation(index, int(index >= 30), groups))
+        if index >= 12:
+            flagged = judge(ledger, PARAMS, cohort(30)).flagged
+            assert {int(c) for c in flagged} <= set(bad)
+    assert {int(c) for c in flagged} == set(bad)
+
+
+def test_dropouts_are_no_hindrance() -> None:
+    rng = np.random.default_rng(4)
+    bad = (1, 4, 9, 16, 25)
+    statistics = client_statistics(30, 30, rng, malicious=bad)
+    verdict = judge(grouped(statistics, 5, rng, dropout=0.15), PARAMS, cohort(30))
+    assert {int(c) for c in verdict.flagged} == set(bad)
+
+
+def test_sums_that_come_from_no_individuals() -> None:
+    """The server's code sees sums only: any source of sums will do, also one without clients."""
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        ledger = Ledger([CONFUSION])
+        for index in range(30):
+            groups = tuple(
+                GroupObservation(
+                    tuple(ClientId(int(m)) for m in np.sort(g)), rng.normal(size=CONFUSION.width)
+                )
+                for g in np.array_split(rng.permutation(30), 6)
+            )
+            ledger.append(RoundObservation(index, 0, groups))
+        verdict = judge(ledger, PARAMS, cohort(30))
+        assert verdict.flagged == frozenset()
+        assert all(np.isfinite(list(verdict.scores.values())))
+
+
+def test_anyone_can_recompute_it() -> None:
+    rng = np.random.default_rng(5)
+    ledger = grouped(client_statistics(20, 30, rng, malicious=(1, 2, 3)), 5, rng)
+    copy = Ledger.from_dict(json.loads(json.dumps(ledger.to_dict())))
+    first = judge(ledger, PARAMS, cohort(30))
+    assert json.dumps(first.to_dict()) == json.dumps(judge(copy, PARAMS, cohort(30)).to_dict())
+    assert first == judge(ledger, PARAMS, reversed(cohort(30)))
+
+
+def test_too_little_evidence_is_held_out() -> None:
+    rng = np.random.default_rng(6)
+    statistics = client_statistics(30, 30, rng, malicious=(1, 2, 3))
+    early = judge(grouped(statistics[:6], 5, rng), PARAMS, cohort(31))
+    assert early.flagged == frozenset()
+    assert {entry.reason for entry in early.clients} == {Reason.TOO_FEW_ROUNDS}
+    empty = judge(Ledger([CONFUSION]), PARAMS, cohort(3))
+    assert (empty.flagged, empty.groups, len(empty.clients)) == (frozenset(), 0, 3)
+    late = judge(grouped(statistics, 5, rng), PARAMS, cohort(31))
+    assert late.clients[30].reason is Reason.NO_EVIDENCE
+
+
+def test_constant_statistics_accuse_nobody() -> None:
+    rng = np.random.default_rng(7)
+    verdict = judge(grouped(np.zeros((20, 30, 10, 10)), 5, rng), PARAMS, cohort(30))
+    assert verdict.flagged == frozenset()
+
+
+@pytest.mark.parametrize(
+    "bad", [{"shrinkage": 0.0}, {"client_share": 1.5}, {"min_rounds": 0}, {"effect_spread": 0.0}]
+)
+def test_parameters_are_checked(bad: dict[str, float]) -> None:
+    with pytest.raises(ValueError):
+        VerdictParams(**bad)  # type: ignore[arg-type]
+
+
+def test_a_plan_without_confusion_is_refused() -> None:
+    ledger = Ledger([FeatureBlock(FeatureKind.SKETCH, 0, 4, (4,))])
+    with pytest.raises(ValueError, match="confusion"):
+        judge(ledger, PARAMS, cohort(3))
+
+
+def test_sixty_rounds_are_judged_quickly() -> None:
+    rng = np.random.default_rng(8)
+    ledger = grouped(client_statistics(60, 30, rng, malicious=(1, 2, 3)), 5, rng)
+    judge(ledger, PARAMS, cohort(30))
+    best = np.inf
+    for _ in range(5):
+        begin = time.process_time()
+        judge(ledger, PARAMS, cohort(30))
+        best = min(best, time.process_time() - begin)
+    assert best < 0.5
