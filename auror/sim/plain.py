@@ -23,7 +23,7 @@ from auror.round.record import OpenedGroup
 from auror.round.run import Decide, RoundOutcome
 from auror.round.server.agree import propose
 from auror.round.server.context import Phase, RoundContext, RoundTotal
-from auror.round.server.statistics import full_plan
+from auror.round.server.statistics import check_enough, full_plan
 from auror.secagg.instance import Instance
 from auror.secagg.quantize import Quantiser
 
@@ -76,8 +76,7 @@ def plain_round(
             if client in here and len(up & set(group)) >= floor
         }
         progress.signatures = dict(sorted(progress.signatures.items()))
-        if len(context.open_groups()) < params.min_accepted_groups:
-            raise RoundAborted(AbortReason.TOO_FEW_STATISTICS)
+        check_enough(context)
         require(Phase.OPEN_STATISTICS, thresholds.shares, AbortReason.TOO_FEW_SHARES)
         plan = full_plan(context)
         progress.opened = tuple(

@@ -55,10 +55,18 @@ def take_statistics(context: RoundContext, sender: ClientId, message: MaskedStat
 def close(context: RoundContext) -> StatisticsList:
     """Step 3.7: S is fixed. Raises RoundAborted when too few groups could be opened."""
     context.progress.signatures = dict(sorted(context.progress.signatures.items()))
+    check_enough(context)
+    return StatisticsList(context.progress.signatures)
+
+
+def check_enough(context: RoundContext) -> None:
+    """Raises RoundAborted when no client would help to open so little."""
+    sent, lowest = len(context.progress.signatures), context.params.colluders + 2
+    if sent < lowest:  # ClientPolicy.accepted_floor
+        raise RoundAborted(AbortReason.TOO_FEW_STATISTICS, f"{sent} clients of at least {lowest}")
     groups = len(context.open_groups())
     if groups < context.params.min_accepted_groups:
         raise RoundAborted(
             AbortReason.TOO_FEW_STATISTICS,
             f"{groups} group(s) large enough, {context.params.min_accepted_groups} needed",
         )
-    return StatisticsList(context.progress.signatures)

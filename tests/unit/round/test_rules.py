@@ -688,7 +688,7 @@ def bad_share(shares: OpenedShares) -> OpenedShares:
         ),
         (
             DealtShares,
-            lambda d, m: resigned(d, m, secret_commitments=m.secret_commitments + (bytes(32),)),
+            lambda d, m: resigned(d, m, secret_commitments=(*m.secret_commitments, bytes(32))),
         ),
         (AdvertisedKeys, lambda d, m: readvertised(d, m, encryption=bytes(32))),
         (AdvertisedKeys, lambda d, m: readvertised(d, m, update_mask=m.encryption)),
@@ -1133,7 +1133,7 @@ def test_a_client_below_its_group_floor_opens_nothing() -> None:
     exact(played, nine)
 
 
-@pytest.mark.parametrize("reason", [*Refusal, *DropReason, *AbortReason], ids=lambda r: str(r))
+@pytest.mark.parametrize("reason", [*Refusal, *DropReason, *AbortReason], ids=str)
 def test_every_named_reason_is_provoked_by_a_test(reason: Any) -> None:
     assert reason in COVERED
 
