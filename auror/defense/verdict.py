@@ -39,7 +39,7 @@ class VerdictParams:
     coverage: float = 1.2
     evidence: float = 11.0
     lone_evidence: float = 13.0
-    min_effect: float = 3.0
+    min_effect: float = 4.5
     client_z: float = 4.0
     client_share: float = 0.5
     follow_z: float = 4.5
