@@ -33,6 +33,7 @@ class VerdictParams:
     ``prior_freedom``: ν₀, how far a pair's own spread may be from the typical pair's.
     ``shrinkage``: of the whitening covariances, in [0, 1].
     ``max_findings``: attacks (label pairs) named at most.
+    ``calibrated_cohort``: the size of cohort for which ``evidence`` was calibrated.
     """
 
     min_rounds: int = 5
@@ -47,6 +48,7 @@ class VerdictParams:
     prior_freedom: float = 10.0
     shrinkage: float = 0.1
     max_findings: int = 8
+    calibrated_cohort: int = 30
 
     def __post_init__(self) -> None:
         if not 0.0 < self.shrinkage <= 1.0 or not 0.0 < self.client_share <= 1.0:
@@ -54,9 +56,14 @@ class VerdictParams:
         if self.min_rounds < 1 or self.prior_freedom < 0.0 or self.effect_spread <= 0.0:
             raise ValueError("min_rounds, prior_freedom and effect_spread must be positive")
 
-    def needed(self, candidate: Candidate) -> float:
-        """Log-evidence this candidate set must reach."""
-        return self.lone_evidence if len(candidate.members) == 1 else self.evidence
+    def needed(self, candidate: Candidate, cohort: int) -> float:
+        """Log-evidence this candidate set must reach in a cohort of this size.
+
+        Honest tails are heavier than the model's, and their share of the evidence grows with
+        the number of clients: beyond the calibrated cohort the threshold grows with its root.
+        """
+        base = self.lone_evidence if len(candidate.members) == 1 else self.evidence
+        return base * float(np.sqrt(max(1.0, cohort / self.calibrated_cohort)))
 
 
 class Reason(enum.Enum):
@@ -191,6 +198,7 @@ def _decide(
     params: VerdictParams,
 ) -> Verdict:
     eligible = seen > 0
+    size = int(eligible.sum())
     flagged: list[int] = []
     found: list[Candidate] = []
     leading: Candidate | None = None
@@ -201,8 +209,8 @@ def _decide(
         if candidate is None:
             break
         if leading is None:
-            leading, strength, required = candidate, candidate.score, params.needed(candidate)
-        confirmed = _confirm(rest, candidate, int(eligible.sum()), params)
+            leading, strength, required = candidate, candidate.score, params.needed(candidate, size)
+        confirmed = _confirm(rest, candidate, int(eligible.sum()), size, params)
         if confirmed is None:
             break
         found.append(confirmed)
@@ -236,15 +244,19 @@ def _decide(
 
 
 def _confirm(
-    decoded: Decoded, candidate: Candidate, cohort: int, params: VerdictParams
+    decoded: Decoded, candidate: Candidate, choice: int, cohort: int, params: VerdictParams
 ) -> Candidate | None:
     """Drop members that do not stand apart by themselves, until the set is stable.
 
     The smaller set must carry the evidence alone; None when no set does. Whoever is dropped is
     undecided, neither attacker nor honest, so it gets an effect of its own in what follows.
+    ``choice``: how many clients the set was chosen from; ``cohort``: how many were seen.
     """
     undecided: list[int] = []
-    while candidate.score >= params.needed(candidate) and candidate.effect >= params.min_effect:
+    while (
+        candidate.score >= params.needed(candidate, cohort)
+        and candidate.effect >= params.min_effect
+    ):
         rest = sweep(decoded, undecided)
         dropped = []
         for client in candidate.members:
@@ -259,7 +271,7 @@ def _confirm(
         undecided.extend(dropped)
         rest = sweep(decoded, undecided)
         candidate = appraise(
-            rest, candidate.column, kept, cohort - len(undecided), params.prior_freedom
+            rest, candidate.column, kept, choice - len(undecided), params.prior_freedom
         )
     return None
 
