@@ -34,6 +34,14 @@ BANNED = (
     "numpy.load",
     "joblib.load",
 )
+# Where neither a secret nor a peer's bytes are in reach, and why.
+ALLOWED = {
+    "client/auror_client/faults.py": ("np.random",),  # who vanishes in a load test
+    "client/auror_client/trainer.py": (
+        "np.random",  # synthetic updates, and which labels a test attacker flips
+        "np.load",  # the operator's own samples, with allow_pickle=False
+    ),
+}
 
 
 def offences(source: str) -> list[str]:
@@ -70,12 +78,31 @@ def test_the_ban_lets_pass(line: str) -> None:
 def test_no_foreign_randomness_or_unpickling_where_secrets_and_peers_are() -> None:
     files = python_files(*GUARDED)
     assert len(files) > 20
-    found = {
-        file.relative_to(ROOT).as_posix(): bad
-        for file in files
-        if (bad := offences(file.read_text(encoding="utf-8")))
-    }
+    found: dict[str, list[str]] = {}
+    for file in files:
+        name = file.relative_to(ROOT).as_posix()
+        allowed = ALLOWED.get(name, ())
+        bad = [
+            offence
+            for offence in offences(file.read_text(encoding="utf-8"))
+            if not offence.split(": ")[1].startswith(allowed or ("\0",))
+        ]
+        if bad:
+            found[name] = bad
     assert not found
+
+
+def test_every_array_file_is_read_without_pickle() -> None:
+    calls = [
+        (file.relative_to(ROOT).as_posix(), node)
+        for file in python_files(*PACKAGES)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("np.load", "numpy.load")
+    ]
+    assert calls
+    for name, call in calls:
+        given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        assert given.get("allow_pickle") == "False", name
 
 
 def test_every_package_folder_has_an_init_and_proto_has_none() -> None:

@@ -86,3 +86,19 @@ def test_the_demo_leaves_no_process_and_refuses_a_used_folder(
     again = auror("demo", *WORDS, "--out", str(folder))
     assert again.returncode == 2
     assert "not empty" in again.stderr
+
+
+def test_a_terminated_demo_ends_its_programs(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "auror.cli", "demo", *WORDS, "--out", str(folder)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as demo:
+        assert demo.stderr is not None
+        for line in demo.stderr:
+            if b"gRPC + mTLS" in line:  # a round is over: everything runs
+                break
+        programs = psutil.Process(demo.pid).children(recursive=True)
+        demo.terminate()
+        demo.communicate(timeout=60)
+    assert len(programs) == 3
+    assert demo.returncode == 130
+    assert not any(program.is_running() for program in programs)
