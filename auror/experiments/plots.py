@@ -175,11 +175,11 @@ def _mark_eras(axes: Axes, result: ExperimentResult) -> None:
         axes.axvline(min(starts) + 0.5, color="0.45", lw=1, ls=":")
         axes.annotate(
             "restart without the flagged",
-            (min(starts) + 0.5, 1.0),
+            (min(starts) + 0.5, 0.0),
             xycoords=("data", "axes fraction"),
-            xytext=(4, -4),
+            xytext=(4, 4),
             textcoords="offset points",
-            va="top",
+            va="bottom",
             fontsize=9,
             color="0.3",
         )
