@@ -1,0 +1,238 @@
+"""A campaign over rounds: flags, left-out groups, restart, spent models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from rounds_kit import DIM, PARAMS, Deployment, play
+
+from auror.errors import AbortReason, ConfigError
+from auror.ids import ClientId
+from auror.round.campaign import AfterFlag, Campaign, CampaignConfig
+from auror.round.description import model_digest
+from auror.round.evidence import PlanChoice
+from auror.round.messages import MaskedStatistics, StatisticsShares, UpdateShares
+from auror.sim.seeded import seeded_entropy
+
+PLAN = PlanChoice(confusion=False, sketch_rows=4)
+
+
+class Host:
+    dim = DIM
+    task = b"{}"
+    output = None
+
+    def initial(self, index: int) -> NDArray[np.float32]:
+        return np.random.default_rng(index).normal(size=DIM).astype(np.float32)
+
+    def confusion_basis(self, model: NDArray[np.float32]) -> None:
+        return None
+
+    def evaluate(self, model: NDArray[np.float32]) -> Mapping[str, float | None]:
+        return {}
+
+
+@dataclass
+class Scripted:
+    """A detector that flags whom the test says, once so many rounds are bound."""
+
+    flags: dict[int, set[int]] = field(default_factory=dict)
+
+    def __call__(self, ledger: Any, roster: Any) -> Any:
+        flagged = {
+            ClientId(c) for after, who in self.flags.items() if len(ledger.rounds) >= after
+            for c in who
+        }  # fmt: skip
+
+        class Found:
+            scores: dict[ClientId, float] = {}  # noqa: RUF012
+
+            def to_dict(self) -> dict[str, object]:
+                return {}
+
+        found = Found()
+        found.flagged = frozenset(flagged)  # type: ignore[attr-defined]
+        return found
+
+
+class Run:
+    def __init__(
+        self, rounds: int = 3, flags: dict[int, set[int]] | None = None, **more: Any
+    ) -> None:
+        params = replace(PARAMS, challenge_rows=0, **more.pop("params", {}))
+        self.deployment = Deployment(9, params=params)
+        config = CampaignConfig(
+            params=params, rounds=rounds, plan=PLAN, detector=Scripted(flags or {}), **more
+        )
+        self.campaign = Campaign(config, Host(), self.deployment.roster, seeded_entropy(3))
+        self.machines = self.deployment.machines()
+        self.records: list[Any] = []
+        self.ends: list[Any] = []
+
+    def round(self, to_server: Any = None) -> Any:
+        start = self.campaign.next_round()
+        if start is None:
+            return None
+        played = play(
+            self.deployment,
+            start=start,
+            machines=self.machines,
+            decide=self.campaign.decide,
+            to_server=to_server,
+        )
+        end, record = self.campaign.finish(played.progress, played.total, played.aborted)
+        self.records.append(record)
+        self.ends.append(end)
+        return record
+
+    def to_the_end(self) -> list[Any]:
+        while self.round() is not None:
+            pass
+        return self.records
+
+
+def without(kind: type) -> Any:
+    return lambda client, message: None if isinstance(message, kind) else message
+
+
+def lying(client: ClientId, message: Any) -> Any:
+    if client == 2 and isinstance(message, MaskedStatistics):
+        words = np.frombuffer(message.payload, dtype="<u8").copy()
+        words[0] += np.uint64(1)
+        return replace(message, payload=words.tobytes())
+    return message
+
+
+def test_nobody_flagged_nobody_left_out() -> None:
+    run = Run()
+    records = run.to_the_end()
+    assert [r.aborted for r in records] == [None] * 3
+    assert all(len(r.accepted) == 9 for r in records)
+    assert len({r.model for r in records}) == 3
+    assert [r.round_id.counter for r in records] == [0, 1, 2]
+    assert not run.campaign.flagged
+    assert len(run.campaign.ledger.rounds) == 3
+
+
+def test_flagged_clients_group_is_left_out_and_it_is_not_invited_again() -> None:
+    run = Run(flags={1: {4}}, after_flag=AfterFlag.CONTINUE)
+    first, second, third = run.to_the_end()
+    assert not first.flagged
+    assert second.flagged == (4,)
+    group = next(k for k, members in enumerate(second.groups) if 4 in members)
+    assert list(second.left_out) == [group]
+    assert "flagged: 4" in second.left_out[group]
+    assert set(second.accepted) == set(range(9)) - set(second.groups[group])
+    assert run.ends[1].flagged == (4,)
+    assert set(run.ends[1].left_out) == set(second.groups[group])
+    assert 4 not in third.cohort
+    assert not third.flagged
+    assert not third.left_out
+    assert run.campaign.next_round() is None
+    bound = [{c for o in r.groups for c in o.members} for r in run.campaign.ledger.rounds]
+    assert bound[1] == set(second.accepted)  # unbound statistics are no evidence
+
+
+def test_restart_once_from_a_new_initial_model_without_the_flagged() -> None:
+    run = Run(flags={1: {4}, 4: {5}})
+    records = run.to_the_end()
+    assert [r.era for r in records] == [0] * 3 + [1] * 3
+    assert all(4 not in r.cohort for r in records[3:])
+    assert run.campaign.flagged == (4, 5)
+    assert run.campaign.state.initials == 2
+    run_models = {model_digest(Host().initial(i)) for i in (0, 1)}
+    assert run_models <= run.campaign.state.totals  # both initial models were trained from
+    assert len(run.campaign.state.totals) == 6
+
+
+def test_a_flag_in_the_closing_verdict_still_restarts() -> None:
+    run = Run(rounds=2, flags={2: {6}})
+    records = run.to_the_end()
+    assert len(records) == 4
+    assert not any(r.flagged for r in records[:2])
+    assert all(6 not in r.cohort for r in records[2:])
+
+
+def test_undefended_run_ignores_verdicts() -> None:
+    run = Run(flags={1: {4}}, defend=False)
+    assert all(len(r.accepted) == 9 for r in run.to_the_end())
+    assert len(run.records) == 3
+    assert not run.campaign.flagged
+
+
+def test_failed_binding_leaves_the_model_and_the_next_round_uses_another() -> None:
+    run = Run(rounds=3)
+    first = run.round()
+    second = run.round(lying)
+    assert second.aborted is AbortReason.BINDING_FAILED
+    assert second.model == first.model
+    assert second.total_opened
+    assert not second.accepted
+    assert len(run.campaign.ledger.rounds) == 1
+    third = run.round()
+    assert third.aborted is None
+    assert len(run.campaign.state.totals) == 3
+
+
+def test_failed_binding_on_the_initial_model_draws_a_new_one() -> None:
+    run = Run(rounds=2)
+    assert run.round(lying).aborted is AbortReason.BINDING_FAILED
+    start = run.campaign.next_round()
+    assert start is not None
+    assert np.array_equal(start.model, Host().initial(1))
+
+
+@pytest.mark.parametrize("kind", [StatisticsShares, UpdateShares])
+def test_rounds_that_fail_late_never_end_in_refusals(kind: type) -> None:
+    """Clients book openings and totals before the opening succeeds; so must the campaign."""
+    run = Run(rounds=8)
+    assert run.round().aborted is None
+    for _ in range(4):
+        assert run.round(without(kind)).aborted is AbortReason.TOO_FEW_SHARES
+    assert run.round().aborted is None
+    totals = run.campaign.state.totals
+    assert len(totals) == (2 if kind is StatisticsShares else 6)
+
+
+def test_attempts_are_counted_and_limited() -> None:
+    run = Run(rounds=8)
+    run.round()
+    models = []
+    for _ in range(4):
+        record = run.round(without(StatisticsShares))
+        models.append((record.attempt, run.campaign.state.model.tobytes()))
+    assert [attempt for attempt, _ in models] == [0, 1, 2, 0]
+    assert models[0][1] == models[2][1] != models[3][1]
+
+
+def test_model_half_way_that_is_spent_too_is_replaced() -> None:
+    run = Run(rounds=8)
+    run.round()
+    state = run.campaign.state
+    previous = state.previous
+    assert previous is not None
+    half = ((state.model + previous) / 2).astype(np.float32)
+    state.totals |= {model_digest(state.model), model_digest(half)}
+    start = run.campaign.next_round()
+    assert start is not None
+    assert np.array_equal(start.model, Host().initial(1))
+
+
+def test_absent_clients_are_not_invited() -> None:
+    run = Run()
+    start = run.campaign.next_round([ClientId(i) for i in (8, 1, 0, 4, 99)])
+    assert start is not None
+    assert start.description.cohort == (0, 1, 4, 8)
+
+
+def test_no_round_no_decision() -> None:
+    run = Run()
+    with pytest.raises(ValueError, match="no round"):
+        run.campaign.decide((), run.deployment.plan)
+    with pytest.raises(ConfigError, match="rounds = 0"):
+        CampaignConfig(params=PARAMS, rounds=0)

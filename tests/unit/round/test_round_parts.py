@@ -1,0 +1,235 @@
+"""Plan, groups, binding, description and view, each against an oracle or field by field."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from rounds_kit import DIM, PARAMS, TASK, Deployment, play, small_plan
+
+from auror.crypto.entropy import Secret
+from auror.errors import AbortReason, RoundAborted
+from auror.ids import ClientId, Digest, GroupIndex, RoundId
+from auror.round.binding import check_binding
+from auror.round.description import configuration_digest, model_digest
+from auror.round.plan import LabelConfusion, OutputLayer, StatisticsPlan, session_sketch
+from auror.round.public import draw_groups, protocol_seed, view_digest
+from auror.round.record import OpenedGroup
+
+
+def dense(plan: StatisticsPlan) -> np.ndarray:
+    """P as a matrix, column by column through unit vectors."""
+    columns = []
+    for i in range(plan.dim):
+        unit = np.zeros(plan.dim, dtype=np.int64)
+        unit[i] = 1
+        columns.append(plan.apply(unit).astype(np.int64))
+    return np.array(columns).T
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, DIM, 100])
+def test_plan_is_linear_and_its_norms_are_those_of_the_matrix(rows: int) -> None:
+    plan = small_plan().with_challenge(bytes(range(32)), rows)
+    matrix = dense(plan)
+    assert matrix.shape == (plan.rows, DIM) == (11 + min(rows, DIM), DIM)
+    assert np.array_equal(plan.row_norms(), np.abs(matrix).sum(axis=1))
+    assert np.array_equal(plan.row_sums(), matrix.sum(axis=1))
+    assert plan.largest_row_norm() == np.abs(matrix).sum(axis=1).max()
+    values = np.random.default_rng(rows).integers(0, 2**24, DIM).astype(np.uint32)
+    expected = (matrix.astype(object) @ values.astype(object)) % 2**64
+    assert [int(x) for x in plan.apply(values)] == [int(x) for x in expected]
+
+
+def test_parts_by_hand() -> None:
+    matrix = dense(small_plan())
+    assert np.array_equal(matrix[:4], np.eye(DIM, dtype=np.int64)[1:5])
+    sketch = matrix[4:7]
+    assert (np.abs(sketch).sum(axis=0) == 1).all()  # every entry is in one bucket, with a sign
+    basis = np.array([[3, -2, 5], [-7, 1, 4]])
+    expected = np.zeros((4, DIM), dtype=np.int64)
+    for a in range(2):
+        for b in range(2):
+            expected[2 * a + b, 6 + 3 * a : 9 + 3 * a] = basis[b]
+    assert np.array_equal(matrix[7:], expected)
+
+
+def test_challenge_follows_the_seed_and_everything_enters_the_digest() -> None:
+    plan = small_plan()
+    one, two = (plan.with_challenge(bytes([i]) * 32, 4) for i in (1, 2))
+    assert not np.array_equal(dense(one)[11:], dense(two)[11:])
+    assert np.array_equal(dense(one)[:11], dense(two)[:11])
+    basis = LabelConfusion.from_matrix(6, np.array([[3, -2, 5], [-7, 1, 5]], dtype=np.int64))
+    others = [
+        one,
+        two,
+        plan,
+        replace(plan, dim=25),
+        replace(plan, parts=plan.parts[:2]),
+        replace(plan, parts=(OutputLayer(2, 4), *plan.parts[1:])),
+        replace(plan, parts=(OutputLayer(1, 5), *plan.parts[1:])),
+        replace(plan, parts=(*plan.parts[:2], basis)),
+        replace(plan, parts=(plan.parts[0], session_sketch(Secret(bytes([1]) * 32), 3))),
+        replace(plan, parts=(plan.parts[1], plan.parts[0], plan.parts[2])),
+    ]
+    assert len({other.digest() for other in others}) == len(others)
+
+
+def test_a_coefficient_of_minus_two_to_the_63_counts_in_full() -> None:
+    part = LabelConfusion.from_matrix(0, np.array([[-(2**63), 1]], dtype=np.int64))
+    assert part.largest_coefficient == 2**63
+
+
+@pytest.mark.parametrize(("n", "g"), [(7, 3), (30, 5), (31, 5), (4, 9), (6, 1), (10, 10)])
+def test_groups_partition_the_dealers_evenly(n: int, g: int) -> None:
+    dealt = tuple(ClientId(3 * i) for i in range(n))
+    groups = draw_groups(bytes(32), dealt, g)
+    assert sorted(c for group in groups for c in group) == list(dealt)
+    sizes = [len(group) for group in groups]
+    assert len(groups) == max(1, n // g)
+    assert max(sizes) - min(sizes) <= 1
+    assert groups == draw_groups(bytes(32), dealt[::-1], g)
+
+
+def test_every_pair_meets_equally_often() -> None:
+    dealt = tuple(ClientId(i) for i in range(6))
+    met: Counter[tuple[int, int]] = Counter()
+    for k in range(1500):
+        for group in draw_groups(k.to_bytes(32, "little"), dealt, 3):
+            met.update((a, b) for a in group for b in group if a < b)
+    assert len(met) == 15
+    assert all(510 < count < 690 for count in met.values())  # 600 ± 4.7 σ
+
+
+def test_public_seed_hangs_on_every_contribution() -> None:
+    r = {ClientId(i): bytes([i]) * 32 for i in range(3)}
+    seeds = {
+        protocol_seed(Digest(bytes(32)), r),
+        protocol_seed(Digest(bytes([1]) * 32), r),
+        protocol_seed(Digest(bytes(32)), {**r, ClientId(2): bytes(32)}),
+        protocol_seed(Digest(bytes(32)), {c: r[c] for c in (ClientId(0), ClientId(1))}),
+    }
+    assert len(seeds) == 4
+
+
+# Binding ----------------------------------------------------------------------------------------
+
+
+def group(total: np.ndarray) -> OpenedGroup:
+    return OpenedGroup(GroupIndex(0), (ClientId(0),), total.astype(np.uint64))
+
+
+@pytest.mark.parametrize("bit", [0, 1, 12, 31, 32, 48, 63])
+def test_binding_is_exact_in_every_bit(bit: int) -> None:
+    plan, total = small_plan(), np.arange(DIM, dtype=np.uint32)
+    right = plan.apply(total)
+    assert np.array_equal(check_binding(plan, total, [group(right)]), np.arange(DIM))
+    halves = [group(right - np.uint64(5)), group(np.full(plan.rows, 5))]
+    check_binding(plan, total, halves)
+    wrong = right.copy()
+    wrong[3] += np.uint64(1 << bit)
+    with pytest.raises(RoundAborted, match="1 of 11") as error:
+        check_binding(plan, total, [group(wrong)])
+    assert error.value.reason is AbortReason.BINDING_FAILED
+
+
+def test_binding_modulo_the_updates_ring_would_not_do() -> None:
+    plan, total = small_plan(), np.arange(DIM, dtype=np.uint32)
+    wrong = plan.apply(total) + np.uint64(2**20)
+    assert np.array_equal(wrong % 2**20, plan.apply(total) % 2**20)
+    with pytest.raises(RoundAborted):
+        check_binding(plan, total, [group(wrong)])
+
+
+# T and h ----------------------------------------------------------------------------------------
+
+
+def test_every_field_of_the_description_is_in_the_transcript() -> None:
+    base = Deployment(5).start().description
+    other = Digest(bytes([9]) * 32)
+    changes = {
+        "round_id": RoundId(1, base.round_id.nonce),
+        "attempt": 1,
+        "deployment": "x",
+        "model": other,
+        "configuration": other,
+        "plan": other,
+        "roster": other,
+        "cohort": base.cohort[:4],
+        "version": 2,
+    }
+    assert changes.keys() == {field.name for field in fields(base)}
+    variants = [replace(base, **{name: value}) for name, value in changes.items()]
+    variants.append(replace(base, round_id=RoundId(0, bytes(16))))
+    assert len({v.transcript() for v in (base, *variants)}) == len(variants) + 1
+
+
+def test_every_parameter_is_in_the_configuration_hash() -> None:
+    seen = {configuration_digest(PARAMS, TASK), configuration_digest(PARAMS, b"other")}
+    for field in fields(PARAMS):
+        changed = replace(PARAMS, **{field.name: getattr(PARAMS, field.name) + 1})
+        seen.add(configuration_digest(changed, TASK))
+    assert len(seen) == 2 + len(fields(PARAMS))
+
+
+def test_every_bit_of_the_model_is_in_its_hash() -> None:
+    model = np.zeros(3, dtype=np.float32)
+    seen = {model_digest(model)}
+    for bit in range(96):
+        changed = model.copy()
+        changed.view(np.uint32)[bit // 32] ^= np.uint32(1 << (bit % 32))
+        seen.add(model_digest(changed))
+    assert len(seen) == 97  # −0.0 and 0.0 are two models too
+
+
+def test_everything_a_client_was_told_is_in_its_view() -> None:
+    progress = play(Deployment(7)).progress
+    r = {c: bytes([c]) * 32 for c in progress.dealt}
+    base = (
+        Digest(bytes(32)),
+        progress.keys,
+        progress.dealt,
+        r,
+        progress.groups,
+        progress.digests,
+        Digest(bytes(32)),
+    )
+    three, other = ClientId(3), Digest(bytes([1]) * 32)
+    changed = {
+        0: other,
+        1: {**progress.keys, three: replace(progress.keys[three], statistics_mask=other)},
+        2: progress.dealt[:-1],
+        3: {**r, three: bytes(32)},
+        4: (progress.groups[1], progress.groups[0]),
+        5: {**progress.digests, three: other},
+        6: other,
+    }
+    views = {view_digest(*base)}
+    for position, value in changed.items():
+        views.add(view_digest(*(value if i == position else part for i, part in enumerate(base))))
+    assert len(views) == 8
+
+
+def test_roster_signature_covers_every_entry() -> None:
+    from auror.crypto.signing import SigningKey
+    from auror.errors import AuthenticationFailed
+    from auror.sim.seeded import seeded_entropy
+
+    deployment = Deployment(3)
+    operator = SigningKey.draw(seeded_entropy(0, "operator")).verify_key
+    roster = deployment.roster
+    roster.verify(operator)
+    entry = roster.entries[ClientId(1)]
+    for forged in (
+        replace(roster, deployment="other"),
+        replace(roster, entries={**roster.entries, ClientId(1): roster.entries[ClientId(0)]}),
+        replace(
+            roster,
+            entries={**roster.entries, ClientId(1): replace(entry, certificate=Digest(b"1" * 32))},
+        ),
+        replace(roster, entries={c: e for c, e in roster.entries.items() if c != 1}),
+    ):
+        assert forged.digest() != roster.digest()
+        with pytest.raises(AuthenticationFailed):
+            forged.verify(operator)

@@ -1,0 +1,251 @@
+"""One masked sum: masks, quantisation, sharing, the opening guard."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from auror.crypto.entropy import Secret
+from auror.crypto.kex import KeyPair
+from auror.errors import AbortReason, AuthenticationFailed, PeerMisbehaved, Refused, RoundAborted
+from auror.ids import ClientId, Digest
+from auror.secagg.client.advertise import InstanceSecrets
+from auror.secagg.client.masked_input import mask_input
+from auror.secagg.client.unmask import OpenedShares, OpeningGuard
+from auror.secagg.graph import Graph, share_point
+from auror.secagg.instance import Instance, Ring, SecretKind, SumContext
+from auror.secagg.masking import add_self_mask
+from auror.secagg.quantize import Quantiser, ring_bits
+from auror.secagg.run import run_masked_sum
+from auror.secagg.server.collect_shares import ShareCollector
+from auror.secagg.sharing import Share, deal, receive
+from auror.sim.seeded import seeded_entropy
+
+T = Digest(bytes(32))
+KINDS = (SecretKind.UPDATE_SELF_SEED, SecretKind.UPDATE_MASK_KEY)
+
+
+def context(bits: int = 20, length: int = 50, instance: Instance = Instance.UPDATE) -> SumContext:
+    return SumContext(T, instance, Ring(bits), length)
+
+
+@pytest.mark.parametrize("bits", [1, 17, 32, 33, 64])
+@pytest.mark.parametrize("before", [(), (1,), (0, 4)])
+@pytest.mark.parametrize("after", [(), (2,)])
+def test_sum_of_those_who_uploaded(
+    bits: int, before: tuple[int, ...], after: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(bits)
+    ring = Ring(bits)
+    inputs = {
+        ClientId(i): ring.reduce(rng.integers(0, 2**63, 30, dtype=np.uint64).astype(ring.dtype))
+        for i in range(6)
+    }
+    total = run_masked_sum(
+        inputs,
+        ring,
+        3,
+        seeded_entropy(1, bits),
+        frozenset(ClientId(i) for i in before),
+        frozenset(ClientId(i) for i in after),
+    )
+    expected = sum(1 * inputs[c].astype(object) for c in inputs if c not in before) % 2**bits
+    assert [int(x) for x in total] == [int(x) for x in expected]
+
+
+def test_too_few_left_open_nothing() -> None:
+    inputs = {ClientId(i): np.zeros(4, dtype=np.uint32) for i in range(4)}
+    with pytest.raises(RoundAborted) as error:
+        run_masked_sum(inputs, Ring(20), 4, seeded_entropy(1), frozenset({ClientId(0)}))
+    assert error.value.reason is AbortReason.TOO_FEW_SHARES
+
+
+def test_pairwise_masks_cancel_and_self_masks_stay() -> None:
+    secrets = {
+        ClientId(i): InstanceSecrets.draw(Instance.UPDATE, seeded_entropy(i)) for i in range(4)
+    }
+    zeros = np.zeros(50, dtype=np.uint32)
+    total = np.zeros(50, dtype=np.uint32)
+    for me, mine in secrets.items():
+        peers = {c: s.mask_key.public for c, s in secrets.items() if c != me}
+        masked = mask_input(context(), me, mine, peers, zeros)
+        assert np.count_nonzero(masked) > 40
+        assert masked.max() < 2**20
+        total += masked
+    for me, mine in secrets.items():
+        add_self_mask(total, mine.self_seed, context(), me, -1)
+    assert not context().ring.reduce(total).any()
+    assert not zeros.any()  # the input itself is not touched
+
+
+def test_masks_are_bound_to_transcript_instance_and_owner() -> None:
+    seed = Secret(bytes(32))
+    masks = []
+    for changed, owner in (
+        (context(), 0),
+        (context(), 1),
+        (replace(context(), transcript=Digest(bytes([1]) * 32)), 0),
+        (replace(context(), instance=Instance.STATISTICS), 0),
+    ):
+        values = np.zeros(50, dtype=np.uint32)
+        add_self_mask(values, seed, changed, ClientId(owner), +1)
+        masks.append(values.tobytes())
+    assert len(set(masks)) == 4
+
+
+# Quantisation -----------------------------------------------------------------------------------
+
+
+def test_stochastic_rounding_is_unbiased_and_in_range() -> None:
+    quantiser = Quantiser(4, 1.0)
+    x = np.linspace(-1, 1, 41, dtype=np.float32)
+    draws = np.array(
+        [
+            quantiser.quantise(x, Secret(i.to_bytes(32, "little"))).astype(np.int64)
+            for i in range(4000)
+        ]
+    )
+    assert draws.min() == 0
+    assert draws.max() == quantiser.levels == 15
+    error = draws.mean(axis=0) * quantiser.step - 1.0 - x
+    assert np.abs(error).max() < 5 * quantiser.step / 2 / np.sqrt(4000)
+    assert np.ptp(draws, axis=0).max() == 1
+
+
+def test_values_outside_the_range_are_clipped() -> None:
+    quantiser = Quantiser(8, 0.5)
+    q = quantiser.quantise(np.array([-9, 9], dtype=np.float32), Secret(bytes(32)))
+    assert q.tolist() == [0, 255]
+    assert quantiser.clipped_share(np.array([-9, 0.1], dtype=np.float32)) == 0.5
+    assert quantiser.mean(np.array([0, 510]), 2).tolist() == pytest.approx([-0.5, 0.5])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_refused(bad: float) -> None:
+    with pytest.raises(Refused, match="1 of 2 entries"):
+        Quantiser(8, 1.0).quantise(np.array([0, bad], dtype=np.float32), Secret(bytes(32)))
+
+
+@pytest.mark.parametrize(("n", "b"), [(2, 2), (3, 16), (30, 16), (255, 24), (4, 8)])
+def test_ring_is_the_smallest_in_which_honest_sums_do_not_wrap(n: int, b: int) -> None:
+    largest = n * (2**b - 1)
+    assert 2 ** (ring_bits(n, b) - 1) <= largest < 2 ** ring_bits(n, b)
+
+
+def test_ring_elements_are_checked() -> None:
+    ring = Ring(20)
+    assert ring.from_bytes(ring.to_bytes(np.array([2**20 - 1], dtype=np.uint32)), 1) == 2**20 - 1
+    for payload, length in ((b"\0" * 7, 2), (b"\xff" * 4, 1)):
+        with pytest.raises(ValueError, match=r"expected|does not fit"):
+            ring.from_bytes(payload, length)
+    for bits in (0, 65):
+        with pytest.raises(ValueError, match="1 … 64"):
+            Ring(bits)
+
+
+# Sharing ----------------------------------------------------------------------------------------
+
+
+def dealt(threshold: int = 2):  # type: ignore[no-untyped-def]
+    clients = tuple(ClientId(i) for i in range(3))
+    envelope = {c: KeyPair.draw(seeded_entropy(5, c)) for c in clients}
+    secrets = InstanceSecrets.draw(Instance.UPDATE, seeded_entropy(6))
+    dealing, own = deal(
+        T,
+        clients[0],
+        secrets.to_share(),
+        clients,
+        threshold,
+        envelope[clients[0]],
+        {c: pair.public for c, pair in envelope.items()},
+        seeded_entropy(7),
+    )
+    return clients, envelope, secrets, dealing, own
+
+
+def test_envelopes_open_for_their_holder_in_this_round_only() -> None:
+    clients, envelope, _secrets, dealing, _own = dealt()
+    rows = dealing.share_commitments
+    one, two = clients[1], clients[2]
+    text = dealing.ciphertexts[one]
+    receive(T, clients[0], one, KINDS, text, rows[one], envelope[one], envelope[clients[0]].public)
+    other = Digest(bytes([1]) * 32)
+    public = envelope[clients[0]].public
+    for bad in (
+        (other, clients[0], one, KINDS, text, rows[one], envelope[one], public),
+        (T, clients[0], two, KINDS, text, rows[two], envelope[two], public),
+        (T, clients[0], one, KINDS, text, rows[two], envelope[one], public),
+        (T, clients[0], one, KINDS[:1], text, rows[one][:1], envelope[one], public),
+        (T, clients[0], one, KINDS, text, rows[one][:1], envelope[one], public),
+        (T, clients[0], one, KINDS, text[:-1], rows[one], envelope[one], public),
+        (T, clients[0], one, KINDS, text, rows[one], envelope[one], bytes(32)),
+    ):
+        with pytest.raises(AuthenticationFailed):
+            receive(*bad)
+
+
+def test_every_part_of_a_dealing_is_signed() -> None:
+    *_rest, dealing, _own = dealt()
+    parts = set(dealing.signed_parts())
+    assert set(dealing.secret_commitments) <= parts
+    assert all(set(row) <= parts for row in dealing.share_commitments.values())
+
+
+def test_collector_takes_only_committed_shares_and_restores_the_secret() -> None:
+    clients, envelope, secrets, dealing, own = dealt()
+    collector = ShareCollector(T, 2, KINDS)
+    collector.expect(clients[0], dealing.share_commitments, dealing.secret_commitments)
+    kind = SecretKind.UPDATE_SELF_SEED
+    wrong = Share(bytes(33), own[kind].salt)
+    with pytest.raises(PeerMisbehaved, match="client 0's UPDATE_SELF_SEED"):
+        collector.add(clients[0], kind, {clients[0]: wrong})
+    with pytest.raises(PeerMisbehaved):  # the right share of another kind
+        collector.add(clients[0], kind, {clients[0]: own[SecretKind.UPDATE_MASK_KEY]})
+    with pytest.raises(PeerMisbehaved):  # nobody dealt this
+        collector.add(clients[0], kind, {clients[1]: own[kind]})
+    collector.add(clients[0], kind, {clients[0]: own[kind]})
+    assert not collector.enough(clients[0], kind)
+    with pytest.raises(RoundAborted, match="1 of 2"):
+        collector.restore(clients[0], kind)
+    mine = receive(
+        T,
+        clients[0],
+        clients[1],
+        KINDS,
+        dealing.ciphertexts[clients[1]],
+        dealing.share_commitments[clients[1]],
+        envelope[clients[1]],
+        envelope[clients[0]].public,
+    )
+    collector.add(clients[1], kind, {clients[0]: mine[kind]})
+    assert collector.restore(clients[0], kind).reveal() == secrets.self_seed.reveal()
+    assert "redacted" in repr(mine[kind])
+    assert mine[kind].value.hex() not in repr(mine)
+
+
+def test_guard_answers_for_one_pair_of_sets_and_never_both_kinds() -> None:
+    share = Share(bytes(33), bytes(16))
+    held = {ClientId(i): dict.fromkeys(SecretKind, share) for i in range(4)}
+    a, b, c = (frozenset({ClientId(i)}) for i in range(3))
+    guard = OpeningGuard(Instance.UPDATE, held)
+    with pytest.raises(Refused, match="both summed and absent"):
+        guard.open(a | b, b)
+    first = guard.open(a | frozenset({ClientId(9)}), b)
+    assert first == guard.open(a | frozenset({ClientId(9)}), b)
+    assert set(first.self_seeds) == {0}
+    assert set(first.mask_keys) == {1}
+    for seeds, keys in ((b, a), (a | b, frozenset()), (a, b | c), (a, b)):
+        with pytest.raises(Refused, match="opened before"):
+            guard.open(seeds, keys)
+    with pytest.raises(Refused, match="both secrets"):
+        OpenedShares({ClientId(0): share}, {ClientId(0): share})
+
+
+def test_complete_graph() -> None:
+    graph = Graph.complete(tuple(ClientId(i) for i in (5, 1, 3)))
+    assert graph.neighbours[ClientId(3)] == (1, 5)
+    assert graph.among(ClientId(1), frozenset({ClientId(5), ClientId(1)})) == (5,)
+    assert graph.holders(ClientId(1), frozenset({ClientId(5)})) == (1, 5)
+    assert share_point(ClientId(0)) == 1  # never where the secret lies

@@ -1,0 +1,71 @@
+"""A simulated run: with masks and without, the same model bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from auror.errors import ConfigError
+from auror.learn.attacks import parse_attack
+from auror.learn.datasets import load_dataset
+from auror.learn.host import TorchHost
+from auror.learn.models import ModelSpec
+from auror.learn.partition import parse_partition
+from auror.learn.task import Task
+from auror.learn.training import TrainingParams
+from auror.params import RoundParams
+from auror.round.campaign import CampaignConfig
+from auror.sim.population import LocalTrainer, Population
+from auror.sim.seeded import seeded_bytes, seeded_entropy
+from auror.sim.simulate import Aggregation, SimulationConfig, SimulationResult, simulate
+
+
+def run(aggregation: Aggregation, vmap: bool, dropout: float = 0.0) -> SimulationResult:
+    data, attack, device = (
+        load_dataset("digits", seed=1),
+        parse_attack("flip:4:9"),
+        torch.device("cpu"),
+    )
+    task = Task(ModelSpec("mlp", data.input_shape, data.classes), TrainingParams())
+    population = Population.divide(data, parse_partition("iid"), 10, 2, attack, 1)
+    config = SimulationConfig(
+        campaign=CampaignConfig(params=RoundParams(group_size=3, colluders=2), rounds=2),
+        seed=1,
+        clients=10,
+        aggregation=aggregation,
+        dropout_before=dropout,
+        dropout_after=dropout,
+    )
+    host = TorchHost(task, data, device, 1, attack)
+    return simulate(
+        config, host, LocalTrainer(population, task, 1, device, vmap), lambda seen: None
+    )
+
+
+@pytest.mark.parametrize("vmap", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_secure_and_plain_give_the_same_model_bit_for_bit(vmap: bool, dropout: float) -> None:
+    secure, plain = (run(aggregation, vmap, dropout) for aggregation in Aggregation)
+    assert secure.model.tobytes() == plain.model.tobytes()
+    assert len(secure.records) == len(plain.records) >= 2
+    for one, other in zip(secure.records, plain.records, strict=True):
+        assert one.aborted is None
+        assert (one.groups, one.sent, one.accepted) == (other.groups, other.sent, other.accepted)
+        assert one.public_seed == other.public_seed
+        for a, b in zip(one.opened, other.opened, strict=True):
+            assert np.array_equal(a.total, b.total)
+
+
+def test_seeded_randomness_repeats_and_separates() -> None:
+    one, two = seeded_entropy(1, "a"), seeded_entropy(1, "a")
+    assert [one(32), one(32)] == [two(32), two(32)]
+    assert len({one(32), one(32), seeded_entropy(1, "b")(32), seeded_entropy(2, "a")(32)}) == 4
+    assert seeded_bytes(1, "a", "b") != seeded_bytes(1, "ab")
+
+
+@pytest.mark.parametrize("field", ["dropout_before", "dropout_after"])
+def test_dropout_out_of_range(field: str) -> None:
+    campaign = CampaignConfig(params=RoundParams(), rounds=1)
+    with pytest.raises(ConfigError, match=field):
+        SimulationConfig(campaign=campaign, seed=1, clients=30, **{field: 1.0})
