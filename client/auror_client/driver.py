@@ -217,12 +217,18 @@ class Member:
     # Effects ------------------------------------------------------------------------------------
 
     async def _carry(self, round_id: RoundId, effects: list[ClientEffect]) -> None:
+        """All of them, even when the stream breaks in between: the machine repeats replies, but
+        it asks for training and for durable memory only once."""
+        broken: Broken | None = None
         for effect in effects:
             match effect:
                 case Remember(memory):
                     await self._compute(functools.partial(self._journal.save, memory))
                 case Reply(message):
-                    await self._reply(round_id, message)
+                    try:
+                        await self._reply(round_id, message)
+                    except Broken as error:
+                        broken = error
                 case Train(task, model):
                     await self.close()
                     self._training = asyncio.create_task(self._train(round_id, task, model))
@@ -232,6 +238,8 @@ class Member:
                     self._shared.clock.ended(round_id.counter)
                 case GaveUp(refusal, detail):
                     self._log.warning("refused to go on", why=refusal.value, detail=detail)
+        if broken is not None:
+            raise broken
 
     async def _reply(self, round_id: RoundId, message: ClientMessage) -> None:
         self._shared.faults.before(self._me, round_id.counter, message)
