@@ -131,23 +131,24 @@ async def diagnose(address: str, folder: Path) -> str | None:
     context.load_cert_chain(folder / CERTIFICATE_FILE, folder / KEY_FILE)
     context.set_alpn_protocols(["h2"])
     writer: asyncio.StreamWriter | None = None
+    rejected = (
+        f"the server at {address} rejects this client's certificate: use the clients/NNN folder of"
+        " the server's deployment, and check that the certificate has not expired"
+    )
     try:
         async with asyncio.timeout(_PROBE_SECONDS):
             reader, writer = await asyncio.open_connection(host, port, ssl=context)
-            await reader.read(1)  # with TLS 1.3 a server rejects a certificate only here
+            # With TLS 1.3 a server judges the client's certificate after the client's handshake;
+            # one that accepts it speaks first (HTTP/2 settings).
+            return None if await reader.read(1) else rejected
     except ssl.SSLCertVerificationError as error:
         return (
             f"cannot trust the server at {address} ({error.verify_message}): use the ca.pem of its"
             " deployment and a host name or address that `auror certs --server` was given"
         )
-    except ssl.SSLError as error:
-        return (
-            f"the server at {address} rejects this client's certificate ({error.reason}): use the"
-            " clients/NNN folder of the server's deployment"
-        )
-    except (OSError, TimeoutError):
-        return None
+    except (OSError, TimeoutError) as error:
+        lost = isinstance(error, ssl.SSLError | ConnectionResetError)
+        return rejected if writer is not None and lost else None
     finally:
         if writer is not None:
             writer.close()
-    return None

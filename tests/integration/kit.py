@@ -1,0 +1,134 @@
+"""Real programs in real processes, and a proxy that cuts their connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from auror.experiments.processes import Starter, free_address, wait_until_listening
+
+QUICK = {**os.environ, "OMP_NUM_THREADS": "1", "AUROR_SERVER__SERVER__HEALTH": ""}
+
+
+def run(program: str, *words: str, cwd: Path, seconds: float = 60) -> tuple[int, str]:
+    """Exit code and everything it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"{program}.cli", *words],
+        cwd=cwd,
+        env=QUICK,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=seconds,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def wait_for(what: Callable[[], bool], starter: Starter, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        starter.check()
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def server_settings(folder: Path, address: str, **more: Any) -> dict[str, Any]:
+    """A synthetic session of quick rounds; keys of ``more`` are SECTION__KEY."""
+    return {
+        "server.listen": address,
+        "server.health": "",
+        "server.credentials": folder / "certs" / "server",
+        "server.run_dir": folder / "run",
+        "session.rounds": 3,
+        "session.reconnect_grace_s": 1,
+        "round.group_size": 2,
+        "round.colluders": 1,
+        "learning.host": "synthetic",
+        "learning.dim": 500,
+        **{key.replace("__", "."): value for key, value in more.items()},
+    }
+
+
+def client_settings(folder: Path, address: str, ids: str, **more: Any) -> dict[str, Any]:
+    return {
+        "client.server": address,
+        "client.credentials": folder / "certs" / "clients",
+        "client.state": folder / "state",
+        "client.give_up_after_s": 30,
+        "data.dataset": "synthetic",
+        "swarm.clients": ids,
+        **{key.replace("__", "."): value for key, value in more.items()},
+    }
+
+
+class Proxy:
+    """Forwards TCP to ``target``; ``cut()`` breaks every connection that is open."""
+
+    def __init__(self, target: str) -> None:
+        self.address = free_address()
+        self._target = target
+        self._loop = asyncio.new_event_loop()
+        self._open: set[asyncio.StreamWriter] = set()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def cut(self) -> int:
+        """How many connections were broken."""
+        return asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(5)
+
+    async def _cut(self) -> int:
+        broken = list(self._open)
+        for writer in broken:
+            writer.transport.abort()
+        return len(broken) // 2
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        host, _, port = self.address.rpartition(":")
+        server = self._loop.run_until_complete(asyncio.start_server(self._pipe, host, int(port)))
+        self._ready.set()
+        self._loop.run_forever()
+        server.close()
+
+    async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, _, port = self._target.rpartition(":")
+        try:
+            far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        except OSError:
+            writer.transport.abort()
+            return
+        self._open |= {writer, far_writer}
+        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+        self._open -= {writer, far_writer}
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    def __enter__(self) -> Proxy:
+        self._thread.start()
+        assert self._ready.wait(5)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+
+@contextlib.contextmanager
+def serving(starter: Starter, settings: dict[str, Any], name: str = "server") -> Iterator[Any]:
+    program = starter.server(settings, name)
+    wait_until_listening(settings["server.listen"], program)
+    yield program
