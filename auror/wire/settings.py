@@ -6,6 +6,7 @@ Later layers win. An unknown key is an error that names the nearest known one.
 from __future__ import annotations
 
 import difflib
+import enum
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -132,7 +133,16 @@ def _set(
     *sections, leaf = key.split(".")
     for section in sections:
         tree = tree.setdefault(section, {})
-    tree[leaf] = _value(text)
+    value = _value(text)
+    # a port or a folder named 12 is text where text is meant
+    tree[leaf] = text if _wants_text(model, key) and not isinstance(value, str) else value
+
+
+def _wants_text(model: type[BaseModel], key: str) -> bool:
+    kind: Any = model
+    for name in key.split("."):
+        kind = kind.model_fields[name].annotation
+    return kind in (str, Path)
 
 
 def _value(text: str) -> Any:
@@ -156,6 +166,8 @@ def _shown(value: Any) -> str:
 
 
 def _toml(value: Any) -> str:
+    if isinstance(value, enum.Enum):
+        return _toml(value.value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     if isinstance(value, bool | int | float):

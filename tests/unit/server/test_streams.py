@@ -1,0 +1,80 @@
+"""Who is on a stream, what the peer is told, and the settings behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grpc
+import pytest
+from auror_server.config import ServerConfig, load_config
+from auror_server.connections import Connections
+from auror_server.servicer import identify
+from auror_server.status import NotEnrolled, WrongHello, status_of
+
+from auror.errors import ConfigError, ProtocolError
+from auror.ids import ClientId
+from auror.wire.certs import create_deployment
+from auror.wire.credentials import client_folder
+from auror.wire.fields import WireError
+from auror.wire.settings import to_toml
+from auror.wire.v1 import transport_pb2 as pb
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_certificate_alone_says_who_it_is(tmp_path: Path) -> None:
+    roster = create_deployment(tmp_path / "certs", 3, ["localhost"])
+    clients = {entry.certificate: client for client, entry in roster.entries.items()}
+    for client in range(3):
+        pem = (client_folder(tmp_path / "certs", client) / "cert.pem").read_bytes()
+        assert identify({"x509_pem_cert": [pem]}, clients) == client
+    stranger = (tmp_path / "certs" / "server" / "cert.pem").read_bytes()
+    with pytest.raises(NotEnrolled):
+        identify({"x509_pem_cert": [stranger]}, clients)
+    with pytest.raises(NotEnrolled):
+        identify({"x509_common_name": [b"client 0"]}, clients)
+
+
+def test_peers_are_told_what_to_mend_and_nothing_else() -> None:
+    code, text = status_of(WireError("internal detail: 17 bytes"))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "detail" not in text
+    assert status_of(NotEnrolled("x"))[0] is grpc.StatusCode.PERMISSION_DENIED
+    assert status_of(WrongHello("x"))[0] is grpc.StatusCode.FAILED_PRECONDITION
+    assert status_of(ProtocolError("secret"))[1] == "internal error"
+
+
+def test_the_newest_stream_of_a_client_counts() -> None:
+    connections = Connections([ClientId(0), ClientId(1)], now=5.0)
+    assert connections.gone_since(ClientId(0)) == 5.0
+    first = connections.add(ClientId(0))
+    second = connections.add(ClientId(0))
+    told = pb.ServerFrame.FromString(first.outbox.get_nowait().frames[0])
+    assert told.goodbye.reason == pb.GOODBYE_REASON_REPLACED
+    assert not connections.remove(first, now=6.0)
+    assert connections.gone_since(ClientId(0)) is None
+    assert connections.remove(second, now=7.0)
+    assert connections.gone_since(ClientId(0)) == 7.0
+    assert connections.clients() == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("flag", "says"),
+    [
+        ("server.listen=7443", "host:port"),
+        ("server.health=127.0.0.1:7443", "port of its own"),
+        ("session.rounds=0", "session.rounds = 0"),
+        ("session.after_flag=sometimes", "session.after_flag"),
+        ("round.quantisation_bits=60", "quantisation_bits = 60"),
+        ("round.group_sise=3", "did you mean round.group_size"),
+    ],
+)
+def test_settings_are_checked(flag: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says.replace(".", r"\.")):
+        load_config(None, {}, [flag])
+
+
+def test_the_sample_loads_and_the_defaults_print() -> None:
+    sample = load_config(ROOT / "deploy" / "server.toml", {}, [])
+    assert sample.server.listen == "0.0.0.0:7443"
+    assert "[session]" in to_toml(ServerConfig())
