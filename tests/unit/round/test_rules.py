@@ -25,7 +25,7 @@ from rounds_kit import (
 
 from auror.crypto.kex import KeyPair
 from auror.crypto.tags import Tag
-from auror.errors import AbortReason, DropReason, Refusal
+from auror.errors import AbortReason, DropReason, Refusal, Refused
 from auror.ids import ClientId, Digest, GroupIndex
 from auror.params import RoundParams
 from auror.round.client.machine import ClientMachine
@@ -850,6 +850,25 @@ def test_too_few_accepted_groups_or_clients(seven: Deployment) -> None:
         return Decision((min(groups, key=lambda g: len(g.members)).index,), {})
 
     assert play(pairs, decide=smallest).aborted is AbortReason.TOO_FEW_ACCEPTED
+
+
+def test_fewer_accepted_groups_than_configured() -> None:
+    both = Deployment(7, 0, replace(PARAMS, min_accepted_groups=2))
+    played = play(both, decide=lambda groups, plan: Decision((groups[0].index,), {}))
+    assert len(played.progress.groups[0]) >= PARAMS.colluders + 2
+    assert played.aborted is AbortReason.TOO_FEW_ACCEPTED
+    assert not played.progress.unmasking
+
+
+def test_memory_refuses_to_sign_another_set_after_a_restart() -> None:
+    one, two = Digest(bytes(32)), Digest(bytes([1]) * 32)
+    memory = ClientMemory().joined(3).signing("agree", one, left_out=2)
+    again = ClientMemory.from_json(memory.to_json())
+    assert again.signing("agree", one, left_out=2) == memory  # the same set is not counted twice
+    with pytest.raises(Refused) as error:
+        again.signing("agree", two)
+    assert error.value.reason is Refusal.SECOND_ANSWER
+    assert again.joined(4).signing("agree", two).left_out == 2
 
 
 @provokes(AbortReason.BINDING_FAILED)
