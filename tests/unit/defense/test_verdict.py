@@ -132,6 +132,13 @@ def test_too_little_evidence_is_held_out() -> None:
     assert late.clients[30].reason is Reason.NO_EVIDENCE
 
 
+def test_two_clients_have_no_majority() -> None:
+    rng = np.random.default_rng(9)
+    verdict = judge(grouped(client_statistics(20, 2, rng), 1, rng), PARAMS, cohort(2))
+    assert verdict.flagged == frozenset()
+    assert "Infinity" not in json.dumps(verdict.to_dict())
+
+
 def test_constant_statistics_accuse_nobody() -> None:
     rng = np.random.default_rng(7)
     verdict = judge(grouped(np.zeros((20, 30, 10, 10)), 5, rng), PARAMS, cohort(30))
