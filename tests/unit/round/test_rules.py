@@ -871,6 +871,18 @@ def test_memory_refuses_to_sign_another_set_after_a_restart() -> None:
     assert again.joined(4).signing("agree", two).left_out == 2
 
 
+def test_statistics_of_fewer_than_two_honest_clients_are_not_asked_open(seven: Deployment) -> None:
+    pair = set(min(play(seven).progress.groups, key=len)[:2])  # a group large enough by itself
+
+    def quiet(client: ClientId, message: Any) -> Any:
+        return None if client not in pair and isinstance(message, MaskedStatistics) else message
+
+    played = play(seven, to_server=quiet)
+    assert set(played.progress.signatures) == pair
+    assert played.aborted is AbortReason.TOO_FEW_STATISTICS
+    assert not played.said(StatisticsShares)
+
+
 @provokes(AbortReason.BINDING_FAILED)
 @pytest.mark.parametrize("bit", [0, 15, 40, 63])
 def test_statistics_that_are_not_those_of_the_update(seven: Deployment, bit: int) -> None:
