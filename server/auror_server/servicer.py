@@ -27,6 +27,7 @@ from auror_server.connections import Connection
 from auror_server.status import NotEnrolled, Silent, WrongHello, status_of
 
 HELLO_SECONDS = 15.0
+HANG_UP_SECONDS = 3.0
 _log = logger("transport")
 
 
@@ -123,6 +124,9 @@ class Servicer:
             for frame in parcel.frames:
                 await context.write(frame)
             if parcel.last:
+                # The client hangs up when it has read this. Ending the stream first could make a
+                # message that it is sending right now fail, and hide the goodbye behind that.
+                await asyncio.sleep(HANG_UP_SECONDS)
                 return
 
 

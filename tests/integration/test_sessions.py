@@ -7,10 +7,12 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import grpc
 import kit
 import numpy as np
 import pytest
 import safetensors.numpy
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from auror.experiments.loadtest import LoadTest, read_lines, run_loadtest
 from auror.experiments.processes import free_address, programs, wait_until_listening
@@ -166,3 +168,19 @@ def test_a_load_test_with_dropouts_is_exact() -> None:
     assert report.server_peak_rss_bytes > 0
     assert json.loads(json.dumps(report.to_dict()))["test"]["clients"] == 16
     assert said
+
+
+def test_health_is_served_on_its_own_plaintext_port(folder: Path) -> None:
+    address, probe = free_address(), free_address()
+    with programs(folder / "logs") as starter:
+        settings = {**kit.server_settings(folder, address), "server.health": probe}
+        server = starter.server(settings)
+        wait_until_listening(address, server)
+        with grpc.insecure_channel(probe) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            said = stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=10)
+        assert said.status == health_pb2.HealthCheckResponse.SERVING
+        with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError):
+            health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=2
+            )  # the clients' port answers nobody without a certificate
