@@ -883,6 +883,20 @@ def test_statistics_of_fewer_than_two_honest_clients_are_not_asked_open(seven: D
     assert not played.said(StatisticsShares)
 
 
+def test_groups_that_all_shrank_below_the_floor_end_the_round() -> None:
+    pairs = Deployment(7, 0, replace(PARAMS, group_size=2))
+    heads = {group[0] for group in play(pairs).progress.groups}
+
+    def quiet(client: ClientId, message: Any) -> Any:
+        lone = client not in heads and isinstance(message, MaskedStatistics)
+        return None if lone else message
+
+    played = play(pairs, to_server=quiet)
+    assert set(played.progress.signatures) == heads
+    assert played.aborted is AbortReason.TOO_FEW_STATISTICS
+    assert not played.said(StatisticsShares)
+
+
 @provokes(AbortReason.BINDING_FAILED)
 @pytest.mark.parametrize("bit", [0, 15, 40, 63])
 def test_statistics_that_are_not_those_of_the_update(seven: Deployment, bit: int) -> None:
