@@ -23,7 +23,6 @@ class Tag(enum.Enum):
     MODEL = b"auror/v1/model"
     PLAN = b"auror/v1/statistics-plan"
     ADVERTISE = b"auror/v1/advertise"
-    RANDOMNESS_COMMITMENT = b"auror/v1/randomness-commitment"
     SHARE_ENCRYPTION = b"auror/v1/share-encryption"
     SHARE_COMMITMENT = b"auror/v1/share-commitment"
     SECRET_COMMITMENT = b"auror/v1/secret-commitment"
@@ -39,7 +38,6 @@ class Tag(enum.Enum):
     VIEW = b"auror/v1/view"
     VIEW_SIGNATURE = b"auror/v1/view-signature"
     AGREEMENT = b"auror/v1/agreement"
-    ROUNDING = b"auror/v1/stochastic-rounding"
     SKETCH = b"auror/v1/count-sketch"
 
 
