@@ -22,6 +22,7 @@ from auror.defense.verdict import VerdictParams, judge
 from auror.errors import AbortReason, ConfigError
 from auror.ids import ROUND_NONCE_BYTES, ClientId, Digest, GroupIndex, RoundId
 from auror.params import RoundParams
+from auror.round.arithmetic import quantiser
 from auror.round.description import (
     Roster,
     RoundDescription,
@@ -332,5 +333,4 @@ class Campaign:
         return self._current
 
     def _quantiser(self) -> Quantiser:
-        params = self.config.params
-        return Quantiser(params.quantisation_bits, params.quantisation_range)
+        return quantiser(self.config.params)

@@ -15,6 +15,7 @@ from auror.crypto.entropy import Secret
 from auror.errors import AbortReason, DropReason, RoundAborted
 from auror.ids import ClientId, Digest
 from auror.params import check_round
+from auror.round.arithmetic import quantiser
 from auror.round.binding import check_binding
 from auror.round.description import Roster
 from auror.round.messages import RoundStart
@@ -25,7 +26,6 @@ from auror.round.server.agree import propose
 from auror.round.server.context import Phase, RoundContext, RoundTotal
 from auror.round.server.statistics import check_enough, full_plan
 from auror.secagg.instance import Instance
-from auror.secagg.quantize import Quantiser
 
 
 def plain_round(
@@ -64,8 +64,8 @@ def plain_round(
         progress.public_seed = public_seed(context.transcript, {})
         progress.groups = draw_groups(progress.public_seed, progress.dealt, params.group_size)
         progress.plan = start.plan.with_challenge(progress.public_seed, params.challenge_rows)
-        quantiser = Quantiser(params.quantisation_bits, params.quantisation_range)
-        quantised = {c: quantiser.quantise(updates[c], rounding(c)) for c in uploaded}
+        quantise = quantiser(params).quantise
+        quantised = {c: quantise(updates[c], rounding(c)) for c in uploaded}
         floor = params.smallest_group()
         here = set(present(Phase.STATISTICS))
         up = set(uploaded)

@@ -13,7 +13,7 @@ from auror.crypto.entropy import Secret
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.params import RoundParams
-from auror.secagg.quantize import Quantiser
+from auror.round.arithmetic import quantiser
 from auror_client.config import RecordSection
 
 
@@ -59,6 +59,5 @@ class Recording:
         """The quantised update, uint32, as COUNTER-CLIENT.npy."""
         if self._inputs is None:
             return
-        quantiser = Quantiser(params.quantisation_bits, params.quantisation_range)
-        values = quantiser.quantise(update, rounding)
+        values = quantiser(params).quantise(update, rounding)
         np.save(self._inputs / f"{counter}-{client}.npy", values, allow_pickle=False)

@@ -14,6 +14,7 @@ from auror.crypto.signing import SigningKey
 from auror.errors import Refusal
 from auror.ids import ClientId, Digest
 from auror.params import ClientPolicy, RoundParams, Thresholds
+from auror.round.arithmetic import quantiser, sum_context
 from auror.round.client.memory import ClientMemory
 from auror.round.description import Roster
 from auror.round.messages import ClientMessage, KeyList, RoundEnd, RoundStart
@@ -22,8 +23,8 @@ from auror.round.public import Groups, PublicSeed
 from auror.secagg.client.advertise import InstanceSecrets
 from auror.secagg.client.unmask import OpeningGuard
 from auror.secagg.graph import Graph
-from auror.secagg.instance import Instance, Ring, SecretKind, SumContext
-from auror.secagg.quantize import Quantiser, ring_bits
+from auror.secagg.instance import Instance, SecretKind, SumContext
+from auror.secagg.quantize import Quantiser
 from auror.secagg.sharing import Share
 
 
@@ -57,18 +58,10 @@ class Invitation:
         return self.start.description.model
 
     def sum_context(self, instance: Instance, length: int) -> SumContext:
-        ring = update_ring(self.params, self.thresholds.cohort)
-        if instance is Instance.STATISTICS:
-            ring = Ring(64)
-        return SumContext(self.transcript, instance, ring, length)
+        return sum_context(self.transcript, self.params, self.thresholds.cohort, instance, length)
 
     def quantiser(self) -> Quantiser:
-        return Quantiser(self.params.quantisation_bits, self.params.quantisation_range)
-
-
-def update_ring(params: RoundParams, cohort: int) -> Ring:
-    """The ring of the update sum: honest sums of ``cohort`` clients do not wrap in it."""
-    return Ring(ring_bits(cohort, params.quantisation_bits))
+        return quantiser(self.params)
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from auror.errors import AbortReason, DropReason
 from auror.ids import ClientId, Digest, GroupIndex
 from auror.params import RoundParams, Thresholds
-from auror.round.client.state import update_ring
+from auror.round.arithmetic import sum_context
 from auror.round.description import Roster, RoundDescription
 from auror.round.messages import SHARED_KINDS, AdvertisedKeys, ServerMessage
 from auror.round.plan import StatisticsPlan
 from auror.round.public import Groups, PublicSeed
 from auror.round.record import OpenedGroup
 from auror.secagg.graph import Graph
-from auror.secagg.instance import Instance, Ring, SumContext
+from auror.secagg.instance import Instance, SumContext
 from auror.secagg.server.collect_shares import ShareCollector
 
 _NO_VIEW = Digest(b"")
@@ -108,10 +108,7 @@ class RoundContext:
         )
 
     def sum_context(self, instance: Instance, length: int) -> SumContext:
-        ring = update_ring(self.params, self.thresholds.cohort)
-        if instance is Instance.STATISTICS:
-            ring = Ring(64)
-        return SumContext(self.transcript, instance, ring, length)
+        return sum_context(self.transcript, self.params, self.thresholds.cohort, instance, length)
 
     def open_groups(self) -> dict[GroupIndex, tuple[ClientId, ...]]:
         """Groups with enough members in S, with these members (docs/protocol.md step 4.1)."""
