@@ -1,64 +1,27 @@
-"""The ``auror`` command: it builds configurations and turns errors into one line."""
+"""The ``auror`` command: it builds configurations and turns errors into one line.
+
+A command of its own file under ``auror/cli`` is added at the end of this one.
+"""
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's C core would write to stderr itself
 
 import click
 
 from auror import __version__
-from auror.errors import ConfigError, UserError
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-INTERRUPTED = 130
-_EPILOG = """\b
-Exit codes:
-  0    finished
-  2    a setting or option cannot be used
-  3    a certificate, key or roster is missing or does not fit
-  4    a data set, run folder or other file cannot be loaded
-  5    a port or peer cannot be reached, or a program did not come up
-  130  interrupted
-Results go to standard output, progress to standard error.
-"""
-_FORMAT = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="json prints one JSON object on standard output and nothing else there.",
-)
+from auror.cli.shared import EPILOG, FORMAT, one_line_errors
+from auror.errors import ConfigError
 
 
-def _one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """A mistake of the operator is one line with the fix and an exit code, never a traceback."""
-
-    @functools.wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except UserError as error:
-            click.echo(f"auror: {' '.join(str(error).split())}", err=True)
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("auror: interrupted", err=True)
-            sys.exit(INTERRUPTED)
-
-    return wrapped
-
-
-@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="auror")
 def main() -> None:
     """Federated training that is private and robust at once, and shows the price of each."""
@@ -105,7 +68,7 @@ def _experiment_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@main.command(epilog=_EPILOG)
+@main.command(epilog=EPILOG)
 @_experiment_options
 @click.option("--aggregation", type=click.Choice(["secure", "plain"]), default="secure",
               show_default=True, help="plain computes the same sums without masks.")  # fmt: skip
@@ -122,8 +85,8 @@ def _experiment_options(command: Callable[..., None]) -> Callable[..., None]:
               help="Fraction of clients that vanish before the upload, every round.")  # fmt: skip
 @click.option("--dropout-after", default=0.0, show_default=True,
               help="Fraction that vanishes after it.")  # fmt: skip
-@_FORMAT
-@_one_line_errors
+@FORMAT
+@one_line_errors
 def simulate(form: str, out: Path | None, verbose: bool, **options: Any) -> None:
     """Train with attackers and defence in one process, without network."""
     from auror.experiments.present import simulated  # noqa: PLC0415 - keeps --help quick
@@ -131,11 +94,11 @@ def simulate(form: str, out: Path | None, verbose: bool, **options: Any) -> None
     simulated(_config(options), form, out, verbose)
 
 
-@main.command(epilog=_EPILOG)
+@main.command(epilog=EPILOG)
 @_experiment_options
 @click.option("--fast", is_flag=True, help="Fewer rounds: a look in under a minute.")
-@_FORMAT
-@_one_line_errors
+@FORMAT
+@one_line_errors
 def demo(form: str, out: Path | None, verbose: bool, fast: bool, **options: Any) -> None:
     """Four runs; the defended one with server and clients as processes over gRPC and mTLS."""
     from auror.experiments.present import demonstrated  # noqa: PLC0415
@@ -145,10 +108,10 @@ def demo(form: str, out: Path | None, verbose: bool, fast: bool, **options: Any)
     demonstrated(_config(options), form, out, verbose)
 
 
-@main.command(epilog=_EPILOG)
+@main.command(epilog=EPILOG)
 @click.argument("run", type=click.Path(path_type=Path))
-@_FORMAT
-@_one_line_errors
+@FORMAT
+@one_line_errors
 def evaluate(run: Path, form: str) -> None:
     """Load the run folder RUN, measure its model again and print the metrics."""
     from auror.experiments.present import evaluated  # noqa: PLC0415
@@ -156,10 +119,10 @@ def evaluate(run: Path, form: str) -> None:
     evaluated(run, form)
 
 
-@main.command(epilog=_EPILOG)
+@main.command(epilog=EPILOG)
 @click.argument("run", type=click.Path(path_type=Path))
-@_FORMAT
-@_one_line_errors
+@FORMAT
+@one_line_errors
 def replay(run: Path, form: str) -> None:
     """Repeat the gRPC run RUN from its recorded randomness and compare the models bit for bit."""
     from auror.experiments.present import replayed  # noqa: PLC0415
@@ -168,12 +131,12 @@ def replay(run: Path, form: str) -> None:
         sys.exit(1)
 
 
-@main.command(epilog=_EPILOG)
+@main.command(epilog=EPILOG)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--clients", default=30, show_default=True, help="Clients to enrol, 2 to 10,000.")
 @click.option("--server", "hosts", multiple=True, required=True, metavar="HOST",
               help="Name or address under which clients reach the server; may repeat.")  # fmt: skip
-@_one_line_errors
+@one_line_errors
 def certs(folder: Path, clients: int, hosts: tuple[str, ...]) -> None:
     """Make a CA, certificates, identities and the signed roster in the new folder DIR."""
     from auror.wire.certs import create_deployment  # noqa: PLC0415
@@ -185,7 +148,7 @@ def certs(folder: Path, clients: int, hosts: tuple[str, ...]) -> None:
     )
 
 
-@main.command(epilog=_EPILOG)
+@main.command(epilog=EPILOG)
 @click.option("--clients", default=200, show_default=True, help="n, simulated clients.")
 @click.option("--dim", default=10_000, show_default=True, help="d, entries of an update.")
 @click.option("--dropout", default=0.1, show_default=True,
@@ -193,8 +156,8 @@ def certs(folder: Path, clients: int, hosts: tuple[str, ...]) -> None:
 @click.option("--rounds", default=3, show_default=True, help="Rounds to run.")
 @click.option("--group-size", default=5, show_default=True, help="g, clients per group.")
 @click.option("--workers", default=2, show_default=True, help="Processes that hold the clients.")
-@_FORMAT
-@_one_line_errors
+@FORMAT
+@one_line_errors
 def loadtest(form: str, **options: Any) -> None:
     """Many synthetic clients against the real server; checks that every total is exact."""
     from auror.experiments.loadtest import LoadTest, as_text, run_loadtest  # noqa: PLC0415
@@ -256,7 +219,3 @@ def _config(options: dict[str, Any]) -> Any:
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error
-
-
-if __name__ == "__main__":
-    main()

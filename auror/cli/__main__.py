@@ -1,0 +1,5 @@
+"""``python -m auror.cli``."""
+
+from auror.cli import main
+
+main()

@@ -1,0 +1,52 @@
+"""What all commands share: exit codes, one-line errors, ``--format``."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import click
+
+from auror.errors import UserError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+INTERRUPTED = 130
+EPILOG = """\b
+Exit codes:
+  0    finished
+  2    a setting or option cannot be used
+  3    a certificate, key or roster is missing or does not fit
+  4    a data set, run folder or other file cannot be loaded
+  5    a port or peer cannot be reached, or a program did not come up
+  130  interrupted
+Results go to standard output, progress to standard error.
+"""
+FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json prints one JSON object on standard output and nothing else there.",
+)
+
+
+def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """A mistake of the operator is one line with the fix and an exit code, never a traceback."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except UserError as error:
+            click.echo(f"auror: {' '.join(str(error).split())}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("auror: interrupted", err=True)
+            sys.exit(INTERRUPTED)
+
+    return wrapped
