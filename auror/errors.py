@@ -99,6 +99,7 @@ class Refusal(enum.Enum):
     OUT_OF_TURN = "message of another phase"
     BAD_UPDATE = "own update has values that are not finite"
     UNREADABLE_SHARE = "own shares could not be read"
+    MASKS_WOULD_SHOW = "opening cross-group masks would show single clients"
 
 
 class ProtocolError(Exception):
@@ -116,11 +117,17 @@ class PeerMisbehaved(ProtocolError):
 
 
 class RoundAborted(ProtocolError):
-    """The round ended without a total; the next one starts with fresh state."""
+    """The round ended without a total; the next one starts with fresh state.
 
-    def __init__(self, reason: AbortReason, detail: str = "") -> None:
+    ``culprit``: the client whose own signed commitments prove that it caused this, if any.
+    """
+
+    def __init__(
+        self, reason: AbortReason, detail: str = "", culprit: ClientId | None = None
+    ) -> None:
         self.reason = reason
         self.detail = detail
+        self.culprit = culprit
         super().__init__(reason.value + (f" ({detail})" if detail else ""))
 
 

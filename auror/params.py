@@ -36,6 +36,8 @@ class RoundParams:
     """A round with fewer accepted groups is discarded."""
     max_attempts: int = 3
     """Openings of statistics that one model may cause."""
+    audit_probability: float = 0.1
+    """p_audit: chance that a round leaves out a random group after its statistics are open."""
 
     def __post_init__(self) -> None:
         _at_least("group_size", self.group_size, 1)
@@ -46,6 +48,10 @@ class RoundParams:
         if not 2 <= self.quantisation_bits <= 24:
             raise ConfigError(
                 f"quantisation_bits = {self.quantisation_bits}: choose 2 … 24 (16 is the default)"
+            )
+        if not 0 <= self.audit_probability < 1:
+            raise ConfigError(
+                f"audit_probability = {self.audit_probability}: choose 0 (no audits) … 1, below 1"
             )
         if not (math.isfinite(self.quantisation_range) and self.quantisation_range > 0):
             raise ConfigError(

@@ -48,7 +48,12 @@ from auror.sim.seeded import seeded_bytes, seeded_entropy
 TASK = b'{"task":"test"}'
 DIM = 24
 PARAMS = RoundParams(
-    group_size=3, colluders=1, quantisation_bits=12, quantisation_range=1.0, challenge_rows=2
+    group_size=3,
+    colluders=1,
+    quantisation_bits=12,
+    quantisation_range=1.0,
+    challenge_rows=2,
+    audit_probability=0.0,
 )
 POLICY = ClientPolicy(min_cohort=3, min_group=2, min_accepted=2, colluders=1)
 

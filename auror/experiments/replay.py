@@ -25,7 +25,7 @@ from auror.experiments.experiment import DefenceWatch, Prepared
 from auror.experiments.progress import Reporter
 from auror.experiments.result import Defended, HistoryPoint
 from auror.experiments.runfolder import read_run
-from auror.ids import ClientId, Digest
+from auror.ids import ClientId, Digest, GroupIndex
 from auror.learn.training import train_client
 from auror.round.campaign import Campaign
 from auror.round.description import Roster, RosterEntry
@@ -92,10 +92,18 @@ def replay(
     watch = DefenceWatch(prepared, report)
     watch.stage = "replay"
     roster = _roster(prepared.config.clients)
-    campaign = Campaign(prepared.campaign_config(), prepared.host, roster, system_entropy)
+    audited: GroupIndex | None = None
+    campaign = Campaign(
+        prepared.campaign_config(),
+        prepared.host,
+        roster,
+        system_entropy,
+        audit=lambda _candidates: audited,
+    )
     first: int | None = None
     with _one_thread():
         for record in records:
+            audited = record.audited  # what the server drew then
             start = campaign.next_round(record.cohort)
             if start is None or start.description.cohort != record.cohort:
                 first = record.index if first is None else first
@@ -189,6 +197,9 @@ def _aborted(start: RoundStart, record: RoundRecord, campaign: Campaign) -> Roun
         groups=record.groups,
         signatures=dict.fromkeys(record.sent, b""),
         opened=record.opened,
+        accepted_groups=record.accepted_groups,
+        accepted=record.accepted,
+        marks=list(record.marks),
         unmasking=record.total_opened,
         total_opened=record.total_opened,
         dropped=dict(record.dropped),

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from auror.errors import AbortReason, RoundAborted
 from auror.round.plan import StatisticsPlan
 from auror.round.record import OpenedGroup
-from auror.secagg.instance import UInt
+from auror.secagg.instance import Ring, UInt
+
+
+def mask_image(plan: StatisticsPlan, ring: Ring, values: UInt) -> UInt:
+    """P·values modulo 2^m, (k,): what survives of a sum that is known modulo 2^m only."""
+    image = plan.apply(values.astype(np.int64)) & np.uint64((1 << ring.bits) - 1)
+    return image.astype(ring.dtype)
 
 
 def check_binding(

@@ -7,7 +7,7 @@ simulation without masks, computes the same sums directly) and reports how it en
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from auror.crypto.entropy import Entropy
 from auror.defense.ledger import Ledger, RoundObservation
+from auror.defense.liability import Liability
 from auror.defense.norm import NormParams, oversized_groups
 from auror.defense.paper import PaperParams, judge_as_published
 from auror.defense.verdict import VerdictParams, judge
-from auror.errors import AbortReason, ConfigError
+from auror.errors import AbortReason, ConfigError, DropReason
 from auror.ids import ROUND_NONCE_BYTES, ClientId, Digest, GroupIndex, RoundId
 from auror.params import RoundParams
 from auror.round.arithmetic import quantiser
@@ -75,6 +76,13 @@ def published_detector(alpha: float, tau: float = 0.5) -> Detector:
     return lambda ledger, roster: judge_as_published(ledger, params, roster)
 
 
+Audit = Callable[[tuple[GroupIndex, ...]], GroupIndex | None]
+"""From the groups that can be spared to the one that this round leaves out, or None."""
+
+MAX_SILENCES = 3
+"""Rounds in a row in which a client may upload and then keep its statistics back."""
+
+
 class AfterFlag(enum.Enum):
     """What happens to the training once somebody was flagged."""
 
@@ -122,6 +130,13 @@ class CampaignState:
     """Statistics openings per model."""
     totals: set[Digest] = field(default_factory=set)
     """Models for which a total was opened."""
+    excluded: dict[ClientId, int] = field(default_factory=dict)
+    """Client → index of the round whose marks proved that it lied."""
+    silences: dict[ClientId, int] = field(default_factory=dict)
+    """Client → rounds in a row in which it uploaded and then sent no statistics."""
+    liability: Liability = field(default_factory=Liability)
+    cautious: bool = False
+    """The last check failed: the next round invites the least suspected half only."""
 
 
 class Campaign:
@@ -135,8 +150,12 @@ class Campaign:
         entropy: Entropy,
         state: CampaignState | None = None,
         ledger: Ledger | None = None,
+        audit: Audit | None = None,
     ) -> None:
-        """``state`` and ``ledger`` come from a checkpoint; without, the run begins."""
+        """``state`` and ``ledger`` come from a checkpoint; without, the run begins.
+
+        ``audit`` draws the group that an omission audit leaves out; by default from ``entropy``.
+        """
         self.config = config
         self._host = host
         self._roster = roster
@@ -146,6 +165,8 @@ class Campaign:
         self.verdict: Verdict | None = None
         self._current: tuple[RoundStart, RoundPlan] | None = None
         self._newly_flagged: tuple[ClientId, ...] = ()
+        self._audit = audit or self._draw_audit
+        self._audited: GroupIndex | None = None
 
     @property
     def everybody(self) -> tuple[ClientId, ...]:
@@ -155,6 +176,12 @@ class Campaign:
     def flagged(self) -> tuple[ClientId, ...]:
         """Clients with a permanent flag, sorted."""
         return tuple(sorted(self.state.flagged))
+
+    @property
+    def uninvited(self) -> frozenset[ClientId]:
+        """Who is not invited any more: flagged, proven liars, and who keeps falling silent."""
+        silent = {c for c, times in self.state.silences.items() if times >= MAX_SILENCES}
+        return frozenset(self.state.flagged.keys() | self.state.excluded.keys() | silent)
 
     def next_round(self, available: Iterable[ClientId] | None = None) -> RoundStart | None:
         """The next round's invitation, or None when the training is over.
@@ -169,7 +196,7 @@ class Campaign:
             return None
         self._leave_spent_model()
         present = set(self.everybody if available is None else available)
-        cohort = tuple(c for c in self.everybody if c in present and c not in state.flagged)
+        cohort = self._choose(tuple(c for c in self.everybody if c in present - self.uninvited))
         plan = build_plan(self.config.plan, self._host, state.model)
         model = model_digest(state.model)
         description = RoundDescription(
@@ -188,6 +215,7 @@ class Campaign:
         state.counter += 1
         self._current = (start, plan)
         self._newly_flagged = ()
+        self._audited = None
         return start
 
     def decide(self, opened: tuple[OpenedGroup, ...], full: StatisticsPlan) -> Decision:
@@ -209,6 +237,9 @@ class Campaign:
                     left_out[group.index] = f"flagged: {names}"
             for index in self._oversized(opened, full):
                 left_out.setdefault(index, "implausible size of its updates")
+            self._audited = self._audit(self._auditable(opened, left_out))
+            if self._audited is not None:
+                left_out[self._audited] = "random audit"
         accepted = tuple(group.index for group in opened if group.index not in left_out)
         return Decision(accepted, left_out)
 
@@ -245,8 +276,8 @@ class Campaign:
             sent=tuple(progress.signatures),
             groups=progress.groups,
             opened=progress.opened,
-            accepted_groups=progress.accepted_groups if total else (),
-            accepted=total.accepted if total else (),
+            accepted_groups=progress.accepted_groups if progress.total_opened else (),
+            accepted=progress.accepted if progress.total_opened else (),
             left_out=dict(progress.left_out),
             flagged=self._newly_flagged,
             dropped=dict(progress.dropped),
@@ -254,12 +285,17 @@ class Campaign:
             total_opened=progress.total_opened,
             model=model_digest(state.model),
             public_seed=progress.public_seed,
+            audited=self._audited,
+            marks=tuple(progress.marks),
+            excluded=self._blame(progress, aborted),
         )
         end = RoundEnd(
             record.model,
             aborted,
             record.flagged,
-            tuple(client for index in sorted(record.left_out) for client in progress.groups[index]),
+            tuple(sorted(c for index in record.left_out for c in progress.groups[index])),
+            () if record.audited is None else tuple(sorted(progress.groups[record.audited])),
+            record.excluded,
         )
         state.index += 1
         state.era_round += 1
@@ -268,6 +304,64 @@ class Campaign:
             self._newly_flagged = ()
             self._flag(self._judge())  # the closing verdict, with the last round bound
         return end, record
+
+    # Omission audits ----------------------------------------------------------------------------
+
+    def _auditable(
+        self, opened: tuple[OpenedGroup, ...], left_out: Mapping[GroupIndex, str]
+    ) -> tuple[GroupIndex, ...]:
+        """Groups that the total can do without."""
+        params = self.config.params
+        kept = [group for group in opened if group.index not in left_out]
+        clients = sum(len(group.members) for group in kept)
+        return tuple(
+            group.index
+            for group in kept
+            if len(kept) > params.min_accepted_groups
+            and clients - len(group.members) >= params.colluders + 2
+        )
+
+    def _draw_audit(self, candidates: tuple[GroupIndex, ...]) -> GroupIndex | None:
+        # drawn after the statistics are open: nobody could know which group to lie for
+        drawn = int.from_bytes(self._entropy(16), "little")
+        chance, choice = drawn & (2**64 - 1), drawn >> 64
+        if not candidates or chance >= self.config.params.audit_probability * 2**64:
+            return None
+        return candidates[choice % len(candidates)]
+
+    # Blame --------------------------------------------------------------------------------------
+
+    def _blame(self, progress: Progress, aborted: AbortReason | None) -> tuple[ClientId, ...]:
+        """Book marks and silences; returns whom all marks so far prove to have lied."""
+        state = self.state
+        failed = aborted is AbortReason.BINDING_FAILED
+        for client in progress.digests if progress.groups else ():
+            silent = progress.dropped.get(client) is DropReason.SILENT
+            lost = silent and client not in progress.signatures
+            state.silences[client] = state.silences.get(client, 0) + 1 if lost else 0
+        if progress.marks or failed:
+            state.liability.add(
+                (mark.clients for mark in progress.marks), progress.accepted if failed else ()
+            )
+        # A cautious round that passes lets everybody back in; else nobody would be tested again.
+        state.cautious = failed
+        if not progress.marks:
+            return ()
+        proven = state.liability.proven(self.config.params.colluders) - state.excluded.keys()
+        state.excluded.update(dict.fromkeys(proven, state.index))
+        return tuple(sorted(proven))
+
+    def _choose(self, candidates: tuple[ClientId, ...]) -> tuple[ClientId, ...]:
+        """Everybody; after a failed check the half on which the least was marked, so that
+        training goes on while the liars are being found."""
+        params = self.config.params
+        half = (len(self.everybody) - len(self.uninvited) + 1) // 2
+        fewest = max(params.colluders + 2, 2 * params.group_size, half)
+        if not self.state.cautious or fewest >= len(candidates):
+            return candidates
+        suspicion = self.state.liability.suspicion
+        ranked = sorted(candidates, key=lambda c: (suspicion(c), self._entropy(8)))
+        return tuple(sorted(ranked[:fewest]))
 
     # What happens between rounds ----------------------------------------------------------------
 

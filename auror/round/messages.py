@@ -176,6 +176,24 @@ class UpdateShares:
     shares: OpenedShares
 
 
+# Phase 7, localise: only after a failed binding check ------------------------------------------
+
+
+@dataclass(frozen=True)
+class BindingFailed:
+    """Server → accepted clients: the total does not match the statistics."""
+
+
+@dataclass(frozen=True)
+class CrossMasks:
+    """Client → server: P·PRG(s_ij) modulo 2^m for every accepted neighbour j of another group.
+
+    Masks inside the group stay closed, so only group sums can be seen through the rest.
+    """
+
+    images: Mapping[ClientId, bytes]
+
+
 # Any phase ------------------------------------------------------------------------------------
 
 
@@ -194,6 +212,10 @@ class RoundEnd:
     aborted: AbortReason | None
     flagged: tuple[ClientId, ...]
     left_out: tuple[ClientId, ...]
+    audited: tuple[ClientId, ...] = ()
+    """Members of the group that a random audit left out."""
+    excluded: tuple[ClientId, ...] = ()
+    """Clients proven to have broken the protocol: not invited again."""
 
 
 ServerMessage = (
@@ -204,6 +226,7 @@ ServerMessage = (
     | StatisticsList
     | AcceptedSet
     | AgreementList
+    | BindingFailed
     | RoundEnd
 )
 ClientMessage = (
@@ -214,5 +237,6 @@ ClientMessage = (
     | StatisticsShares
     | Agreement
     | UpdateShares
+    | CrossMasks
     | Withdraw
 )

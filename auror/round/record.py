@@ -5,6 +5,7 @@ Nothing in it is secret: the server knows all of it, and operators may publish i
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,22 @@ class OpenedGroup:
     """Who is in the sum: the group's members in S, sorted."""
     total: NDArray[np.uint64]
     """Σ P·q_i over ``members``, (k,), modulo 2^64."""
+
+
+class MarkKind(enum.Enum):
+    """How a mark came about (docs/protocol.md, phase 7)."""
+
+    COMMITMENT = "opened or dealt other values than it signed commitments to"
+    PAIR = "two clients disagree about the mask that they share"
+    GROUP = "a group's statistics are not those of its updates"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """At least one of ``clients`` broke the protocol. A set of honest clients is never marked."""
+
+    kind: MarkKind
+    clients: tuple[ClientId, ...]
 
 
 @dataclass(frozen=True)
@@ -48,7 +65,7 @@ class RoundRecord:
     opened: tuple[OpenedGroup, ...]
     accepted_groups: tuple[GroupIndex, ...]
     accepted: tuple[ClientId, ...]
-    """A"""
+    """A; known whenever its total was opened, also when the binding check then failed."""
     left_out: dict[GroupIndex, str]
     """Groups of this round that are not in the total, and why."""
     flagged: tuple[ClientId, ...]
@@ -61,3 +78,9 @@ class RoundRecord:
     """Hash of the model after the round."""
     public_seed: bytes
     """Seed of groups and challenge; b"" when the round ended before it was known."""
+    audited: GroupIndex | None = None
+    """The group that a random omission audit left out."""
+    marks: tuple[Mark, ...] = ()
+    """What a failed check or opening proved about whom."""
+    excluded: tuple[ClientId, ...] = ()
+    """Clients that all marks so far prove to have lied, new in this round."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from auror.errors import AbortReason, DropReason
 from auror.ids import ClientId, Digest, GroupIndex, RoundId
-from auror.round.record import OpenedGroup, RoundRecord
+from auror.round.record import Mark, MarkKind, OpenedGroup, RoundRecord
 
 _TOTAL = np.dtype("<u8")
 
@@ -44,6 +44,9 @@ def record_to_json(record: RoundRecord) -> dict[str, Any]:
         "total_opened": record.total_opened,
         "model": record.model.hex(),
         "public_seed": record.public_seed.hex(),
+        "audited": record.audited,
+        "marks": [[mark.kind.name, list(mark.clients)] for mark in record.marks],
+        "excluded": list(record.excluded),
     }
 
 
@@ -83,6 +86,9 @@ def record_from_json(raw: Mapping[str, Any]) -> RoundRecord:
             total_opened=bool(raw["total_opened"]),
             model=Digest(bytes.fromhex(raw["model"])),
             public_seed=bytes.fromhex(raw["public_seed"]),
+            audited=None if raw["audited"] is None else GroupIndex(int(raw["audited"])),
+            marks=tuple(Mark(MarkKind[kind], _clients(who)) for kind, who in raw["marks"]),
+            excluded=_clients(raw["excluded"]),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not a round record: {error!r}") from error

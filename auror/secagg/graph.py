@@ -26,6 +26,11 @@ class Graph:
             MappingProxyType({me: tuple(peer for peer in members if peer != me) for me in members})
         )
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether everybody is everybody's neighbour."""
+        return all(len(peers) == len(self.neighbours) - 1 for peers in self.neighbours.values())
+
     def among(self, client: ClientId, present: frozenset[ClientId]) -> tuple[ClientId, ...]:
         """The neighbours of ``client`` that are in ``present``, sorted."""
         return tuple(peer for peer in self.neighbours[client] if peer in present)

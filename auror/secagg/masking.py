@@ -43,6 +43,20 @@ def add_pairwise_mask(
     _accumulate(values, key, context, sign if owner == low else -sign)
 
 
+def pairwise_mask(
+    key_pair: KeyPair, peer_public: bytes, context: SumContext, owner: ClientId, peer: ClientId
+) -> UInt:
+    """PRG(s_owner,peer) itself, (context.length,), without sign: the same from both ends."""
+    mask = context.ring.zeros(context.length)
+    add_pairwise_mask(mask, key_pair, peer_public, context, owner, peer, mask_sign(owner, peer))
+    return context.ring.reduce(mask)
+
+
+def mask_sign(owner: ClientId, peer: ClientId) -> int:
+    """δ: the sign with which ``owner`` adds the mask it shares with ``peer``."""
+    return 1 if owner < peer else -1
+
+
 def _accumulate(values: UInt, key: Secret, context: SumContext, sign: int) -> None:
     for positions, block in words(key, context.length, context.ring.dtype):
         if sign > 0:

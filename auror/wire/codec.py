@@ -23,6 +23,7 @@ _KINDS: dict[type, Kind] = {
     m.Agreement: Kind.AGREEMENT,
     m.UpdateShares: Kind.UPDATE_SHARES,
     m.Withdraw: Kind.WITHDRAW,
+    m.CrossMasks: Kind.CROSS_MASKS,
     m.RoundStart: Kind.ROUND_START,
     m.KeyList: Kind.KEY_LIST,
     m.ShareDelivery: Kind.SHARE_DELIVERY,
@@ -30,6 +31,7 @@ _KINDS: dict[type, Kind] = {
     m.StatisticsList: Kind.STATISTICS_LIST,
     m.AcceptedSet: Kind.ACCEPTED_SET,
     m.AgreementList: Kind.AGREEMENT_LIST,
+    m.BindingFailed: Kind.BINDING_FAILED,
     m.RoundEnd: Kind.ROUND_END,
 }
 

@@ -12,7 +12,7 @@ from auror.round import messages as m
 from auror.secagg.client.unmask import OpenedShares
 from auror.wire import fields
 from auror.wire.fields import WireError
-from auror.wire.limits import Limits
+from auror.wire.limits import UPDATE_WORD, Limits
 from auror.wire.v1 import round_pb2 as pb
 
 ENVELOPE_BYTES = len(m.SHARED_KINDS) * (33 + 16) + OVERHEAD_BYTES
@@ -44,6 +44,9 @@ def pack(message: m.ClientMessage) -> pb.ClientMessage:
             return pb.ClientMessage(agreement=pb.Agreement(signature=signature))
         case m.UpdateShares(shares):
             return pb.ClientMessage(update_shares=pb.UpdateShares(shares=_pack_opened(shares)))
+        case m.CrossMasks(images):
+            found = [pb.MaskImage(client=c, image=image) for c, image in sorted(images.items())]
+            return pb.ClientMessage(cross_masks=pb.CrossMasks(images=found))
         case m.Withdraw(reason):
             return pb.ClientMessage(withdraw=pb.Withdraw(reason=f"REFUSAL_{reason.name}"))
 
@@ -69,6 +72,8 @@ def unpack(wire: pb.ClientMessage, limits: Limits) -> m.ClientMessage:
             return m.Agreement(fields.exact("signature", wire.agreement.signature, SIGNATURE_BYTES))
         case "update_shares":
             return m.UpdateShares(_unpack_opened(wire.update_shares.shares, limits))
+        case "cross_masks":
+            return _unpack_cross_masks(wire.cross_masks, limits)
         case "withdraw":
             return m.Withdraw(_unpack_refusal(wire.withdraw.reason))
         case _:
@@ -131,6 +136,12 @@ def _unpack_upload(wire: pb.Upload, limits: Limits) -> m.Upload:
         fields.digest("upload digest", wire.digest),
         {client: fields.share("share of randomness", entry.share) for client, entry in rows},
     )
+
+
+def _unpack_cross_masks(wire: pb.CrossMasks, limits: Limits) -> m.CrossMasks:
+    rows = fields.entries("mask images", wire.images, lambda entry: entry.client, limits.clients)
+    most = limits.statistics * UPDATE_WORD
+    return m.CrossMasks({c: fields.at_most("mask image", entry.image, most) for c, entry in rows})
 
 
 def _pack_opened(shares: OpenedShares) -> Iterable[pb.OpenedShare]:

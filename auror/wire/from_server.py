@@ -63,6 +63,8 @@ def pack(message: m.ServerMessage) -> pb.ServerMessage:
             return pb.ServerMessage(
                 agreement_list=pb.AgreementList(signatures=_pack_signatures(signatures))
             )
+        case m.BindingFailed():
+            return pb.ServerMessage(binding_failed=pb.BindingFailed())
         case m.RoundEnd():
             return pb.ServerMessage(round_end=_pack_end(message))
 
@@ -86,6 +88,8 @@ def unpack(wire: pb.ServerMessage, limits: Limits) -> m.ServerMessage:
             return m.AcceptedSet(fields.clients("accepted", wire.accepted_set.accepted, known))
         case "agreement_list":
             return m.AgreementList(_unpack_signatures(wire.agreement_list.signatures, known))
+        case "binding_failed":
+            return m.BindingFailed()
         case "round_end":
             return _unpack_end(wire.round_end, known)
         case _:
@@ -135,6 +139,8 @@ def _pack_end(end: m.RoundEnd) -> pb.RoundEnd:
         aborted=None if end.aborted is None else f"ABORT_REASON_{end.aborted.name}",
         flagged=end.flagged,
         left_out=end.left_out,
+        audited=end.audited,
+        excluded=end.excluded,
     )
 
 
@@ -144,6 +150,8 @@ def _unpack_end(wire: pb.RoundEnd, known: int) -> m.RoundEnd:
         _unpack_abort(wire.aborted) if wire.HasField("aborted") else None,
         fields.clients("flagged", wire.flagged, known),
         fields.clients("left out", wire.left_out, known),
+        fields.clients("audited", wire.audited, known),
+        fields.clients("excluded", wire.excluded, known),
     )
 
 

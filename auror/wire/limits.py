@@ -16,7 +16,7 @@ NAME_CHARACTERS = 200
 _ENTRY = 16  # tags, lengths and the client id around one entry of a map
 _FIXED = 1024  # everything of a message that does not grow with n, d or k
 _ENVELOPE = 5 * (33 + 16) + 16 + 5 * 32  # five sealed shares, the tag, five commitments
-_UPDATE_WORD = 4
+UPDATE_WORD = 4
 _STATISTIC_WORD = 8
 
 
@@ -31,6 +31,7 @@ class Kind(enum.Enum):
     AGREEMENT = pb.MESSAGE_KIND_AGREEMENT
     UPDATE_SHARES = pb.MESSAGE_KIND_UPDATE_SHARES
     WITHDRAW = pb.MESSAGE_KIND_WITHDRAW
+    CROSS_MASKS = pb.MESSAGE_KIND_CROSS_MASKS
     ROUND_START = pb.MESSAGE_KIND_ROUND_START
     KEY_LIST = pb.MESSAGE_KIND_KEY_LIST
     SHARE_DELIVERY = pb.MESSAGE_KIND_SHARE_DELIVERY
@@ -38,6 +39,7 @@ class Kind(enum.Enum):
     STATISTICS_LIST = pb.MESSAGE_KIND_STATISTICS_LIST
     ACCEPTED_SET = pb.MESSAGE_KIND_ACCEPTED_SET
     AGREEMENT_LIST = pb.MESSAGE_KIND_AGREEMENT_LIST
+    BINDING_FAILED = pb.MESSAGE_KIND_BINDING_FAILED
     ROUND_END = pb.MESSAGE_KIND_ROUND_END
 
     @property
@@ -68,21 +70,23 @@ class Limits:
             + {
                 Kind.ADVERTISED_KEYS: 0,
                 Kind.DEALT_SHARES: n * (_ENVELOPE + 2 * _ENTRY),
-                Kind.UPLOAD: dim * _UPDATE_WORD + n * (49 + _ENTRY),
+                Kind.UPLOAD: dim * UPDATE_WORD + n * (49 + _ENTRY),
                 Kind.MASKED_STATISTICS: self.statistics * _STATISTIC_WORD,
                 Kind.STATISTICS_SHARES: n * (49 + _ENTRY),
                 Kind.AGREEMENT: 0,
                 Kind.UPDATE_SHARES: n * (49 + _ENTRY),
                 Kind.WITHDRAW: 0,
+                Kind.CROSS_MASKS: n * (self.statistics * UPDATE_WORD + _ENTRY),
                 # the model, and a label-confusion basis of up to d int64
-                Kind.ROUND_START: dim * (_UPDATE_WORD + 8) + TASK_BYTES + n * _ENTRY + 4096,
+                Kind.ROUND_START: dim * (UPDATE_WORD + 8) + TASK_BYTES + n * _ENTRY + 4096,
                 Kind.KEY_LIST: n * (4 * 32 + 64 + 2 * _ENTRY),
                 Kind.SHARE_DELIVERY: n * (_ENVELOPE + 3 * _ENTRY),
                 Kind.UPLOAD_LIST: n * 2 * (32 + _ENTRY),
                 Kind.STATISTICS_LIST: n * (64 + _ENTRY),
                 Kind.ACCEPTED_SET: n * _ENTRY,
                 Kind.AGREEMENT_LIST: n * (64 + _ENTRY),
-                Kind.ROUND_END: n * 2 * _ENTRY,
+                Kind.BINDING_FAILED: 0,
+                Kind.ROUND_END: n * 4 * _ENTRY,
             }[kind]
         )
 

@@ -11,6 +11,7 @@ import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
 from auror.defense.ledger import Ledger
+from auror.defense.liability import Liability
 from auror.errors import ConfigError
 from auror.ids import ClientId, Digest
 from auror.round.campaign import Campaign, CampaignState
@@ -36,6 +37,10 @@ def save(folder: Path, campaign: Campaign, config: str, finished: bool) -> None:
         "flagged": {str(client): index for client, index in state.flagged.items()},
         "openings": {model.hex(): count for model, count in state.openings.items()},
         "totals": [model.hex() for model in sorted(state.totals)],
+        "excluded": {str(client): index for client, index in state.excluded.items()},
+        "silences": {str(client): count for client, count in state.silences.items()},
+        "liability": state.liability.to_dict(),
+        "cautious": state.cautious,
         "ledger": campaign.ledger.to_dict(),
     }
     replace(folder / FILE, safetensors.numpy.save(tensors, {"campaign": json.dumps(facts)}))
@@ -65,6 +70,10 @@ def load(folder: Path, config: str) -> tuple[CampaignState, Ledger] | None:
             {ClientId(int(client)): index for client, index in facts["flagged"].items()},
             {Digest(bytes.fromhex(m)): count for m, count in facts["openings"].items()},
             {Digest(bytes.fromhex(m)) for m in facts["totals"]},
+            {ClientId(int(client)): index for client, index in facts["excluded"].items()},
+            {ClientId(int(client)): count for client, count in facts["silences"].items()},
+            Liability.from_dict(facts["liability"]),
+            bool(facts["cautious"]),
         )
         ledger = Ledger.from_dict(facts["ledger"])
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:

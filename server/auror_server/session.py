@@ -194,7 +194,7 @@ class Session:
             UnavailableError: too few clients connected in time, or too many aborted rounds.
         """
         wanted = self._settings.min_clients or len(self._roster.entries)
-        await self._wait_for_clients(wanted - len(self._campaign.flagged))
+        await self._wait_for_clients(wanted - len(self._campaign.uninvited))
         aborted = 0
         while not self._stopping:
             await self._wait_for_returning()
@@ -223,7 +223,7 @@ class Session:
         deadline = self._now() + self._settings.join_timeout_s
         said = -1
         while not self._stopping:
-            here = len(self._connections.clients() - set(self._campaign.flagged))
+            here = len(self._connections.clients() - self._campaign.uninvited)
             if here >= wanted:
                 _log.info("clients connected", connected=here, wanted=wanted)
                 return
@@ -260,10 +260,10 @@ class Session:
         return True
 
     def _invited(self) -> list[ClientId]:
-        return [c for c in self._roster.entries if c not in self._campaign.flagged]
+        return [c for c in self._roster.entries if c not in self._campaign.uninvited]
 
     def _available(self) -> frozenset[ClientId]:
-        return self._connections.clients() - set(self._campaign.flagged)
+        return self._connections.clients() - self._campaign.uninvited
 
     def _lost_at(self, client: ClientId) -> float:
         gone = self._connections.gone_since(client)

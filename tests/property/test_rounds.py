@@ -144,6 +144,9 @@ def test_one_too_many_lost_before_any_phase_aborts_with_a_reason(phase: Phase) -
         rounding,
         lost=lost,
     )
+    if phase is Phase.LOCALISE:  # there is none unless a check failed
+        assert outcome.total is not None
+        return
     assert outcome.total is None
     expected = {
         Phase.ADVERTISE: {AbortReason.TOO_FEW_ADVERTISED},

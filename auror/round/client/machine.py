@@ -20,6 +20,7 @@ from auror.ids import ClientId, Digest
 from auror.params import ClientPolicy
 from auror.round.client.advertise import advertise, check_invitation
 from auror.round.client.agree import agree, check_accepted
+from auror.round.client.localise import open_cross_masks
 from auror.round.client.memory import ClientMemory
 from auror.round.client.open_statistics import open_statistics
 from auror.round.client.share_keys import OwnShares, check_keys, share_keys, take_shares
@@ -44,6 +45,7 @@ from auror.round.messages import (
     AcceptedSet,
     AdvertisedKeys,
     AgreementList,
+    BindingFailed,
     KeyList,
     RoundEnd,
     RoundStart,
@@ -117,8 +119,23 @@ class Agreed:
     accepted: frozenset[ClientId]
 
 
+@dataclass(frozen=True)
+class Unmasked:
+    invitation: Invitation
+    view: View
+    accepted: frozenset[ClientId]
+
+
 State = (
-    Idle | Advertised | Shared | Training | Uploaded | SentStatistics | OpenedStatistics | Agreed
+    Idle
+    | Advertised
+    | Shared
+    | Training
+    | Uploaded
+    | SentStatistics
+    | OpenedStatistics
+    | Agreed
+    | Unmasked
 )
 
 TRANSITIONS: dict[type[State], type[ServerMessage]] = {
@@ -128,6 +145,7 @@ TRANSITIONS: dict[type[State], type[ServerMessage]] = {
     SentStatistics: StatisticsList,
     OpenedStatistics: AcceptedSet,
     Agreed: AgreementList,
+    Unmasked: BindingFailed,
 }
 """The one message that each state takes, besides ``RoundStart`` and ``RoundEnd``."""
 
@@ -217,6 +235,12 @@ class ClientMachine:
                 return self._agree(state, message)
             case Agreed(), AgreementList():
                 return self._unmask(state, message)
+            case Unmasked(), BindingFailed():
+                images = open_cross_masks(
+                    self._identity, state.invitation, state.view, state.accepted
+                )
+                self._forget()
+                return [Reply(images)]
             case _:
                 raise Refused(Refusal.OUT_OF_TURN, type(message).__name__)
 
@@ -263,7 +287,13 @@ class ClientMachine:
 
     def _send_statistics(self, state: Uploaded, told: UploadList) -> list[ClientEffect]:
         view = form_view(
-            self._identity, state.invitation, state.keys, state.dealt, state.digest, told
+            self._identity,
+            state.invitation,
+            state.keys,
+            state.dealt,
+            state.secrets,
+            state.digest,
+            told,
         )
         message = send_statistics(
             self._identity, state.invitation, state.secrets, view, state.quantised
@@ -292,7 +322,7 @@ class ClientMachine:
             self._identity, state.invitation, state.view, state.sent, state.accepted, listed
         )
         remember = self._remember(self.memory.opened_total(state.invitation.model))
-        self._forget()
+        self._state = Unmasked(state.invitation, state.view, state.accepted)
         return [remember, Reply(shares)]
 
 

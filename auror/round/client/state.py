@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +111,8 @@ class View:
     groups: Groups
     plan: StatisticsPlan
     digest: Digest
+    update_mask: KeyPair = field(repr=False)
+    """Kept for phase 7, when the binding check failed."""
     statistics_guard: OpeningGuard
     update_guard: OpeningGuard
 

@@ -26,6 +26,7 @@ def form_view(
     invitation: Invitation,
     listed: KeyList,
     dealt: Dealt,
+    secrets: RoundSecrets,
     own_digest: Digest,
     told: UploadList,
 ) -> View:
@@ -73,6 +74,7 @@ def form_view(
         groups,
         plan,
         view,
+        secrets.update.mask_key,
         OpeningGuard(Instance.STATISTICS, dealt.held),
         OpeningGuard(Instance.UPDATE, dealt.held),
     )

@@ -17,7 +17,7 @@ from auror.round.description import Roster, RoundDescription
 from auror.round.messages import SHARED_KINDS, AdvertisedKeys, ServerMessage
 from auror.round.plan import StatisticsPlan
 from auror.round.public import Groups, PublicSeed
-from auror.round.record import OpenedGroup
+from auror.round.record import Mark, OpenedGroup
 from auror.secagg.graph import Graph
 from auror.secagg.instance import Instance, SumContext
 from auror.secagg.server.collect_shares import ShareCollector
@@ -35,6 +35,8 @@ class Phase(enum.Enum):
     OPEN_STATISTICS = 4
     AGREE = 5
     UNMASK = 6
+    LOCALISE = 7
+    """Only after a failed binding check."""
 
 
 @dataclass
@@ -62,6 +64,9 @@ class Progress:
     """The agreement went out: from here on clients help to open a total for this model."""
     total_opened: bool = False
     dropped: dict[ClientId, DropReason] = field(default_factory=dict)
+    cross_masks: dict[ClientId, Mapping[ClientId, bytes]] = field(default_factory=dict)
+    """P·PRG(s_ij) as i opened it, by i and j."""
+    marks: list[Mark] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

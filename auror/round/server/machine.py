@@ -24,6 +24,7 @@ from auror.round.messages import (
     AdvertisedKeys,
     Agreement,
     ClientMessage,
+    CrossMasks,
     DealtShares,
     MaskedStatistics,
     RoundStart,
@@ -34,9 +35,11 @@ from auror.round.messages import (
     Withdraw,
 )
 from auror.round.public import PublicSeed, protocol_seed, upload_digest
+from auror.round.record import Mark, MarkKind
 from auror.round.server import (
     advertise,
     agree,
+    localise,
     open_statistics,
     share_keys,
     statistics,
@@ -48,6 +51,7 @@ from auror.round.server.context import (
     Decision,
     Dropped,
     Finished,
+    JsonValue,
     Opened,
     Persist,
     Phase,
@@ -66,6 +70,7 @@ EXPECTED: dict[Phase, type[ClientMessage]] = {
     Phase.OPEN_STATISTICS: StatisticsShares,
     Phase.AGREE: Agreement,
     Phase.UNMASK: UpdateShares,
+    Phase.LOCALISE: CrossMasks,
 }
 """The one message that each phase takes, besides ``Withdraw``."""
 
@@ -94,6 +99,7 @@ class RoundServer:
         self._dealings: dict[ClientId, DealtShares] = {}
         self._sent: dict[ClientId, ServerMessage] = {}
         self._deciding = False
+        self._failure = RoundAborted(AbortReason.BINDING_FAILED)
         self.over = False
 
     @property
@@ -220,6 +226,8 @@ class RoundServer:
                 agree.take_agreement(self._context, sender, message)
             case UpdateShares():
                 unmask.take_shares(self._context, sender, message)
+            case CrossMasks():
+                localise.take_images(self._context, sender, message)
             case Withdraw():
                 raise PeerMisbehaved(sender, DropReason.REFUSED)
 
@@ -266,9 +274,23 @@ class RoundServer:
             case Phase.AGREE:
                 return self._enter(Phase.UNMASK, self._to_present(agree.close(context)))
             case Phase.UNMASK:
-                total = unmask.close(context)
-                self.over = True
-                return [Finished(total)]
+                return self._unmask()
+            case Phase.LOCALISE:
+                self.progress.marks += localise.close(context)
+                raise self._failure
+
+    def _unmask(self) -> list[ServerEffect]:
+        try:
+            total = unmask.close(self._context)
+        except RoundAborted as failure:
+            if failure.reason is not AbortReason.BINDING_FAILED or (
+                not self._context.graph.is_complete
+            ):
+                raise
+            self._failure = failure
+            return self._enter(Phase.LOCALISE, dict(localise.ask(self._context)))
+        self.over = True
+        return [Finished(total)]
 
     # Bookkeeping --------------------------------------------------------------------------------
 
@@ -299,6 +321,8 @@ class RoundServer:
     def _drop(self, fault: PeerMisbehaved) -> list[ServerEffect]:
         self._waiting.discard(fault.client)
         self.progress.dropped[fault.client] = fault.reason
+        if fault.reason is DropReason.BAD_COMMITMENT:
+            self.progress.marks.append(Mark(MarkKind.COMMITMENT, (fault.client,)))
         return [Dropped(fault.client, fault.reason, fault.detail)]
 
     def _after_drop(self, fault: PeerMisbehaved) -> list[ServerEffect]:
@@ -328,4 +352,8 @@ class RoundServer:
     def _abort(self, reason: RoundAborted) -> list[ServerEffect]:
         self.over = True
         self._waiting = set()
-        return [Aborted(reason.reason, reason.detail)]
+        if reason.culprit is not None:
+            self.progress.marks.append(Mark(MarkKind.COMMITMENT, (reason.culprit,)))
+        marks: list[JsonValue] = [[int(c) for c in mark.clients] for mark in self.progress.marks]
+        facts: list[ServerEffect] = [Persist("marks", {"marks": marks})] if marks else []
+        return [*facts, Aborted(reason.reason, reason.detail)]

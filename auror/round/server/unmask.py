@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from auror.crypto.entropy import Secret
 from auror.errors import DropReason, PeerMisbehaved
 from auror.ids import ClientId
 from auror.round.binding import check_binding
@@ -23,6 +24,17 @@ def take_shares(context: RoundContext, sender: ClientId, message: UpdateShares) 
     context.collector.add(sender, SecretKind.UPDATE_MASK_KEY, shares.mask_keys)
 
 
+def restored_secrets(
+    context: RoundContext,
+) -> tuple[dict[ClientId, Secret], dict[ClientId, Secret]]:
+    """The self-mask seeds of A and the mask keys of U2 \\ A. Raises RoundAborted."""
+    progress, collector = context.progress, context.collector
+    accepted = set(progress.accepted)
+    seeds = {c: collector.restore(c, SecretKind.UPDATE_SELF_SEED) for c in progress.accepted}
+    absent = [c for c in progress.dealt if c not in accepted]
+    return seeds, {c: collector.restore(c, SecretKind.UPDATE_MASK_KEY) for c in absent}
+
+
 def close(context: RoundContext) -> RoundTotal:
     """Steps 6.4–6.5.
 
@@ -32,10 +44,10 @@ def close(context: RoundContext) -> RoundTotal:
     Raises:
         RoundAborted: too few shares, a bad dealing, or the binding check failed.
     """
-    progress, collector = context.progress, context.collector
+    progress = context.progress
     sum_context = context.sum_context(Instance.UPDATE, context.plan.dim)
     accepted = progress.accepted
-    absent = tuple(client for client in progress.dealt if client not in set(accepted))
+    seeds, absent = restored_secrets(context)
     total = unmask_sum(
         sum_context,
         context.graph,
@@ -43,8 +55,8 @@ def close(context: RoundContext) -> RoundTotal:
             sum_context.ring.from_bytes(context.uploads[client], sum_context.length)
             for client in accepted
         ),
-        {c: collector.restore(c, SecretKind.UPDATE_SELF_SEED) for c in accepted},
-        {c: collector.restore(c, SecretKind.UPDATE_MASK_KEY) for c in absent},
+        seeds,
+        absent,
         {client: keys.update_mask for client, keys in progress.keys.items()},
     )
     progress.total_opened = True

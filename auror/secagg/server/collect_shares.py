@@ -80,6 +80,6 @@ class ShareCollector:
             secret_commitment(self._transcript, dealer, kind, secret) != expected
         ):
             raise RoundAborted(
-                AbortReason.BAD_RECONSTRUCTION, f"client {dealer} dealt a bad {kind.name}"
+                AbortReason.BAD_RECONSTRUCTION, f"client {dealer} dealt a bad {kind.name}", dealer
             )
         return secret

@@ -42,7 +42,9 @@ def unmask_sum(
         pair = KeyPair(secret)
         if pair.public != mask_keys[absent]:
             raise RoundAborted(
-                AbortReason.BAD_RECONSTRUCTION, f"mask key of client {absent} is not the advertised"
+                AbortReason.BAD_RECONSTRUCTION,
+                f"mask key of client {absent} is not the advertised",
+                absent,
             )
         for peer in graph.among(absent, summed):
             # What `peer` added against `absent` is the negative of absent's own mask.

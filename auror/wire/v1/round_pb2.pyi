@@ -36,6 +36,7 @@ class Refusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REFUSAL_OUT_OF_TURN: _ClassVar[Refusal]
     REFUSAL_BAD_UPDATE: _ClassVar[Refusal]
     REFUSAL_UNREADABLE_SHARE: _ClassVar[Refusal]
+    REFUSAL_MASKS_WOULD_SHOW: _ClassVar[Refusal]
 
 class AbortReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -77,6 +78,7 @@ REFUSAL_SECOND_ANSWER: Refusal
 REFUSAL_OUT_OF_TURN: Refusal
 REFUSAL_BAD_UPDATE: Refusal
 REFUSAL_UNREADABLE_SHARE: Refusal
+REFUSAL_MASKS_WOULD_SHOW: Refusal
 ABORT_REASON_UNSPECIFIED: AbortReason
 ABORT_REASON_TOO_FEW_ADVERTISED: AbortReason
 ABORT_REASON_TOO_FEW_DEALT: AbortReason
@@ -90,7 +92,7 @@ ABORT_REASON_BAD_RECONSTRUCTION: AbortReason
 ABORT_REASON_SERVER_STOPPED: AbortReason
 
 class ClientMessage(_message.Message):
-    __slots__ = ("advertised_keys", "dealt_shares", "upload", "masked_statistics", "statistics_shares", "agreement", "update_shares", "withdraw")
+    __slots__ = ("advertised_keys", "dealt_shares", "upload", "masked_statistics", "statistics_shares", "agreement", "update_shares", "withdraw", "cross_masks")
     ADVERTISED_KEYS_FIELD_NUMBER: _ClassVar[int]
     DEALT_SHARES_FIELD_NUMBER: _ClassVar[int]
     UPLOAD_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +101,7 @@ class ClientMessage(_message.Message):
     AGREEMENT_FIELD_NUMBER: _ClassVar[int]
     UPDATE_SHARES_FIELD_NUMBER: _ClassVar[int]
     WITHDRAW_FIELD_NUMBER: _ClassVar[int]
+    CROSS_MASKS_FIELD_NUMBER: _ClassVar[int]
     advertised_keys: AdvertisedKeys
     dealt_shares: DealtShares
     upload: Upload
@@ -107,10 +110,11 @@ class ClientMessage(_message.Message):
     agreement: Agreement
     update_shares: UpdateShares
     withdraw: Withdraw
-    def __init__(self, advertised_keys: _Optional[_Union[AdvertisedKeys, _Mapping]] = ..., dealt_shares: _Optional[_Union[DealtShares, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., masked_statistics: _Optional[_Union[MaskedStatistics, _Mapping]] = ..., statistics_shares: _Optional[_Union[StatisticsShares, _Mapping]] = ..., agreement: _Optional[_Union[Agreement, _Mapping]] = ..., update_shares: _Optional[_Union[UpdateShares, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ...) -> None: ...
+    cross_masks: CrossMasks
+    def __init__(self, advertised_keys: _Optional[_Union[AdvertisedKeys, _Mapping]] = ..., dealt_shares: _Optional[_Union[DealtShares, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., masked_statistics: _Optional[_Union[MaskedStatistics, _Mapping]] = ..., statistics_shares: _Optional[_Union[StatisticsShares, _Mapping]] = ..., agreement: _Optional[_Union[Agreement, _Mapping]] = ..., update_shares: _Optional[_Union[UpdateShares, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ..., cross_masks: _Optional[_Union[CrossMasks, _Mapping]] = ...) -> None: ...
 
 class ServerMessage(_message.Message):
-    __slots__ = ("round_start", "key_list", "share_delivery", "upload_list", "statistics_list", "accepted_set", "agreement_list", "round_end")
+    __slots__ = ("round_start", "key_list", "share_delivery", "upload_list", "statistics_list", "accepted_set", "agreement_list", "round_end", "binding_failed")
     ROUND_START_FIELD_NUMBER: _ClassVar[int]
     KEY_LIST_FIELD_NUMBER: _ClassVar[int]
     SHARE_DELIVERY_FIELD_NUMBER: _ClassVar[int]
@@ -119,6 +123,7 @@ class ServerMessage(_message.Message):
     ACCEPTED_SET_FIELD_NUMBER: _ClassVar[int]
     AGREEMENT_LIST_FIELD_NUMBER: _ClassVar[int]
     ROUND_END_FIELD_NUMBER: _ClassVar[int]
+    BINDING_FAILED_FIELD_NUMBER: _ClassVar[int]
     round_start: RoundStart
     key_list: KeyList
     share_delivery: ShareDelivery
@@ -127,7 +132,8 @@ class ServerMessage(_message.Message):
     accepted_set: AcceptedSet
     agreement_list: AgreementList
     round_end: RoundEnd
-    def __init__(self, round_start: _Optional[_Union[RoundStart, _Mapping]] = ..., key_list: _Optional[_Union[KeyList, _Mapping]] = ..., share_delivery: _Optional[_Union[ShareDelivery, _Mapping]] = ..., upload_list: _Optional[_Union[UploadList, _Mapping]] = ..., statistics_list: _Optional[_Union[StatisticsList, _Mapping]] = ..., accepted_set: _Optional[_Union[AcceptedSet, _Mapping]] = ..., agreement_list: _Optional[_Union[AgreementList, _Mapping]] = ..., round_end: _Optional[_Union[RoundEnd, _Mapping]] = ...) -> None: ...
+    binding_failed: BindingFailed
+    def __init__(self, round_start: _Optional[_Union[RoundStart, _Mapping]] = ..., key_list: _Optional[_Union[KeyList, _Mapping]] = ..., share_delivery: _Optional[_Union[ShareDelivery, _Mapping]] = ..., upload_list: _Optional[_Union[UploadList, _Mapping]] = ..., statistics_list: _Optional[_Union[StatisticsList, _Mapping]] = ..., accepted_set: _Optional[_Union[AcceptedSet, _Mapping]] = ..., agreement_list: _Optional[_Union[AgreementList, _Mapping]] = ..., round_end: _Optional[_Union[RoundEnd, _Mapping]] = ..., binding_failed: _Optional[_Union[BindingFailed, _Mapping]] = ...) -> None: ...
 
 class RoundId(_message.Message):
     __slots__ = ("counter", "nonce")
@@ -160,7 +166,7 @@ class RoundDescription(_message.Message):
     def __init__(self, version: _Optional[int] = ..., deployment: _Optional[str] = ..., round_id: _Optional[_Union[RoundId, _Mapping]] = ..., attempt: _Optional[int] = ..., model: _Optional[bytes] = ..., configuration: _Optional[bytes] = ..., plan: _Optional[bytes] = ..., roster: _Optional[bytes] = ..., cohort: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class RoundParams(_message.Message):
-    __slots__ = ("group_size", "colluders", "quantisation_bits", "quantisation_range", "challenge_rows", "min_accepted_groups", "max_attempts")
+    __slots__ = ("group_size", "colluders", "quantisation_bits", "quantisation_range", "challenge_rows", "min_accepted_groups", "max_attempts", "audit_probability")
     GROUP_SIZE_FIELD_NUMBER: _ClassVar[int]
     COLLUDERS_FIELD_NUMBER: _ClassVar[int]
     QUANTISATION_BITS_FIELD_NUMBER: _ClassVar[int]
@@ -168,6 +174,7 @@ class RoundParams(_message.Message):
     CHALLENGE_ROWS_FIELD_NUMBER: _ClassVar[int]
     MIN_ACCEPTED_GROUPS_FIELD_NUMBER: _ClassVar[int]
     MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     group_size: int
     colluders: int
     quantisation_bits: int
@@ -175,7 +182,8 @@ class RoundParams(_message.Message):
     challenge_rows: int
     min_accepted_groups: int
     max_attempts: int
-    def __init__(self, group_size: _Optional[int] = ..., colluders: _Optional[int] = ..., quantisation_bits: _Optional[int] = ..., quantisation_range: _Optional[float] = ..., challenge_rows: _Optional[int] = ..., min_accepted_groups: _Optional[int] = ..., max_attempts: _Optional[int] = ...) -> None: ...
+    audit_probability: float
+    def __init__(self, group_size: _Optional[int] = ..., colluders: _Optional[int] = ..., quantisation_bits: _Optional[int] = ..., quantisation_range: _Optional[float] = ..., challenge_rows: _Optional[int] = ..., min_accepted_groups: _Optional[int] = ..., max_attempts: _Optional[int] = ..., audit_probability: _Optional[float] = ...) -> None: ...
 
 class OutputLayer(_message.Message):
     __slots__ = ("offset", "length")
@@ -409,6 +417,24 @@ class UpdateShares(_message.Message):
     shares: _containers.RepeatedCompositeFieldContainer[OpenedShare]
     def __init__(self, shares: _Optional[_Iterable[_Union[OpenedShare, _Mapping]]] = ...) -> None: ...
 
+class BindingFailed(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class MaskImage(_message.Message):
+    __slots__ = ("client", "image")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    client: int
+    image: bytes
+    def __init__(self, client: _Optional[int] = ..., image: _Optional[bytes] = ...) -> None: ...
+
+class CrossMasks(_message.Message):
+    __slots__ = ("images",)
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    images: _containers.RepeatedCompositeFieldContainer[MaskImage]
+    def __init__(self, images: _Optional[_Iterable[_Union[MaskImage, _Mapping]]] = ...) -> None: ...
+
 class Withdraw(_message.Message):
     __slots__ = ("reason",)
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -416,13 +442,17 @@ class Withdraw(_message.Message):
     def __init__(self, reason: _Optional[_Union[Refusal, str]] = ...) -> None: ...
 
 class RoundEnd(_message.Message):
-    __slots__ = ("model", "aborted", "flagged", "left_out")
+    __slots__ = ("model", "aborted", "flagged", "left_out", "audited", "excluded")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     ABORTED_FIELD_NUMBER: _ClassVar[int]
     FLAGGED_FIELD_NUMBER: _ClassVar[int]
     LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    AUDITED_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDED_FIELD_NUMBER: _ClassVar[int]
     model: bytes
     aborted: AbortReason
     flagged: _containers.RepeatedScalarFieldContainer[int]
     left_out: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, model: _Optional[bytes] = ..., aborted: _Optional[_Union[AbortReason, str]] = ..., flagged: _Optional[_Iterable[int]] = ..., left_out: _Optional[_Iterable[int]] = ...) -> None: ...
+    audited: _containers.RepeatedScalarFieldContainer[int]
+    excluded: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, model: _Optional[bytes] = ..., aborted: _Optional[_Union[AbortReason, str]] = ..., flagged: _Optional[_Iterable[int]] = ..., left_out: _Optional[_Iterable[int]] = ..., audited: _Optional[_Iterable[int]] = ..., excluded: _Optional[_Iterable[int]] = ...) -> None: ...

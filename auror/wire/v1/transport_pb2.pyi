@@ -17,6 +17,7 @@ class MessageKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MESSAGE_KIND_AGREEMENT: _ClassVar[MessageKind]
     MESSAGE_KIND_UPDATE_SHARES: _ClassVar[MessageKind]
     MESSAGE_KIND_WITHDRAW: _ClassVar[MessageKind]
+    MESSAGE_KIND_CROSS_MASKS: _ClassVar[MessageKind]
     MESSAGE_KIND_ROUND_START: _ClassVar[MessageKind]
     MESSAGE_KIND_KEY_LIST: _ClassVar[MessageKind]
     MESSAGE_KIND_SHARE_DELIVERY: _ClassVar[MessageKind]
@@ -25,6 +26,7 @@ class MessageKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MESSAGE_KIND_ACCEPTED_SET: _ClassVar[MessageKind]
     MESSAGE_KIND_AGREEMENT_LIST: _ClassVar[MessageKind]
     MESSAGE_KIND_ROUND_END: _ClassVar[MessageKind]
+    MESSAGE_KIND_BINDING_FAILED: _ClassVar[MessageKind]
 
 class GoodbyeReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -41,6 +43,7 @@ MESSAGE_KIND_STATISTICS_SHARES: MessageKind
 MESSAGE_KIND_AGREEMENT: MessageKind
 MESSAGE_KIND_UPDATE_SHARES: MessageKind
 MESSAGE_KIND_WITHDRAW: MessageKind
+MESSAGE_KIND_CROSS_MASKS: MessageKind
 MESSAGE_KIND_ROUND_START: MessageKind
 MESSAGE_KIND_KEY_LIST: MessageKind
 MESSAGE_KIND_SHARE_DELIVERY: MessageKind
@@ -49,6 +52,7 @@ MESSAGE_KIND_STATISTICS_LIST: MessageKind
 MESSAGE_KIND_ACCEPTED_SET: MessageKind
 MESSAGE_KIND_AGREEMENT_LIST: MessageKind
 MESSAGE_KIND_ROUND_END: MessageKind
+MESSAGE_KIND_BINDING_FAILED: MessageKind
 GOODBYE_REASON_UNSPECIFIED: GoodbyeReason
 GOODBYE_REASON_FINISHED: GoodbyeReason
 GOODBYE_REASON_STOPPED: GoodbyeReason

@@ -172,7 +172,7 @@ def test_failed_binding_leaves_the_model_and_the_next_round_uses_another() -> No
     assert second.aborted is AbortReason.BINDING_FAILED
     assert second.model == first.model
     assert second.total_opened
-    assert not second.accepted
+    assert second.accepted  # the account must know what that total was a sum of
     assert len(run.campaign.ledger.rounds) == 1
     third = run.round()
     assert third.aborted is None
@@ -236,3 +236,106 @@ def test_no_round_no_decision() -> None:
         run.campaign.decide((), run.deployment.plan)
     with pytest.raises(ConfigError, match="rounds = 0"):
         CampaignConfig(params=PARAMS, rounds=0)
+
+
+# Omission audits --------------------------------------------------------------------------------
+
+
+def test_an_audit_leaves_out_one_whole_group_and_everybody_is_told() -> None:
+    run = Run(rounds=1, params={"audit_probability": 0.999999})
+    record = run.round()
+    assert record.audited is not None
+    assert record.left_out == {record.audited: "random audit"}
+    assert set(record.groups[record.audited]).isdisjoint(record.accepted)
+    assert run.ends[0].audited == tuple(sorted(record.groups[record.audited]))
+
+
+def test_audits_happen_as_often_as_configured_and_hit_every_group() -> None:
+    run = Run(rounds=1, params={"audit_probability": 0.25})
+    opened = run.round().opened
+    candidates = tuple(group.index for group in opened)
+    drawn = [run.campaign._draw_audit(candidates) for _ in range(4000)]
+    hits = [index for index in drawn if index is not None]
+    assert 880 < len(hits) < 1120  # 1000 ± 4.4 standard deviations
+    assert all(250 < hits.count(index) < 420 for index in candidates)
+
+
+def test_no_audit_when_the_total_cannot_spare_a_group() -> None:
+    few = {"audit_probability": 0.999999, "min_accepted_groups": 3}
+    record = Run(rounds=1, params=few).round()
+    assert record.audited is None
+    assert len(record.accepted) == 9
+
+
+def test_evidence_moved_between_groups_passes_the_sum_but_not_an_audit() -> None:
+    """Two colluders shift evidence from one's statistics to the other's: no sum over both
+    groups notices; a total without one of the groups does, and marks both."""
+
+    def shifting(client: ClientId, message: Any) -> Any:
+        if client in (2, 5) and isinstance(message, MaskedStatistics):
+            words = np.frombuffer(message.payload, dtype="<u8").copy()
+            words[:1] += np.uint64(900 if client == 2 else 2**64 - 900)
+            return replace(message, payload=words.tobytes())
+        return message
+
+    quiet = Run(rounds=6)
+    assert all(quiet.round(shifting).aborted is None for _ in range(6))
+
+    caught = []
+    audited = Run(rounds=12, params={"audit_probability": 0.999999})
+    for _ in range(12):
+        record = audited.round(shifting)
+        if record is None or not record.accepted:
+            continue
+        one_side = len({2, 5} & set(record.accepted)) == 1
+        assert (record.aborted is AbortReason.BINDING_FAILED) == one_side
+        caught += [record] if one_side else []
+    assert caught
+    assert all({2, 5} & set(mark.clients) for record in caught for mark in record.marks)
+
+
+# Blame ------------------------------------------------------------------------------------------
+
+
+def test_a_lone_liar_is_proven_and_excluded_while_training_goes_on() -> None:
+    run = Run(rounds=20)
+    while 2 not in run.campaign.state.excluded and len(run.records) < 20:
+        run.round(lying)
+    assert run.campaign.state.excluded.keys() == {2}
+    assert run.ends[-1].excluded == (2,)
+    after = run.round(lying)
+    assert after.aborted is None
+    assert 2 not in after.cohort
+
+
+def test_after_a_failed_check_the_least_suspected_half_trains_alone_once() -> None:
+    run = Run(rounds=4)
+    marked = run.round(lying)
+    assert marked.aborted is AbortReason.BINDING_FAILED
+    suspects = {client for mark in marked.marks for client in mark.clients}
+    careful = run.round(lying)
+    assert suspects.isdisjoint(careful.cohort)
+    assert len(careful.cohort) == 6  # half of nine would be no two groups of three
+    assert careful.aborted is None
+    assert len(run.round().cohort) == 9
+
+
+def test_three_silences_after_the_upload_cost_the_invitation() -> None:
+    def mute(client: ClientId, message: Any) -> Any:
+        return None if client == 4 and isinstance(message, MaskedStatistics) else message
+
+    run = Run(rounds=6)
+    assert [4 in run.round(mute).cohort for _ in range(3)] == [True] * 3
+    assert 4 not in run.round().cohort
+    assert run.campaign.uninvited == {4}
+    assert not run.campaign.state.excluded  # silence proves nothing
+
+
+def test_a_round_with_statistics_forgives_earlier_silences() -> None:
+    def mute(client: ClientId, message: Any) -> Any:
+        return None if client == 4 and isinstance(message, MaskedStatistics) else message
+
+    run = Run(rounds=6)
+    for hook in (mute, mute, None, mute, mute):
+        assert 4 in run.round(hook).cohort
+    assert run.campaign.uninvited == frozenset()

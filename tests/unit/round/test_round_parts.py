@@ -168,7 +168,9 @@ def test_every_field_of_the_description_is_in_the_transcript() -> None:
 def test_every_parameter_is_in_the_configuration_hash() -> None:
     seen = {configuration_digest(PARAMS, TASK), configuration_digest(PARAMS, b"other")}
     for field in fields(PARAMS):
-        changed = replace(PARAMS, **{field.name: getattr(PARAMS, field.name) + 1})
+        value = getattr(PARAMS, field.name)
+        step = 0.25 if isinstance(value, float) else 1
+        changed = replace(PARAMS, **{field.name: value + step})
         seen.add(configuration_digest(changed, TASK))
     assert len(seen) == 2 + len(fields(PARAMS))
 

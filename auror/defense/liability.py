@@ -1,0 +1,101 @@
+"""Who must have broken the protocol, from marks that each hold at least one liar.
+
+A mark is a set of clients of whom at least one lied (``auror.round.record.Mark``). With at most c
+liars, the liars are a hitting set of all marks with at most c members; a client that stands in
+every such set has been proven to be one of them. Nothing here is a guess, so an honest client
+is never named, as long as c is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from auror.ids import ClientId
+
+
+@dataclass
+class Liability:
+    """All marks of a run, and in how many checked rounds each client took part."""
+
+    marks: list[frozenset[ClientId]] = field(default_factory=list)
+    checked: dict[ClientId, int] = field(default_factory=dict)
+    """Rounds whose failed check was localised with this client in the accepted set."""
+
+    def add(self, marks: Iterable[Iterable[ClientId]], accepted: Iterable[ClientId] = ()) -> None:
+        """Book what one round proved; ``accepted`` were in its failed total."""
+        self.marks += [frozenset(mark) for mark in marks]
+        for client in accepted:
+            self.checked[client] = self.checked.get(client, 0) + 1
+
+    def proven(self, colluders: int) -> frozenset[ClientId]:
+        """Clients in every hitting set of at most ``colluders`` members.
+
+        Empty when no set of so few explains the marks: then c was assumed too small, and nothing
+        follows.
+        """
+        alone = frozenset(client for mark in self.marks if len(mark) == 1 for client in mark)
+        smallest = _hitting_set(self.marks, frozenset())
+        if smallest is None or len(smallest) > colluders:
+            return alone  # a mark with one member needs no assumption
+        # who is missing from this one is missing from some hitting set
+        return alone | {
+            client
+            for client in smallest - alone
+            if (other := _hitting_set(self.marks, frozenset({client}))) is None
+            or len(other) > colluders
+        }
+
+    def suspicion(self, client: ClientId) -> float:
+        """Mean weight of the marks on ``client`` per checked round, 1/|mark| each; 0: none.
+
+        A guide for whom to leave out for a while; it proves nothing.
+        """
+        weight = sum(1.0 / len(mark) for mark in self.marks if client in mark)
+        return weight / max(1, self.checked.get(client, 0))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return {
+            "marks": [sorted(int(client) for client in mark) for mark in self.marks],
+            "checked": {str(client): count for client, count in self.checked.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Liability:
+        """Raises KeyError, TypeError or ValueError when ``raw`` is not from :meth:`to_dict`."""
+        return cls(
+            [frozenset(ClientId(int(c)) for c in mark) for mark in raw["marks"]],
+            {ClientId(int(c)): int(count) for c, count in raw["checked"].items()},
+        )
+
+
+def _hitting_set(
+    marks: Sequence[frozenset[ClientId]], without: frozenset[ClientId]
+) -> frozenset[ClientId] | None:
+    """A smallest set that meets every mark and avoids ``without``; None when there is none."""
+    if not marks:
+        return frozenset()
+    rows = {mark - without for mark in marks}
+    if frozenset() in rows:
+        return None
+    clients = sorted(set().union(*rows))
+    column = {client: k for k, client in enumerate(clients)}
+    incidence: NDArray[np.float64] = np.zeros((len(rows), len(clients)))
+    for k, mark in enumerate(sorted(rows, key=sorted)):
+        incidence[k, [column[client] for client in mark]] = 1.0
+    found = milp(
+        np.ones(len(clients)),
+        constraints=LinearConstraint(incidence, lb=1.0),
+        integrality=np.ones(len(clients), dtype=np.int64),
+        bounds=Bounds(0, 1),
+    )
+    if found.x is None:
+        raise RuntimeError(f"a set cover was not solved: {found.message}")
+    chosen = found.x > 0.5
+    return frozenset(client for client in clients if chosen[column[client]])

@@ -1,0 +1,41 @@
+"""Phase 7, the client: open the images of its masks across groups, after a failed binding check.
+
+docs/protocol.md steps 7.1–7.2.
+"""
+
+from __future__ import annotations
+
+from auror.errors import Refusal, Refused
+from auror.ids import ClientId
+from auror.round.binding import mask_image
+from auror.round.client.state import Identity, Invitation, View
+from auror.round.messages import CrossMasks
+from auror.secagg.instance import Instance
+from auror.secagg.masking import pairwise_mask
+
+
+def open_cross_masks(
+    identity: Identity, invitation: Invitation, view: View, accepted: frozenset[ClientId]
+) -> CrossMasks:
+    """P·PRG(s_ij) modulo 2^m for every j of A outside my group.
+
+    What it shows: with the masks between groups gone, those inside still hide everything but
+    P·Σq of each accepted group, modulo 2^m, which phase 4 has opened already.
+
+    Raises:
+        Refused: I am not part of A; or the graph is sparse, so that members of a group need not
+            share masks and the images would show single clients.
+    """
+    me = identity.me
+    if me not in accepted:
+        raise Refused(Refusal.OUT_OF_TURN, "not part of the accepted set")
+    if not invitation.graph.is_complete:
+        raise Refused(Refusal.MASKS_WOULD_SHOW)
+    group = next(group for group in view.groups if me in group)
+    context = invitation.sum_context(Instance.UPDATE, view.plan.dim)
+    images = {}
+    for peer in sorted(accepted - set(group)):
+        peer_key = view.keys.keys[peer].update_mask
+        mask = pairwise_mask(view.update_mask, peer_key, context, me, peer)
+        images[peer] = context.ring.to_bytes(mask_image(view.plan, context.ring, mask))
+    return CrossMasks(images)
