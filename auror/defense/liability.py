@@ -8,6 +8,8 @@ is never named, as long as c is right.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +19,9 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from auror.ids import ClientId
+
+_SEARCH_NODES = 20_000
+"""Branch-and-bound nodes per question: a second or two for 30 clients, seldom reached."""
 
 
 @dataclass
@@ -36,19 +41,18 @@ class Liability:
     def proven(self, colluders: int) -> frozenset[ClientId]:
         """Clients in every hitting set of at most ``colluders`` members.
 
-        Empty when no set of so few explains the marks: then c was assumed too small, and nothing
-        follows.
+        Without an assumption those that are marked alone; only those, too, when no set of so few
+        explains the marks: then c was assumed too small, and nothing follows.
         """
         alone = frozenset(client for mark in self.marks if len(mark) == 1 for client in mark)
-        smallest = _hitting_set(self.marks, frozenset())
-        if smallest is None or len(smallest) > colluders:
-            return alone  # a mark with one member needs no assumption
+        explained = _hitting_set(self.marks, colluders)
+        if explained is None:
+            return alone
         # who is missing from this one is missing from some hitting set
         return alone | {
             client
-            for client in smallest - alone
-            if (other := _hitting_set(self.marks, frozenset({client}))) is None
-            or len(other) > colluders
+            for client in explained - alone
+            if _hitting_set([mark - {client} for mark in self.marks], colluders) is None
         }
 
     def suspicion(self, client: ClientId) -> float:
@@ -75,27 +79,41 @@ class Liability:
         )
 
 
-def _hitting_set(
-    marks: Sequence[frozenset[ClientId]], without: frozenset[ClientId]
-) -> frozenset[ClientId] | None:
-    """A smallest set that meets every mark and avoids ``without``; None when there is none."""
-    if not marks:
-        return frozenset()
-    rows = {mark - without for mark in marks}
-    if frozenset() in rows:
-        return None
+def _hitting_set(marks: Sequence[frozenset[ClientId]], most: int) -> frozenset[ClientId] | None:
+    """A set of at most ``most`` clients that meets every mark; None when there is none.
+
+    A search that is cut off counts as "there is one": then a proof is missed, never invented.
+    """
+    rows = sorted(set(marks), key=sorted)
+    quick = _greedy(rows)
+    if quick is None or len(quick) <= most:
+        return quick
     clients = sorted(set().union(*rows))
     column = {client: k for k, client in enumerate(clients)}
     incidence: NDArray[np.float64] = np.zeros((len(rows), len(clients)))
-    for k, mark in enumerate(sorted(rows, key=sorted)):
+    for k, mark in enumerate(rows):
         incidence[k, [column[client] for client in mark]] = 1.0
     found = milp(
         np.ones(len(clients)),
         constraints=LinearConstraint(incidence, lb=1.0),
         integrality=np.ones(len(clients), dtype=np.int64),
         bounds=Bounds(0, 1),
+        options={"node_limit": _SEARCH_NODES},
     )
-    if found.x is None:
-        raise RuntimeError(f"a set cover was not solved: {found.message}")
-    chosen = found.x > 0.5
-    return frozenset(client for client in clients if chosen[column[client]])
+    if found.mip_dual_bound is None or math.ceil(found.mip_dual_bound - 1e-6) > most:
+        return None
+    chosen = quick if found.x is None else {c for c in clients if found.x[column[c]] > 0.5}
+    return frozenset(chosen)
+
+
+def _greedy(marks: Sequence[frozenset[ClientId]]) -> frozenset[ClientId] | None:
+    """Some set that meets every mark, whoever meets most of the rest first; None: an empty mark."""
+    left, chosen = list(marks), set[ClientId]()
+    while left:
+        counts = Counter(client for mark in left for client in mark)
+        if not all(left):
+            return None
+        best = min(counts, key=lambda client: (-counts[client], client))
+        chosen.add(best)
+        left = [mark for mark in left if best not in mark]
+    return frozenset(chosen)
