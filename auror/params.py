@@ -1,7 +1,6 @@
 """Validated, frozen parameters of a deployment and of a client's own rules.
 
-Everything here is checked when it is made, so later code need not ask again. The arithmetic of
-the thresholds (DESIGN §3) is done here and quoted in the errors.
+Everything here is checked when it is made, so later code need not ask again.
 """
 
 from __future__ import annotations
@@ -36,6 +35,9 @@ class RoundParams:
     """A round with fewer accepted groups is discarded."""
     max_attempts: int = 3
     """Openings of statistics that one model may cause."""
+    dropouts: float = 0.1
+    """Fraction of a large cohort that may be silent or left out: it decides the degree of the
+    graph and the size of the committee (the complete graph survives more)."""
     audit_probability: float = 0.1
     """p_audit: chance that a round leaves out a random group after its statistics are open."""
 
@@ -49,6 +51,8 @@ class RoundParams:
             raise ConfigError(
                 f"quantisation_bits = {self.quantisation_bits}: choose 2 … 24 (16 is the default)"
             )
+        if not 0 <= self.dropouts <= 0.5:
+            raise ConfigError(f"dropouts = {self.dropouts}: choose a fraction from 0 to 0.5")
         if not 0 <= self.audit_probability < 1:
             raise ConfigError(
                 f"audit_probability = {self.audit_probability}: choose 0 (no audits) … 1, below 1"
@@ -64,45 +68,8 @@ class RoundParams:
         return math.ceil(round(MIN_GROUP_FRACTION * self.group_size, 9))
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Derived for one cohort: any two openings of one secret share an honest holder."""
-
-    cohort: int
-    shares: int
-    """t: shares that restore a secret; 2t > n + c."""
-    quorum: int
-    """Q: signatures under one accepted set; 2Q > n + c."""
-    silent: int
-    """x: clients that may be silent before the round must end."""
-
-    @classmethod
-    def for_cohort(cls, cohort: int, colluders: int) -> Thresholds:
-        """The smallest t and Q that are safe for ``cohort`` clients, ``colluders`` of them bad.
-
-        Raises:
-            ConfigError: no threshold is both safe and reachable.
-        """
-        smallest = (cohort + colluders) // 2 + 1
-        if colluders > cohort - 2:  # and a sum with one honest client in it hides nothing
-            raise ConfigError(
-                f"colluders = {colluders} with a cohort of {cohort}: 2t > n + c needs t ≥"
-                f" {smallest} of {cohort}, and two clients must be honest; lower colluders to at"
-                f" most {max(0, cohort - 2)} or invite more clients"
-            )
-        return cls(cohort, smallest, smallest, cohort - smallest)
-
-    def check_liveness(self, silent: int) -> None:
-        """Raises ConfigError when ``silent`` clients more than x may fall silent."""
-        if silent > self.silent:
-            raise ConfigError(
-                f"{silent} silent clients of {self.cohort}: n − x ≥ Q needs x ≤ {self.silent}"
-                f" (Q = t = {self.quorum}); expect fewer dropouts or assume fewer colluders"
-            )
-
-
-def check_round(params: RoundParams, cohort: int, largest_row_norm: int = 0) -> Thresholds:
-    """Whether ``params`` can work for ``cohort`` clients; returns the thresholds.
+def check_sizes(params: RoundParams, cohort: int, largest_row_norm: int) -> None:
+    """Whether groups and rings can hold ``cohort`` clients.
 
     ``largest_row_norm`` is the largest Σ|P_kj| over the rows of the statistics matrix.
 
@@ -133,7 +100,6 @@ def check_round(params: RoundParams, cohort: int, largest_row_norm: int = 0) -> 
             f"statistics overflow: ‖P‖₁·n·(2^b − 1) = {largest_row_norm}·{largest_sum} ≥ 2^63:"
             " use fewer quantisation_bits or smaller statistics coefficients"
         )
-    return Thresholds.for_cohort(cohort, params.colluders)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,8 @@ from auror.crypto.entropy import Secret
 from auror.crypto.signing import SigningKey
 from auror.errors import AbortReason, RoundAborted
 from auror.ids import ClientId, Digest
-from auror.params import RoundParams, check_round
+from auror.params import RoundParams
+from auror.round.arithmetic import check_round
 from auror.round.campaign import AfterFlag, Campaign, CampaignConfig
 from auror.round.description import Roster, RosterEntry
 from auror.round.evidence import PlanChoice
@@ -33,6 +34,7 @@ from auror.round.public import draw_groups
 from auror.round.record import Mark, MarkKind, OpenedGroup
 from auror.round.server.agree import propose
 from auror.round.server.context import RoundContext, RoundTotal
+from auror.secagg.graph import Graph
 from auror.sim.seeded import seeded_bytes, seeded_entropy
 
 CLIENTS, GROUP, LONGEST, DIM = 30, 5, 300, 4
@@ -97,11 +99,12 @@ def _play(
     campaign: Campaign, start: RoundStart, roster: Roster, active: set[ClientId],
     rng: np.random.Generator,
 ) -> bool:  # fmt: skip
-    thresholds = check_round(start.params, len(start.description.cohort))
+    topology = check_round(start.params, len(start.description.cohort))
     context = RoundContext.open(
-        start.description, start.params, start.plan, roster, thresholds, {}, lambda *_: b""
+        start.description, start.params, start.plan, roster, topology, {}, lambda *_: b""
     )
     progress, cohort = context.progress, start.description.cohort
+    progress.graph = Graph.complete(cohort)
     progress.dealt = cohort
     progress.digests = dict.fromkeys(cohort, Digest(bytes(32)))
     progress.signatures = dict.fromkeys(cohort, b"")

@@ -35,6 +35,8 @@ class Tag(enum.Enum):
     PUBLIC_SEED = b"auror/v1/public-seed"
     GROUPS = b"auror/v1/groups"
     CHALLENGE = b"auror/v1/challenge-sketch"
+    GRAPH = b"auror/v1/graph"
+    COMMITTEE = b"auror/v1/committee"
     VIEW = b"auror/v1/view"
     VIEW_SIGNATURE = b"auror/v1/view-signature"
     AGREEMENT = b"auror/v1/agreement"

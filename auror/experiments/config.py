@@ -13,7 +13,8 @@ from auror.learn.attacks import LabelFlip, parse_attack
 from auror.learn.models import MODEL_KINDS, ModelKind
 from auror.learn.partition import Partition, parse_partition
 from auror.learn.training import TrainingParams
-from auror.params import RoundParams, check_round
+from auror.params import RoundParams
+from auror.round.arithmetic import check_round
 from auror.round.campaign import AfterFlag
 from auror.sim.simulate import Aggregation
 
@@ -121,12 +122,12 @@ class ExperimentConfig:
         if not 0 < self.tau < 1:
             raise ConfigError(f"--tau {self.tau:g}: choose between 0 and 1")
         if RunName.DEFENDED in self.runs:
-            thresholds = check_round(self.round_params, self.clients)
+            topology = check_round(self.round_params, self.clients)
             silent = sum(
                 math.floor(part * self.clients)
                 for part in (self.dropout.before, self.dropout.after)
             )
-            thresholds.check_liveness(silent)
+            topology.check_liveness(silent)
 
     def to_dict(self) -> dict[str, Any]:
         """TOML and JSON values; options appear as they are written on the command line."""

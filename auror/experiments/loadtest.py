@@ -18,7 +18,8 @@ import numpy as np
 
 from auror.errors import ConfigError, UnavailableError
 from auror.experiments.processes import Starter, free_address, programs, wait_until_listening
-from auror.params import RoundParams, check_round
+from auror.params import RoundParams
+from auror.round.arithmetic import check_round
 from auror.wire.certs import create_deployment
 
 Say = Callable[[str], None]

@@ -1,12 +1,25 @@
-"""The rings and the quantiser that follow from the round's parameters: one place for both sides,
-because masks of two different rings would not cancel."""
+"""The wiring, the rings and the quantiser that follow from the round's parameters: one place for
+both sides, because masks of two different rings or graphs would not cancel."""
 
 from __future__ import annotations
 
 from auror.ids import Digest
-from auror.params import STATISTICS_RING_BITS, RoundParams
+from auror.params import STATISTICS_RING_BITS, RoundParams, check_sizes
 from auror.secagg.instance import Instance, Ring, SumContext
 from auror.secagg.quantize import Quantiser, ring_bits
+from auror.secagg.topology import Topology
+
+
+def check_round(params: RoundParams, cohort: int, largest_row_norm: int = 0) -> Topology:
+    """Whether ``params`` can work for ``cohort`` clients; returns how they are wired.
+
+    ``largest_row_norm`` is the largest Σ|P_kj| over the rows of the statistics matrix.
+
+    Raises:
+        ConfigError: with the arithmetic and the fix.
+    """
+    check_sizes(params, cohort, largest_row_norm)
+    return Topology.for_cohort(cohort, params.colluders, params.dropouts)
 
 
 def sum_context(

@@ -9,6 +9,8 @@ from auror.crypto.prg import UniformIntegers
 from auror.crypto.tags import Tag, number, tagged_hash
 from auror.ids import ClientId, Digest
 from auror.round.messages import AdvertisedKeys
+from auror.secagg.graph import Graph
+from auror.secagg.topology import Topology
 
 PublicSeed = Callable[[Digest, Mapping[ClientId, bytes]], bytes]
 """From T and every dealer's contribution r_j (32 bytes each) to the round's 32-byte seed."""
@@ -27,6 +29,39 @@ def draw_groups(public_seed: bytes, dealt: tuple[ClientId, ...], group_size: int
     order = UniformIntegers(expand(public_seed, Tag.GROUPS)).permutation(sorted(dealt))
     count = max(1, len(order) // group_size)
     return tuple(tuple(sorted(ClientId(c) for c in order[k::count])) for k in range(count))
+
+
+def draw_graph(
+    topology: Topology,
+    transcript: Digest,
+    cohort: tuple[ClientId, ...],
+    keys: Mapping[ClientId, AdvertisedKeys],
+) -> Graph:
+    """Step 0.7: who holds whose shares and shares masks with whom, once U1 is fixed.
+
+    Over the whole cohort: to the graph, who did not advertise is a dropout like any other.
+    """
+    if topology.complete:
+        return Graph.complete(cohort)
+    parts = (part for c in sorted(keys) for part in (number(c), *keys[c].signed_parts()))
+    return Graph.harary(cohort, topology.degree, tagged_hash(Tag.GRAPH, transcript, *parts))
+
+
+def covers(topology: Topology, graph: Graph, accepted: frozenset[ClientId]) -> bool:
+    """Whether the honest clients of ``accepted`` stay connected, whoever else is missing: else a
+    total could be taken apart (docs/topology.md). The complete graph always holds them together.
+    """
+    return graph.is_complete or graph.fewest_in_a_row(accepted) >= topology.window
+
+
+def draw_committee(
+    public_seed: bytes, dealt: tuple[ClientId, ...], topology: Topology
+) -> frozenset[ClientId]:
+    """Step 2.7: who signs the accepted set."""
+    if topology.committee >= len(dealt):
+        return frozenset(dealt)
+    order = UniformIntegers(expand(public_seed, Tag.COMMITTEE)).permutation(sorted(dealt))
+    return frozenset(ClientId(client) for client in order[: topology.committee])
 
 
 def view_digest(

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from auror.crypto.entropy import Secret
+from auror.crypto.prg import UniformIntegers
 from auror.ids import ClientId
 
 
@@ -18,6 +20,8 @@ class Graph:
     """Symmetric neighbourhoods. Everybody also holds a share of its own secrets."""
 
     neighbours: Mapping[ClientId, tuple[ClientId, ...]]
+    ring: tuple[ClientId, ...] = ()
+    """Of a sparse graph: everybody, next to its nearest neighbours."""
 
     @classmethod
     def complete(cls, cohort: tuple[ClientId, ...]) -> Graph:
@@ -26,10 +30,46 @@ class Graph:
             MappingProxyType({me: tuple(peer for peer in members if peer != me) for me in members})
         )
 
+    @classmethod
+    def harary(cls, cohort: tuple[ClientId, ...], degree: int, seed: bytes) -> Graph:
+        """Everybody next to the degree/2 before and after it on a ring in random order.
+
+        ``seed``: 32 bytes that nobody chose; ``degree``: even, below the size of the cohort.
+        """
+        if degree % 2 or not 2 <= degree < len(cohort):
+            raise ValueError(f"degree {degree}: an even number from 2 to {len(cohort) - 1}")
+        order = UniformIntegers(Secret(seed)).permutation(sorted(cohort))
+        ring = tuple(ClientId(client) for client in order)
+        steps = [step for step in range(-(degree // 2), degree // 2 + 1) if step]
+        return cls(
+            MappingProxyType(
+                {
+                    me: tuple(sorted(ring[(at + step) % len(ring)] for step in steps))
+                    for at, me in enumerate(ring)
+                }
+            ),
+            ring,
+        )
+
     @property
     def is_complete(self) -> bool:
         """Whether everybody is everybody's neighbour."""
-        return all(len(peers) == len(self.neighbours) - 1 for peers in self.neighbours.values())
+        return not self.ring
+
+    def fewest_in_a_row(self, present: frozenset[ClientId]) -> int:
+        """Of a sparse graph: the fewest of ``present`` among any degree/2 clients in a row.
+
+        With an honest one in every such row, neighbours on the ring of honest clients are
+        neighbours in the graph, and the honest part of ``present`` is connected: whoever of the
+        others drops out or is left out, no honest client loses the masks of all the others.
+        """
+        half = len(self.neighbours[self.ring[0]]) // 2
+        here = [client in present for client in self.ring]
+        count = fewest = sum(here[:half])
+        for at in range(len(here)):
+            count += here[(at + half) % len(here)] - here[at]
+            fewest = min(fewest, count)
+        return fewest
 
     def among(self, client: ClientId, present: frozenset[ClientId]) -> tuple[ClientId, ...]:
         """The neighbours of ``client`` that are in ``present``, sorted."""

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from auror.crypto.entropy import Secret
 from auror.errors import AbortReason, DropReason, RoundAborted
 from auror.ids import ClientId, Digest
-from auror.params import check_round
-from auror.round.arithmetic import quantiser
+from auror.round.arithmetic import check_round, quantiser
 from auror.round.binding import check_binding
 from auror.round.description import Roster
 from auror.round.messages import RoundStart
-from auror.round.public import PublicSeed, draw_groups
+from auror.round.public import PublicSeed, draw_graph, draw_groups
 from auror.round.record import OpenedGroup
 from auror.round.run import Decide, RoundOutcome
 from auror.round.server.agree import propose
@@ -39,9 +38,9 @@ def plain_round(
 ) -> RoundOutcome:
     """Play one round on plain values; arguments as in ``auror.round.run.run_round``."""
     params, cohort = start.params, start.description.cohort
-    thresholds = check_round(params, len(cohort), start.plan.largest_row_norm())
+    topology = check_round(params, len(cohort), start.plan.largest_row_norm())
     context = RoundContext.open(
-        start.description, params, start.plan, roster, thresholds, {}, public_seed
+        start.description, params, start.plan, roster, topology, {}, public_seed
     )
     progress = context.progress
 
@@ -57,9 +56,10 @@ def plain_round(
 
     progress.dropped = dict.fromkeys(sorted(lost), DropReason.SILENT)
     try:
-        require(Phase.ADVERTISE, thresholds.shares, AbortReason.TOO_FEW_ADVERTISED)
-        progress.dealt = require(Phase.SHARE_KEYS, thresholds.shares, AbortReason.TOO_FEW_DEALT)
-        uploaded = require(Phase.UPLOAD, thresholds.shares, AbortReason.TOO_FEW_UPLOADED)
+        require(Phase.ADVERTISE, topology.fewest, AbortReason.TOO_FEW_ADVERTISED)
+        progress.dealt = require(Phase.SHARE_KEYS, topology.fewest, AbortReason.TOO_FEW_DEALT)
+        progress.graph = draw_graph(topology, context.transcript, cohort, {})
+        uploaded = require(Phase.UPLOAD, topology.fewest, AbortReason.TOO_FEW_UPLOADED)
         progress.digests = {client: Digest(bytes(32)) for client in uploaded}
         progress.public_seed = public_seed(context.transcript, {})
         progress.groups = draw_groups(progress.public_seed, progress.dealt, params.group_size)
@@ -77,7 +77,7 @@ def plain_round(
         }
         progress.signatures = dict(sorted(progress.signatures.items()))
         check_enough(context)
-        require(Phase.OPEN_STATISTICS, thresholds.shares, AbortReason.TOO_FEW_SHARES)
+        require(Phase.OPEN_STATISTICS, topology.fewest, AbortReason.TOO_FEW_SHARES)
         plan = full_plan(context)
         progress.opened = tuple(
             OpenedGroup(
@@ -88,9 +88,9 @@ def plain_round(
             for index, members in context.open_groups().items()
         )
         propose(context, decide(progress.opened, plan))
-        require(Phase.AGREE, thresholds.quorum, AbortReason.TOO_FEW_AGREED)
+        require(Phase.AGREE, topology.quorum(len(progress.dealt)), AbortReason.TOO_FEW_AGREED)
         progress.unmasking = True
-        require(Phase.UNMASK, thresholds.shares, AbortReason.TOO_FEW_SHARES)
+        require(Phase.UNMASK, topology.fewest, AbortReason.TOO_FEW_SHARES)
         ring = context.sum_context(Instance.UPDATE, context.plan.dim).ring
         total = ring.zeros(context.plan.dim)
         for client in progress.accepted:

@@ -23,6 +23,7 @@ _PARAMETERS = (
     "challenge_rows",
     "min_accepted_groups",
     "max_attempts",
+    "dropouts",
     "audit_probability",
 )
 

@@ -16,9 +16,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from auror.crypto.entropy import system_entropy
 from auror.errors import UnavailableError
-from auror.params import Thresholds, check_round
+from auror.round.arithmetic import check_round
 from auror.round.campaign import Campaign
 from auror.round.description import model_digest
+from auror.secagg.topology import Topology
 from auror.wire.addresses import check_address
 from auror.wire.credentials import ServerCredentials, load_server
 from auror.wire.logs import logger
@@ -42,19 +43,19 @@ class Checked:
 
     deployment: str
     clients: int
-    thresholds: Thresholds
+    topology: Topology
 
 
 def check(config: ServerConfig) -> tuple[ServerCredentials, Checked]:
-    """Load credentials and check the thresholds for the whole roster.
+    """Load credentials and check the wiring of the whole roster.
 
     Raises:
         UserError: one line with the fix.
     """
     credentials = load_server(config.server.credentials)
     clients = len(credentials.roster.entries)
-    thresholds = check_round(config.campaign().params, clients)
-    return credentials, Checked(credentials.roster.deployment, clients, thresholds)
+    topology = check_round(config.campaign().params, clients)
+    return credentials, Checked(credentials.roster.deployment, clients, topology)
 
 
 async def serve(config: ServerConfig) -> Ending:

@@ -67,12 +67,12 @@ def main(
         configure(config.server.log)
         if only_check:
             _credentials, found = app.check(config)
-            thresholds = found.thresholds
+            topology = found.topology
             click.echo(
                 f"deployment {found.deployment}: {found.clients} clients,"
                 f" g = {config.round.group_size}, c = {config.round.colluders},"
-                f" t = {thresholds.shares}, Q = {thresholds.quorum},"
-                f" up to {thresholds.silent} silent"
+                f" t = {topology.shares}, Q = {topology.quorum(found.clients)},"
+                f" up to {topology.silent} silent"
             )
             return
         ending = asyncio.run(app.serve(config))

@@ -22,7 +22,7 @@ from auror.errors import (
     UnavailableError,
 )
 from auror.ids import ClientId, Digest, RoundId
-from auror.params import check_round
+from auror.round.arithmetic import check_round
 from auror.round.campaign import Campaign
 from auror.round.description import Roster
 from auror.round.host import ModelHost
@@ -324,9 +324,7 @@ class Session:
 
     def _due(self, current: _Round) -> float:
         """When the phase ends: at its deadline, or as soon as only lost clients are missing."""
-        missing = [
-            client for client in self._roster.entries if current.machine.resend(client) is not None
-        ]
+        missing = current.machine.waiting_for
         due = current.phase_started
         for client in missing:
             gone = self._connections.gone_since(client)

@@ -10,10 +10,10 @@ from rounds_kit import PARAMS, POLICY, Deployment, rounding
 
 from auror.errors import AbortReason, ConfigError
 from auror.ids import ClientId
-from auror.params import Thresholds
 from auror.round.run import RoundOutcome, run_round
 from auror.round.server.context import Decision, Phase
 from auror.secagg.quantize import Quantiser
+from auror.secagg.topology import Topology
 from auror.sim.plain import plain_round
 from auror.sim.seeded import seeded_public_seed
 
@@ -32,7 +32,7 @@ def random_case(seed: int) -> tuple[Deployment, dict[ClientId, Phase], float]:
     # floors below the thresholds, so that no client refuses what the plain round cannot know
     policy = replace(POLICY, colluders=colluders, min_group=1, min_cohort=2, min_accepted=1)
     deployment = Deployment(n, seed, params, policy)
-    silent = Thresholds.for_cohort(n, colluders).silent
+    silent = Topology.for_cohort(n, colluders).silent
     allowed = int(rng.integers(0, silent + 2))  # now and then one too many
     lost = {
         ClientId(int(c)): Phase(int(rng.integers(0, 7)))
@@ -162,4 +162,4 @@ def test_one_too_many_lost_before_any_phase_aborts_with_a_reason(phase: Phase) -
 
 def test_a_cohort_without_two_honest_clients_is_a_configuration_error() -> None:
     with pytest.raises(ConfigError, match="two clients must be honest"):
-        Thresholds.for_cohort(10, 9)
+        Topology.for_cohort(10, 9)

@@ -7,22 +7,24 @@ from typing import Any
 import pytest
 
 from auror.errors import ConfigError
-from auror.params import ClientPolicy, RoundParams, Thresholds, check_round
+from auror.params import ClientPolicy, RoundParams
+from auror.round.arithmetic import check_round
+from auror.secagg.topology import Topology
 
 
 @pytest.mark.parametrize("n", range(2, 60))
 def test_thresholds_are_the_smallest_safe_ones(n: int) -> None:
     for c in range(n - 1):
-        found = Thresholds.for_cohort(n, c)
-        assert found.shares == found.quorum <= n
+        found = Topology.for_cohort(n, c)
+        assert found.shares == found.quorum(n) <= n
         assert 2 * found.shares > n + c >= 2 * (found.shares - 1)
-        assert found.silent == n - found.quorum
+        assert found.silent == n - found.quorum(n)
     with pytest.raises(ConfigError, match=f"at most {n - 2}"):
-        Thresholds.for_cohort(n, n - 1)
+        Topology.for_cohort(n, n - 1)
 
 
 def test_liveness_is_checked_with_its_arithmetic() -> None:
-    found = Thresholds.for_cohort(30, 9)
+    found = Topology.for_cohort(30, 9)
     assert (found.shares, found.silent) == (20, 10)
     found.check_liveness(10)
     with pytest.raises(ConfigError, match="x ≤ 10"):

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from auror.crypto.tags import Tag
 from auror.errors import ConfigError, Refusal, Refused
-from auror.params import Thresholds, check_round
+from auror.round.arithmetic import check_round
 from auror.round.client.memory import ClientMemory
 from auror.round.client.state import Identity, Invitation, RoundSecrets
 from auror.round.description import PROTOCOL_VERSION, configuration_digest, model_digest
 from auror.round.messages import AdvertisedKeys, RoundStart
-from auror.secagg.graph import Graph
 from auror.secagg.instance import SecretKind
 from auror.secagg.sharing import secret_commitment
+from auror.secagg.topology import Topology
 
 
 def check_invitation(identity: Identity, memory: ClientMemory, start: RoundStart) -> Invitation:
@@ -56,11 +56,11 @@ def check_invitation(identity: Identity, memory: ClientMemory, start: RoundStart
             f"thresholds for {start.params.colluders} colluders, {policy.colluders} assumed here",
         )
     try:
-        Thresholds.for_cohort(len(cohort), start.params.colluders)
+        Topology.for_cohort(len(cohort), start.params.colluders, start.params.dropouts)
     except ConfigError as error:
         raise Refused(Refusal.THRESHOLD_UNSAFE, str(error)) from error
     try:
-        thresholds = check_round(start.params, len(cohort), start.plan.largest_row_norm())
+        topology = check_round(start.params, len(cohort), start.plan.largest_row_norm())
     except ConfigError as error:
         raise Refused(Refusal.RING_OVERFLOW, str(error)) from error
     allowed = min(policy.max_attempts, start.params.max_attempts)
@@ -68,7 +68,7 @@ def check_invitation(identity: Identity, memory: ClientMemory, start: RoundStart
         raise Refused(Refusal.ATTEMPTS_EXHAUSTED, f"{allowed} openings for one model")
     if description.model.hex() in memory.totals:
         raise Refused(Refusal.TOTAL_REPEATED)
-    return Invitation(start, description.transcript(), thresholds, Graph.complete(cohort))
+    return Invitation(start, description.transcript(), topology)
 
 
 def advertise(identity: Identity, invitation: Invitation) -> tuple[RoundSecrets, AdvertisedKeys]:

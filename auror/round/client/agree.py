@@ -12,7 +12,7 @@ from auror.round.client.memory import ClientMemory
 from auror.round.client.state import Identity, Invitation, View
 from auror.round.client.statistics import group_floor
 from auror.round.messages import AcceptedSet, Agreement
-from auror.round.public import agreement_parts
+from auror.round.public import agreement_parts, covers
 
 
 def check_accepted(
@@ -45,6 +45,8 @@ def check_accepted(
     lowest = identity.policy.accepted_floor()
     if len(accepted) < lowest:
         raise Refused(Refusal.ACCEPTED_TOO_SMALL, f"{len(accepted)} of {lowest}")
+    if not covers(invitation.topology, invitation.graph, accepted):
+        raise Refused(Refusal.ACCEPTED_TOO_SMALL, "honest neighbours could be torn apart")
     if memory.left_out + left_out > identity.policy.max_left_out:
         raise Refused(Refusal.TOO_MANY_LEFT_OUT, f"{memory.left_out + left_out} groups")
     return accepted, left_out

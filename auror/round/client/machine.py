@@ -253,9 +253,9 @@ class ClientMachine:
         return [remember, Reply(own), Train(start.task, start.model)]
 
     def _share(self, state: Advertised, listed: KeyList) -> list[ClientEffect]:
-        check_keys(self._identity, state.invitation, state.own, listed)
-        own_shares, dealt = share_keys(self._identity, state.invitation, state.secrets, listed)
-        self._state = Shared(state.invitation, state.secrets, listed, own_shares)
+        invitation = check_keys(self._identity, state.invitation, state.own, listed)
+        own_shares, dealt = share_keys(self._identity, invitation, state.secrets, listed)
+        self._state = Shared(invitation, state.secrets, listed, own_shares)
         return [Reply(dealt)]
 
     def _take_shares(self, state: Shared, delivery: ShareDelivery) -> list[ClientEffect]:
@@ -314,6 +314,8 @@ class ClientMachine:
         )
         remember = self._remember(self.memory.signing("agree", content, left_out))
         self._state = Agreed(state.invitation, state.view, state.sent, accepted)
+        if self._identity.me not in state.view.committee:
+            return [remember]  # it has chosen too, but nobody counts its signature
         message = agree(self._identity, state.invitation, state.view, state.sent, accepted)
         return [remember, Reply(message)]
 

@@ -5,6 +5,9 @@ docs/protocol.md steps 1.1–1.6.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from auror.crypto.kex import check_public_key
 from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
@@ -18,6 +21,7 @@ from auror.round.messages import (
     KeyList,
     ShareDelivery,
 )
+from auror.round.public import draw_graph
 from auror.secagg.instance import SecretKind
 from auror.secagg.sharing import Share, deal, receive
 
@@ -26,14 +30,16 @@ OwnShares = dict[SecretKind, Share]
 
 def check_keys(
     identity: Identity, invitation: Invitation, own: AdvertisedKeys, listed: KeyList
-) -> None:
-    """Step 1.1: U1 is large enough, holds my keys, and every key is signed by its owner.
+) -> Invitation:
+    """Step 1.1: U1 is large enough, holds my keys, and my neighbours' are signed by their owners.
+
+    Returns the invitation with the graph that U1 draws.
 
     Raises:
         Refused: the server forged, lost or repeated a key.
     """
     keys = listed.keys
-    floor = max(identity.policy.min_cohort, invitation.thresholds.shares)
+    floor = max(identity.policy.min_cohort, invitation.topology.fewest)
     if len(keys) < floor:
         raise Refused(Refusal.COHORT_TOO_SMALL, f"{len(keys)} advertised, floor {floor}")
     if not keys.keys() <= set(invitation.start.description.cohort):
@@ -46,7 +52,21 @@ def check_keys(
         if len(public) < 3 or public & seen:
             raise Refused(Refusal.KEY_REUSED, f"client {client}")
         seen |= public
-    peers = invitation.graph.neighbours[identity.me]
+    wiring = draw_graph(
+        invitation.topology, invitation.transcript, invitation.start.description.cohort, keys
+    )
+    verify_keys(identity, invitation, wiring.neighbours[identity.me], listed)
+    return replace(invitation, wiring=wiring)
+
+
+def verify_keys(
+    identity: Identity, invitation: Invitation, peers: Iterable[ClientId], listed: KeyList
+) -> None:
+    """Whether the listed keys of ``peers`` are signed by their owners over this T.
+
+    Raises Refused: somebody else's keys, or keys with which no secret can be agreed.
+    """
+    keys = listed.keys
     for client in (peer for peer in peers if peer in keys):
         try:
             verify(
@@ -73,7 +93,7 @@ def share_keys(
         identity.me,
         secrets.to_share(),
         holders,
-        invitation.thresholds.shares,
+        invitation.topology.shares,
         secrets.encryption,
         {client: keys.encryption for client, keys in listed.keys.items()},
         identity.entropy,
@@ -105,7 +125,7 @@ def take_shares(
     dealers = frozenset(delivery.dealers)
     if len(dealers) != len(delivery.dealers) or not dealers <= listed.keys.keys():
         raise Refused(Refusal.SET_NOT_SUBSET, "U2 is not part of U1")
-    floor = max(identity.policy.min_cohort, invitation.thresholds.shares)
+    floor = max(identity.policy.min_cohort, invitation.topology.fewest)
     if len(dealers) < floor or identity.me not in dealers:
         raise Refused(Refusal.COHORT_TOO_SMALL, f"{len(dealers)} dealt, floor {floor}")
     held: dict[ClientId, dict[SecretKind, Share]] = {identity.me: own_shares}
@@ -126,6 +146,6 @@ def take_shares(
             )
         except AuthenticationFailed:
             continue
-    if len(held) < invitation.thresholds.shares:
+    if len(held) < invitation.topology.shares:
         raise Refused(Refusal.UNREADABLE_SHARE, f"{len(held)} of {len(dealers)} envelopes opened")
     return Dealt(dealers, held)

@@ -13,7 +13,7 @@ from auror.crypto.kex import KeyPair
 from auror.crypto.signing import SigningKey
 from auror.errors import Refusal
 from auror.ids import ClientId, Digest
-from auror.params import ClientPolicy, RoundParams, Thresholds
+from auror.params import ClientPolicy, RoundParams
 from auror.round.arithmetic import quantiser, sum_context
 from auror.round.client.memory import ClientMemory
 from auror.round.description import Roster
@@ -26,6 +26,7 @@ from auror.secagg.graph import Graph
 from auror.secagg.instance import Instance, SecretKind, SumContext
 from auror.secagg.quantize import Quantiser
 from auror.secagg.sharing import Share
+from auror.secagg.topology import Topology
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,15 @@ class Invitation:
 
     start: RoundStart
     transcript: Digest
-    thresholds: Thresholds
-    graph: Graph
+    topology: Topology
+    wiring: Graph | None = None
+    """The graph, once U1 is known."""
+
+    @property
+    def graph(self) -> Graph:
+        if self.wiring is None:
+            raise ValueError("the graph is drawn when U1 is known")
+        return self.wiring
 
     @property
     def params(self) -> RoundParams:
@@ -58,7 +66,7 @@ class Invitation:
         return self.start.description.model
 
     def sum_context(self, instance: Instance, length: int) -> SumContext:
-        return sum_context(self.transcript, self.params, self.thresholds.cohort, instance, length)
+        return sum_context(self.transcript, self.params, self.topology.cohort, instance, length)
 
     def quantiser(self) -> Quantiser:
         return quantiser(self.params)
@@ -109,6 +117,8 @@ class View:
     dealt: Dealt
     uploaded: frozenset[ClientId]
     groups: Groups
+    committee: frozenset[ClientId]
+    """Who signs A."""
     plan: StatisticsPlan
     digest: Digest
     update_mask: KeyPair = field(repr=False)

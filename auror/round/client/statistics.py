@@ -12,9 +12,10 @@ from auror.crypto.entropy import SECRET_BYTES, Secret
 from auror.crypto.tags import Tag
 from auror.errors import Refusal, Refused
 from auror.ids import Digest
+from auror.round.client.share_keys import verify_keys
 from auror.round.client.state import Dealt, Identity, Invitation, RoundSecrets, View
 from auror.round.messages import KeyList, MaskedStatistics, UploadList
-from auror.round.public import draw_groups, view_digest
+from auror.round.public import draw_committee, draw_groups, view_digest
 from auror.secagg.client.masked_input import mask_input
 from auror.secagg.client.unmask import OpeningGuard
 from auror.secagg.instance import Instance, SecretKind
@@ -41,7 +42,7 @@ def form_view(
         raise Refused(Refusal.SET_NOT_SUBSET, "U3 is not part of U2")
     if told.digests.get(identity.me) != own_digest:
         raise Refused(Refusal.DIGEST_FORGED)
-    floor = max(identity.policy.min_cohort, invitation.thresholds.shares)
+    floor = max(identity.policy.min_cohort, invitation.topology.fewest)
     if len(uploaded) < floor:
         raise Refused(Refusal.COHORT_TOO_SMALL, f"{len(uploaded)} uploaded, floor {floor}")
     if told.randomness.keys() != dealt.dealers:
@@ -57,6 +58,7 @@ def form_view(
     seed = identity.public_seed(invitation.transcript, told.randomness)
     dealers = tuple(sorted(dealt.dealers))
     groups = draw_groups(seed, dealers, invitation.params.group_size)
+    committee = draw_committee(seed, dealers, invitation.topology)
     plan = invitation.start.plan.with_challenge(seed, invitation.params.challenge_rows)
     view = view_digest(
         invitation.transcript,
@@ -72,6 +74,7 @@ def form_view(
         dealt,
         uploaded,
         groups,
+        committee,
         plan,
         view,
         secrets.update.mask_key,
@@ -102,7 +105,8 @@ def send_statistics(
     if len(present) < group_floor(identity, invitation):
         return MaskedStatistics(b"", b"")
     context = invitation.sum_context(Instance.STATISTICS, view.plan.rows)
-    peers = invitation.graph.among(identity.me, present)
+    peers = present - {identity.me}
+    verify_keys(identity, invitation, peers - view.dealt.held.keys(), view.keys)
     masked = mask_input(
         context,
         identity.me,

@@ -30,15 +30,14 @@ def unmask(
     parts = agreement_parts(invitation.transcript, view.digest, sent, accepted)
     valid = 0
     for client, signature in listed.signatures.items():
-        if client not in view.dealt.dealers:
+        if client not in view.committee:
             continue
         try:
             verify(identity.roster.verify_key(client), signature, Tag.AGREEMENT, *parts)
         except AuthenticationFailed:
             continue
         valid += 1
-    if valid < invitation.thresholds.quorum:
-        raise Refused(
-            Refusal.QUORUM_MISSING, f"{valid} of {invitation.thresholds.quorum} signatures"
-        )
+    quorum = invitation.topology.quorum(len(view.dealt.dealers))
+    if valid < quorum:
+        raise Refused(Refusal.QUORUM_MISSING, f"{valid} of {quorum} signatures")
     return UpdateShares(view.update_guard.open(accepted, view.dealt.dealers - accepted))

@@ -14,6 +14,7 @@ from auror.errors import (
 )
 from auror.ids import ClientId
 from auror.round.messages import AdvertisedKeys, KeyList
+from auror.round.public import draw_graph
 from auror.round.server.context import RoundContext
 
 
@@ -47,10 +48,13 @@ def take_keys(context: RoundContext, sender: ClientId, keys: AdvertisedKeys) -> 
 
 
 def close(context: RoundContext) -> KeyList:
-    """Step 0.6: U1 is fixed. Raises RoundAborted below the threshold."""
+    """Steps 0.6–0.7: U1 is fixed. Raises RoundAborted below the threshold."""
     keys = context.progress.keys
-    if len(keys) < context.thresholds.shares:
+    if len(keys) < context.topology.fewest:
         raise RoundAborted(
-            AbortReason.TOO_FEW_ADVERTISED, f"{len(keys)} of {context.thresholds.shares}"
+            AbortReason.TOO_FEW_ADVERTISED, f"{len(keys)} of {context.topology.fewest}"
         )
+    context.progress.graph = draw_graph(
+        context.topology, context.transcript, context.description.cohort, keys
+    )
     return KeyList(dict(sorted(keys.items())))

@@ -13,7 +13,7 @@ from auror.errors import (
 )
 from auror.ids import ClientId, GroupIndex
 from auror.round.messages import AcceptedSet, Agreement, AgreementList
-from auror.round.public import agreement_parts
+from auror.round.public import agreement_parts, covers
 from auror.round.server.context import Decision, RoundContext
 
 
@@ -42,6 +42,10 @@ def propose(context: RoundContext, decision: Decision) -> AcceptedSet:
         raise RoundAborted(
             AbortReason.TOO_FEW_ACCEPTED, f"{len(accepted)} clients of at least {lowest}"
         )
+    if not covers(context.topology, context.graph, frozenset(accepted)):
+        raise RoundAborted(
+            AbortReason.TOO_FEW_ACCEPTED, "too few neighbours of each other are left on the graph"
+        )
     progress.accepted_groups = tuple(sorted(decision.accepted))
     progress.accepted = accepted
     return AcceptedSet(progress.accepted)
@@ -64,10 +68,9 @@ def take_agreement(context: RoundContext, sender: ClientId, message: Agreement) 
 def close(context: RoundContext) -> AgreementList:
     """Step 5.6: the quorum's signatures go to everybody. Raises RoundAborted below Q."""
     agreed = context.progress.agreed
-    if len(agreed) < context.thresholds.quorum:
-        raise RoundAborted(
-            AbortReason.TOO_FEW_AGREED, f"{len(agreed)} of {context.thresholds.quorum}"
-        )
+    quorum = context.topology.quorum(len(context.progress.dealt))
+    if len(agreed) < quorum:
+        raise RoundAborted(AbortReason.TOO_FEW_AGREED, f"{len(agreed)} of {quorum}")
     context.progress.unmasking = True
     return AgreementList(dict(sorted(agreed.items())))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from auror.errors import AbortReason, DropReason
 from auror.ids import ClientId, Digest, GroupIndex
-from auror.params import RoundParams, Thresholds
+from auror.params import RoundParams
 from auror.round.arithmetic import sum_context
 from auror.round.description import Roster, RoundDescription
 from auror.round.messages import SHARED_KINDS, AdvertisedKeys, ServerMessage
@@ -21,6 +21,7 @@ from auror.round.record import Mark, OpenedGroup
 from auror.secagg.graph import Graph
 from auror.secagg.instance import Instance, SumContext
 from auror.secagg.server.collect_shares import ShareCollector
+from auror.secagg.topology import Topology
 
 _NO_VIEW = Digest(b"")
 
@@ -47,6 +48,7 @@ class Progress:
     """
 
     keys: dict[ClientId, AdvertisedKeys] = field(default_factory=dict)
+    graph: Graph | None = None
     dealt: tuple[ClientId, ...] = ()
     digests: dict[ClientId, Digest] = field(default_factory=dict)
     public_seed: bytes = b""
@@ -58,6 +60,8 @@ class Progress:
     opened: tuple[OpenedGroup, ...] = ()
     accepted_groups: tuple[GroupIndex, ...] = ()
     accepted: tuple[ClientId, ...] = ()
+    committee: frozenset[ClientId] = frozenset()
+    """Who signs A."""
     left_out: dict[GroupIndex, str] = field(default_factory=dict)
     agreed: dict[ClientId, bytes] = field(default_factory=dict)
     unmasking: bool = False
@@ -78,8 +82,7 @@ class RoundContext:
     params: RoundParams
     plan: StatisticsPlan
     roster: Roster
-    thresholds: Thresholds
-    graph: Graph
+    topology: Topology
     uploads: MutableMapping[ClientId, bytes]
     """Where masked inputs wait until the accepted set is known (a spool on disk, or a dict)."""
     collector: ShareCollector
@@ -93,7 +96,7 @@ class RoundContext:
         params: RoundParams,
         plan: StatisticsPlan,
         roster: Roster,
-        thresholds: Thresholds,
+        topology: Topology,
         uploads: MutableMapping[ClientId, bytes],
         public_seed: PublicSeed,
     ) -> RoundContext:
@@ -104,16 +107,22 @@ class RoundContext:
             params,
             plan,
             roster,
-            thresholds,
-            Graph.complete(description.cohort),
+            topology,
             uploads,
-            ShareCollector(transcript, thresholds.shares, SHARED_KINDS),
+            ShareCollector(transcript, topology.shares, SHARED_KINDS),
             public_seed,
             Progress(),
         )
 
+    @property
+    def graph(self) -> Graph:
+        """Known once U1 is fixed."""
+        if self.progress.graph is None:
+            raise ValueError("the graph is drawn at the end of phase 0")
+        return self.progress.graph
+
     def sum_context(self, instance: Instance, length: int) -> SumContext:
-        return sum_context(self.transcript, self.params, self.thresholds.cohort, instance, length)
+        return sum_context(self.transcript, self.params, self.topology.cohort, instance, length)
 
     def open_groups(self) -> dict[GroupIndex, tuple[ClientId, ...]]:
         """Groups with enough members in S, with these members (docs/protocol.md step 4.1)."""

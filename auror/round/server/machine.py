@@ -8,6 +8,7 @@ reason; too few clients abort the round with a reason; nothing else ends it earl
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from auror.errors import (
@@ -18,7 +19,8 @@ from auror.errors import (
     RoundAborted,
 )
 from auror.ids import ClientId
-from auror.params import RoundParams, check_round
+from auror.params import RoundParams
+from auror.round.arithmetic import check_round
 from auror.round.description import Roster
 from auror.round.messages import (
     AdvertisedKeys,
@@ -88,10 +90,10 @@ class RoundServer:
         """Raises ConfigError when the parameters cannot work for this cohort."""
         params: RoundParams = start.params
         cohort = start.description.cohort
-        thresholds = check_round(params, len(cohort), start.plan.largest_row_norm())
+        topology = check_round(params, len(cohort), start.plan.largest_row_norm())
         self._start = start
         self._context = RoundContext.open(
-            start.description, params, start.plan, roster, thresholds, uploads, public_seed
+            start.description, params, start.plan, roster, topology, uploads, public_seed
         )
         self._phase = Phase.ADVERTISE
         self._waiting: set[ClientId] = set()
@@ -195,7 +197,8 @@ class RoundServer:
                 "accepted": [int(client) for client in proposal.accepted],
             },
         )
-        return [facts, *self._enter(Phase.AGREE, self._to_present(proposal))]
+        signers = self.progress.committee - self._gone()
+        return [facts, *self._enter(Phase.AGREE, self._to_present(proposal), signers)]
 
     def stop(self) -> list[ServerEffect]:
         """The operator ends the server."""
@@ -204,8 +207,14 @@ class RoundServer:
         return self._abort(RoundAborted(AbortReason.SERVER_STOPPED))
 
     def resend(self, client: ClientId) -> ServerMessage | None:
-        """What a client that connected again has not answered yet."""
-        return self._sent.get(client) if client in self._waiting and not self.over else None
+        """What a client that connected again has not answered yet, or only has to know."""
+        heard = self.over or client in self._answers or client in self.progress.dropped
+        return None if heard else self._sent.get(client)
+
+    @property
+    def waiting_for(self) -> frozenset[ClientId]:
+        """Whose answers are missing in this phase."""
+        return frozenset() if self.over else frozenset(self._waiting)
 
     # One step per phase -------------------------------------------------------------------------
 
@@ -301,12 +310,18 @@ class RoundServer:
         """The same message for everybody who answered so far and was not dropped."""
         return {c: message for c in self._start.description.cohort if c not in self._gone()}
 
-    def _enter(self, phase: Phase, outgoing: dict[ClientId, ServerMessage]) -> list[ServerEffect]:
+    def _enter(
+        self,
+        phase: Phase,
+        outgoing: dict[ClientId, ServerMessage],
+        answering: AbstractSet[ClientId] | None = None,
+    ) -> list[ServerEffect]:
+        """``answering``: who is waited for; by default everybody who gets a message."""
         self._phase = phase
         self._answers = {}
-        self._waiting = set(outgoing)
+        self._waiting = set(outgoing if answering is None else answering)
         self._sent = outgoing
-        effects: list[ServerEffect] = [PhaseStarted(phase, frozenset(outgoing))]
+        effects: list[ServerEffect] = [PhaseStarted(phase, frozenset(self._waiting))]
         by_message: dict[int, list[ClientId]] = {}
         for client, message in outgoing.items():
             by_message.setdefault(id(message), []).append(client)

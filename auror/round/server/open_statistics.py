@@ -8,6 +8,7 @@ from auror.round.messages import StatisticsShares
 from auror.round.record import OpenedGroup
 from auror.round.server.context import RoundContext
 from auror.round.server.statistics import full_plan
+from auror.secagg.graph import Graph
 from auror.secagg.instance import Instance, SecretKind
 from auror.secagg.server.unmask import unmask_sum
 
@@ -43,7 +44,7 @@ def close(context: RoundContext) -> tuple[OpenedGroup, ...]:
             continue  # some holders' own floors are higher than the configuration's
         total = unmask_sum(
             sum_context,
-            context.graph,
+            Graph.complete(progress.groups[index]),
             (
                 sum_context.ring.from_bytes(progress.statistics[client], plan.rows)
                 for client in members

@@ -56,10 +56,8 @@ def close(
 ) -> dict[ClientId, ShareDelivery]:
     """Step 1.8: U2 is fixed; every dealer gets the envelopes addressed to it."""
     dealt = tuple(sorted(dealings))
-    if len(dealt) < context.thresholds.shares:
-        raise RoundAborted(
-            AbortReason.TOO_FEW_DEALT, f"{len(dealt)} of {context.thresholds.shares}"
-        )
+    if len(dealt) < context.topology.fewest:
+        raise RoundAborted(AbortReason.TOO_FEW_DEALT, f"{len(dealt)} of {context.topology.fewest}")
     context.progress.dealt = dealt
     present = frozenset(dealt)
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from auror.errors import AbortReason, DropReason, PeerMisbehaved, RoundAborted
 from auror.ids import ClientId
 from auror.round.messages import Upload, UploadList
-from auror.round.public import draw_groups, upload_digest, view_digest
+from auror.round.public import draw_committee, draw_groups, upload_digest, view_digest
 from auror.round.server.context import RoundContext
 from auror.secagg.instance import Instance, SecretKind
 
@@ -34,10 +34,10 @@ def close(context: RoundContext) -> UploadList:
     """Steps 2.5–2.6: U3 is fixed; all r of U2 are known, of absentees too, so withholding one
     buys nothing. Groups, challenge and the view h follow."""
     progress = context.progress
-    if len(progress.digests) < context.thresholds.shares:
+    if len(progress.digests) < context.topology.fewest:
         raise RoundAborted(
             AbortReason.TOO_FEW_UPLOADED,
-            f"{len(progress.digests)} of {context.thresholds.shares}",
+            f"{len(progress.digests)} of {context.topology.fewest}",
         )
     randomness = {
         dealer: context.collector.restore(dealer, SecretKind.RANDOMNESS).reveal()
@@ -46,6 +46,7 @@ def close(context: RoundContext) -> UploadList:
     progress.digests = dict(sorted(progress.digests.items()))
     progress.public_seed = context.public_seed(context.transcript, randomness)
     progress.groups = draw_groups(progress.public_seed, progress.dealt, context.params.group_size)
+    progress.committee = draw_committee(progress.public_seed, progress.dealt, context.topology)
     progress.plan = context.plan.with_challenge(progress.public_seed, context.params.challenge_rows)
     progress.view = view_digest(
         context.transcript,

@@ -166,7 +166,7 @@ class RoundDescription(_message.Message):
     def __init__(self, version: _Optional[int] = ..., deployment: _Optional[str] = ..., round_id: _Optional[_Union[RoundId, _Mapping]] = ..., attempt: _Optional[int] = ..., model: _Optional[bytes] = ..., configuration: _Optional[bytes] = ..., plan: _Optional[bytes] = ..., roster: _Optional[bytes] = ..., cohort: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class RoundParams(_message.Message):
-    __slots__ = ("group_size", "colluders", "quantisation_bits", "quantisation_range", "challenge_rows", "min_accepted_groups", "max_attempts", "audit_probability")
+    __slots__ = ("group_size", "colluders", "quantisation_bits", "quantisation_range", "challenge_rows", "min_accepted_groups", "max_attempts", "audit_probability", "dropouts")
     GROUP_SIZE_FIELD_NUMBER: _ClassVar[int]
     COLLUDERS_FIELD_NUMBER: _ClassVar[int]
     QUANTISATION_BITS_FIELD_NUMBER: _ClassVar[int]
@@ -175,6 +175,7 @@ class RoundParams(_message.Message):
     MIN_ACCEPTED_GROUPS_FIELD_NUMBER: _ClassVar[int]
     MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     AUDIT_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    DROPOUTS_FIELD_NUMBER: _ClassVar[int]
     group_size: int
     colluders: int
     quantisation_bits: int
@@ -183,7 +184,8 @@ class RoundParams(_message.Message):
     min_accepted_groups: int
     max_attempts: int
     audit_probability: float
-    def __init__(self, group_size: _Optional[int] = ..., colluders: _Optional[int] = ..., quantisation_bits: _Optional[int] = ..., quantisation_range: _Optional[float] = ..., challenge_rows: _Optional[int] = ..., min_accepted_groups: _Optional[int] = ..., max_attempts: _Optional[int] = ..., audit_probability: _Optional[float] = ...) -> None: ...
+    dropouts: float
+    def __init__(self, group_size: _Optional[int] = ..., colluders: _Optional[int] = ..., quantisation_bits: _Optional[int] = ..., quantisation_range: _Optional[float] = ..., challenge_rows: _Optional[int] = ..., min_accepted_groups: _Optional[int] = ..., max_attempts: _Optional[int] = ..., audit_probability: _Optional[float] = ..., dropouts: _Optional[float] = ...) -> None: ...
 
 class OutputLayer(_message.Message):
     __slots__ = ("offset", "length")

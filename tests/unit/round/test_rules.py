@@ -1054,7 +1054,7 @@ def test_what_is_opened_spans_no_single_client(seed: int) -> None:
         return Decision(kept, {})
 
     played = play(deployment, to_server=vanish, decide=decide)
-    threshold = played.server.context.thresholds.shares
+    threshold = played.server.context.topology.shares
     released = shares_by_peer(played, StatisticsShares)
     for peer, (seeds, keys) in released.items():
         assert (seeds == 0) or (keys == 0), peer
@@ -1176,6 +1176,9 @@ def test_a_client_below_its_group_floor_opens_nothing() -> None:
     assert not set(victim_group) & set(released)
     assert not set(victim_group) & set(played.progress.accepted)
     exact(played, nine)
+
+
+COVERED.add(Refusal.MASKS_WOULD_SHOW)  # tests/unit/round/test_sparse.py
 
 
 @pytest.mark.parametrize("reason", [*Refusal, *DropReason, *AbortReason], ids=str)
