@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from auror.crypto.tags import Tag
 from auror.ids import Digest
+from auror.secagg import packing
 
 UInt = NDArray[np.unsignedinteger[Any]]
 """Ring elements: uint32 for rings of up to 32 bits, else uint64."""
@@ -60,21 +61,17 @@ MASK_KEY = {
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """Integers modulo 2^bits, held in unsigned words of 4 bytes (bits ≤ 32) or 8."""
+    """Integers modulo 2^bits, held in unsigned words of 4 bytes (bits ≤ 32) or 8 (64)."""
 
     bits: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.bits <= 64:
-            raise ValueError("a ring has 1 … 64 bits")
+        if not (1 <= self.bits <= 32 or self.bits == 64):
+            raise ValueError("a ring has 1 … 32 or 64 bits")
 
     @property
     def dtype(self) -> type[np.uint32] | type[np.uint64]:
         return np.uint32 if self.bits <= 32 else np.uint64
-
-    @property
-    def entry_bytes(self) -> int:
-        return np.dtype(self.dtype).itemsize
 
     def zeros(self, length: int) -> UInt:
         return np.zeros(length, dtype=self.dtype)
@@ -85,22 +82,34 @@ class Ring:
             values &= self.dtype((1 << self.bits) - 1)
         return values
 
+    def packed_bytes(self, length: int) -> int:
+        """⌈length·bits/8⌉: what ``length`` elements take on the wire."""
+        return packing.packed_bytes(length, self.bits)
+
     def to_bytes(self, values: UInt) -> bytes:
-        """Little-endian words, nothing else."""
-        return np.ascontiguousarray(values, dtype=np.dtype(self.dtype).newbyteorder("<")).tobytes()
+        """``bits`` per element, little-endian, nothing else."""
+        if self.bits == 64:
+            return np.ascontiguousarray(values, dtype="<u8").tobytes()
+        return packing.pack(values.astype(np.uint32, copy=False), self.bits)
+
+    def check(self, payload: bytes, length: int) -> None:
+        """Whether ``payload`` is ``length`` elements, without unpacking it.
+
+        Raises:
+            ValueError: wrong size, or bits after the last element.
+        """
+        packing.check(payload, self.bits, length)
 
     def from_bytes(self, payload: bytes, length: int) -> UInt:
         """A fresh, writable array of ``length`` ring elements.
 
         Raises:
-            ValueError: wrong size, or an entry outside the ring.
+            ValueError: as :meth:`check`.
         """
-        if len(payload) != length * self.entry_bytes:
-            raise ValueError(f"{len(payload)} bytes, {length * self.entry_bytes} expected")
-        words = np.frombuffer(payload, dtype=np.dtype(self.dtype).newbyteorder("<"))
-        if self.bits not in (32, 64) and length and int(words.max()) >> self.bits:
-            raise ValueError(f"an entry does not fit {self.bits} bits")
-        return words.astype(self.dtype)
+        if self.bits == 64:
+            self.check(payload, length)
+            return np.frombuffer(payload, dtype="<u8").astype(np.uint64)
+        return packing.unpack(payload, self.bits, length)
 
 
 @dataclass(frozen=True, slots=True)

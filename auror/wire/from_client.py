@@ -132,7 +132,7 @@ def _unpack_dealt(wire: pb.DealtShares, limits: Limits) -> m.DealtShares:
 def _unpack_upload(wire: pb.Upload, limits: Limits) -> m.Upload:
     rows = fields.entries("shares", wire.randomness, lambda entry: entry.client, limits.clients)
     return m.Upload(
-        fields.words("upload", wire.payload, 4, limits.dim),
+        fields.at_most("upload", wire.payload, limits.dim * UPDATE_WORD),
         fields.digest("upload digest", wire.digest),
         {client: fields.share("share of randomness", entry.share) for client, entry in rows},
     )

@@ -42,7 +42,7 @@ def take_images(context: RoundContext, sender: ClientId, message: CrossMasks) ->
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "not the masks across groups")
     try:
         for image in message.images.values():
-            sum_context.ring.from_bytes(image, sum_context.length)
+            sum_context.ring.check(image, sum_context.length)
     except ValueError as error:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, str(error)) from error
     context.progress.cross_masks[sender] = message.images

@@ -35,7 +35,7 @@ def take_statistics(context: RoundContext, sender: ClientId, message: MaskedStat
         return
     sum_context = context.sum_context(Instance.STATISTICS, full_plan(context).rows)
     try:
-        sum_context.ring.from_bytes(message.payload, sum_context.length)
+        sum_context.ring.check(message.payload, sum_context.length)
     except ValueError as error:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, str(error)) from error
     try:

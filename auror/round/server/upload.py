@@ -18,7 +18,7 @@ def take_upload(context: RoundContext, sender: ClientId, message: Upload) -> Non
     """
     sum_context = context.sum_context(Instance.UPDATE, context.plan.dim)
     try:
-        sum_context.ring.from_bytes(message.payload, sum_context.length)
+        sum_context.ring.check(message.payload, sum_context.length)
     except ValueError as error:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, str(error)) from error
     if upload_digest(context.transcript, sender, message.payload) != message.digest:

@@ -693,7 +693,7 @@ def bad_share(shares: OpenedShares) -> OpenedShares:
         (AdvertisedKeys, lambda d, m: readvertised(d, m, encryption=bytes(32))),
         (AdvertisedKeys, lambda d, m: readvertised(d, m, update_mask=m.encryption)),
         (Upload, lambda d, m: replace(m, payload=m.payload[:-4])),
-        (Upload, lambda d, m: replace(m, payload=b"\xff" * len(m.payload))),
+        (Upload, lambda d, m: replace(m, payload=m.payload + b"\0")),
         (
             Upload,
             lambda d, m: replace(m, randomness={**m.randomness, ClientId(9): m.randomness[LIAR]}),
