@@ -155,6 +155,8 @@ def certs(folder: Path, clients: int, hosts: tuple[str, ...]) -> None:
               help="Chance per client and round to vanish, before or after upload.")  # fmt: skip
 @click.option("--rounds", default=3, show_default=True, help="Rounds to run.")
 @click.option("--group-size", default=5, show_default=True, help="g, clients per group.")
+@click.option("--colluders", default=0, show_default=True, help="c, clients assumed to collude.")
+@click.option("--quantisation-bits", default=16, show_default=True, help="b, bits of an entry.")
 @click.option("--workers", default=2, show_default=True, help="Processes that hold the clients.")
 @FORMAT
 @one_line_errors

@@ -18,6 +18,7 @@ import numpy as np
 
 from auror.errors import ConfigError, UnavailableError
 from auror.experiments.processes import Starter, free_address, programs, wait_until_listening
+from auror.experiments.relay import CountingRelay
 from auror.params import RoundParams
 from auror.round.arithmetic import check_round
 from auror.wire.certs import create_deployment
@@ -25,7 +26,7 @@ from auror.wire.certs import create_deployment
 Say = Callable[[str], None]
 _POLL_SECONDS = 0.25
 _SAY_SECONDS = 2.0
-_DEADLINE_SECONDS = 600
+_DEADLINE_SECONDS = 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +41,12 @@ class LoadTest:
     workers: int = 2
     """Processes that the clients are spread over."""
     group_size: int = 5
+    colluders: int = 0
+    quantisation_bits: int = 16
 
     def __post_init__(self) -> None:
-        if not 2 <= self.clients <= 2000:
-            raise ConfigError(f"--clients {self.clients}: choose 2 … 2000 (complete graph)")
+        if not 2 <= self.clients <= 10_000:
+            raise ConfigError(f"--clients {self.clients}: choose 2 … 10,000")
         if not 0 <= self.dropout < 0.5:
             raise ConfigError(f"--dropout {self.dropout}: choose 0 … 0.5, below 0.5")
         for name in ("dim", "rounds", "workers"):
@@ -52,7 +55,13 @@ class LoadTest:
         check_round(self.params(), self.clients)
 
     def params(self) -> RoundParams:
-        return RoundParams(group_size=self.group_size, colluders=0, quantisation_range=0.5)
+        return RoundParams(
+            group_size=self.group_size,
+            colluders=self.colluders,
+            quantisation_range=0.5,
+            quantisation_bits=self.quantisation_bits,
+            dropouts=max(0.1, 1.5 * self.dropout),
+        )
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,11 @@ class LoadReport:
     bytes_up: int
     bytes_down: int
     """Message bodies and frames, over all rounds."""
+    wire_up: int
+    wire_down: int
+    """Everything that crossed the sockets: TLS, HTTP/2, gRPC and connecting included."""
+    upload_expansion: float
+    """``wire_up`` per client and round, over d entries of b bits."""
     server_cpu_seconds: float
     server_peak_rss_bytes: int
     dropped: int
@@ -99,14 +113,15 @@ def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
         folder = Path(name)
         create_deployment(folder / "certs", test.clients, ["127.0.0.1"])
         started = time.monotonic()
-        with programs(folder / "logs") as starter:
-            _start(test, folder, starter)
+        address = free_address()
+        with CountingRelay(address) as relay, programs(folder / "logs") as starter:
+            _start(test, folder, starter, address, relay.address)
             _watch(folder, starter, say)
-        return _report(test, folder, time.monotonic() - started)
+        return _report(test, folder, time.monotonic() - started, relay)
 
 
-def _start(test: LoadTest, folder: Path, starter: Starter) -> None:
-    address = free_address()
+def _start(test: LoadTest, folder: Path, starter: Starter, address: str, door: str) -> None:
+    """The server listens at ``address``; clients go through ``door``, which counts."""
     params = test.params()
     server = starter.server(
         {
@@ -122,6 +137,9 @@ def _start(test: LoadTest, folder: Path, starter: Starter) -> None:
             "round.group_size": params.group_size,
             "round.colluders": params.colluders,
             "round.quantisation_range": params.quantisation_range,
+            "round.quantisation_bits": params.quantisation_bits,
+            "round.dropouts": params.dropouts,
+            "round.audit_probability": 0.0,
             "learning.host": "synthetic",
             "learning.dim": test.dim,
         }
@@ -131,7 +149,7 @@ def _start(test: LoadTest, folder: Path, starter: Starter) -> None:
         if len(ids):
             starter.clients(
                 {
-                    "client.server": address,
+                    "client.server": door,
                     "client.credentials": folder / "certs" / "clients",
                     "client.state": folder / "state",
                     "client.threads": 1,
@@ -172,7 +190,7 @@ def _last_phase(folder: Path) -> str:
     return "clients connect"
 
 
-def _report(test: LoadTest, folder: Path, seconds: float) -> LoadReport:
+def _report(test: LoadTest, folder: Path, seconds: float, relay: CountingRelay) -> LoadReport:
     rounds = read_lines(folder / "run" / "rounds.jsonl")
     timings = read_lines(folder / "run" / "timings.jsonl")
     if not timings:
@@ -189,6 +207,10 @@ def _report(test: LoadTest, folder: Path, seconds: float) -> LoadReport:
         phases=_phases(timings),
         bytes_up=sum(line["bytes_up"] for line in timings),
         bytes_down=sum(line["bytes_down"] for line in timings),
+        wire_up=relay.bytes_up,
+        wire_down=relay.bytes_down,
+        upload_expansion=relay.bytes_up
+        / (test.clients * len(rounds) * test.dim * test.quantisation_bits / 8),
         server_cpu_seconds=timings[-1]["cpu_seconds_total"],
         server_peak_rss_bytes=max(line["peak_rss_bytes"] for line in timings),
         dropped=sum(len(line["dropped"]) for line in rounds),
@@ -240,7 +262,11 @@ def as_text(report: LoadReport) -> str:
             f"{name:<16}{figures.p50:>9.3f}{figures.p95:>9.3f}{figures.longest:>9.3f}"
             for name, figures in report.phases.items()
         ),
-        f"up {report.bytes_up / 1e6:.1f} MB, down {report.bytes_down / 1e6:.1f} MB",
+        f"messages: up {report.bytes_up / 1e6:.1f} MB, down {report.bytes_down / 1e6:.1f} MB",
+        (
+            f"on the wire: up {report.wire_up / 1e6:.1f} MB, down {report.wire_down / 1e6:.1f} MB;"
+            f" upload expansion {report.upload_expansion:.3f}"
+        ),
         (
             f"server: {report.server_cpu_seconds:.1f} CPU s,"
             f" {report.server_peak_rss_bytes / 1e6:.0f} MB peak"

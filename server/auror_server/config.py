@@ -77,6 +77,10 @@ class RoundSection(Section):
     """A round with fewer accepted groups is discarded."""
     max_attempts: int = 3
     """Openings of statistics that one model may cause."""
+    dropouts: float = 0.1
+    """Fraction of a large cohort that may be silent or left out."""
+    audit_probability: float = 0.1
+    """Chance that a round leaves out a random group after its statistics are open; 0 = off."""
 
 
 class StatisticsSection(Section):

@@ -1,0 +1,88 @@
+"""A TCP relay that counts: what really crosses the wire, TLS and all framing included."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import TracebackType
+from typing import Self
+
+_CHUNK = 256 * 1024
+
+
+class CountingRelay:
+    """Passes connections to ``target`` (host:port) on and counts bytes both ways.
+
+    A context manager; ``address`` is where clients connect. Runs in a thread of its own.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._host, _, port = target.rpartition(":")
+        self._port = int(port)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.address = ""
+        self.bytes_up = 0
+        """Client → server."""
+        self.bytes_down = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        starting = asyncio.run_coroutine_threadsafe(self._listen(), self._loop)
+        self._server = starting.result(10)
+        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._connect, "127.0.0.1", 0, limit=_CHUNK, backlog=4096)
+
+    async def _close(self) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        try:
+            there, back = await asyncio.open_connection(self._host, self._port, limit=_CHUNK)
+        except OSError:
+            writer.close()
+            return
+        try:
+            await asyncio.gather(self._pump(reader, back, True), self._pump(there, writer, False))
+        finally:
+            writer.close()
+            back.close()
+
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, up: bool
+    ) -> None:
+        try:
+            while chunk := await source.read(_CHUNK):
+                if up:
+                    self.bytes_up += len(chunk)
+                else:
+                    self.bytes_down += len(chunk)
+                sink.write(chunk)
+                await sink.drain()
+        except ConnectionError:
+            pass
+        finally:
+            if not sink.is_closing() and sink.can_write_eof():
+                sink.write_eof()
