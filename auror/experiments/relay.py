@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from types import TracebackType
 from typing import Self
@@ -84,5 +85,5 @@ class CountingRelay:
         except ConnectionError:
             pass
         finally:
-            if not sink.is_closing() and sink.can_write_eof():
+            with contextlib.suppress(OSError):  # the other side may be gone already
                 sink.write_eof()
