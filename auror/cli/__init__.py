@@ -221,3 +221,8 @@ def _config(options: dict[str, Any]) -> Any:
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+from auror.cli.plan import plan  # noqa: E402 - the group must exist first
+
+main.add_command(plan)

@@ -1,0 +1,270 @@
+"""``auror plan``: what a deployment of this size promises, survives and costs.
+
+Promises are exact tails (``auror.secagg.calculator``), bytes are the byte-exact formula
+(``auror.wire.sizes``), seconds are counted operations times what one of each takes on this machine,
+measured while the command starts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from auror.crypto import shamir
+from auror.crypto.entropy import Secret, system_entropy
+from auror.crypto.kex import KeyPair, expand
+from auror.crypto.prg import words
+from auror.crypto.signing import SigningKey, verify
+from auror.crypto.tags import Tag
+from auror.params import RoundParams
+from auror.privacy.collusion import honest_members
+from auror.round.arithmetic import check_round
+from auror.secagg.calculator import Adversary, neighbourhood
+from auror.secagg.quantize import ring_bits
+from auror.secagg.topology import Topology, complete_graph
+from auror.wire import sizes
+
+_SECRETS = 5
+_RUN_ROUNDS = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demand:
+    """What is to be planned."""
+
+    clients: int
+    colluders: int
+    params: RoundParams
+    dim: int
+    statistics: int
+    """k, challenge rows included."""
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Seconds per operation on this machine."""
+
+    agreement: float
+    """One X25519 agreement with its key derivation."""
+    verification: float
+    """One Ed25519 signature checked."""
+    mask_byte: float
+    """One byte of key stream made and added."""
+    share_step: float
+    """One share of one secret, per unit of the threshold."""
+    combine_step: float
+    """One share weighed into a restored secret."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Per round: one client's, and the server's."""
+
+    client_bytes_up: int
+    client_bytes_down: int
+    """Without the invitation, which holds the model: 4·d bytes."""
+    upload_expansion: float
+    client_seconds: float
+    server_seconds: float
+    """Unmasking with ``expected dropouts`` clients missing."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the command prints."""
+
+    demand: Demand
+    topology: Topology
+    cost: Cost
+    complete: Cost
+    """The same cohort on the complete graph."""
+    ring_bits: int
+    smallest_group: int
+    lonely_group: float
+    """Chance per round that the sum of some group holds exactly one honest member."""
+    lonely_sightings: float
+    """Expected number of such groups in 30 rounds."""
+    silent_beside_colluders: int
+    """Honest dropouts survived when all colluders fall silent too."""
+    dump_audited: float
+    """Chance per round that an audit leaves out one given group."""
+    speeds: Speeds
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        wired = self.topology
+        return {
+            **asdict(self),
+            "quorum": wired.quorum(wired.cohort),
+            "graph": "complete" if wired.complete else "sparse",
+        }
+
+
+def make_plan(demand: Demand) -> Plan:
+    """Raises ConfigError when no safe and reachable thresholds exist."""
+    params, n, c = demand.params, demand.clients, demand.colluders
+    wired = check_round(params, n)
+    speeds = measure(wired)
+    honest = honest_members(n, params.group_size, c)
+    lonely = honest[1]  # with none there is nothing to protect
+    groups = max(1, n // params.group_size)
+    return Plan(
+        demand=demand,
+        topology=wired,
+        cost=cost(demand, wired, speeds),
+        complete=cost(demand, complete_graph(n, c), speeds),
+        ring_bits=ring_bits(n, params.quantisation_bits),
+        smallest_group=params.smallest_group(),
+        lonely_group=_union(lonely, groups),
+        lonely_sightings=lonely * groups * _RUN_ROUNDS,
+        silent_beside_colluders=max(0, wired.silent - c),
+        dump_audited=params.audit_probability / groups,
+        speeds=speeds,
+    )
+
+
+def _union(each: float, groups: int) -> float:
+    return min(1.0, 1.0 - (1.0 - each) ** groups)
+
+
+def cost(demand: Demand, wired: Topology, speeds: Speeds) -> Cost:
+    """Of one round in which the fraction ``params.dropouts`` is missing from the total."""
+    params, n, k = demand.params, demand.clients, demand.statistics
+    everybody = range(n)
+    near = range(n - wired.degree, n)  # the longest ids: never fewer bytes than promised
+    m, group = ring_bits(n, params.quantisation_bits), params.group_size
+    up = [
+        sizes.advertised_keys(),
+        sizes.dealt_shares(n - 1, near),
+        sizes.upload(demand.dim, m, (*near, n - 1)),
+        sizes.masked_statistics(k),
+        sizes.opened_shares((*near, n - 1)),
+        sizes.agreement(),
+        sizes.opened_shares((*near, n - 1)),
+    ]
+    signers = range(n - wired.committee, n)
+    down = [
+        sizes.key_list(everybody),
+        sizes.share_delivery(everybody, near),
+        sizes.upload_list(everybody, everybody),
+        sizes.signature_list(everybody),
+        sizes.accepted_set(everybody),
+        sizes.signature_list(signers),
+    ]
+    holders, word = wired.degree + 1, 4
+    client = (
+        (2 * wired.degree + wired.degree + group) * speeds.agreement
+        + _SECRETS * holders * wired.shares * speeds.share_step
+        + (2 * wired.degree + min(wired.committee, wired.quorum(n))) * speeds.verification
+        + (wired.degree + 1) * demand.dim * word * speeds.mask_byte
+        + group * k * 8 * speeds.mask_byte
+    )
+    missing = round(params.dropouts * n)
+    server = (
+        (n - missing) * demand.dim * word * speeds.mask_byte
+        + missing * wired.degree * (speeds.agreement + demand.dim * word * speeds.mask_byte)
+        + 3 * n * wired.shares * speeds.combine_step
+        + 3 * n * speeds.verification
+    )
+    sent = sum(sizes.framed(size, 1) for size in up)
+    return Cost(
+        sent,
+        sum(sizes.framed(size, 1) for size in down),
+        sent * 8 / (demand.dim * params.quantisation_bits),
+        client,
+        server,
+    )
+
+
+def measure(wired: Topology) -> Speeds:
+    """Under a second of timing on this machine."""
+    one, other = KeyPair.draw(system_entropy), KeyPair.draw(system_entropy)
+    signer = SigningKey.draw(system_entropy)
+    signature = signer.sign(Tag.VIEW_SIGNATURE, b"plan")
+    total = np.zeros(1 << 20, dtype=np.uint32)
+    key = expand(bytes(32), Tag.UPDATE_SELF_MASK)
+    secret, shares = Secret.draw(system_entropy), min(wired.shares, 64)
+    holders = list(range(1, 2 * shares + 1))
+    dealt = shamir.split(secret, shares, holders, system_entropy)
+    combiner = shamir.Combiner(shares)
+
+    def mask() -> None:
+        for positions, block in words(key, len(total), np.uint32):
+            total[positions] += block
+
+    return Speeds(
+        agreement=_time(lambda: one.shared_key(other.public, Tag.UPDATE_PAIRWISE_MASK), 200),
+        verification=_time(
+            lambda: verify(signer.verify_key, signature, Tag.VIEW_SIGNATURE, b"plan"), 200
+        ),
+        mask_byte=_time(mask, 10) / total.nbytes,
+        share_step=_time(lambda: shamir.split(secret, shares, holders, system_entropy), 5)
+        / (len(holders) * shares),
+        combine_step=_time(lambda: combiner.combine(dealt), 200) / shares,
+    )
+
+
+def _time(work: Callable[[], object], times: int) -> float:
+    """The median second of one call, after a first that is not counted."""
+    work()
+    found = []
+    for _ in range(times):
+        started = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - started)
+    return float(np.median(found))
+
+
+def published_parameters(
+    clients: int, colluders: int, dropouts: int, adversary: Adversary, sigma: int, eta: int
+) -> dict[str, int] | None:
+    """Bell et al.'s degree and threshold for one masked sum alone, without what an adaptive
+    server adds (docs/topology.md); None when only the complete graph will do."""
+    found = neighbourhood(clients, colluders, dropouts, adversary, sigma, eta)
+    return None if found is None else asdict(found)
+
+
+def as_text(plan: Plan) -> str:
+    """For people."""
+    wired, demand, params = plan.topology, plan.demand, plan.demand.params
+    n, c, g = demand.clients, demand.colluders, params.group_size
+    graph = "complete graph" if wired.complete else f"sparse graph, {wired.degree} neighbours each"
+    signers = "everybody" if wired.committee == n else f"a committee of {wired.committee}"
+    alive = "" if wired.complete else " or left out, but for 2^-20"
+    title = f"per round, d = {demand.dim}, k = {demand.statistics}"
+    sightings = f"{plan.lonely_sightings:.2g} such groups in {_RUN_ROUNDS} rounds"
+    bits = f"⌈log2(n(2^b − 1) + 1)⌉ at b = {params.quantisation_bits}"
+    lines = [
+        f"{n} clients, {c} assumed to collude, groups of {g}, {graph}",
+        "",
+        f"  t  {wired.shares:>6}  shares restore a secret, of {wired.degree + 1} holders",
+        f"  Q  {wired.quorum(n):>6}  signatures under the accepted set, of {signers}",
+        f"  x  {wired.silent:>6}  clients may be silent{alive}",
+        f"     {plan.silent_beside_colluders:>6}  honest ones, when all colluders fall silent too",
+        f"  m  {plan.ring_bits:>6}  bits of the ring, {bits}",
+        "",
+        f"  a group needs {plan.smallest_group} members; chance per round that some group's sum",
+        f"  holds a single honest one: {plan.lonely_group:.2g} ({sightings})",
+        f"  audits: a given group is left out in {plan.dump_audited:.2%} of the rounds",
+        "",
+        f"  {title:<34}{'this plan':>12}{'complete':>12}",
+    ]
+    rows: list[tuple[str, Callable[[Cost], str]]] = [
+        ("client sends, MB", lambda cost: f"{cost.client_bytes_up / 1e6:.3f}"),
+        ("… over d·b bits", lambda cost: f"{cost.upload_expansion:.3f}"),
+        ("client gets, MB, model apart", lambda cost: f"{cost.client_bytes_down / 1e6:.3f}"),
+        ("client works, s", lambda cost: f"{cost.client_seconds:.3f}"),
+        (
+            f"server unmasks, s, {params.dropouts:.0%} missing",
+            lambda cost: f"{cost.server_seconds:.3f}",
+        ),
+    ]
+    lines += [f"  {name:<34}{show(plan.cost):>12}{show(plan.complete):>12}" for name, show in rows]
+    if not wired.complete:
+        row = f"of any {wired.degree // 2} clients in a row on the ring {wired.window}"
+        lines += ["", f"  {row} must be in a total; a failed check is not localised"]
+    return "\n".join(lines)
