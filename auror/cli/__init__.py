@@ -224,5 +224,7 @@ def _config(options: dict[str, Any]) -> Any:
 
 
 from auror.cli.plan import plan  # noqa: E402 - the group must exist first
+from auror.cli.protocol import protocol  # noqa: E402
 
-main.add_command(plan)
+for command in (plan, protocol):
+    main.add_command(command)
