@@ -232,7 +232,7 @@ def _scenes(story: Story, cast: _Cast, outcome: RoundOutcome) -> list[Scene]:
         ], [f"who takes part: {story.clients} clients, all keys signed over the round's hash T"]),
         Scene("Share keys", "1.1 – 1.8", [
             f"client 0 splits five secrets so that any {t} of {story.clients} shares restore one",
-            f"it seals {len(dealt.ciphertexts)} envelopes, one per other client, and commits to each",
+            f"it seals {len(dealt.ciphertexts)} envelopes, one for each other, and commits to all",
         ], ["ciphertexts it cannot open, and hashes to hold liars to"]),
         Scene("Upload", "2.1 – 2.6", [
             f"client 0 has the quantised update          {_row(plain)}",
