@@ -8,9 +8,10 @@ span that contains no mask. Streams of different keys count as independent: the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Any
 
 from auror.ids import ClientId
 from auror.round.messages import (
@@ -27,7 +28,8 @@ from auror.secagg.instance import SecretKind
 FIELD = 2**61 - 1
 """A prime: ranks over it are those over the integers but for chance 2^-50."""
 
-Vector = dict[tuple[object, ...], int]
+Name = tuple[object, ...]
+Vector = dict[Name, int]
 
 
 @dataclass
@@ -75,14 +77,14 @@ class Observer:
 
     def about_updates(self) -> list[Vector]:
         """Combinations of plain updates that they can derive."""
-        return _without_masks([*self._masked_updates(), *self._known_masks("x")])
+        return without_masks([*self._masked_updates(), *self._known_masks("x")])
 
     def about_statistics(self) -> list[Vector]:
         """Combinations of plain statistics: uploads count through P as well."""
         rows = [*self._masked_updates(), *self._known_masks("x"), *self._masked_statistics(),
                 *self._known_masks("u")]  # fmt: skip
         rows += [{("mask", "x", *sorted(pair)): 1} for pair in self.images]
-        return _without_masks(rows)
+        return without_masks(rows)
 
     def allowed(self, sums: Iterable[Iterable[ClientId]]) -> list[Vector]:
         """``sums`` over clients, and what colluders put in themselves."""
@@ -127,24 +129,31 @@ def _masked(name: str, client: ClientId, peers: Iterable[ClientId]) -> Vector:
     return row
 
 
-def _without_masks(rows: list[Vector]) -> list[Vector]:
-    """A basis of the part of the span without masks: eliminate masks first, keep what is left."""
-    return [row for row in _echelon(rows) if all(name[0] == "input" for name in row)]
+def without_masks(rows: list[Vector]) -> list[Vector]:
+    """A basis of the part of the span without masks."""
+    return confined(rows, lambda name: name[0] == "input")
+
+
+def confined(rows: list[Vector], inside: Callable[[Name], bool]) -> list[Vector]:
+    """A basis of the part of the span that names only variables ``inside``: eliminate the others
+    first, keep what is left."""
+    reduced = _echelon(rows, lambda name: (inside(name), repr(name)))
+    return [row for row in reduced if all(inside(name) for name in row)]
 
 
 def spans(basis: list[Vector], rows: list[Vector]) -> bool:
     """Whether every one of ``rows`` lies in the span of ``basis``."""
-    reduced = _echelon(basis)
-    return len(_echelon([*reduced, *rows])) == len(reduced)
+    reduced = _echelon(basis, repr)
+    return len(_echelon([*reduced, *rows], repr)) == len(reduced)
 
 
-def _echelon(rows: Iterable[Mapping[tuple[object, ...], int]]) -> list[Vector]:
-    """Row echelon form modulo FIELD, masks before inputs."""
-    pivots: dict[tuple[object, ...], Vector] = {}
+def _echelon(rows: Iterable[Vector], order: Callable[[Name], Any]) -> list[Vector]:
+    """Row echelon form modulo FIELD, variables in ``order``."""
+    pivots: dict[Name, Vector] = {}
     for given in rows:
         row = dict(given)
         while row:
-            lead = min(row, key=_order)
+            lead = min(row, key=order)
             if lead not in pivots:
                 inverse = pow(row[lead], -1, FIELD)
                 pivots[lead] = {name: value * inverse % FIELD for name, value in row.items()}
@@ -156,8 +165,4 @@ def _echelon(rows: Iterable[Mapping[tuple[object, ...], int]]) -> list[Vector]:
                     row[name] = left
                 else:
                     row.pop(name, None)
-    return [pivots[lead] for lead in sorted(pivots, key=_order)]
-
-
-def _order(name: tuple[object, ...]) -> tuple[bool, str]:
-    return name[0] == "input", repr(name)
+    return [pivots[lead] for lead in sorted(pivots, key=order)]

@@ -1,0 +1,87 @@
+"""Write the seed corpus of tests/fuzz: real messages of a played round, real files.
+
+python scripts/make_corpus.py
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "fuzz")]
+
+import numpy as np  # noqa: E402
+from rounds_kit import PARAMS, Deployment, play  # noqa: E402
+from targets import KINDS  # noqa: E402
+
+from auror.crypto.signing import SigningKey  # noqa: E402
+from auror.defense.ledger import Ledger  # noqa: E402
+from auror.defense.liability import Liability  # noqa: E402
+from auror.ids import ClientId, Digest, RoundId  # noqa: E402
+from auror.round.client.memory import ClientMemory  # noqa: E402
+from auror.round.messages import MaskedStatistics  # noqa: E402
+from auror.secagg.packing import pack  # noqa: E402
+from auror.sim.seeded import seeded_entropy  # noqa: E402
+from auror.wire import codec, credentials  # noqa: E402
+from auror.wire.frames import client_frames, server_frames  # noqa: E402
+
+CORPUS = ROOT / "tests" / "fuzz" / "corpus"
+
+
+def keep(target: str, name: str, data: bytes) -> None:
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
+def lying(client: object, message: object) -> object:
+    if client == 2 and isinstance(message, MaskedStatistics):
+        changed = bytes([message.payload[0] ^ 1]) + message.payload[1:]
+        return MaskedStatistics(changed, message.signature)
+    return message
+
+
+def main() -> None:
+    kit = Deployment(5, 1, PARAMS)
+    played = play(kit, to_server=lying)  # type: ignore[arg-type]
+    for from_client, said in ((True, played.replies), (False, played.told)):
+        for client, message in said:
+            if client != 0:
+                continue
+            kind = codec.kind_of(message)
+            body = (codec.encode_client if from_client else codec.encode_server)(message)  # type: ignore[arg-type,operator]
+            keep("message", kind.field, bytes([KINDS.index(kind)]) + body)
+            cut = (client_frames if from_client else server_frames)(
+                RoundId(7, bytes(16)), kind, body
+            )
+            joined = b"".join(len(frame).to_bytes(2, "little") + frame for frame in cut)
+            if len(joined) < 1500:
+                keep("frames", kind.field, joined)
+    for bits in (1, 13, 21, 32):
+        values = np.arange(40, dtype=np.uint32) % (1 << min(bits, 20))
+        keep("packed", f"{bits}-bits", bytes([bits - 1, 40]) + pack(values, bits))
+    remembered = ClientMemory().joined(3).opened_statistics(Digest(bytes(32)))
+    keep("memory", "one-round", remembered.to_json().encode())
+    keep("memory", "torn", remembered.to_json().encode()[:40])
+    keep("record", "empty", b"{}")
+    keep("record", "numbers", json.dumps({"index": 1, "era": 0, "groups": [[1, 2]]}).encode())
+    keep("evidence", "ledger", json.dumps(Ledger([]).to_dict()).encode())
+    marks = Liability()
+    marks.add([(ClientId(1), ClientId(2))], [ClientId(1)])
+    keep("evidence", "liability", json.dumps(marks.to_dict()).encode())
+    signer = SigningKey.draw(seeded_entropy(1, "corpus"))
+    keep("keys", "operator.pem", credentials.operator_pem(signer.verify_key))
+    keep("keys", "zero", bytes(96))
+    keep("roster", "roster.json", credentials.roster_json(kit.roster))
+    keep("roster", "empty", b'{"deployment": "x", "clients": [], "signature": ""}')
+    for name in ("server.toml", "client.toml"):
+        keep("settings", name, (ROOT / "deploy" / name).read_bytes())
+    keep("settings", "unknown", b"[round]\ngroup_sise = 5\n")
+    keep("run_folder", "empty-json", b"{}")
+    keep("run_folder", "no-tensors", (2).to_bytes(8, "little") + b"{}")
+
+
+if __name__ == "__main__":
+    main()
