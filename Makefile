@@ -4,14 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SUITES := tests/unit tests/property tests/architecture tests/integration
+SUITES := tests/unit tests/property tests/adversary tests/fuzz tests/architecture tests/integration
 
 # One thread per worker: the tests run in parallel processes already.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 WORKERS ?= 2
+FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all test-gpu lint format proto proto-check constraints clean
+.PHONY: help venv demo test test-all oracle fuzz mutants vectors test-gpu lint format proto proto-check constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -35,6 +36,13 @@ test: $(STAMP) ## unit, property, architecture and integration tests, with the c
 
 test-all: $(STAMP) ## also the long ones: random rounds against plain sums, seeds, the wheel
 	$(PYTEST) -n $(WORKERS) --timeout=1800 $(SUITES)
+
+oracle: $(STAMP) ## 10,000 random and 2,000 adversarial rounds against plain sums, two processes
+	$(PYTEST) -n $(WORKERS) --timeout=1800 -m oracle tests/property tests/adversary
+
+fuzz: $(STAMP) ## every parser for FUZZ_SECONDS each (default 60)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python scripts/fuzz.py --seconds $(FUZZ_SECONDS)
 
 test-gpu: ## CUDA paths; needs only torch, torchvision and numpy: make test-gpu PYTHON=python3
 	$(PYTHON) tests/gpu/run.py

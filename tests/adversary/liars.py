@@ -11,6 +11,7 @@ from rounds_kit import Deployment
 
 from auror.crypto.tags import Tag
 from auror.ids import ClientId, Digest
+from auror.round.client.machine import ClientMachine, Uploaded
 from auror.round.messages import (
     Agreement,
     ClientMessage,
@@ -23,7 +24,7 @@ from auror.round.messages import (
 )
 from auror.round.public import upload_digest
 from auror.secagg.client.unmask import OpenedShares
-from auror.secagg.instance import Ring
+from auror.secagg.instance import Ring, SecretKind
 from auror.secagg.quantize import ring_bits
 from auror.secagg.sharing import Dealing, Share
 
@@ -36,10 +37,13 @@ class Liars:
     strategies: dict[ClientId, list[Lie]]
     rng: np.random.Generator
     transcript: Digest = field(init=False)
+    machines: dict[ClientId, ClientMachine] = field(init=False)
+    """Everybody's, to be given to ``play``: a liar rewrites its own memory of what it sent."""
     shifts: dict[ClientId, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.transcript = self.kit.start().description.transcript()
+        self.machines = self.kit.machines()
 
     @property
     def ring(self) -> Ring:
@@ -93,7 +97,11 @@ def overflowing_upload(them: Liars, client: ClientId, message: ClientMessage) ->
 
 def _reuploaded(them: Liars, client: ClientId, message: Upload, values: np.ndarray) -> Upload:
     payload = them.ring.to_bytes(values)
-    return replace(message, payload=payload, digest=upload_digest(them.transcript, client, payload))
+    digest = upload_digest(them.transcript, client, payload)
+    machine = them.machines[client]
+    if isinstance(machine._state, Uploaded):  # it must believe that it sent this
+        machine._state = replace(machine._state, digest=digest)
+    return replace(message, payload=payload, digest=digest)
 
 
 def unreadable_envelopes(them: Liars, client: ClientId, message: ClientMessage) -> ClientMessage:
@@ -111,16 +119,21 @@ def unreadable_envelopes(them: Liars, client: ClientId, message: ClientMessage) 
     )
 
 
-def inconsistent_dealing(them: Liars, client: ClientId, message: ClientMessage) -> ClientMessage:
+def inconsistent_dealing(kind: SecretKind) -> Lie:
     """Commits, under its signature, to another secret than its shares restore."""
-    if not isinstance(message, DealtShares):
-        return message
-    at = int(them.rng.integers(4))  # not r: that is committed to in phase 0
-    wrong = list(message.secret_commitments)
-    wrong[at] = Digest(bytes(32))
-    dealing = Dealing(message.ciphertexts, message.share_commitments, tuple(wrong))
-    signature = them.kit.keys[client].sign(Tag.DEALING, them.transcript, *dealing.signed_parts())
-    return replace(message, secret_commitments=tuple(wrong), signature=signature)
+
+    def lie(them: Liars, client: ClientId, message: ClientMessage) -> ClientMessage:
+        if not isinstance(message, DealtShares):
+            return message
+        wrong = list(message.secret_commitments)
+        wrong[kind.value] = Digest(bytes(32))
+        dealing = Dealing(message.ciphertexts, message.share_commitments, tuple(wrong))
+        signature = them.kit.keys[client].sign(
+            Tag.DEALING, them.transcript, *dealing.signed_parts()
+        )
+        return replace(message, secret_commitments=tuple(wrong), signature=signature)
+
+    return lie
 
 
 def false_shares(them: Liars, client: ClientId, message: ClientMessage) -> ClientMessage:
@@ -185,7 +198,8 @@ STRATEGIES: dict[str, Lie] = {
     "shifted upload": shifted_upload,
     "overflowing upload": overflowing_upload,
     "unreadable envelopes": unreadable_envelopes,
-    "inconsistent dealing": inconsistent_dealing,
+    "inconsistent seed": inconsistent_dealing(SecretKind.UPDATE_SELF_SEED),
+    "inconsistent mask key": inconsistent_dealing(SecretKind.STATISTICS_MASK_KEY),
     "false shares": false_shares,
     "withheld shares": withheld_shares,
     "false masks": false_masks,

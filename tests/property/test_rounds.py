@@ -18,9 +18,9 @@ from auror.sim.plain import plain_round
 from auror.sim.seeded import seeded_public_seed
 
 
-def random_case(seed: int) -> tuple[Deployment, dict[ClientId, Phase], float]:
+def random_case(seed: int, largest: int) -> tuple[Deployment, dict[ClientId, Phase], float]:
     rng = np.random.default_rng([99, seed])
-    n = int(rng.integers(3, 21))
+    n = int(rng.integers(3, largest + 1))
     colluders = int(rng.integers(0, max(1, n // 3)))
     params = replace(
         PARAMS,
@@ -41,8 +41,8 @@ def random_case(seed: int) -> tuple[Deployment, dict[ClientId, Phase], float]:
     return deployment, lost, float(rng.choice([0.0, 0.2, 0.5]))
 
 
-def check_round_exact(seed: int) -> RoundOutcome:
-    deployment, lost, exclude = random_case(seed)
+def check_round_exact(seed: int, largest: int) -> RoundOutcome:
+    deployment, lost, exclude = random_case(seed, largest)
     rng = np.random.default_rng([98, seed])
     updates = deployment.updates()
     public_seed = seeded_public_seed(seed)
@@ -90,8 +90,8 @@ def check_round_exact(seed: int) -> RoundOutcome:
     return secure
 
 
-def run_many(seeds: range) -> None:
-    outcomes = [check_round_exact(seed) for seed in seeds]
+def run_many(seeds: range, largest: int = 8) -> None:
+    outcomes = [check_round_exact(seed, largest) for seed in seeds]
     finished = sum(outcome.total is not None for outcome in outcomes)
     assert finished > len(seeds) // 2  # else the comparison above compared little
     assert any(outcome.aborted is not None for outcome in outcomes)
@@ -99,12 +99,18 @@ def run_many(seeds: range) -> None:
 
 @pytest.mark.parametrize("block", range(4))
 def test_random_rounds_equal_plain_sums_bit_for_bit(block: int) -> None:
-    run_many(range(30 * block, 30 * (block + 1)))
+    run_many(range(75 * block, 75 * (block + 1)))
+
+
+def test_larger_random_rounds_equal_plain_sums_bit_for_bit() -> None:
+    run_many(range(30), largest=20)
 
 
 @pytest.mark.oracle
-def test_a_thousand_random_rounds_equal_plain_sums_bit_for_bit() -> None:
-    run_many(range(1000))
+@pytest.mark.parametrize("block", range(20))
+def test_ten_thousand_random_rounds_equal_plain_sums_bit_for_bit(block: int) -> None:
+    """Twenty blocks for as many processes as there are: pytest -m oracle -n 2."""
+    run_many(range(1000 + 500 * block, 1000 + 500 * (block + 1)))
 
 
 def test_a_tenth_lost_before_upload_and_a_tenth_after() -> None:
