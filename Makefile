@@ -44,6 +44,9 @@ fuzz: $(STAMP) ## every parser for FUZZ_SECONDS each (default 60)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python scripts/fuzz.py --seconds $(FUZZ_SECONDS)
 
+mutants: $(STAMP) ## remove each check in turn: the test named for it must fail
+	$(BIN)/python scripts/mutants.py --workers $(WORKERS)
+
 test-gpu: ## CUDA paths; needs only torch, torchvision and numpy: make test-gpu PYTHON=python3
 	$(PYTHON) tests/gpu/run.py
 

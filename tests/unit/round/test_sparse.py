@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rounds_kit import PARAMS, POLICY, Deployment, play, rounding
 
+from auror.crypto.tags import Tag
 from auror.errors import AbortReason, DropReason, Refusal
 from auror.ids import ClientId, GroupIndex
 from auror.round import arithmetic
@@ -16,13 +17,16 @@ from auror.round.client.state import GaveUp
 from auror.round.messages import (
     AcceptedSet,
     Agreement,
+    AgreementList,
     BindingFailed,
     CrossMasks,
     DealtShares,
     MaskedStatistics,
     Upload,
 )
+from auror.round.public import agreement_parts
 from auror.round.server.context import Decision
+from auror.round.server.machine import RoundServer
 from auror.secagg.quantize import Quantiser
 from auror.secagg.topology import Topology
 
@@ -132,3 +136,33 @@ def test_masks_across_groups_stay_closed_on_a_sparse_graph(sparse: Deployment) -
     asked = machines[ClientId(0)].on_message(BindingFailed())
     assert [e.refusal for e in asked if isinstance(e, GaveUp)] == [Refusal.MASKS_WOULD_SHOW]
     assert not played.said(CrossMasks)
+
+
+def test_signatures_from_outside_the_committee_do_not_count(sparse: Deployment) -> None:
+    """A quorum of valid signatures, but of clients that the dice did not choose."""
+
+    def outsiders(client: ClientId, message: object) -> object:
+        if not isinstance(message, AgreementList):
+            return message
+        progress = played_server[0].progress
+        parts = agreement_parts(
+            played_server[0].context.transcript,
+            progress.view,
+            frozenset(progress.signatures),
+            frozenset(progress.accepted),
+        )
+        chosen = [c for c in sparse.everybody if c not in progress.committee]
+        return AgreementList({c: sparse.keys[c].sign(Tag.AGREEMENT, *parts) for c in chosen})
+
+    played_server: list[RoundServer] = []
+    original = RoundServer.start
+
+    def starting(self: RoundServer) -> object:
+        played_server.append(self)
+        return original(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RoundServer, "start", starting)
+        played = play(sparse, to_client=outsiders)  # type: ignore[arg-type]
+    assert {effect.refusal for effect in played.gave_up.values()} == {Refusal.QUORUM_MISSING}
+    assert played.total is None
