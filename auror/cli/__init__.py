@@ -38,7 +38,7 @@ def _experiment_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--malicious", default=9, show_default=True,
                      help="How many of them, drawn from the seed, poison their labels."),
         click.option("--attack", default="flip:4:9", show_default=True,
-                     help="none, flip:SOURCE:TARGET or flip:SOURCE:TARGET:FRACTION."),
+                     help="none, flip:SOURCE:TARGET[:FRACTION], or another of docs/attacks.md."),
         click.option("--partition", default="iid", show_default=True,
                      help="iid, or dirichlet:ALPHA for label skew."),
         click.option("--model", type=click.Choice(["mlp", "cnn"]), default="mlp",

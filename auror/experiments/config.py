@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from auror.errors import ConfigError
-from auror.learn.attacks import LabelFlip, parse_attack
+from auror.learn.attacks import Attack, LabelFlip, parse_attack
 from auror.learn.models import MODEL_KINDS, ModelKind
 from auror.learn.partition import Partition, parse_partition
 from auror.learn.training import TrainingParams
@@ -74,7 +74,7 @@ class ExperimentConfig:
     data_dir: Path | None = None
     clients: int = 30
     malicious: int = 9
-    attack: LabelFlip | None = field(default_factory=lambda: LabelFlip(4, 9))
+    attack: Attack | None = field(default_factory=lambda: LabelFlip(4, 9))
     partition: Partition = field(default_factory=Partition)
     model: ModelKind = "mlp"
     training: TrainingParams = field(default_factory=TrainingParams)

@@ -286,7 +286,8 @@ def _average(
     model = prepared.host.initial(0)
     history = []
     for index in range(prepared.config.rounds):
-        updates = trainer.train(model, cohort, index)
+        basis = prepared.host.confusion_basis(model) if population.forged else None
+        updates = trainer.train(model, cohort, index, basis)
         stacked = np.stack([updates[client] for client in cohort])
         model = (model + stacked.mean(axis=0, dtype=np.float64)).astype(np.float32)
         metrics = prepared.metrics(model)

@@ -1,6 +1,8 @@
-"""Targeted label flipping: the attack of the paper (Shen, Tople, Saxena 2016, section 3).
+"""What malicious clients train on: mislabelled samples or a backdoor (docs/attacks.md).
 
-A malicious client trains honestly on labels it has changed; nothing else about it differs.
+Targeted label flipping is the attack of the paper (Shen, Tople, Saxena 2016, section 3): a
+malicious client trains honestly on labels it has changed; nothing else about it differs. What
+attackers do to the *updates* that come out of training is in ``auror.learn.forgery``.
 """
 
 from __future__ import annotations
@@ -13,10 +15,18 @@ from numpy.typing import NDArray
 
 from auror.errors import ConfigError
 from auror.ids import ClientId
+from auror.learn.forgery import FORGERY_USAGE, Forgery, parse_forgery
 
+Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
-_USAGE = "write none, flip:SOURCE:TARGET or flip:SOURCE:TARGET:FRACTION, for example flip:4:9"
+WHITE = 2.8
+"""A trigger's pixels in standardised units: white of mnist (digits' white is 1.85)."""
+
+_USAGE = (
+    "write none, flip:SOURCE:TARGET[:FRACTION], backdoor:TARGET[:FRACTION], one of those + a"
+    f" forgery ({FORGERY_USAGE}), or sign, alie or ipm alone; for example flip:4:9"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,32 +44,99 @@ class LabelFlip:
             raise ConfigError(
                 f"attack: source and target class are both {self.source}; choose two classes"
             )
-        if not 0 < self.fraction <= 1:
-            raise ConfigError(f"attack: fraction must be in (0, 1], not {self.fraction:g}")
+        _check_fraction(self.fraction)
 
     def __str__(self) -> str:
-        suffix = "" if self.fraction == 1.0 else f":{self.fraction!r}"
-        return f"flip:{self.source}:{self.target}{suffix}"
+        return f"flip:{self.source}:{self.target}{_suffix(self.fraction, 1.0)}"
 
 
-def parse_attack(text: str, classes: int | None = None) -> LabelFlip | None:
-    """Read ``none``, ``flip:4:9`` or ``flip:4:9:0.5``; ``classes`` bounds the class numbers.
+@dataclass(frozen=True, slots=True)
+class Backdoor:
+    """BadNets (Gu et al. 2017): ``fraction`` of the samples, in (0, 1], get a white square in
+    the lower right corner and the label ``target``."""
+
+    target: int
+    fraction: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.target < 0:
+            raise ConfigError(f"attack: classes count from 0, not {self}; {_USAGE}")
+        _check_fraction(self.fraction)
+
+    def __str__(self) -> str:
+        return f"backdoor:{self.target}{_suffix(self.fraction, 0.5)}"
+
+    @staticmethod
+    def stamp(x: Floats) -> Floats:
+        """``x`` (N, C, H, W) with the trigger: 3 × 3 pixels of 28 × 28, 2 × 2 of 8 × 8."""
+        side = max(2, x.shape[-1] // 9)
+        stamped = x.copy()
+        stamped[..., -side:, -side:] = WHITE
+        return stamped
+
+
+Payload = LabelFlip | Backdoor
+
+
+@dataclass(frozen=True, slots=True)
+class Forged:
+    """A client that sends something else than what its training gave.
+
+    ``payload``: what it trains on; None where the forgery needs no training on false data.
+    """
+
+    payload: Payload | None
+    forgery: Forgery
+
+    def __str__(self) -> str:
+        return f"{self.forgery}" if self.payload is None else f"{self.payload}+{self.forgery}"
+
+
+Attack = LabelFlip | Backdoor | Forged
+
+
+def payload_of(attack: Attack | None) -> Payload | None:
+    """What the malicious clients train on, and hence what success means."""
+    return attack.payload if isinstance(attack, Forged) else attack
+
+
+def parse_attack(text: str, classes: int | None = None) -> Attack | None:
+    """Read an attack as ``str`` writes it; ``classes`` bounds the class numbers.
 
     Raises:
         ConfigError: anything else; the message shows how to write it.
     """
     if text == "none":
         return None
-    word, *fields = text.split(":")
-    if word != "flip" or len(fields) not in {2, 3}:
+    first, plus, second = text.partition("+")
+    forgery = parse_forgery(second if plus else first)
+    if plus and forgery is None:
+        raise ConfigError(f"attack {text!r}: {second!r} is no forgery; {_USAGE}")
+    if not plus and forgery is not None:
+        if forgery.needs_payload:
+            raise ConfigError(f"attack {text!r} only changes another attack; {_USAGE}")
+        return Forged(None, forgery)
+    payload = _parse_payload(text, first, classes)
+    if forgery is None:
+        return payload
+    if not forgery.needs_payload:
+        raise ConfigError(f"attack {text!r}: {second} replaces the update, write it alone")
+    return Forged(payload, forgery)
+
+
+def _parse_payload(text: str, written: str, classes: int | None) -> Payload:
+    word, *fields = written.split(":")
+    numbers = {"flip": 2, "backdoor": 1}.get(word)
+    if numbers is None or len(fields) not in {numbers, numbers + 1}:
         raise ConfigError(f"attack {text!r} is not known; {_USAGE}")
     try:
-        source, target = int(fields[0]), int(fields[1])
-        fraction = float(fields[2]) if len(fields) == 3 else 1.0
+        labels = [int(field) for field in fields[:numbers]]
+        fraction = [float(field) for field in fields[numbers:]]
     except ValueError as error:
         raise ConfigError(f"attack {text!r} has a field that is no number; {_USAGE}") from error
-    attack = LabelFlip(source, target, fraction)
-    if classes is not None and max(source, target) >= classes:
+    attack: Payload
+    attack = LabelFlip(*labels, *fraction) if word == "flip" else Backdoor(*labels, *fraction)
+    if classes is not None and max(labels) >= classes:
         raise ConfigError(
             f"attack {text!r} names a class that the data does not have; classes are "
             f"0..{classes - 1}"
@@ -78,11 +155,26 @@ def poison(
     poisoned = labels.copy()
     if attack is None:
         return poisoned, 0
-    candidates = np.flatnonzero(labels == attack.source)
-    count = math.floor(attack.fraction * len(candidates) + 0.5)
-    changed = rng.permutation(candidates)[:count]
+    changed = _draw(np.flatnonzero(labels == attack.source), attack.fraction, rng)
     poisoned[changed] = attack.target
-    return poisoned, count
+    return poisoned, len(changed)
+
+
+def poison_samples(
+    x: Floats, y: Labels, payload: Payload | None, rng: np.random.Generator
+) -> tuple[Floats, Labels, int]:
+    """Samples (N, C, H, W) and labels (N,) to train on, and how many of them were changed.
+
+    The inputs are left as they are.
+    """
+    if not isinstance(payload, Backdoor):
+        labels, count = poison(y, payload, rng)
+        return x, labels, count
+    chosen = _draw(np.arange(len(y)), payload.fraction, rng)
+    samples, labels = x.copy(), y.copy()
+    samples[chosen] = Backdoor.stamp(x[chosen])
+    labels[chosen] = payload.target
+    return samples, labels, len(chosen)
 
 
 def draw_malicious(clients: int, count: int, seed: int) -> tuple[ClientId, ...]:
@@ -101,3 +193,17 @@ def draw_malicious(clients: int, count: int, seed: int) -> tuple[ClientId, ...]:
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0x6D616C]))
     drawn = rng.choice(clients, size=count, replace=False)
     return tuple(ClientId(int(client)) for client in np.sort(drawn))
+
+
+def _draw(candidates: Labels, fraction: float, rng: np.random.Generator) -> Labels:
+    count = math.floor(fraction * len(candidates) + 0.5)
+    return rng.permutation(candidates)[:count]
+
+
+def _check_fraction(fraction: float) -> None:
+    if not 0 < fraction <= 1:
+        raise ConfigError(f"attack: fraction must be in (0, 1], not {fraction:g}")
+
+
+def _suffix(value: float, default: float) -> str:
+    return "" if value == default else f":{value!r}"

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from auror.errors import ConfigError, DataError
-from auror.learn.attacks import LabelFlip
+from auror.learn.attacks import Attack, Backdoor, payload_of
 from auror.learn.models import ModelSpec, Network, build, layout, load_flat, penultimate
 
 Floats = NDArray[np.float32]
@@ -24,9 +24,10 @@ class Evaluation:
 
     Attributes:
         accuracy: labelled correctly, of all.
-        source_recall: labelled correctly, of the attack's source class.
-        attack_success: labelled as the target class, of the source class. A clean model makes
-            that mistake too, so compare with the clean run.
+        source_recall: labelled correctly, of a label flip's source class; None without one.
+        attack_success: labelled as the target class: of the source class of a label flip, of
+            the samples of other classes with the trigger of a backdoor; None for attacks
+            without a target. A clean model makes those mistakes too: compare with its run.
     """
 
     accuracy: float
@@ -40,7 +41,7 @@ def evaluate(
     x: Floats,
     y: Labels,
     *,
-    attack: LabelFlip | None,
+    attack: Attack | None,
     device: torch.device,
 ) -> Evaluation:
     """Measure ``model`` (dim,) on ``x`` (N, C, H, W), ``y`` (N,); see ``Evaluation``.
@@ -52,15 +53,20 @@ def evaluate(
         raise DataError("cannot evaluate on no samples")
     predicted = predict(spec, model, x, device)
     accuracy = float(np.mean(predicted == y))
-    if attack is None:
+    payload = payload_of(attack)
+    if payload is None:
         return Evaluation(accuracy, None, None)
-    source = predicted[y == attack.source]
+    if isinstance(payload, Backdoor):
+        others = y != payload.target
+        triggered = predict(spec, model, Backdoor.stamp(x[others]), device)
+        return Evaluation(accuracy, None, float(np.mean(triggered == payload.target)))
+    source = predicted[y == payload.source]
     if not len(source):
-        raise DataError(f"the test data has no sample of class {attack.source}")
+        raise DataError(f"the test data has no sample of class {payload.source}")
     return Evaluation(
         accuracy,
-        source_recall=float(np.mean(source == attack.source)),
-        attack_success=float(np.mean(source == attack.target)),
+        source_recall=float(np.mean(source == payload.source)),
+        attack_success=float(np.mean(source == payload.target)),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from auror.learn.attacks import LabelFlip
+from auror.learn.attacks import Attack
 from auror.learn.datasets import Dataset
 from auror.learn.evaluate import (
     centred_output_weights,
@@ -35,7 +35,7 @@ class TorchHost:
         data: Dataset,
         device: torch.device,
         seed: int,
-        attack: LabelFlip | None = None,
+        attack: Attack | None = None,
     ) -> None:
         self._task = task
         self._data = data

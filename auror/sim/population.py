@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from auror.errors import ConfigError
 from auror.ids import ClientId
-from auror.learn.attacks import LabelFlip, draw_malicious, poison
+from auror.learn.attacks import Attack, Forged, draw_malicious, payload_of, poison_samples
 from auror.learn.datasets import Dataset
+from auror.learn.forgery import Knowledge
+from auror.learn.models import layout
 from auror.learn.partition import Partition
 from auror.learn.task import Task
 from auror.learn.training import client_seed, train_client, train_clients
@@ -28,7 +30,13 @@ class Population:
     y: Mapping[ClientId, NDArray[np.int64]]
     malicious: tuple[ClientId, ...]
     poisoned: Mapping[ClientId, int]
-    """Malicious client → labels that it really changed."""
+    """Malicious client → samples that it really changed; all of them when it forges updates."""
+    forged: Forged | None = None
+    """What the malicious do to their updates, None when they send what they trained."""
+    truth: Mapping[ClientId, tuple[NDArray[np.float32], NDArray[np.int64]]] = field(
+        default_factory=dict
+    )
+    """Malicious client → its samples and labels before it touched them."""
 
     @classmethod
     def divide(
@@ -37,7 +45,7 @@ class Population:
         partition: Partition,
         clients: int,
         malicious: int,
-        attack: LabelFlip | None,
+        attack: Attack | None,
         seed: int,
     ) -> Population:
         """Deal the training samples to the clients and let the malicious ones poison theirs.
@@ -56,11 +64,14 @@ class Population:
         x = {ClientId(i): data.train_x[index] for i, index in enumerate(shares)}
         y = {ClientId(i): data.train_y[index] for i, index in enumerate(shares)}
         poisoned: dict[ClientId, int] = {}
+        truth = {client: (x[client], y[client]) for client in chosen}
+        payload = payload_of(attack)
         for client in chosen:
-            if attack is not None:
-                rng = np.random.default_rng([seed, 1, client])
-                y[client], poisoned[client] = poison(y[client], attack, rng)
-        return cls(x, y, chosen, poisoned)
+            rng = np.random.default_rng([seed, 1, client])
+            x[client], y[client], count = poison_samples(*truth[client], payload, rng)
+            poisoned[client] = count if payload is not None else len(y[client])
+        forged = attack if isinstance(attack, Forged) else None
+        return cls(x, y, chosen, poisoned, forged, truth)
 
     def honest(self) -> tuple[ClientId, ...]:
         return tuple(client for client in self.x if client not in self.malicious)
@@ -78,11 +89,45 @@ class LocalTrainer:
     vmap: bool = True
 
     def train(
-        self, model: NDArray[np.float32], cohort: tuple[ClientId, ...], counter: int
+        self,
+        model: NDArray[np.float32],
+        cohort: tuple[ClientId, ...],
+        counter: int,
+        basis: NDArray[np.float64] | None = None,
     ) -> Updates:
-        """Updates (new − old), float32 (d,), of every client of ``cohort`` in round ``counter``."""
+        """Updates (new − old), float32 (d,), of every client of ``cohort`` in round ``counter``.
+
+        ``basis`` (C, h): what the round's statistics read of the output layer, for attackers who
+        hide from it; None: they read all of it.
+        """
+        population = self.population
+        updates = self._train(model, cohort, counter, population.x, population.y)
+        forgers = tuple(client for client in cohort if client in population.malicious)
+        if population.forged is None or not forgers:
+            return updates
+        true_x = {client: population.truth[client][0] for client in forgers}
+        true_y = {client: population.truth[client][1] for client in forgers}
+        found = layout(self.task.model)
+        honest = [update for client, update in updates.items() if client not in forgers]
+        known = Knowledge(
+            attacking={client: updates[client] for client in forgers},
+            own=self._train(model, forgers, counter, true_x, true_y),
+            honest=np.stack(honest) if honest else np.zeros((1, found.dim), dtype=np.float32),
+            counter=counter,
+            output=(found.output_offset, found.output_classes, found.output_hidden),
+            basis=basis,
+        )
+        return {**updates, **population.forged.forgery.forge(known)}
+
+    def _train(
+        self,
+        model: NDArray[np.float32],
+        cohort: tuple[ClientId, ...],
+        counter: int,
+        x: Mapping[ClientId, NDArray[np.float32]],
+        y: Mapping[ClientId, NDArray[np.int64]],
+    ) -> Updates:
         seeds = [client_seed(self.seed, counter, client) for client in cohort]
-        x, y = self.population.x, self.population.y
         if self.vmap:
             stacked = train_clients(
                 self.task.model,

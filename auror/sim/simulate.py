@@ -20,7 +20,7 @@ from auror.round.client.memory import ClientMemory
 from auror.round.description import Roster, RosterEntry
 from auror.round.host import ModelHost
 from auror.round.messages import RoundStart
-from auror.round.plan import StatisticsPlan
+from auror.round.plan import LabelConfusion, StatisticsPlan
 from auror.round.record import RoundRecord
 from auror.round.run import RoundOutcome, run_round
 from auror.round.server.context import Phase
@@ -97,7 +97,7 @@ def simulate(
     records: list[RoundRecord] = []
     while (start := campaign.next_round()) is not None:
         counter, cohort = start.description.round_id.counter, start.description.cohort
-        updates = trainer.train(start.model, cohort, counter)
+        updates = trainer.train(start.model, cohort, counter, _basis(start.plan))
         lost = _draw_lost(config, start)
         outcome = _play(config, start, roster, clients, updates, campaign, lost)
         _end, record = campaign.finish(outcome.progress, outcome.total, outcome.aborted)
@@ -105,6 +105,12 @@ def simulate(
         sent_up = {client: updates[client] for client in record.uploaded}
         observe(SimulatedRound(record, start.plan, sent_up, campaign.state.model, campaign))
     return SimulationResult(campaign.state.model, tuple(records), campaign)
+
+
+def _basis(plan: StatisticsPlan) -> NDArray[np.float64] | None:
+    """What a client reads in the plan it is sent: attackers may hide from it."""
+    found = (part.matrix for part in plan.parts if isinstance(part, LabelConfusion))
+    return next((matrix.astype(np.float64) for matrix in found), None)
 
 
 def _play(

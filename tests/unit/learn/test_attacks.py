@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from auror.errors import ConfigError
-from auror.learn.attacks import LabelFlip, draw_malicious, parse_attack, poison
+from auror.learn.attacks import (
+    WHITE,
+    Backdoor,
+    Forged,
+    LabelFlip,
+    draw_malicious,
+    parse_attack,
+    payload_of,
+    poison,
+    poison_samples,
+)
+from auror.learn.forgery import Alie, Few, Gap, Ipm, Null, Scale, Sign, Sleep
 
 LABELS = np.array([4, 9, 4, 1, 4, 0, 4, 9])
 
@@ -64,6 +75,16 @@ def test_parsing_round_trips() -> None:
         ("flip:4:9:0", r"in \(0, 1\]"),
         ("flip:4:9:1.5", r"in \(0, 1\]"),
         ("flip:4:9:nan", r"in \(0, 1\]"),
+        ("backdoor:10", r"classes are 0\.\.9"),
+        ("backdoor:0:0", r"in \(0, 1\]"),
+        ("sleep:5", "only changes another attack"),
+        ("flip:4:9+sign", "write it alone"),
+        ("flip:4:9+", "no forgery"),
+        ("flip:4:9+hide", "no forgery"),
+        ("flip:4:9+sleep", "needs a number"),
+        ("flip:4:9+sleep:1.5", "whole number"),
+        ("flip:4:9+scale:0", "above 0"),
+        ("flip:4:9+null:3", "takes no number"),
         ("flip:4:10", r"classes are 0\.\.9"),
     ],
 )
@@ -71,6 +92,47 @@ def test_a_bad_attack_says_how_to_write_it(text: str, hint: str) -> None:
     with pytest.raises(ConfigError, match=hint) as caught:
         parse_attack(text, classes=10)
     assert "\n" not in str(caught.value)
+
+
+def test_a_backdoor_stamps_and_relabels_a_part_and_leaves_its_input() -> None:
+    x, y = np.zeros((8, 1, 28, 28), dtype=np.float32), LABELS
+    samples, labels, changed = poison_samples(x, y, Backdoor(0, 0.5), np.random.default_rng(1))
+    assert changed == 4
+    assert x.max() == 0
+    stamped = np.flatnonzero((samples != 0).any(axis=(1, 2, 3)))
+    assert len(stamped) == 4
+    assert (labels[stamped] == 0).all()
+    kept = np.setdiff1d(np.arange(8), stamped)
+    np.testing.assert_array_equal(labels[kept], y[kept])
+    expected = np.zeros((28, 28), dtype=np.float32)
+    expected[25:, 25:] = WHITE
+    np.testing.assert_array_equal(samples[stamped[0], 0], expected)
+
+
+def test_a_forgery_trains_on_what_its_payload_says() -> None:
+    assert payload_of(Forged(LabelFlip(4, 9), Scale(10.0))) == LabelFlip(4, 9)
+    assert payload_of(Forged(None, Sign())) is None
+    assert payload_of(None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "attack"),
+    [
+        ("backdoor:0", Backdoor(0)),
+        ("backdoor:0:0.25", Backdoor(0, 0.25)),
+        ("flip:4:9+sleep:10", Forged(LabelFlip(4, 9), Sleep(10))),
+        ("flip:4:9:0.5+scale:10.0", Forged(LabelFlip(4, 9, 0.5), Scale(10.0))),
+        ("flip:4:9+gap:0.01", Forged(LabelFlip(4, 9), Gap(0.01))),
+        ("flip:4:9+few:8", Forged(LabelFlip(4, 9), Few(8))),
+        ("backdoor:0+null", Forged(Backdoor(0), Null())),
+        ("sign", Forged(None, Sign())),
+        ("alie", Forged(None, Alie())),
+        ("ipm:0.5", Forged(None, Ipm(0.5))),
+    ],
+)
+def test_every_attack_is_read_as_it_is_written(text: str, attack: object) -> None:
+    assert parse_attack(text, classes=10) == attack
+    assert str(attack) == text
 
 
 def test_malicious_clients_are_drawn_at_random_by_seed() -> None:
