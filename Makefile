@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SUITES := tests/unit tests/property tests/adversary tests/fuzz tests/architecture tests/integration
+SUITES := tests/unit tests/vectors tests/property tests/adversary tests/fuzz tests/architecture tests/integration
 
 # One thread per worker: the tests run in parallel processes already.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
@@ -43,6 +43,9 @@ oracle: $(STAMP) ## 10,000 random and 2,000 adversarial rounds against plain sum
 fuzz: $(STAMP) ## every parser for FUZZ_SECONDS each (default 60)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python scripts/fuzz.py --seconds $(FUZZ_SECONDS)
+
+vectors: $(STAMP) ## rewrite tests/vectors from the code: a change there is a change of the protocol
+	$(BIN)/python scripts/make_vectors.py
 
 mutants: $(STAMP) ## remove each check in turn: the test named for it must fail
 	$(BIN)/python scripts/mutants.py --workers $(WORKERS)

@@ -1178,6 +1178,28 @@ def test_a_client_below_its_group_floor_opens_nothing() -> None:
     exact(played, nine)
 
 
+def test_a_client_of_a_shrunken_group_sends_no_statistics_at_all() -> None:
+    kit = Deployment(9, 2, replace(PARAMS, group_size=4), replace(POLICY, min_group=4))
+    lost = ClientId(8)
+
+    def vanish(client: ClientId, message: Any) -> Any:
+        return None if client == lost and isinstance(message, Upload) else message
+
+    played = play(kit, to_server=vanish)
+    shrunk = next(group for group in played.progress.groups if lost in group)
+    assert len(shrunk) == 4
+    for client, messages in played.said(MaskedStatistics).items():
+        assert [not m.payload for m in messages] == [client in shrunk]  # type: ignore[union-attr]
+
+
+def test_row_norm_over_the_cap_with_small_coefficients(seven: Deployment) -> None:
+    wide = StatisticsPlan(DIM, (LabelConfusion.from_matrix(0, np.full((2, 12), 1000, np.int64)),))
+    policy = replace(POLICY, max_row_norm_bits=14)
+    wide.check(policy, 0)  # 12,000 is below 2^14
+    with pytest.raises(Refused, match="a row norm of 14 bits"):
+        wide.check(replace(policy, max_row_norm_bits=13), 0)
+
+
 COVERED.add(Refusal.MASKS_WOULD_SHOW)  # tests/unit/round/test_sparse.py
 
 
