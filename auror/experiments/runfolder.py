@@ -166,6 +166,15 @@ def _verdict(result: ExperimentResult) -> Json | None:
     return {
         "verdict": found.verdict,
         "flagged": list(found.flagged),
+        "excluded": sorted(client for record in found.records for client in record.excluded),
+        "audits": {
+            "probability": result.config.round_params.audit_probability,
+            "groups": {
+                str(record.index): list(record.groups[record.audited])
+                for record in found.records
+                if record.audited is not None
+            },
+        },
         "by_round": [
             {**asdict(entry), "scores": {str(c): s for c, s in entry.scores.items()}}
             for entry in found.suspicion

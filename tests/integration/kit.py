@@ -52,6 +52,7 @@ def server_settings(folder: Path, address: str, **more: Any) -> dict[str, Any]:
         "session.reconnect_grace_s": 1,
         "round.group_size": 2,
         "round.colluders": 1,
+        "round.audit_probability": 0.0,  # tests that want whole cohorts
         "learning.host": "synthetic",
         "learning.dim": 500,
         **{key.replace("__", "."): value for key, value in more.items()},

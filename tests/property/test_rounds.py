@@ -93,7 +93,7 @@ def check_round_exact(seed: int, largest: int) -> RoundOutcome:
 def run_many(seeds: range, largest: int = 8) -> None:
     outcomes = [check_round_exact(seed, largest) for seed in seeds]
     finished = sum(outcome.total is not None for outcome in outcomes)
-    assert finished > len(seeds) // 2  # else the comparison above compared little
+    assert finished > len(seeds) // 3  # else the comparison above compared little
     assert any(outcome.aborted is not None for outcome in outcomes)
 
 
