@@ -223,8 +223,9 @@ def _config(options: dict[str, Any]) -> Any:
         raise ConfigError(str(error)) from error
 
 
+from auror.cli.defend_bench import defend_bench  # noqa: E402
 from auror.cli.plan import plan  # noqa: E402 - the group must exist first
 from auror.cli.protocol import protocol  # noqa: E402
 
-for command in (plan, protocol):
+for command in (plan, protocol, defend_bench):
     main.add_command(command)

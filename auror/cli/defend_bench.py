@@ -1,0 +1,42 @@
+"""``auror defend-bench``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from auror.cli.shared import EPILOG, FORMAT, one_line_errors
+
+
+@click.command("defend-bench", epilog=EPILOG)
+@click.option("--seeds", default=10, show_default=True, help="Trainings per setting.")
+@click.option("--first-seed", default=1000, show_default=True,
+              help="The first of them; thresholds were set on seeds below 100.")  # fmt: skip
+@click.option("--only", default="", help="Sections, comma-separated.  [default: all]")
+@click.option("--reduced", is_flag=True, help="A setting or two per section: minutes.")
+@click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/defend-bench"),
+              show_default=True, help="Where trainings and rows are kept: go on after a break.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), default=None,
+              help="Folder for the raw rows (CSV) and the tables (JSON).")  # fmt: skip
+@FORMAT
+@one_line_errors
+def defend_bench(
+    seeds: int, first_seed: int, only: str, reduced: bool, cache: Path, out: Path | None, form: str
+) -> None:
+    """Measure the defence from seeds: calibration, frontier, label skew, adaptive attackers."""
+    from auror.experiments.defence_bench import (  # noqa: PLC0415 - keeps --help quick
+        SECTIONS,
+        as_text,
+        run_bench,
+        write_rows,
+    )
+
+    sections = [word.strip() for word in only.split(",") if word.strip()] or list(SECTIONS)
+    chosen = range(first_seed, first_seed + (min(seeds, 2) if reduced else seeds))
+    report = run_bench(sections, cache, chosen, reduced, lambda line: click.echo(line, err=True))
+    if out is not None:
+        for path in write_rows(report, out):
+            click.echo(f"wrote {path}", err=True)
+    click.echo(json.dumps(report.to_dict()) if form == "json" else as_text(report))

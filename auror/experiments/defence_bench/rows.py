@@ -1,0 +1,49 @@
+"""Rows of a table: computed once, kept as files, failures included."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from auror.errors import DataError, UserError
+from auror.experiments.files import read_json, write_json
+
+Row = dict[str, Any]
+"""Column → number, text, bool or None."""
+
+Say = Callable[[str], None]
+"""Takes one line about progress."""
+
+
+def cached_row(
+    cache: Path, section: str, key: Mapping[str, Any], say: Say, compute: Callable[[], Row]
+) -> Row:
+    """``key`` and what ``compute`` finds, from ``cache`` when this row was computed before.
+
+    A setting that cannot run becomes a row with its ``reason``; it is tried again next time.
+    """
+    path = cache / section / f"{digest(key)}.json"
+    try:
+        saved: Row = read_json(path)
+        return saved
+    except DataError:
+        pass
+    started = time.perf_counter()
+    try:
+        row = {**key, **compute(), "reason": None}
+    except UserError as error:
+        return {**key, "reason": str(error)}
+    row["seconds"] = round(time.perf_counter() - started, 2)
+    write_json(path, row)
+    say(f"{section} {' '.join(str(value) for value in key.values())}: {row['seconds']:.1f} s")
+    return row
+
+
+def digest(key: Mapping[str, Any]) -> str:
+    """A file name for ``key``: 24 hexadecimal digits of its canonical JSON's SHA-256."""
+    text = json.dumps(dict(key), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
