@@ -18,7 +18,6 @@ import click
 
 from auror import __version__
 from auror.cli.shared import EPILOG, FORMAT, one_line_errors
-from auror.errors import ConfigError
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -172,60 +171,15 @@ def loadtest(form: str, **options: Any) -> None:
 
 def _config(options: dict[str, Any]) -> Any:
     """An ExperimentConfig from the options of ``simulate`` or ``demo``."""
-    from auror.experiments.config import (  # noqa: PLC0415
-        Dropout,
-        ExperimentConfig,
-        Mode,
-        RunName,
-    )
-    from auror.learn.attacks import parse_attack  # noqa: PLC0415
-    from auror.learn.partition import parse_partition  # noqa: PLC0415
-    from auror.learn.training import TrainingParams  # noqa: PLC0415
-    from auror.params import RoundParams  # noqa: PLC0415
-    from auror.round.campaign import AfterFlag  # noqa: PLC0415
-    from auror.sim.simulate import Aggregation  # noqa: PLC0415
+    from auror.experiments.options import experiment_config  # noqa: PLC0415
 
-    given = {name: value for name, value in options.items() if value is not None}
-    training = {n: given[n] for n in ("epochs", "batch_size", "learning_rate") if n in given}
-    colluders = given.get("colluders", options["clients"] * 3 // 10)
-    try:
-        names = [word.strip() for word in str(options.get("runs", "all")).split(",")]
-        runs = tuple(RunName) if names == ["all"] else tuple(r for r in RunName if r in names)
-        unknown = sorted(set(names) - {*RunName, "all"})
-        if unknown:
-            raise ConfigError(f"--runs {unknown[0]}: choose of {', '.join(RunName)}")
-        return ExperimentConfig(
-            dataset=options["dataset"],
-            data_dir=options["data_dir"],
-            clients=options["clients"],
-            malicious=options["malicious"],
-            attack=parse_attack(options["attack"]),
-            partition=parse_partition(options["partition"]),
-            model=options["model"],
-            training=TrainingParams(**training),
-            rounds=options["rounds"],
-            seed=options["seed"],
-            round_params=RoundParams(
-                group_size=options["group_size"],
-                colluders=colluders,
-                quantisation_range=options["quantisation_range"],
-            ),
-            mode=Mode(options.get("mode", "decoded")),
-            alpha=options.get("alpha"),
-            tau=options.get("tau", 0.5),
-            aggregation=Aggregation(options.get("aggregation", "secure")),
-            after_flag=AfterFlag(options["after_flag"]),
-            runs=runs,
-            dropout=Dropout(options.get("dropout_before", 0.0), options.get("dropout_after", 0.0)),
-            device=options["device"],
-        )
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    return experiment_config(options)
 
 
 from auror.cli.defend_bench import defend_bench  # noqa: E402
 from auror.cli.plan import plan  # noqa: E402 - the group must exist first
 from auror.cli.protocol import protocol  # noqa: E402
+from auror.cli.sweep import report, sweep  # noqa: E402
 
-for command in (plan, protocol, defend_bench):
+for command in (plan, protocol, sweep, report, defend_bench):
     main.add_command(command)

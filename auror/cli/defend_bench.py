@@ -17,7 +17,7 @@ from auror.cli.shared import EPILOG, FORMAT, one_line_errors
 @click.option("--only", default="", help="Sections, comma-separated.  [default: all]")
 @click.option("--reduced", is_flag=True, help="A setting or two per section: minutes.")
 @click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/defend-bench"),
-              show_default=True, help="Where trainings and rows are kept: go on after a break.")  # fmt: skip
+              show_default=True, help="Where rows are kept, to go on after a break.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), default=None,
               help="Folder for the raw rows (CSV) and the tables (JSON).")  # fmt: skip
 @FORMAT

@@ -24,7 +24,7 @@ STYLES = {
     RunName.DEFENDED: ("#000000", "-", "attacked, AUROR"),
 }
 FLAGGED, MALICIOUS, HONEST = "#CC79A7", "#D55E00", "#56B4E9"
-_RC: Any = {
+RC: Any = {
     "svg.hashsalt": "auror",
     "svg.fonttype": "none",  # text stays text: selectable, and in the page's own font
     "font.family": "sans-serif",
@@ -57,7 +57,7 @@ def _training(result: ExperimentResult, metric: str) -> str | None:
     def value(metrics: Metrics) -> float | None:
         return metrics.accuracy if metric == "accuracy" else metrics.attack_success
 
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(RC):
         figure, axes = _figure(7.2, 3.6)
         drawn = False
         for run, outcome in result.outcomes.items():
@@ -78,12 +78,12 @@ def _training(result: ExperimentResult, metric: str) -> str | None:
         title = "accuracy" if metric == "accuracy" else "attack success"
         axes.set_ylabel(f"{title}, %")
         axes.legend(frameon=False, fontsize=10, loc="best")
-        return _svg(figure, f"{title} after each round")
+        return svg_of(figure, f"{title} after each round")
 
 
 def _suspicion(result: ExperimentResult, found: Defended) -> str:
     malicious, flagged = set(result.malicious), set(found.flagged)
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(RC):
         figure, axes = _figure(7.2, 3.6)
         for client in sorted(found.suspicion[-1].scores):
             colour, dash, width = HONEST, "-", 0.9
@@ -98,14 +98,14 @@ def _suspicion(result: ExperimentResult, found: Defended) -> str:
         axes.set_xlabel("round")
         axes.set_ylabel("suspicion score")
         axes.legend(handles=_legend(), frameon=False, fontsize=10, loc="upper left")
-        return _svg(figure, "suspicion score of every client after each round")
+        return svg_of(figure, "suspicion score of every client after each round")
 
 
 def _scores(result: ExperimentResult, found: Defended) -> str:
     scores = found.suspicion[-1].scores
     order = sorted(scores, key=lambda client: (-scores[client], client))[:_MANY]
     malicious, flagged = set(result.malicious), set(found.flagged)
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(RC):
         figure, axes = _figure(7.2, 3.4)
         bars = axes.bar(
             range(len(order)),
@@ -125,7 +125,7 @@ def _scores(result: ExperimentResult, found: Defended) -> str:
         axes.set_xlabel("client, most suspicious first")
         axes.set_ylabel("final score")
         axes.legend(handles=_legend(), frameon=False, fontsize=10, loc="upper right")
-        return _svg(figure, "final suspicion score per client")
+        return svg_of(figure, "final suspicion score per client")
 
 
 def _evidence(result: ExperimentResult, found: Defended) -> str | None:
@@ -140,7 +140,7 @@ def _evidence(result: ExperimentResult, found: Defended) -> str | None:
     shown = evidence.effects[rows][:, strongest]
     limit = max(float(np.abs(shown).max()), 1e-9)
     malicious = set(result.malicious)
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(RC):
         figure, axes = _figure(7.2, max(3.0, 0.19 * len(rows) + 1.2))
         image = axes.imshow(shown, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto")
         axes.set_xticks(
@@ -156,7 +156,7 @@ def _evidence(result: ExperimentResult, found: Defended) -> str | None:
         axes.set_xlabel("looks like → labelled as (strongest pairs)")
         axes.set_ylabel("client  (● = malicious)")
         figure.colorbar(image, ax=axes, label="decoded effect, honest spreads")
-        return _svg(figure, "decoded evidence: effect per client and label pair")
+        return svg_of(figure, "decoded evidence: effect per client and label pair")
 
 
 def _legend() -> list[Line2D]:
@@ -191,7 +191,8 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _svg(figure: Figure, title: str) -> str:
+def svg_of(figure: Figure, title: str) -> str:
+    """The figure as SVG text to be inlined, with ``title`` for those who cannot see it."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Title": title, "Creator": None})
     text = re.sub(r"^.*?(?=<svg)", "", buffer.getvalue(), count=1, flags=re.DOTALL)

@@ -1,0 +1,56 @@
+"""``auror sweep`` and ``auror report``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from auror.cli.shared import EPILOG, FORMAT, one_line_errors
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(epilog=EPILOG)
+@click.argument("manifest", type=_PATH)
+@click.option("--out", type=_PATH, required=True, help="Folder of the sweep; finished cells stay.")
+@click.option("--workers", default=2, show_default=True, help="Processes at a time.")
+@FORMAT
+@one_line_errors
+def sweep(manifest: Path, out: Path, workers: int, form: str) -> None:
+    """Run the grid of MANIFEST (TOML), a row per cell in rows.csv and rows.parquet.
+
+    Start it again after a break: only what is missing is computed. Exit code 1 when a cell failed.
+    """
+    from auror.experiments.sweep import run_sweep  # noqa: PLC0415 - keeps --help quick
+
+    report = run_sweep(manifest, out, workers, lambda line: click.echo(line, err=True))
+    if form == "json":
+        click.echo(json.dumps(report.to_dict()))
+    else:
+        click.echo(
+            f"{out}: {report.cells} cells, {report.computed} computed now, {report.failed} failed,"
+            f" {report.seconds:.0f} s; see rows.csv"
+        )
+    if report.failed:
+        sys.exit(1)
+
+
+@click.command(epilog=EPILOG)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=_PATH)
+@click.option("--dial", default="group_size", show_default=True, help="A point per value of it.")
+@click.option("--out", type=_PATH, default=Path("tradeoff.html"), show_default=True,
+              help="The page; the figure goes beside it as SVG.")  # fmt: skip
+@FORMAT
+@one_line_errors
+def report(runs: tuple[Path, ...], dial: str, out: Path, form: str) -> None:
+    """Draw privacy against robustness from the sweeps RUN... into one self-contained page."""
+    from auror.experiments.tradeoff import write_tradeoff  # noqa: PLC0415
+
+    points = write_tradeoff(runs, dial, out)
+    if form == "json":
+        click.echo(json.dumps({"page": str(out), "points": points}))
+    else:
+        click.echo(f"{out}: {len(points)} points")

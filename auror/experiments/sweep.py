@@ -1,0 +1,216 @@
+"""``auror sweep``: a grid over any dials and seeds, resumable, a row per cell.
+
+Every cell is computed in a process of its own and kept as a file the moment it is done, whole or
+not at all. A second start computes what is missing and tries what failed again.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import itertools
+import json
+import os
+import time
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pyarrow
+import pyarrow.parquet
+
+from auror.errors import ConfigError, UserError
+from auror.experiments.files import read_json, write_json, write_text
+from auror.experiments.options import DEFAULTS, experiment_config
+
+Row = dict[str, Any]
+Say = Callable[[str], None]
+_BASE = {"aggregation": "plain", "runs": "defended", "device": "cpu"}
+"""A sweep wants numbers, not masks: the sums are the same bit for bit."""
+_METRICS = ("accuracy", "source_recall", "attack_success")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What to run: fixed dials, and lists of values for the others."""
+
+    base: Mapping[str, Any]
+    grid: Mapping[str, Sequence[Any]]
+
+    def cells(self) -> list[Row]:
+        """All combinations, each as the dials that it sets."""
+        names = list(self.grid)
+        return [
+            {**self.base, **dict(zip(names, values, strict=True))}
+            for values in itertools.product(*(self.grid[name] for name in names))
+        ]
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """How a sweep ended."""
+
+    folder: Path
+    cells: int
+    computed: int
+    failed: int
+    seconds: float
+
+    def to_dict(self) -> Row:
+        return {"folder": str(self.folder), "cells": self.cells, "computed": self.computed,
+                "failed": self.failed, "seconds": round(self.seconds, 1)}  # fmt: skip
+
+
+def load_manifest(path: Path) -> Manifest:
+    """Read ``[base]`` and ``[grid]``; a grid entry is a list, or "FIRST-LAST" for whole numbers.
+
+    Raises:
+        ConfigError: unreadable, an unknown dial, an empty list, or a cell that cannot work.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} is missing: docs/sweeps.md shows a manifest") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if unknown := sorted(raw.keys() - {"base", "grid"}):
+        raise ConfigError(f"{path}: unknown table [{unknown[0]}]; it holds [base] and [grid]")
+    base, grid = raw.get("base", {}), raw.get("grid", {})
+    for name in (*base, *grid):
+        if name not in DEFAULTS:
+            raise ConfigError(f"{path}: {name} is no dial; choose of {', '.join(DEFAULTS)}")
+    if both := sorted(base.keys() & grid.keys()):
+        raise ConfigError(f"{path}: {both[0]} stands in [base] and in [grid]")
+    return Manifest({**_BASE, **base}, {name: _values(path, name, v) for name, v in grid.items()})
+
+
+def _values(path: Path, name: str, value: Any) -> list[Any]:
+    if isinstance(value, str) and "-" in value and value.replace("-", "").isdigit():
+        first, _, last = value.partition("-")
+        value = list(range(int(first), int(last) + 1))
+    if not isinstance(value, list) or not value:
+        raise ConfigError(f'{path}: grid.{name} must be a list or "FIRST-LAST", and not empty')
+    return value
+
+
+def run_sweep(path: Path, folder: Path, workers: int, say: Say) -> SweepReport:
+    """Compute the missing cells of the manifest at ``path`` and write ``rows.csv`` and
+    ``rows.parquet`` into ``folder``.
+
+    Raises:
+        ConfigError: a bad manifest, or ``folder`` holds another sweep.
+    """
+    if workers < 1:
+        raise ConfigError(f"--workers {workers}: choose 1 or more")
+    manifest = load_manifest(path)
+    cells, started = manifest.cells(), time.perf_counter()
+    _claim(folder, path)
+    kept = {name: row for cell in cells if (row := _kept(folder, name := _name(cell)))}
+    missing = [cell for cell in cells if _name(cell) not in kept]
+    say(f"{len(cells)} cells, {len(kept)} of them there already")
+    work = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
+    done = work(joblib.delayed(_compute)(folder, cell) for cell in missing)
+    for count, (name, row) in enumerate(done, 1):
+        kept[name] = row
+        spent = time.perf_counter() - started
+        left = spent / count * (len(missing) - count)
+        fate = row["reason"] or f"{row['seconds']:.1f} s"
+        say(f"{count}/{len(missing)} {_label(manifest, row)}: {fate}; {left:.0f} s left")
+    rows = [kept[_name(cell)] for cell in cells]
+    write_table(folder, rows)
+    failed = sum(row["reason"] is not None for row in rows)
+    return SweepReport(folder, len(cells), len(missing), failed, time.perf_counter() - started)
+
+
+def _label(manifest: Manifest, row: Row) -> str:
+    return " ".join(f"{name}={row[name]}" for name in manifest.grid)
+
+
+def _name(cell: Row) -> str:
+    return hashlib.sha256(json.dumps(cell, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _kept(folder: Path, name: str) -> Row | None:
+    path = folder / "cells" / f"{name}.json"
+    row: Row | None = read_json(path) if path.exists() else None
+    return row if row is not None and row["reason"] is None else None
+
+
+def _claim(folder: Path, manifest: Path) -> None:
+    own, text = folder / "manifest.toml", manifest.read_text(encoding="utf-8")
+    if own.exists() and own.read_text(encoding="utf-8") != text:
+        raise ConfigError(f"{folder} holds another sweep: choose another --out")
+    write_text(own, text)
+
+
+def _compute(folder: Path, cell: Row) -> tuple[str, Row]:
+    """One cell, in a worker process: a failure is a row with its reason."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    from auror.experiments.experiment import run_experiment  # noqa: PLC0415 - loads torch
+
+    started = time.perf_counter()
+    dials = {**DEFAULTS, **cell}
+    try:
+        summary = run_experiment(experiment_config(cell), lambda _progress: None).summary()
+        row = {**dials, **_results(summary), "reason": None}
+    except UserError as error:
+        row = {**dials, "reason": str(error)}
+    except Exception as error:  # noqa: BLE001 - one broken cell must not end the sweep
+        row = {**dials, "reason": f"{type(error).__name__}: {error}"}
+    row["seconds"] = round(time.perf_counter() - started, 2)
+    name = _name(cell)
+    write_json(folder / "cells" / f"{name}.json", row)
+    return name, row
+
+
+def _results(summary: Mapping[str, Any]) -> Row:
+    found: Row = {"tpr": summary["tpr"], "fpr": summary["fpr"], "flagged": summary["flagged"],
+                  "rounds_total": summary["rounds_total"]}  # fmt: skip
+    found["flagged"] = None if found["flagged"] is None else len(found["flagged"])
+    for run in ("clean", "undefended", "oracle", "defended"):
+        if summary.get(run) is not None:
+            prefix = "" if run == "defended" else f"{run}_"
+            found |= {f"{prefix}{name}": summary[run][name] for name in _METRICS}
+    privacy = summary.get("privacy") or {}
+    for name in ("statistic_recovery", "update_recovery", "smallest_group", "leverage_per_round",
+                 "bits_opened_per_group", "groups_opened", "audits"):  # fmt: skip
+        found[name] = privacy.get(name)
+    return found
+
+
+def write_table(folder: Path, rows: Sequence[Row]) -> None:
+    """``rows.csv`` and ``rows.parquet``: the same columns in the same order."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    temporary = folder / "rows.csv.new"
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    temporary.replace(folder / "rows.csv")
+    table = pyarrow.table({name: _column([row.get(name) for row in rows]) for name in columns})
+    pyarrow.parquet.write_table(table, folder / "rows.parquet.new")
+    (folder / "rows.parquet.new").replace(folder / "rows.parquet")
+
+
+def _column(values: list[Any]) -> Any:
+    """Of one type; a dial that is now a number and now a word becomes words."""
+    try:
+        return pyarrow.array(values)
+    except pyarrow.ArrowInvalid:
+        return pyarrow.array([None if value is None else str(value) for value in values])
+
+
+def read_table(folder: Path) -> list[Row]:
+    """The rows of a sweep, failures too.
+
+    Raises:
+        ConfigError: ``folder`` holds no finished sweep.
+    """
+    path = folder / "rows.parquet"
+    if not path.exists():
+        raise ConfigError(f"{folder} holds no rows.parquet: is it the --out of `auror sweep`?")
+    rows: list[Row] = pyarrow.parquet.read_table(path).to_pylist()
+    return rows

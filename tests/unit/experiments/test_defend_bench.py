@@ -1,0 +1,116 @@
+"""``auror defend-bench`` and the recordings that it replays."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from auror.cli import main
+from auror.experiments.config import ExperimentConfig, RunName
+from auror.experiments.defence_bench import BenchReport, as_text, run_bench, write_rows
+from auror.experiments.defence_bench.calibration import Cell, cell_rows, summarise
+from auror.experiments.defence_bench.frontier import Dial, fewest_rounds
+from auror.experiments.recordings import Recording, record, replay
+from auror.ids import ClientId
+from auror.learn.attacks import parse_attack
+from auror.params import RoundParams
+from auror.round.evidence import PlanChoice
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def recording(cache: Path) -> Recording:
+    config = ExperimentConfig(
+        clients=12, malicious=3, attack=parse_attack("flip:4:9"), rounds=8, seed=1001,
+        device="cpu", runs=(RunName.UNDEFENDED,),
+        round_params=RoundParams(group_size=1, colluders=0),
+    )  # fmt: skip
+    made = record(config, PlanChoice(), cache)
+    again = record(config, PlanChoice(), cache)  # from the file
+    assert np.array_equal(made.statistics, again.statistics)
+    assert made.malicious == again.malicious
+    return made
+
+
+def test_a_replay_finds_the_attackers_of_a_recording(recording: Recording) -> None:
+    found = replay(recording, 1, seed=3)
+    assert found.malicious == set(recording.malicious)
+    assert found.tpr == 1.0
+    assert found.fpr == 0.0
+    assert found.first is not None
+    assert found.first >= 5  # nobody is judged earlier
+    assert found.group_sums <= 12 * 8
+
+
+def test_nobody_is_judged_before_there_are_enough_sums(recording: Recording) -> None:
+    assert replay(recording, 6, seed=3).flagged == {}
+
+
+def test_a_lie_that_changes_the_sum_is_no_evidence(recording: Recording) -> None:
+    def shout(at: int, sent: np.ndarray, groups: list[list[int]]) -> np.ndarray:
+        sent[0] += 1.0
+        return sent
+
+    assert replay(recording, 1, seed=3, lie=shout).flagged == {}
+
+
+def test_evidence_that_is_moved_between_clients_passes_without_audits(
+    recording: Recording,
+) -> None:
+    def swap(at: int, sent: np.ndarray, groups: list[list[int]]) -> np.ndarray:
+        bad = [int(c) for c in recording.malicious]
+        honest = next(c for c in range(12) if ClientId(c) not in recording.malicious)
+        sent[honest], sent[bad[0]] = sent[bad[0]].copy(), sent[honest].copy()
+        return sent
+
+    assert replay(recording, 1, seed=3, lie=swap).tpr != 1.0
+
+
+def test_rows_are_cached_and_folded_with_an_exact_interval(cache: Path) -> None:
+    cell = Cell("digits", 15, 0, 3, 6, 6)
+    said: list[str] = []
+    rows = list(cell_rows("calibration", cell, cache, range(1000, 1003), said.append))
+    assert len(said) == 3
+    assert list(cell_rows("calibration", cell, cache, range(1000, 1003), said.append)) == rows
+    assert len(said) == 3
+    (line,) = summarise(rows)
+    assert (line["runs"], line["runs with a false flag"]) == (3, 0)
+    assert line["interval"] == [0.0, pytest.approx(0.7076, abs=1e-4)]
+    assert summarise([{**rows[0], "reason": "broken"}]) == []
+
+
+@pytest.mark.parametrize(("size", "expected"), [(5, 6), (10, 15), (15, 29), (30, None)])
+def test_the_fewest_rounds_count_equations_against_clients(size: int, expected: int | None) -> None:
+    assert fewest_rounds(Dial(30, 9, size, 1.0, 1)) == expected
+    twice = fewest_rounds(replace(Dial(30, 9, size, 1.0, 1), partitions=2))
+    assert twice is None if expected is None else twice == -(-29 // (2 * (30 // size - 1)))
+
+
+def test_raw_rows_and_tables_are_written(tmp_path: Path) -> None:
+    report = BenchReport(
+        (1,), True, {"frontier": [{"a": 1, "reason": None}, {"a": 2, "reason": "no"}]},
+        {"frontier": [{"a": 1.5, "b": None, "c": [0.0, 0.1]}]}, {"frontier": 0.1},
+    )  # fmt: skip
+    paths = write_rows(report, tmp_path)
+    assert [path.name for path in paths] == ["frontier.csv", "tables.json"]
+    assert json.loads(paths[1].read_text())["failures"] == 1
+    assert "0 … 0.1" in as_text(report)
+    assert "–" in as_text(report)
+
+
+def test_unknown_sections_and_no_seeds_are_refused(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["defend-bench", "--only", "magic", "--cache", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "choose of calibration" in result.output
+    result = CliRunner().invoke(main, ["defend-bench", "--seeds", "0", "--cache", str(tmp_path)])
+    assert result.exit_code == 2
+    assert run_bench([], tmp_path, [1], True, print).rows == {}

@@ -1,0 +1,164 @@
+"""``auror sweep`` and ``auror report``: resumable, honest about failures, one page at the end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from auror.cli import main
+from auror.errors import ConfigError
+from auror.experiments.options import DEFAULTS, experiment_config
+from auror.experiments.sweep import load_manifest, read_table, run_sweep, write_table
+from auror.experiments.tradeoff import interval, summarise, write_tradeoff
+from auror.sim.simulate import Aggregation
+
+MANIFEST = """
+[base]
+dataset = "digits"
+clients = 6
+malicious = 1
+attack = "flip:4:9"
+rounds = 2
+colluders = 1
+
+[grid]
+group_size = [2, 3, 7]
+seed = "1-2"
+"""
+
+
+def invoke(*words: str) -> Result:
+    return CliRunner().invoke(main, list(words))
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sweep")
+    (folder / "manifest.toml").write_text(MANIFEST)
+    said: list[str] = []
+    report = run_sweep(folder / "manifest.toml", folder / "out", 1, said.append)
+    assert (report.cells, report.computed, report.failed) == (6, 6, 2)
+    assert any("left" in line for line in said)
+    return folder
+
+
+def test_a_row_per_cell_and_failures_with_their_reason(swept: Path) -> None:
+    rows = read_table(swept / "out")
+    assert [(row["group_size"], row["seed"]) for row in rows] == [
+        (size, seed) for size in (2, 3, 7) for seed in (1, 2)
+    ]
+    for row in rows:
+        if row["group_size"] == 7:
+            assert "group_size = 7 is larger than the cohort" in row["reason"]
+        else:
+            assert row["reason"] is None
+            assert 0 <= row["accuracy"] <= 1
+            assert row["aggregation"] == "plain"
+            assert set(DEFAULTS) <= row.keys()
+    with (swept / "out" / "rows.csv").open(newline="") as file:
+        plain = list(csv.DictReader(file))
+    assert [row["seed"] for row in plain] == [str(row["seed"]) for row in rows]
+    assert list(plain[0]) == list(rows[0])
+
+
+def test_a_second_start_computes_only_what_is_missing(swept: Path) -> None:
+    cells = sorted((swept / "out" / "cells").iterdir())
+    gone = next(path for path in cells if json.loads(path.read_text())["reason"] is None)
+    before = {path: path.stat().st_mtime_ns for path in cells}
+    gone.unlink()
+    report = run_sweep(swept / "manifest.toml", swept / "out", 1, lambda line: None)
+    assert report.computed == 3  # the missing one, and the two that failed
+    kept = [p for p in cells if p != gone and json.loads(p.read_text())["reason"] is None]
+    assert all(path.stat().st_mtime_ns == before[path] for path in kept)
+    assert gone.exists()
+
+
+def test_another_manifest_does_not_mix_with_what_is_there(swept: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text(MANIFEST.replace("rounds = 2", "rounds = 3"))
+    result = invoke("sweep", str(other), "--out", str(swept / "out"))
+    assert result.exit_code == 2
+    assert "holds another sweep" in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[base]\nrouns = 3\n", "rouns is no dial"),
+        ("[grid]\nseed = []\n", "grid.seed must be a list"),
+        ("[grid]\nseed = 4\n", "grid.seed must be a list"),
+        ("[other]\n", "unknown table [other]"),
+        ("[base]\nseed = 1\n[grid]\nseed = [1]\n", "in [base] and in [grid]"),
+        ("[base", "manifest.toml"),
+    ],
+)
+def test_bad_manifests_are_refused_in_one_line(tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "manifest.toml"
+    path.write_text(text)
+    result = invoke("sweep", str(path), "--out", str(tmp_path / "out"))
+    assert result.exit_code == 2
+    assert why in result.output
+    assert result.output.count("\n") == 1
+    assert invoke("sweep", str(tmp_path / "none"), "--out", str(tmp_path)).exit_code == 2
+
+
+def test_cells_are_the_product_of_the_grid_over_the_base(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.toml"
+    path.write_text(MANIFEST)
+    cells = load_manifest(path).cells()
+    assert len(cells) == 6
+    config = experiment_config(cells[0])
+    assert (config.clients, config.round_params.group_size, config.seed) == (6, 2, 1)
+    assert config.aggregation is Aggregation.PLAIN
+
+
+def test_unknown_dials_are_refused() -> None:
+    with pytest.raises(ConfigError, match="speed is no dial"):
+        experiment_config({"speed": 3})
+
+
+def fake_rows() -> list[dict[str, Any]]:
+    return [
+        {
+            "group_size": size, "seed": seed, "accuracy": 0.9, "tpr": 1.0 - size / 40,
+            "fpr": 0.0, "attack_success": 0.01 * seed, "update_recovery": 0.5 / size,
+            "statistic_recovery": 1 / size, "reason": None,
+        }
+        for size in (1, 5, 30)
+        for seed in (1, 2, 3)
+    ]  # fmt: skip
+
+
+def test_points_are_means_with_students_interval() -> None:
+    points = summarise(fake_rows(), "group_size")
+    assert [point["group_size"] for point in points] == [1, 5, 30]
+    assert points[0]["attack_success"] == pytest.approx(0.02)
+    assert points[0]["attack_success ±"] == pytest.approx(4.3027 * 0.01 / 3**0.5, rel=1e-4)
+    assert interval([0.4]) == (0.4, 0.0)
+    with pytest.raises(ConfigError, match="no row has model"):
+        summarise(fake_rows(), "model")
+
+
+def test_the_page_stands_alone_and_holds_every_number(tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    folder.mkdir()
+    (folder / "manifest.toml").write_text(MANIFEST)
+    failed = {**fake_rows()[0], "seed": 9, "reason": "it <broke>"}
+    write_table(folder, [*fake_rows(), failed])
+    out = tmp_path / "page.html"
+    write_tradeoff([folder], "group_size", out)
+    page = out.read_text()
+    assert not re.search(r'(src|href)="(?!#)', page)
+    assert page.count("<svg") == 1
+    assert "0.020 ± 0.025" in page
+    assert "it &lt;broke&gt;" in page
+    assert (tmp_path / "page.svg").read_text().startswith("<?xml")
+    result = invoke("report", str(folder), "--out", str(out), "--format", "json")
+    assert len(json.loads(result.stdout)["points"]) == 3
+    assert invoke("report", str(tmp_path)).exit_code == 2
