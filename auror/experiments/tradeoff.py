@@ -31,6 +31,7 @@ X = {
 Y = {"attack_success": "1 − attack success", "tpr": "poisoners found"}
 _STYLE = {"attack_success": ("#0072B2", "o"), "tpr": ("#D55E00", "s")}
 _CONFIDENCE = 0.95
+_NEAR = 0.04
 
 
 def write_tradeoff(folders: Sequence[Path], dial: str, out: Path) -> list[Row]:
@@ -107,10 +108,9 @@ def figure(points: Sequence[Row], dial: str) -> str:
         for axes, x in ((left, "update_recovery"), (right, "statistic_recovery")):
             for y in Y:
                 _line(axes, points, x, y)
-            for point in points:
-                place = (1 - point[x], 1 - point["attack_success"])
+            for (right_of, above), names in _labels(points, x, dial).items():
                 axes.annotate(
-                    str(point[dial]), place, xytext=(0, 7), textcoords="offset points",
+                    names, (right_of, above), xytext=(0, 13), textcoords="offset points",
                     ha="center", fontsize=10,
                 )  # fmt: skip
             axes.set_xlabel(X[x])
@@ -119,6 +119,16 @@ def figure(points: Sequence[Row], dial: str) -> str:
         left.set_ylabel("robustness")
         left.legend(frameon=False, loc="lower left")
         return svg_of(drawing, f"Privacy against robustness by {dial}")
+
+
+def _labels(points: Sequence[Row], x: str, dial: str) -> dict[tuple[float, float], str]:
+    """Dial values by place; those of points that nearly coincide stand together."""
+    found: dict[tuple[float, float], list[str]] = {}
+    for point in points:
+        place = (1 - point[x], 1 - point["attack_success"])
+        near = next((p for p in found if math.dist(p, place) < _NEAR), place)
+        found.setdefault(near, []).append(str(point[dial]))
+    return {place: " ".join(names) for place, names in found.items()}
 
 
 def _line(axes: Any, points: Sequence[Row], x: str, y: str) -> None:
