@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auror.defense.confusion import LabelPair, label_pairs, read_pairs
+from auror.defense.consistency import Implausible, implausible
 from auror.defense.decode import Decoded, decode, gather
 from auror.defense.features import FeatureKind
 from auror.defense.ledger import Ledger, RoundObservation
@@ -36,6 +37,8 @@ class Reason(enum.Enum):
     NO_PATTERN = "no set of clients stands out in any label pair"
     WITH_THE_COHORT = "lies with the cohort in the indicative label pairs"
     UNDECIDED = "leans towards the flagged clients, but the groups so far do not separate it"
+    UNSTEADY = Implausible.UNSTEADY.value
+    TOO_LARGE = Implausible.TOO_LARGE.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,15 @@ def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> 
     for entry in groups:
         for group in entry:
             seen[group] += 1
-    return _decide(clients, rounds, seen, decoded, label_pairs(classes), params)
+    chosen, pairs = select(decoded, seen > 0, params), label_pairs(classes)
+    held = {
+        client: reason
+        for candidate in chosen.found
+        for client, reason in implausible(
+            groups, means, values, decoded, candidate, pairs[candidate.column]
+        ).items()
+    }
+    return _decide(clients, rounds, seen, decoded, pairs, chosen, held, params)
 
 
 def _decide(
@@ -156,11 +167,12 @@ def _decide(
     seen: NDArray[np.int64],
     decoded: Decoded,
     pairs: tuple[LabelPair, ...],
+    chosen: Selection,
+    held: Mapping[int, Implausible],
     params: VerdictParams,
 ) -> Verdict:
-    chosen = select(decoded, seen > 0, params)
-    found = chosen.found
-    entries = _describe(clients, seen, decoded, chosen, params)
+    entries = _describe(clients, seen, decoded, chosen, held, params)
+    found = [candidate for candidate in chosen.found if set(candidate.members) - held.keys()]
     return Verdict(
         clients=entries,
         flagged=frozenset(entry.client for entry in entries if entry.flagged),
@@ -170,7 +182,7 @@ def _decide(
                 pairs[candidate.column].source,
                 candidate.score,
                 candidate.effect,
-                tuple(sorted(clients[row] for row in candidate.members)),
+                tuple(sorted(clients[row] for row in candidate.members if row not in held)),
             )
             for candidate in found
         ),
@@ -189,6 +201,7 @@ def _describe(
     seen: NDArray[np.int64],
     decoded: Decoded,
     chosen: Selection,
+    held: Mapping[int, Implausible],
     params: VerdictParams,
 ) -> tuple[ClientVerdict, ...]:
     """Score everybody at the leading pair; a flagged client at the pair that flagged it."""
@@ -209,12 +222,14 @@ def _describe(
         entries.append(
             ClientVerdict(
                 client,
-                row in home,
+                row in home and row not in held,
                 float(z),
                 float(effect),
                 confidence,
                 int(seen[row]),
-                _reason(row in home, bool(seen[row]), bool(found), z, effect, leading, params),
+                Reason(held[row].value)
+                if row in held
+                else _reason(row in home, bool(seen[row]), bool(found), z, effect, leading, params),
             )
         )
     return tuple(entries)

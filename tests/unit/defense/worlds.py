@@ -27,7 +27,10 @@ def client_statistics(
     target: int = 9,
     effect: float = 10.0,
 ) -> NDArray[np.float64]:
-    """(rounds, n, C, C): a persistent and a fresh part; columns sum to zero; scale shrinks."""
+    """(rounds, n, C, C): a persistent and a fresh part; columns sum to zero; scale shrinks.
+
+    All clients move every class's mass onto its own label, as when the class is learnt.
+    """
     persistent = rng.normal(size=(n, CLASSES, CLASSES))
     fresh = 0.5 * rng.normal(size=(rounds, n, CLASSES, CLASSES))
     values = persistent + fresh
@@ -36,7 +39,7 @@ def client_statistics(
         strength = effect * rng.uniform(0.7, 1.3)
         values[:, client, target, source] += strength / np.sqrt(2.0)
         values[:, client, source, source] -= strength / np.sqrt(2.0)
-    level = rng.normal(size=(rounds, 1, CLASSES, CLASSES))
+    level = rng.normal(size=(rounds, 1, CLASSES, CLASSES)) + 8.0 * np.eye(CLASSES)
     scale = 0.1 * 0.9 ** np.arange(rounds)
     return np.asarray((values + level) * scale[:, None, None, None])
 
