@@ -25,6 +25,7 @@ SECTIONS: Mapping[str, str] = {
     "noniid": "label skew, beside the published algorithm at g = 1",
     "adaptive": "attackers who adapt: detection, and the damage when not detected",
     "baselines": "robust rules that need plaintext updates, under the same attacks",
+    "fedgt": "15 clients, 1 → 7: FedGT's group test of whole updates beside ours of statistics",
     "paper_claims": "10, 20 and 30 % malicious, as the paper reports",
 }
 """Module → what its table shows."""
