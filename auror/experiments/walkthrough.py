@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,7 @@ from auror.sim.seeded import rounding_seed, seeded_bytes, seeded_entropy
 
 DIM, STATISTICS = 6, 3
 _TASK = b"{}"
+_Message = TypeVar("_Message", AdvertisedKeys, DealtShares, Upload, MaskedStatistics, UpdateShares)
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,19 @@ class _Cast:
         policy = ClientPolicy(min_cohort=2)
         self.sent: dict[tuple[ClientId, type[ClientMessage]], ClientMessage] = {}
         self.machines: Mapping[ClientId, ClientMachine] = {
-            c: _Overheard(
-                c, keys[c], self.roster, policy, ClientMemory(), seeded_entropy(seed, "client", c),
-            ).into(self.sent, c)
+            c: ClientMachine(
+                c, keys[c], self.roster, policy, ClientMemory(), seeded_entropy(seed, "client", c)
+            )
             for c in self.everybody
-        }  # fmt: skip
+        }
+
+    def overhear(self, client: ClientId, message: ClientMessage) -> None:
+        """Keep what reaches the server, for the story."""
+        self.sent[client, type(message)] = message
+
+    def said(self, client: ClientId, kind: type[_Message]) -> _Message:
+        """The one message of ``kind`` that ``client`` sent."""
+        return next(m for (who, _), m in self.sent.items() if who == client and isinstance(m, kind))
 
     def start(self) -> RoundStart:
         description = RoundDescription(
@@ -131,24 +140,6 @@ class _Cast:
             self.everybody,
         )
         return RoundStart(description, self.params, _TASK, self.plan, self.model)
-
-
-class _Overheard(ClientMachine):
-    """The real client; its replies are also kept for the story."""
-
-    def into(
-        self, heard: dict[tuple[ClientId, type[ClientMessage]], ClientMessage], me: ClientId
-    ) -> _Overheard:
-        self._heard, self._me = heard, me
-        return self
-
-    def _guarded(self, message: Any, step: Any) -> Any:
-        effects = super()._guarded(message, step)
-        for effect in effects:
-            reply = getattr(effect, "message", None)
-            if reply is not None:
-                self._heard[self._me, type(reply)] = reply
-        return effects
 
 
 def tell(clients: int, drop: int, exclude: int | None, group_size: int, seed: int) -> Story:
@@ -184,7 +175,7 @@ def tell(clients: int, drop: int, exclude: int | None, group_size: int, seed: in
     outcome = run_round(
         cast.start(), cast.roster, cast.machines, cast.updates,
         lambda client: rounding_seed(seed, 0, client), decide,
-        dict.fromkeys(gone, Phase.UPLOAD),
+        dict.fromkeys(gone, Phase.UPLOAD), overhear=cast.overhear,
     )  # fmt: skip
     story = Story(clients, group_size, topology.shares, [int(c) for c in gone])
     _check(story, cast, outcome)
@@ -212,14 +203,8 @@ def _scenes(story: Story, cast: _Cast, outcome: RoundOutcome) -> list[Scene]:
     progress, hero = outcome.progress, cast.everybody[0]
     others, t = story.clients - 1, story.threshold
     ring = Ring(ring_bits(story.clients, cast.params.quantisation_bits))
-    keys = cast.sent[hero, AdvertisedKeys]
-    dealt = cast.sent[hero, DealtShares]
-    upload = cast.sent[hero, Upload]
-    statistics = cast.sent[hero, MaskedStatistics]
-    assert isinstance(keys, AdvertisedKeys)
-    assert isinstance(dealt, DealtShares)
-    assert isinstance(upload, Upload)
-    assert isinstance(statistics, MaskedStatistics)
+    keys, dealt = cast.said(hero, AdvertisedKeys), cast.said(hero, DealtShares)
+    upload, statistics = cast.said(hero, Upload), cast.said(hero, MaskedStatistics)
     masked = [int(value) for value in ring.from_bytes(upload.payload, DIM)]
     plain = [int(value) for value in cast.quantised[hero]]
     mine = [int(value) for value in cast.plan.apply(cast.quantised[hero])]
@@ -271,8 +256,7 @@ def _last(story: Story, cast: _Cast, outcome: RoundOutcome) -> Scene:
     if outcome.total is None:
         why = outcome.aborted.value if outcome.aborted is not None else ""
         return Scene("Abort", "4.5 – 6.5", ["nothing more is opened"], [f"{why}: no total"])
-    shares = cast.sent[hero, UpdateShares]
-    assert isinstance(shares, UpdateShares)
+    shares = cast.said(hero, UpdateShares)
     seeds, keys = len(shares.shares.self_seeds), len(shares.shares.mask_keys)
     outside = [c for c in range(story.clients) if c not in story.accepted]
     return Scene("Unmask", "6.1 – 6.5", [

@@ -66,6 +66,7 @@ def run_round(
     decide: Decide = accept_all,
     lost: Mapping[ClientId, Phase] | None = None,
     public_seed: PublicSeed = protocol_seed,
+    overhear: Callable[[ClientId, ClientMessage], None] = lambda client, message: None,
 ) -> RoundOutcome:
     """Play one round.
 
@@ -90,6 +91,7 @@ def run_round(
                         clients[client], message, updates[client], rounding(client)
                     ):
                         if not _lost_before(reply, lost.get(client)):
+                            overhear(client, reply)
                             queue += server.on_message(client, reply)
             case Opened(groups, plan):
                 queue += server.on_decision(decide(groups, plan))
