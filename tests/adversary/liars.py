@@ -40,6 +40,7 @@ class Liars:
     machines: dict[ClientId, ClientMachine] = field(init=False)
     """Everybody's, to be given to ``play``: a liar rewrites its own memory of what it sent."""
     shifts: dict[ClientId, np.ndarray] = field(default_factory=dict)
+    heard: dict[ClientId, list[ClientMessage]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.transcript = self.kit.start().description.transcript()
@@ -49,15 +50,22 @@ class Liars:
     def ring(self) -> Ring:
         return Ring(ring_bits(self.kit.count, self.kit.params.quantisation_bits))
 
-    def to_server(self, client: ClientId, message: ClientMessage) -> ClientMessage | None:
+    def to_server(self, client: ClientId, message: ClientMessage) -> list[ClientMessage]:
         """The hook for ``rounds_kit.play``."""
-        told: ClientMessage | None = message
+        told = [message]
         for lie in self.strategies.get(client, ()):
-            told = lie(self, client, told) if told is not None else None
+            told = [said for honest in told for said in _many(lie(self, client, honest))]
+        self.heard.setdefault(client, []).extend(told)
         return told
 
 
-Lie = Callable[[Liars, ClientId, ClientMessage], "ClientMessage | None"]
+Lie = Callable[[Liars, ClientId, ClientMessage], "ClientMessage | list[ClientMessage] | None"]
+
+
+def _many(told: ClientMessage | list[ClientMessage] | None) -> list[ClientMessage]:
+    if told is None:
+        return []
+    return told if isinstance(told, list) else [told]
 
 
 def statistics(by: Callable[[np.random.Generator, Ring], int]) -> Lie:
@@ -190,6 +198,23 @@ def unsigned(them: Liars, client: ClientId, message: ClientMessage) -> ClientMes
     return message
 
 
+def twice(them: Liars, client: ClientId, message: ClientMessage) -> list[ClientMessage]:
+    """Everything comes twice."""
+    return [message, message]
+
+
+def stale(them: Liars, client: ClientId, message: ClientMessage) -> list[ClientMessage]:
+    """Before everything it says all that it said before, the latest first."""
+    return [*reversed(them.heard.get(client, [])), message]
+
+
+def contradicted(them: Liars, client: ClientId, message: ClientMessage) -> list[ClientMessage]:
+    """After its statistics it sends others, under a good signature."""
+    if not isinstance(message, MaskedStatistics) or not message.payload:
+        return [message]
+    return [message, replace(message, payload=bytes(len(message.payload)))]
+
+
 STRATEGIES: dict[str, Lie] = {
     "statistics, a little": statistics(lambda rng, ring: 1),
     "statistics, anything": statistics(lambda rng, ring: int(rng.integers(1, 2**63))),
@@ -204,6 +229,9 @@ STRATEGIES: dict[str, Lie] = {
     "withheld shares": withheld_shares,
     "false masks": false_masks,
     "unsigned": unsigned,
+    "twice": twice,
+    "stale": stale,
+    "contradicted": contradicted,
     "silent before upload": silent_from(Upload),
     "silent after upload": silent_from(MaskedStatistics),
     "silent when asked for masks": silent_from(CrossMasks),

@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 from knowledge import Observer, spans
 from liars import STRATEGIES, Liars
-from rounds_kit import DIM, PARAMS, POLICY, Deployment, Played, play, rounding
+from rounds_kit import DIM, PARAMS, POLICY, Deployment, Played, play
+from splitting import Lacking, Misled, Split
 
+from auror.defense.liability import Liability
 from auror.ids import ClientId, GroupIndex
-from auror.round.client.memory import ClientMemory
 from auror.round.client.state import GaveUp
 from auror.round.messages import (
     AdvertisedKeys,
+    Agreement,
     AgreementList,
+    DealtShares,
     KeyList,
     MaskedStatistics,
     ShareDelivery,
@@ -24,8 +27,10 @@ from auror.round.messages import (
     StatisticsShares,
     UpdateShares,
     Upload,
+    UploadList,
 )
 from auror.round.plan import OutputLayer, StatisticsPlan
+from auror.round.run import accept_all
 from auror.round.server.context import Decision
 from auror.secagg.instance import SecretKind
 
@@ -56,30 +61,85 @@ def assert_kept_apart(played: Played, victim: ClientId = VICTIM) -> None:
 # Equivocation -----------------------------------------------------------------------------------
 
 
-def test_a_victim_shown_another_u1_loses_nothing(nine: Deployment) -> None:
-    """Its keys differ from the others': its view does, so nobody opens its statistics."""
-
-    def two_lists(client: ClientId, message: Any) -> Any:
-        if client == VICTIM and isinstance(message, KeyList):
-            return KeyList({c: keys for c, keys in message.keys.items() if c != 8})
-        return message
-
-    played = play(nine, to_client=two_lists)
-    assert_kept_apart(played)
-    assert VICTIM not in played.progress.accepted
+HONEST, COLLUDERS = range(7), frozenset(map(ClientId, (7, 8)))
 
 
-def test_a_victim_shown_another_u2_loses_nothing(nine: Deployment) -> None:
-    def two_lists(client: ClientId, message: Any) -> Any:
-        if client == VICTIM and isinstance(message, ShareDelivery):
-            fewer = tuple(c for c in message.dealers if c != 8)
-            envelopes = {c: sealed for c, sealed in message.envelopes.items() if c != 8}
-            return ShareDelivery(fewer, envelopes)
-        return message
+@pytest.mark.parametrize("alone", [1, 2, 3])
+@pytest.mark.parametrize(
+    "parted",
+    [
+        pytest.param(AdvertisedKeys, id="U1"),
+        pytest.param(DealtShares, id="U2"),
+        pytest.param(Upload, id="U3"),
+        pytest.param(MaskedStatistics, id="S"),
+    ],
+)
+def test_a_server_that_shows_two_lists_opens_one_world_at_most(
+    nine: Deployment, parted: type, alone: int
+) -> None:
+    """``alone`` honest clients live in another world from some list on, with both colluders."""
+    sides = frozenset(map(ClientId, HONEST[:alone])), frozenset(map(ClientId, HONEST[alone:]))
+    split = Split(nine, parted, sides, COLLUDERS)
+    worlds = split.worlds()
+    split.check(worlds)
+    few, many = worlds
+    assert few.total is None
+    assert many.total is not None  # the attack costs the others nothing
+    assert sides[0].isdisjoint(many.total.accepted)
 
-    played = play(nine, to_client=two_lists)
-    assert_kept_apart(played)
-    assert VICTIM not in played.progress.accepted
+
+@pytest.mark.parametrize("alone", [1, 2, 3])
+def test_a_server_that_shows_two_accepted_sets_opens_one_at_most(
+    nine: Deployment, alone: int
+) -> None:
+    """Statistics are open to both worlds; one leaves a group out of the total."""
+
+    def fewer(groups: Any, plan: Any) -> Decision:
+        return Decision(tuple(g.index for g in groups[1:]), {groups[0].index: "test"})
+
+    sides = frozenset(map(ClientId, HONEST[:alone])), frozenset(map(ClientId, HONEST[alone:]))
+    split = Split(nine, Agreement, sides, COLLUDERS)
+    worlds = split.worlds([accept_all, fewer])
+    split.check(worlds)
+    assert len(worlds[0].progress.accepted) == 9
+    assert len(worlds[1].progress.accepted) == 6  # both were asked for
+    assert [world.total is not None for world in worlds] == [False, True]
+
+
+def test_with_more_colluders_than_assumed_two_worlds_do_open(nine: Deployment) -> None:
+    """So the search above can see it; this is where the promise ends."""
+    sides = frozenset(map(ClientId, (0, 1))), frozenset(map(ClientId, (2, 3, 4)))
+    split = Split(nine, Upload, sides, frozenset(map(ClientId, (5, 6, 7, 8))))
+    worlds = split.worlds()
+    assert all(world.total is not None for world in worlds)
+    with pytest.raises(AssertionError, match="two totals"):
+        split.check(worlds)
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        pytest.param(KeyList, id="U1"),
+        pytest.param(ShareDelivery, id="U2"),
+        pytest.param(UploadList, id="U3"),
+        pytest.param(StatisticsList, id="S"),
+    ],
+)
+def test_a_victim_shown_a_shorter_list_loses_nothing(nine: Deployment, since: type) -> None:
+    """The others' view is not its own, so nobody opens it; from S on its own answer differs."""
+    played = play(nine, to_client=Lacking(VICTIM, ClientId(8), since))
+    seen = Misled(played)
+    alone = [{("input", VICTIM): 1}]
+    # it goes along and masks for another world; who deals to fewer holders is no part of U2
+    assert (VICTIM in seen.uploaded) == (since is not KeyList)
+    assert not spans(seen.about_updates(), alone)
+    assert not spans(seen.about_statistics(), alone)
+    opened = [group.members for group in played.progress.opened]
+    totals = [played.total.accepted] if played.total is not None else []
+    assert spans(seen.allowed([*opened, *totals]), seen.about_statistics())
+    assert spans(seen.allowed(totals), seen.about_updates())
+    if since is not StatisticsList:
+        assert VICTIM not in played.progress.accepted
 
 
 def test_half_the_cohort_shown_another_s_opens_no_smaller_group(nine: Deployment) -> None:
@@ -150,20 +210,17 @@ def test_colluders_below_c_add_nothing_but_what_they_put_in(nine: Deployment) ->
 
 
 def test_a_client_restored_from_a_backup_masks_anew(nine: Deployment) -> None:
-    """Its memory was rolled back, so it takes an old counter again. Fresh secrets make the second
-    round's masks useless against the first; what it cannot know is that it signed before."""
-    start = nine.start()
-    first = play(nine, start=start)
+    """Its memory was rolled back and everybody else repeats every byte. Fresh secrets make the
+    second round useless against the first; what it cannot know is that it signed before."""
+    first = play(nine)
     machines = nine.machines()
-    again = Deployment(9, 3, nine.params, nine.policy)
-    machines = {
-        c: again.machine(c, ClientMemory()) if c != VICTIM else machines[c] for c in nine.everybody
-    }
-    for machine in machines.values():
-        machine._identity = replace(machine._identity, entropy=nine.entropy("after", id(machine)))
-    second = play(nine, start=start, machines=machines)
-    for kind in (AdvertisedKeys, Upload, MaskedStatistics):
+    restored = machines[VICTIM]
+    restored._identity = replace(restored._identity, entropy=nine.entropy("restored"))
+    second = play(nine, machines=machines)
+    for kind in (AdvertisedKeys, DealtShares, Upload, MaskedStatistics):
         assert first.said(kind)[VICTIM] != second.said(kind)[VICTIM]
+    others = {c: said for c, said in first.said(AdvertisedKeys).items() if c != VICTIM}
+    assert others.items() <= second.said(AdvertisedKeys).items()
     one, other = (_payload(played) for played in (first, second))
     assert (one == other).mean() < 0.3  # the same update, under masks that have nothing in common
 
@@ -236,16 +293,27 @@ def test_colluders_who_shift_evidence_between_groups_are_caught_by_an_audit(
 
     assert play(nine, to_server=shifting, decide=leaving_out(None)).total is not None
     assert play(nine, to_server=shifting, decide=leaving_out(2)).total is not None
+    suspects = Liability()
     for audited, marked in ((0, 1), (1, 0)):
         played = play(nine, to_server=shifting, decide=leaving_out(audited))
         assert played.total is None
         (mark,) = played.progress.marks
         assert set(mark.clients) == set(groups[marked])  # the other half of the shift
+        suspects.add([mark.clients])
+        assert suspects.proven(2) == frozenset()  # whose doing it was, one round does not say
 
 
 def test_the_same_update_in_two_attempts_shares_no_mask(nine: Deployment) -> None:
+    """The first attempt stops before its total; the second is about the same model."""
+
+    def unsigned(client: ClientId, message: Any) -> Any:
+        return None if isinstance(message, Agreement) else message
+
     machines = nine.machines()
-    first = play(nine, machines=machines, start=nine.start(0))
-    second = play(nine, machines=machines, start=nine.start(1, model=1))
+    first = play(nine, machines=machines, to_server=unsigned)
+    second = play(nine, machines=machines, start=nine.start(1, attempt=1))
+    assert first.total is None
+    assert second.total is not None
+    for kind in (AdvertisedKeys, DealtShares, Upload, MaskedStatistics):
+        assert first.said(kind)[VICTIM] != second.said(kind)[VICTIM]
     assert (_payload(first) == _payload(second)).mean() < 0.3
-    assert rounding(VICTIM, 0).reveal() != rounding(VICTIM, 1).reveal()

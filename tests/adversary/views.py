@@ -25,8 +25,11 @@ from auror.round.messages import (
     Agreement,
     AgreementList,
     ClientMessage,
+    KeyList,
     MaskedStatistics,
+    RoundStart,
     ServerMessage,
+    ShareDelivery,
     StatisticsList,
     StatisticsShares,
     UpdateShares,
@@ -57,6 +60,17 @@ class Answers:
     signed: bool = False
     update_seeds: Clients = frozenset()
     update_keys: Clients = frozenset()
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """Who sent statistics, masked against whom, and whose secrets can be restored."""
+
+    statistics: frozenset[tuple[ClientId, Clients]]
+    statistics_seeds: Clients
+    statistics_keys: Clients
+    update_seeds: Clients
+    update_keys: Clients
 
 
 class Cohort:
@@ -138,8 +152,6 @@ class Cohort:
         )
 
     def _up_to_upload(self, machine: ClientMachine, client: ClientId) -> list[ClientMessage]:
-        from auror.round.messages import KeyList, RoundStart, ShareDelivery
-
         said: list[ClientMessage] = []
         for kind in (RoundStart, KeyList, ShareDelivery):
             said += _tell(machine, self.told[client, kind])
@@ -150,35 +162,53 @@ class Cohort:
 
     # What follows from a profile ----------------------------------------------------------------
 
-    def derivable(self, profile: dict[ClientId, History]) -> list[Vector]:
-        """Combinations of plain statistics; uploads count through P."""
+    def knowledge(self, profile: dict[ClientId, History]) -> Knowledge:
+        """What the server and the colluder hold after everybody's answers."""
         answers = {c: self.answers(c, shown) for c, shown in profile.items()}
-        rows: list[Vector] = []
-        for client in self.honest:
-            rows.append(_masked("x", client, self.everybody))
-            group = next(g for g in self.groups if client in g)
-            if answers[client].statistics:
-                rows.append(_masked("u", client, profile[client].uploaded & frozenset(group)))
-        rows += self._known("x", [(a.update_seeds, a.update_keys) for a in answers.values()])
-        rows += self._known(
-            "u", [(a.statistics_seeds, a.statistics_keys) for a in answers.values()]
+        groups = {c: frozenset(group) for group in self.groups for c in group}
+
+        def restored(opened: list[Clients]) -> Clients:
+            enough = self.threshold - 1  # the colluder is a holder too
+            found = {c for c in self.everybody if sum(c in o for o in opened) >= enough}
+            return frozenset(found | {self.colluder})
+
+        said = answers.values()
+        return Knowledge(
+            frozenset(
+                (c, profile[c].uploaded & groups[c]) for c in profile if answers[c].statistics
+            ),
+            restored([a.statistics_seeds for a in said]),
+            restored([a.statistics_keys for a in said]),
+            restored([a.update_seeds for a in said]),
+            restored([a.update_keys for a in said]),
         )
-        return without_masks(rows)
 
-    def _known(self, name: str, opened: list[tuple[Clients, Clients]]) -> Iterator[Vector]:
-        def restored(client: ClientId, which: int) -> bool:
-            holders = sum(client in pair[which] for pair in opened) + 1  # and the colluder
-            return client == self.colluder or holders >= self.threshold
+    @cache  # noqa: B019 - a cohort lives as long as its test
+    def derivable(self, known: Knowledge) -> tuple[Vector, ...]:
+        """Combinations of plain statistics; uploads count through P."""
+        rows = [_masked("u", client, peers) for client, peers in sorted(known.statistics)]
+        rows += self._streams("u", known.statistics_seeds, known.statistics_keys)
+        return tuple(without_masks([*rows, *self._update_rows(known)]))
 
-        yield from ({("self", name, c): 1} for c in sorted(self.everybody) if restored(c, 0))
+    @cache  # noqa: B019
+    def derivable_updates(self, known: Knowledge) -> tuple[Vector, ...]:
+        """Combinations of whole updates."""
+        return tuple(without_masks(self._update_rows(known)))
+
+    def _update_rows(self, known: Knowledge) -> list[Vector]:
+        rows = [_masked("x", client, self.everybody) for client in self.honest]
+        return [*rows, *self._streams("x", known.update_seeds, known.update_keys)]
+
+    def _streams(self, name: str, seeds: Clients, keys: Clients) -> Iterator[Vector]:
+        yield from ({("self", name, c): 1} for c in sorted(seeds))
         for low, high in combinations(sorted(self.everybody), 2):
-            if restored(low, 1) or restored(high, 1):
+            if {low, high} & keys:
                 yield {("mask", name, low, high): 1}
 
-    def within(self, derived: list[Vector], sums: Iterable[Clients]) -> bool:
+    def within(self, derived: Iterable[Vector], sums: Iterable[Clients]) -> bool:
         """Whether ``derived`` follows from ``sums`` and from what the colluder put in itself."""
         allowed: list[Vector] = [{("input", c): 1 for c in clients} for clients in sums]
-        return spans([*allowed, {("input", self.colluder): 1}], derived)
+        return spans([*allowed, {("input", self.colluder): 1}], list(derived))
 
 
 def _masked(name: str, client: ClientId, peers: Iterable[ClientId]) -> Vector:
