@@ -38,6 +38,7 @@ from auror.round.public import draw_groups, protocol_seed
 from auror.round.run import Decide, accept_all
 
 T = TypeVar("T")
+VICTIM = ClientId(0)
 
 ORDER: tuple[type[ClientMessage], ...] = (
     AdvertisedKeys, DealtShares, Upload, MaskedStatistics, StatisticsShares, Agreement,
@@ -185,3 +186,19 @@ class Misled(Observer):
         groups = draw_groups(seed, self._dealers(client), size)
         (own,) = (group for group in groups if client in group)
         return set(own) & told.digests.keys() - {client}
+
+
+def learned(played: Played, colluders: frozenset[ClientId] = frozenset()) -> Observer:
+    """What the server can derive at the end."""
+    seen = Observer(played.server.context, colluders)
+    for client, message in played.replies:
+        seen.hear(client, message)
+    return seen
+
+
+def assert_kept_apart(played: Played, victim: ClientId = VICTIM) -> None:
+    """Neither the victim's update nor its statistics can be derived alone."""
+    seen = learned(played)
+    alone = [{("input", victim): 1}]
+    assert not spans(seen.about_updates(), alone)
+    assert not spans(seen.about_statistics(), alone)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from knowledge import Observer, spans
+from knowledge import spans
 from liars import STRATEGIES, Liars
 from rounds_kit import DIM, PARAMS, POLICY, Deployment, Played, play
-from splitting import Lacking, Misled, Split
+from splitting import VICTIM, assert_kept_apart, learned
 
 from auror.defense.liability import Liability
 from auror.ids import ClientId, GroupIndex
@@ -22,142 +22,14 @@ from auror.round.messages import (
     DealtShares,
     KeyList,
     MaskedStatistics,
-    ShareDelivery,
     StatisticsList,
     StatisticsShares,
     UpdateShares,
     Upload,
-    UploadList,
 )
 from auror.round.plan import OutputLayer, StatisticsPlan
-from auror.round.run import accept_all
 from auror.round.server.context import Decision
 from auror.secagg.instance import SecretKind
-
-VICTIM = ClientId(0)
-
-
-@pytest.fixture
-def nine() -> Deployment:
-    return Deployment(9, 3, replace(PARAMS, colluders=2), replace(POLICY, colluders=2))
-
-
-def learned(played: Played, colluders: frozenset[ClientId] = frozenset()) -> Observer:
-    """What the server can derive at the end."""
-    seen = Observer(played.server.context, colluders)
-    for client, message in played.replies:
-        seen.hear(client, message)
-    return seen
-
-
-def assert_kept_apart(played: Played, victim: ClientId = VICTIM) -> None:
-    """Neither the victim's update nor its statistics can be derived alone."""
-    seen = learned(played)
-    alone = [{("input", victim): 1}]
-    assert not spans(seen.about_updates(), alone)
-    assert not spans(seen.about_statistics(), alone)
-
-
-# Equivocation -----------------------------------------------------------------------------------
-
-
-HONEST, COLLUDERS = range(7), frozenset(map(ClientId, (7, 8)))
-
-
-@pytest.mark.parametrize("alone", [1, 2, 3])
-@pytest.mark.parametrize(
-    "parted",
-    [
-        pytest.param(AdvertisedKeys, id="U1"),
-        pytest.param(DealtShares, id="U2"),
-        pytest.param(Upload, id="U3"),
-        pytest.param(MaskedStatistics, id="S"),
-    ],
-)
-def test_a_server_that_shows_two_lists_opens_one_world_at_most(
-    nine: Deployment, parted: type, alone: int
-) -> None:
-    """``alone`` honest clients live in another world from some list on, with both colluders."""
-    sides = frozenset(map(ClientId, HONEST[:alone])), frozenset(map(ClientId, HONEST[alone:]))
-    split = Split(nine, parted, sides, COLLUDERS)
-    worlds = split.worlds()
-    split.check(worlds)
-    few, many = worlds
-    assert few.total is None
-    assert many.total is not None  # the attack costs the others nothing
-    assert sides[0].isdisjoint(many.total.accepted)
-
-
-@pytest.mark.parametrize("alone", [1, 2, 3])
-def test_a_server_that_shows_two_accepted_sets_opens_one_at_most(
-    nine: Deployment, alone: int
-) -> None:
-    """Statistics are open to both worlds; one leaves a group out of the total."""
-
-    def fewer(groups: Any, plan: Any) -> Decision:
-        return Decision(tuple(g.index for g in groups[1:]), {groups[0].index: "test"})
-
-    sides = frozenset(map(ClientId, HONEST[:alone])), frozenset(map(ClientId, HONEST[alone:]))
-    split = Split(nine, Agreement, sides, COLLUDERS)
-    worlds = split.worlds([accept_all, fewer])
-    split.check(worlds)
-    assert len(worlds[0].progress.accepted) == 9
-    assert len(worlds[1].progress.accepted) == 6  # both were asked for
-    assert [world.total is not None for world in worlds] == [False, True]
-
-
-def test_with_more_colluders_than_assumed_two_worlds_do_open(nine: Deployment) -> None:
-    """So the search above can see it; this is where the promise ends."""
-    sides = frozenset(map(ClientId, (0, 1))), frozenset(map(ClientId, (2, 3, 4)))
-    split = Split(nine, Upload, sides, frozenset(map(ClientId, (5, 6, 7, 8))))
-    worlds = split.worlds()
-    assert all(world.total is not None for world in worlds)
-    with pytest.raises(AssertionError, match="two totals"):
-        split.check(worlds)
-
-
-@pytest.mark.parametrize(
-    "since",
-    [
-        pytest.param(KeyList, id="U1"),
-        pytest.param(ShareDelivery, id="U2"),
-        pytest.param(UploadList, id="U3"),
-        pytest.param(StatisticsList, id="S"),
-    ],
-)
-def test_a_victim_shown_a_shorter_list_loses_nothing(nine: Deployment, since: type) -> None:
-    """The others' view is not its own, so nobody opens it; from S on its own answer differs."""
-    played = play(nine, to_client=Lacking(VICTIM, ClientId(8), since))
-    seen = Misled(played)
-    alone = [{("input", VICTIM): 1}]
-    # it goes along and masks for another world; who deals to fewer holders is no part of U2
-    assert (VICTIM in seen.uploaded) == (since is not KeyList)
-    assert not spans(seen.about_updates(), alone)
-    assert not spans(seen.about_statistics(), alone)
-    opened = [group.members for group in played.progress.opened]
-    totals = [played.total.accepted] if played.total is not None else []
-    assert spans(seen.allowed([*opened, *totals]), seen.about_statistics())
-    assert spans(seen.allowed(totals), seen.about_updates())
-    if since is not StatisticsList:
-        assert VICTIM not in played.progress.accepted
-
-
-def test_half_the_cohort_shown_another_s_opens_no_smaller_group(nine: Deployment) -> None:
-    """One member of the victim's group is taken out of S for half of the holders."""
-
-    def two_lists(client: ClientId, message: Any) -> Any:
-        if client % 2 and isinstance(message, StatisticsList):
-            return StatisticsList({c: s for c, s in message.signatures.items() if c != 8})
-        return message
-
-    played = play(nine, to_client=two_lists)
-    assert_kept_apart(played)
-    seen = learned(played)
-    for group in played.progress.groups:
-        for member in group:
-            rest: list[Any] = [{("input", c): 1 for c in group if c != member}]
-            assert not spans(seen.about_statistics(), rest)
-
 
 # Openings ---------------------------------------------------------------------------------------
 
