@@ -5,7 +5,7 @@ each part of the cohort, with its colluders in every world. Each world is a real
 clients; their secrets repeat, so all worlds are one round until they part. What the server knows at
 the end is the knowledge of all worlds together.
 
-``Lacking`` shows one client lists without another one; ``Misled`` is what it then knows.
+``Lacking`` shows one client lists without some others; ``Misled`` is what it then knows.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Lacking:
     """Shows ``victim`` every list from ``since`` on without ``missing``; a hook for ``play``."""
 
     victim: ClientId
-    missing: ClientId
+    missing: frozenset[ClientId]
     since: type[ServerMessage]
 
     def __call__(self, client: ClientId, message: ServerMessage) -> ServerMessage:
@@ -139,7 +139,7 @@ class Lacking:
             case KeyList(keys):
                 return KeyList(self._without(keys))
             case ShareDelivery(dealers, envelopes):
-                fewer = tuple(c for c in dealers if c != self.missing)
+                fewer = tuple(c for c in dealers if c not in self.missing)
                 return ShareDelivery(fewer, self._without(envelopes))
             case UploadList(digests, randomness):
                 dealt = LISTS.index(self.since) > LISTS.index(ShareDelivery)
@@ -154,7 +154,7 @@ class Lacking:
                 return message
 
     def _without(self, by_client: Mapping[ClientId, T]) -> dict[ClientId, T]:
-        return {c: value for c, value in by_client.items() if c != self.missing}
+        return {c: value for c, value in by_client.items() if c not in self.missing}
 
 
 class Misled(Observer):

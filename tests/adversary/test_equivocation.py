@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from knowledge import spans
-from rounds_kit import Deployment, play
+from rounds_kit import PARAMS, POLICY, Deployment, play
 from splitting import VICTIM, Lacking, Misled, Split, assert_kept_apart, learned
 
+from auror.errors import Refusal
 from auror.ids import ClientId
 from auror.round.messages import (
     AdvertisedKeys,
@@ -90,7 +92,7 @@ def test_with_more_colluders_than_assumed_two_worlds_do_open(nine: Deployment) -
 )
 def test_a_victim_shown_a_shorter_list_loses_nothing(nine: Deployment, since: type) -> None:
     """The others' view is not its own, so nobody opens it; from S on its own answer differs."""
-    played = play(nine, to_client=Lacking(VICTIM, ClientId(8), since))
+    played = play(nine, to_client=Lacking(VICTIM, frozenset({ClientId(8)}), since))
     seen = Misled(played)
     alone = [{("input", VICTIM): 1}]
     # it goes along and masks for another world; who deals to fewer holders is no part of U2
@@ -103,6 +105,35 @@ def test_a_victim_shown_a_shorter_list_loses_nothing(nine: Deployment, since: ty
     assert spans(seen.allowed(totals), seen.about_updates())
     if since is not StatisticsList:
         assert VICTIM not in played.progress.accepted
+
+
+def test_a_victim_is_not_opened_with_others_than_it_masked_against() -> None:
+    """The victim hears of two companions only and masks against them; the others are asked to open
+    it together with the other two, giving the keys of the first two. Nothing would be left on it.
+    """
+    params = replace(PARAMS, group_size=5, colluders=2)
+    ten = Deployment(10, 3, params, replace(POLICY, colluders=2))
+    (group,) = (g for g in play(ten).progress.groups if VICTIM in g)
+    mates = [c for c in group if c != VICTIM]
+    first, hidden = frozenset(mates[:2]), frozenset(mates[2:])
+    shorter = Lacking(VICTIM, hidden, UploadList)
+    signature: dict[ClientId, bytes] = {}
+
+    def listening(client: ClientId, message: Any) -> Any:
+        if isinstance(message, MaskedStatistics):
+            signature[client] = message.signature
+        return message
+
+    def swapped(client: ClientId, message: Any) -> Any:
+        if isinstance(message, StatisticsList) and client != VICTIM:
+            return StatisticsList({c: s for c, s in signature.items() if c not in first})
+        return shorter(client, message)
+
+    played = play(ten, to_client=swapped, to_server=listening)
+    seen = Misled(played)
+    assert VICTIM in seen.sent
+    assert not spans(seen.about_statistics(), [{("input", VICTIM): 1}])
+    assert {g.refusal for g in played.gave_up.values()} >= {Refusal.VIEW_DISAGREES}
 
 
 def test_half_the_cohort_shown_another_s_opens_no_smaller_group(nine: Deployment) -> None:
