@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.defense.confusion import LabelPair
-from auror.defense.decode import Decoded, assignment
+from auror.defense.decode import Decoded, assignment, without_level
 from auror.defense.mixture import Candidate
 
 Array = NDArray[np.float64]
@@ -100,7 +100,7 @@ def _design(groups: Groups, n: int) -> tuple[list[Array], list[list[int]]]:
     row = 0
     for entry in groups:
         root = np.sqrt([len(members) for members in entry])
-        design.append(_project(root, assignment(entry, n) * root[:, None]))
+        design.append(without_level(root, assignment(entry, n) * root[:, None]))
         for members in entry:
             for client in members:
                 homes[client].append(row)
@@ -123,7 +123,8 @@ def _scaled(groups: Groups, means: Sequence[Array], pair: LabelPair) -> list[Arr
     scaled = []
     for entry, mean in zip(groups, means, strict=True):
         root = np.sqrt([len(members) for members in entry])
-        scaled.append(_project(root, mean[:, pair.target, pair.source] * root))
+        column = mean[:, pair.target, pair.source, None] * root[:, None]
+        scaled.append(without_level(root, column)[:, 0])
     return scaled
 
 
@@ -132,11 +133,3 @@ def _level(entry: Sequence[Sequence[int]], mean: Array) -> Array:
     sizes = np.array([len(members) for members in entry], dtype=np.float64)
     level: Array = np.einsum("g,gcc->c", sizes, mean) / sizes.sum()
     return level
-
-
-def _project(root: Array, values: Array) -> Array:
-    level = root / np.linalg.norm(root)
-    left: Array = values - (
-        np.outer(level, level @ values) if values.ndim == 2 else level * (level @ values)
-    )
-    return left

@@ -71,6 +71,16 @@ def assignment(groups: Sequence[Sequence[int]], clients: int) -> Array:
     return matrix
 
 
+def without_level(root: Array, values: Array) -> Array:
+    """Take out the round's level m_r, which is common to its groups.
+
+    ``root`` (groups,): √|G|; ``values`` (groups, columns): group means times ``root``.
+    """
+    level = root / np.linalg.norm(root)
+    left: Array = values - np.outer(level, level @ values)
+    return left
+
+
 def gather(groups: Sequence[Sequence[Sequence[int]]], values: Sequence[Array], n: int) -> Evidence:
     """Stack the rounds. ``groups[r][G]``: member positions; ``values[r]``: (groups, columns).
 
@@ -81,11 +91,8 @@ def gather(groups: Sequence[Sequence[Sequence[int]]], values: Sequence[Array], n
     freedom = 0
     for members, value in zip(groups, values, strict=True):
         root = np.sqrt([len(group) for group in members])
-        level = root / np.linalg.norm(root)
-        design = assignment(members, n) * root[:, None]
-        # The round's level m_r is common to its groups: take it out of both sides.
-        design = design - np.outer(level, level @ design)
-        centred = value - np.outer(level, level @ value)
+        design = without_level(root, assignment(members, n) * root[:, None])
+        centred = without_level(root, value)
         gram += design.T @ design
         moment += design.T @ centred
         total += np.einsum("ge,ge->e", centred, centred)

@@ -30,9 +30,6 @@ SECTIONS: Mapping[str, str] = {
 }
 """Module → what its table shows."""
 
-FIRST_SEED = 1000
-"""Thresholds were set on seeds below 100: these are fresh."""
-
 
 @dataclass(frozen=True)
 class BenchReport:
