@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from auror.errors import DataError
 from auror.experiments.config import RunName
 from auror.experiments.files import write_text
+from auror.experiments.pages import template
 from auror.experiments.plots import STYLES, figures
 from auror.experiments.result import ExperimentResult
 
@@ -44,17 +43,8 @@ def write_report(folder: Path, result: ExperimentResult, summary: Json, manifest
 
 def page(result: ExperimentResult, summary: Json, manifest: Json, drawn: dict[str, str]) -> str:
     """The report as HTML; ``drawn`` are SVGs by name."""
-    environment = Environment(
-        loader=PackageLoader("auror.experiments"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = _percent
-    environment.filters["number"] = _number
     found = result.defended
-    return environment.get_template("report.html").render(
+    return template("report.html", percent=_percent, number=_number).render(
         summary=summary,
         config=result.config.to_dict(),
         manifest=manifest,

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy.stats import t as student
@@ -21,6 +20,7 @@ from scipy.stats import t as student
 from auror import __version__
 from auror.errors import ConfigError, DataError
 from auror.experiments.files import write_text
+from auror.experiments.pages import template
 from auror.experiments.plots import RC, svg_of
 from auror.experiments.sweep import Row, read_table
 
@@ -45,15 +45,7 @@ def write_tradeoff(folders: Sequence[Path], dial: str, out: Path) -> list[Row]:
     points = summarise(rows, dial)
     svg = figure(points, dial)
     manifests = [(folder / "manifest.toml").read_text(encoding="utf-8") for folder in folders]
-    environment = Environment(
-        loader=PackageLoader("auror.experiments"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = _number
-    page = environment.get_template("tradeoff.html").render(
+    page = template("tradeoff.html", number=_number).render(
         svg=svg, dial=dial, points=points, manifests=manifests, version=__version__,
         seeds=sorted({row["seed"] for row in rows}), runs=len(rows), out=str(out),
         folders=[str(folder) for folder in folders],
