@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +49,10 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise DataError(f"{path} is not JSON: {error}") from error
+
+
+def name_of(key: Mapping[str, Any]) -> str:
+    """A file name for what ``key`` describes: 24 hexadecimal digits of the SHA-256 of its
+    canonical JSON."""
+    text = json.dumps(dict(key), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -7,7 +7,6 @@ react when flagged clients go.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
 from auror.defense.verdict import VerdictParams, judge
 from auror.experiments.config import ExperimentConfig
 from auror.experiments.experiment import Prepared
+from auror.experiments.files import name_of
 from auror.ids import ClientId
 from auror.round.arithmetic import quantiser
 from auror.round.campaign import Detector
@@ -64,8 +64,7 @@ def record(config: ExperimentConfig, choice: PlanChoice, cache: Path) -> Recordi
         UserError: the data or a setting cannot be used.
     """
     key = {"format": _FORMAT, "config": config.to_dict(), "choice": repr(choice)}
-    name = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:24]
-    path = cache / f"{name}.npz"
+    path = cache / f"{name_of(key)}.npz"
     if not path.exists():
         _store(path, _train(config, choice))
     return _load(path)

@@ -7,9 +7,7 @@ not at all. A second start computes what is missing and tries what failed again.
 from __future__ import annotations
 
 import csv
-import hashlib
 import itertools
-import json
 import os
 import time
 import tomllib
@@ -23,7 +21,7 @@ import pyarrow
 import pyarrow.parquet
 
 from auror.errors import ConfigError, UserError
-from auror.experiments.files import read_json, write_json, write_text
+from auror.experiments.files import name_of, read_json, write_json, write_text
 from auror.experiments.options import DEFAULTS, experiment_config
 
 Row = dict[str, Any]
@@ -108,8 +106,8 @@ def run_sweep(path: Path, folder: Path, workers: int, say: Say) -> SweepReport:
     manifest = load_manifest(path)
     cells, started = manifest.cells(), time.perf_counter()
     _claim(folder, path)
-    kept = {name: row for cell in cells if (row := _kept(folder, name := _name(cell)))}
-    missing = [cell for cell in cells if _name(cell) not in kept]
+    kept = {name: row for cell in cells if (row := _kept(folder, name := name_of(cell)))}
+    missing = [cell for cell in cells if name_of(cell) not in kept]
     say(f"{len(cells)} cells, {len(kept)} of them there already")
     work = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
     done = work(joblib.delayed(_compute)(folder, cell) for cell in missing)
@@ -119,7 +117,7 @@ def run_sweep(path: Path, folder: Path, workers: int, say: Say) -> SweepReport:
         left = spent / count * (len(missing) - count)
         fate = row["reason"] or f"{row['seconds']:.1f} s"
         say(f"{count}/{len(missing)} {_label(manifest, row)}: {fate}; {left:.0f} s left")
-    rows = [kept[_name(cell)] for cell in cells]
+    rows = [kept[name_of(cell)] for cell in cells]
     write_table(folder, rows)
     failed = sum(row["reason"] is not None for row in rows)
     return SweepReport(folder, len(cells), len(missing), failed, time.perf_counter() - started)
@@ -127,10 +125,6 @@ def run_sweep(path: Path, folder: Path, workers: int, say: Say) -> SweepReport:
 
 def _label(manifest: Manifest, row: Row) -> str:
     return " ".join(f"{name}={row[name]}" for name in manifest.grid)
-
-
-def _name(cell: Row) -> str:
-    return hashlib.sha256(json.dumps(cell, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def _kept(folder: Path, name: str) -> Row | None:
@@ -161,7 +155,7 @@ def _compute(folder: Path, cell: Row) -> tuple[str, Row]:
     except Exception as error:  # noqa: BLE001 - one broken cell must not end the sweep
         row = {**dials, "reason": f"{type(error).__name__}: {error}"}
     row["seconds"] = round(time.perf_counter() - started, 2)
-    name = _name(cell)
+    name = name_of(cell)
     write_json(folder / "cells" / f"{name}.json", row)
     return name, row
 

@@ -48,6 +48,14 @@ class Cell:
         pair = PAIRS[seed % len(PAIRS)]
         return f"flip:{pair}" if self.fraction == 1.0 else f"flip:{pair}:{self.fraction}"
 
+    def key(self, seed: int) -> Row:
+        """What names one row of this cell."""
+        return {
+            "dataset": self.dataset, "clients": self.clients, "malicious": self.malicious,
+            "attack": self.attack(seed), "partition": self.partition,
+            "group_size": self.group_size, "rounds": self.rounds, "seed": seed,
+        }  # fmt: skip
+
 
 def clean_cells(reduced: bool) -> list[Cell]:
     """Nobody lies."""
@@ -92,12 +100,7 @@ def cell_rows(
 ) -> Iterator[Row]:
     """The rows of one cell, each kept in ``cache`` when it is computed."""
     for seed in seeds:
-        key = {
-            "dataset": cell.dataset, "clients": cell.clients, "malicious": cell.malicious,
-            "attack": cell.attack(seed), "partition": cell.partition,
-            "group_size": cell.group_size, "rounds": cell.rounds, "seed": seed,
-        }  # fmt: skip
-        yield cached_row(cache, section, key, say, lambda s=seed: _row(cell, cache, s))  # type: ignore[misc]
+        yield cached_row(cache, section, cell.key(seed), say, lambda s=seed: _row(cell, cache, s))  # type: ignore[misc]
 
 
 def recorded(cell: Cell, cache: Path, seed: int, choice: PlanChoice | None = None) -> Recording:

@@ -38,19 +38,11 @@ def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]
     return rows
 
 
-def _key(cell: Cell, detector: str, seed: int) -> Row:
-    return {
-        "dataset": cell.dataset, "clients": cell.clients, "malicious": cell.malicious,
-        "attack": cell.attack(seed), "partition": cell.partition, "detector": detector,
-        "group_size": cell.group_size, "rounds": cell.rounds, "seed": seed,
-    }  # fmt: skip
-
-
 def _decoded(cell: Cell, cache: Path, seed: int, say: Say) -> Row:
     def compute() -> Row:
         return outcome(replay(recorded(cell, cache, seed), cell.group_size, seed))
 
-    return cached_row(cache, "noniid", _key(cell, "decoded", seed), say, compute)
+    return cached_row(cache, "noniid", {**cell.key(seed), "detector": "decoded"}, say, compute)
 
 
 def _published(cell: Cell, cache: Path, seed: int, say: Say) -> Row:
@@ -61,7 +53,7 @@ def _published(cell: Cell, cache: Path, seed: int, say: Say) -> Row:
         found = replay(made, 1, seed, detector=published_detector(alpha))
         return {**outcome(found), "alpha": alpha}
 
-    return cached_row(cache, "noniid", _key(cell, "published", seed), say, compute)
+    return cached_row(cache, "noniid", {**cell.key(seed), "detector": "published"}, say, compute)
 
 
 def _in_the_clear(recording: Recording) -> Ledger:

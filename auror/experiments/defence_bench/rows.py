@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from auror.errors import DataError, UserError
-from auror.experiments.files import read_json, write_json
+from auror.experiments.files import name_of, read_json, write_json
 
 Row = dict[str, Any]
 """Column → number, text, bool or None."""
@@ -26,7 +24,7 @@ def cached_row(
 
     A setting that cannot run becomes a row with its ``reason``; it is tried again next time.
     """
-    path = cache / section / f"{digest(key)}.json"
+    path = cache / section / f"{name_of(key)}.json"
     try:
         saved: Row = read_json(path)
         return saved
@@ -41,9 +39,3 @@ def cached_row(
     write_json(path, row)
     say(f"{section} {' '.join(str(value) for value in key.values())}: {row['seconds']:.1f} s")
     return row
-
-
-def digest(key: Mapping[str, Any]) -> str:
-    """A file name for ``key``: 24 hexadecimal digits of its canonical JSON's SHA-256."""
-    text = json.dumps(dict(key), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
