@@ -39,7 +39,7 @@ def _experiment_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--attack", default="flip:4:9", show_default=True,
                      help="none, flip:SOURCE:TARGET[:FRACTION], or another of docs/attacks.md."),
         click.option("--partition", default="iid", show_default=True,
-                     help="iid, or dirichlet:ALPHA for label skew."),
+                     help="iid, or for label skew dirichlet:ALPHA or shards:K."),
         click.option("--model", type=click.Choice(["mlp", "cnn"]), default="mlp",
                      show_default=True, help="What is trained."),
         click.option("--group-size", default=5, show_default=True,

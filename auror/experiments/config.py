@@ -11,7 +11,7 @@ from typing import Any
 from auror.errors import ConfigError
 from auror.learn.attacks import Attack, LabelFlip, parse_attack
 from auror.learn.models import MODEL_KINDS, ModelKind
-from auror.learn.partition import Partition, parse_partition
+from auror.learn.partition import Iid, Partition, parse_partition
 from auror.learn.training import TrainingParams
 from auror.params import RoundParams
 from auror.round.arithmetic import check_round
@@ -75,7 +75,7 @@ class ExperimentConfig:
     clients: int = 30
     malicious: int = 9
     attack: Attack | None = field(default_factory=lambda: LabelFlip(4, 9))
-    partition: Partition = field(default_factory=Partition)
+    partition: Partition = field(default_factory=Iid)
     model: ModelKind = "mlp"
     training: TrainingParams = field(default_factory=TrainingParams)
     rounds: int = 30

@@ -52,7 +52,7 @@ class DataSection(Section):
     npz: str = ""
     """With dataset = "npz": a file with x (samples, channels, height, width) and y (samples)."""
     partition: str = "iid"
-    """How a shared data set is dealt out: iid or dirichlet:ALPHA."""
+    """How a shared data set is dealt out: iid, dirichlet:ALPHA or shards:K."""
     parts: int = Field(default=0, ge=0)
     """Into how many parts; 0 = one per client of the roster."""
     part: int = Field(default=-1, ge=-1)

@@ -102,6 +102,7 @@ def test_the_published_mode_runs_at_single_clients() -> None:
         (["simulate", "--attack", "flop:1:2"], 2, "flip:4:9"),
         (["simulate", "--attack", "flip:4:11"], 2, "class"),
         (["simulate", "--partition", "dirichlet:x"], 2, "dirichlet:1.0"),
+        (["simulate", "--partition", "shards:200"], 4, "lower K of shards:K or --clients"),
         (["simulate", "--runs", "cleen"], 2, "choose of clean"),
         (["simulate", "--clients", "5", "--malicious", "7"], 2, "choose 0 … 4"),
         (["simulate", "--mode", "paper"], 2, "--group-size 1"),

@@ -9,7 +9,7 @@ from helpers_result import config
 from auror.errors import ConfigError
 from auror.experiments.config import Dropout, ExperimentConfig, Mode, RunName
 from auror.learn.attacks import LabelFlip
-from auror.learn.partition import Partition
+from auror.learn.partition import Dirichlet, LabelShards
 from auror.params import RoundParams
 from auror.round.campaign import AfterFlag
 
@@ -18,7 +18,8 @@ from auror.round.campaign import AfterFlag
     "made",
     [
         config(),
-        config(attack=None, malicious=0, partition=Partition(0.5), data_dir=Path("data")),
+        config(attack=None, malicious=0, partition=Dirichlet(0.5), data_dir=Path("data")),
+        config(partition=LabelShards(2)),
         config(attack=LabelFlip(1, 7, 0.25), after_flag=AfterFlag.CONTINUE, runs=(RunName.CLEAN,)),
         config(mode=Mode.PAPER, round_params=RoundParams(group_size=1, colluders=1), alpha=0.25),
     ],
