@@ -40,6 +40,8 @@ def _experiment_options(command: Callable[..., None]) -> Callable[..., None]:
                      help="none, flip:SOURCE:TARGET[:FRACTION], or another of docs/attacks.md."),
         click.option("--partition", default="iid", show_default=True,
                      help="iid, or for label skew dirichlet:ALPHA or shards:K."),
+        click.option("--clean-samples", default=100, show_default=True,
+                     help="Labelled samples of the server's own; 0 = none, its model serves."),
         click.option("--model", type=click.Choice(["mlp", "cnn"]), default="mlp",
                      show_default=True, help="What is trained."),
         click.option("--group-size", default=5, show_default=True,

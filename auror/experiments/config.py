@@ -10,6 +10,7 @@ from typing import Any
 
 from auror.errors import ConfigError
 from auror.learn.attacks import Attack, LabelFlip, parse_attack
+from auror.learn.datasets import CLEAN_SAMPLES
 from auror.learn.models import MODEL_KINDS, ModelKind
 from auror.learn.partition import Iid, Partition, parse_partition
 from auror.learn.training import TrainingParams
@@ -76,6 +77,8 @@ class ExperimentConfig:
     malicious: int = 9
     attack: Attack | None = field(default_factory=lambda: LabelFlip(4, 9))
     partition: Partition = field(default_factory=Iid)
+    clean_samples: int = CLEAN_SAMPLES
+    """Of the server's own, to read class means from; 0: the centred output weights stand in."""
     model: ModelKind = "mlp"
     training: TrainingParams = field(default_factory=TrainingParams)
     rounds: int = 30
@@ -100,6 +103,10 @@ class ExperimentConfig:
             raise ConfigError(
                 f"--malicious {self.malicious}: choose 0 … {self.clients - 1} of {self.clients}"
                 " clients"
+            )
+        if not 0 <= self.clean_samples <= CLEAN_SAMPLES:
+            raise ConfigError(
+                f"--clean-samples {self.clean_samples}: choose 0 (none) … {CLEAN_SAMPLES}"
             )
         if self.rounds < 1:
             raise ConfigError(f"--rounds {self.rounds}: choose 1 or more")
@@ -130,8 +137,12 @@ class ExperimentConfig:
             topology.check_liveness(silent)
 
     def to_dict(self) -> dict[str, Any]:
-        """TOML and JSON values; options appear as they are written on the command line."""
-        return {
+        """TOML and JSON values; options appear as they are written on the command line.
+
+        ``clean_samples`` is written only where it is not the default: what was made before it was
+        a dial keeps its name in caches.
+        """
+        plain = {
             "dataset": self.dataset,
             "data_dir": "" if self.data_dir is None else str(self.data_dir),
             "clients": self.clients,
@@ -152,6 +163,9 @@ class ExperimentConfig:
             "round": asdict(self.round_params),
             "dropout": asdict(self.dropout),
         }
+        if self.clean_samples != CLEAN_SAMPLES:
+            plain["clean_samples"] = self.clean_samples
+        return plain
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> ExperimentConfig:

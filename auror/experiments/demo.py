@@ -133,6 +133,7 @@ def _server_settings(
         **{f"round.{name}": value for name, value in asdict(config.round_params).items()},
         "learning.dataset": config.dataset,
         "learning.data_dir": _data_dir(config),
+        "learning.clean_samples": config.clean_samples,
         "learning.model": config.model,
         "learning.hidden": prepared.task.model.hidden,
         **{f"learning.{name}": value for name, value in asdict(config.training).items()},

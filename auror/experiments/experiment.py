@@ -69,7 +69,7 @@ class Prepared:
         """
         torch.set_num_threads(1)  # models this small only wait for more; and results repeat
         device = resolve_device(config.device)
-        data = load_dataset(config.dataset, config.data_dir, config.seed)
+        data = load_dataset(config.dataset, config.data_dir, config.seed, config.clean_samples)
         attack = config.attack and parse_attack(str(config.attack), data.classes)
         spec = ModelSpec(config.model, data.input_shape, data.classes)
         task = Task(spec, config.training)

@@ -9,6 +9,7 @@ from typing import Any
 from auror.errors import ConfigError
 from auror.experiments.config import Dropout, ExperimentConfig, Mode, RunName
 from auror.learn.attacks import parse_attack
+from auror.learn.datasets import CLEAN_SAMPLES
 from auror.learn.partition import parse_partition
 from auror.learn.training import TrainingParams
 from auror.params import RoundParams
@@ -22,6 +23,7 @@ DEFAULTS: Mapping[str, Any] = {
     "malicious": 9,
     "attack": "flip:4:9",
     "partition": "iid",
+    "clean_samples": CLEAN_SAMPLES,
     "model": "mlp",
     "group_size": 5,
     "rounds": 30,
@@ -70,6 +72,7 @@ def experiment_config(options: Mapping[str, Any]) -> ExperimentConfig:
             malicious=given["malicious"],
             attack=parse_attack(given["attack"]),
             partition=parse_partition(given["partition"]),
+            clean_samples=given["clean_samples"],
             model=given["model"],
             training=TrainingParams(**training),
             rounds=given["rounds"],

@@ -9,13 +9,13 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.errors import DataError
+from auror.errors import ConfigError, DataError
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -24,7 +24,7 @@ _Samples = tuple[Floats, Labels]
 
 DEFAULT_DATA_DIR = Path("~/.cache/auror/data")
 CLEAN_SAMPLES = 100
-"""Validation samples at the server, in equal numbers per class (DESIGN section 5)."""
+"""Validation samples set aside for the server, in equal numbers per class (DESIGN section 5)."""
 
 _MNIST_MEAN, _MNIST_DEVIATION = 0.1307, 0.3081  # of the 60,000 training images, in [0, 1]
 _DIGITS_MEAN, _DIGITS_DEVIATION = 0.3053, 0.3761  # of the 1,797 images, in [0, 1]
@@ -54,23 +54,33 @@ class Dataset:
     clean_y: Labels
 
 
-def load_dataset(name: str, data_dir: Path | None = None, seed: int = 0) -> Dataset:
+def load_dataset(
+    name: str,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    clean_samples: int = CLEAN_SAMPLES,
+) -> Dataset:
     """Load ``name`` and split it by ``seed``, stratified by class.
 
     Args:
         name: one of ``DATASETS``.
         data_dir: where ``mnist`` is, or will be downloaded to; the others ignore it.
         seed: decides which samples are for the clients, the test and the server.
+        clean_samples: how many of the ``CLEAN_SAMPLES`` set aside the server uses, 0 for none; the
+            rest lie idle, so that nobody else's samples depend on it.
 
     Raises:
         DataError: unknown name, a missing package, or data that cannot be had offline.
+        ConfigError: more clean samples than were set aside, or fewer than classes but not none.
     """
     loader = _LOADERS.get(name)
     if loader is None:
         near = difflib.get_close_matches(name.lower(), DATASETS, n=1, cutoff=0.3)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise DataError(f"unknown data set {name!r}; {hint}choose one of: {', '.join(DATASETS)}")
-    return loader((data_dir or DEFAULT_DATA_DIR).expanduser(), np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    data = loader((data_dir or DEFAULT_DATA_DIR).expanduser(), rng)
+    return data if clean_samples == CLEAN_SAMPLES else _with_clean(data, clean_samples, rng)
 
 
 def stratified(labels: Labels, count: int, rng: np.random.Generator) -> tuple[Indices, Indices]:
@@ -121,6 +131,16 @@ def _clean_and_train(
         clean_x=x[clean],
         clean_y=y[clean],
     )
+
+
+def _with_clean(data: Dataset, count: int, rng: np.random.Generator) -> Dataset:
+    if count and not data.classes <= count < CLEAN_SAMPLES:
+        raise ConfigError(
+            f"clean samples = {count}: choose 0 for none, or {data.classes} … {CLEAN_SAMPLES} so"
+            " that every class has some"
+        )
+    kept = stratified(data.clean_y, count, rng)[0] if count else np.empty(0, dtype=np.int64)
+    return replace(data, clean_x=data.clean_x[kept], clean_y=data.clean_y[kept])
 
 
 def _digits(_: Path, rng: np.random.Generator) -> Dataset:

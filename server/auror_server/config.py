@@ -103,6 +103,8 @@ class LearningSection(Section):
     """digits, mnist5k or mnist: the server's own clean and test samples."""
     data_dir: str = ""
     """Folder of the data set where it is not packaged."""
+    clean_samples: int = Field(default=100, ge=0, le=100)
+    """Clean samples to read label confusion with; 0 = none, the model's own weights serve."""
     model: Literal["mlp", "cnn"] = "mlp"
     hidden: int = Field(default=64, ge=1)
     """Width of the layer before the output."""

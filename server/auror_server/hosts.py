@@ -56,7 +56,7 @@ def make_host(settings: LearningSection) -> ModelHost:
     from auror.learn.training import TrainingParams  # noqa: PLC0415
 
     folder = Path(settings.data_dir) if settings.data_dir else None
-    data = load_dataset(settings.dataset, folder, settings.seed)
+    data = load_dataset(settings.dataset, folder, settings.seed, settings.clean_samples)
     attack = parse_attack(settings.report_attack or "none", data.classes)
     task = Task(
         ModelSpec(settings.model, data.input_shape, data.classes, settings.hidden),

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.defense.baselines import RULES
+from auror.errors import ConfigError
 from auror.experiments.config import ExperimentConfig, RunName
 from auror.experiments.defence_bench.rows import Row
 from auror.experiments.experiment import Prepared, run_experiment
 from auror.experiments.result import REALLY_POISONED, ExperimentResult, Metrics
 from auror.learn.attacks import parse_attack
+from auror.learn.datasets import CLEAN_SAMPLES
 from auror.learn.training import client_seed, train_client
 from auror.params import RoundParams
 from auror.round.campaign import AfterFlag
@@ -42,7 +44,13 @@ def setting(attack: str, seed: int, group_size: int = 5, **changes: Any) -> Expe
 
 def under_rule(config: ExperimentConfig, name: str) -> Row:
     """Train with the plaintext rule ``name``; true- and false-positive rates are the mean parts
-    of the rounds in which it left out those who poisoned, and the honest."""
+    of the rounds in which it left out those who poisoned, and the honest.
+
+    Raises:
+        ConfigError: FLTrust without clean samples.
+    """
+    if name == "fltrust":
+        need_clean_samples(config, "FLTrust")
     prepared = Prepared.of(config)
     population = prepared.population
     trainer, rule = prepared.trainer(population), RULES[name](config.round_params.colluders)
@@ -60,6 +68,14 @@ def under_rule(config: ExperimentConfig, name: str) -> Row:
     row = metrics_row(prepared.metrics(model))
     row |= rates(population, np.mean(rejected, axis=0) if rejected else None)
     return row
+
+
+def need_clean_samples(config: ExperimentConfig, method: str) -> None:
+    """Raises ConfigError when the server has none."""
+    if not config.clean_samples:
+        raise ConfigError(
+            f"{method} needs clean samples at the server: choose clean_samples = {CLEAN_SAMPLES}"
+        )
 
 
 def rates(population: Population, rejected: NDArray[np.float64] | None) -> Row:

@@ -18,6 +18,7 @@ from auror.experiments.config import ExperimentConfig, RunName
 from auror.experiments.defence_bench.arena import (
     detection_row,
     metrics_row,
+    need_clean_samples,
     rates,
     setting,
     under_auror,
@@ -78,7 +79,13 @@ def _row(method: str, malicious: int, rounds: int, seed: int) -> Row:
 
 
 def _plain(config: ExperimentConfig, *, tested: bool) -> Row:
-    """Plain averaging; with FedGT's group test in one round, and without the flagged from then."""
+    """Plain averaging; with FedGT's group test in one round, and without the flagged from then.
+
+    Raises:
+        ConfigError: FedGT without clean samples.
+    """
+    if tested:
+        need_clean_samples(config, "FedGT")
     prepared = Prepared.of(config)
     params, population = FedGTParams(), prepared.population
     trainer, everybody = prepared.trainer(population), tuple(population.x)
@@ -104,7 +111,7 @@ def _plain(config: ExperimentConfig, *, tested: bool) -> Row:
 
 
 def _recall(prepared: Prepared, model: NDArray[np.float32]) -> float:
-    """Of the attacked class, on the server's 100 clean samples."""
+    """Of the attacked class, on the server's clean samples."""
     data = prepared.data
     found = evaluate(
         prepared.task.model,

@@ -7,9 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from auror.errors import ConfigError
 from auror.experiments.config import RunName
 from auror.experiments.defence_bench import fedgt
-from auror.experiments.defence_bench.arena import setting, under_auror, under_rule
+from auror.experiments.defence_bench.arena import (
+    need_clean_samples,
+    setting,
+    under_auror,
+    under_rule,
+)
 from auror.experiments.defence_bench.averages import averaged
 from auror.experiments.defence_bench.redistribution import SCHEMES, liars, redistribution_row
 from auror.experiments.recordings import record
@@ -49,6 +55,15 @@ def test_sign_flippers_are_seen_by_who_sees_updates() -> None:
     row = under_rule(setting("sign", 2, dataset="digits", rounds=3), "fltrust")
     assert row["tpr"] == 1.0
     assert row["fpr"] < 0.2
+
+
+def test_rules_that_need_clean_samples_say_so() -> None:
+    config = setting("flip:4:9", 2, dataset="digits", rounds=1, clean_samples=0)
+    with pytest.raises(ConfigError, match=r"FLTrust needs clean samples .*clean_samples = 100"):
+        under_rule(config, "fltrust")
+    with pytest.raises(ConfigError, match="FedGT needs clean samples"):
+        need_clean_samples(config, "FedGT")
+    assert under_rule(config, "mean")["accuracy"] > 0
 
 
 def test_failed_rows_do_not_count() -> None:

@@ -76,6 +76,21 @@ def test_evaluate_measures_the_saved_model_again(
     assert "accuracy" in auror("evaluate", str(folder)).stdout
 
 
+def test_without_clean_samples_the_statistics_are_others_and_the_clients_the_same(
+    finished: tuple[dict[str, object], Path, str], tmp_path: Path
+) -> None:
+    summary, _, _ = finished
+    words = ["--seed", "4", "--clean-samples", "0", "--aggregation", "plain"]
+    done = auror(*SMALL, *words, "--format", "json", "--out", str(tmp_path / "run"))
+    assert done.exit_code == 0, done.output
+    bare = json.loads(done.stdout)
+    assert bare["undefended"] == summary["undefended"]
+    of_bare, of_all = (found["privacy"]["statistic_recovery_of"] for found in (bare, summary))
+    assert of_bare != of_all
+    found = json.loads(auror("evaluate", str(tmp_path / "run"), "--format", "json").stdout)
+    assert found["as_recorded"] is True
+
+
 def test_text_output_is_a_table() -> None:
     done = auror(*SMALL, "--runs", "clean,defended")
     assert done.exit_code == 0
@@ -103,6 +118,8 @@ def test_the_published_mode_runs_at_single_clients() -> None:
         (["simulate", "--attack", "flip:4:11"], 2, "class"),
         (["simulate", "--partition", "dirichlet:x"], 2, "dirichlet:1.0"),
         (["simulate", "--partition", "shards:200"], 4, "lower K of shards:K or --clients"),
+        (["simulate", "--clean-samples", "101"], 2, "choose 0 (none) … 100"),
+        (["simulate", "--clean-samples", "9"], 2, "choose 0 for none, or 10 … 100"),
         (["simulate", "--runs", "cleen"], 2, "choose of clean"),
         (["simulate", "--clients", "5", "--malicious", "7"], 2, "choose 0 … 4"),
         (["simulate", "--mode", "paper"], 2, "--group-size 1"),

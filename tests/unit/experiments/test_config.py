@@ -19,7 +19,7 @@ from auror.round.campaign import AfterFlag
     [
         config(),
         config(attack=None, malicious=0, partition=Dirichlet(0.5), data_dir=Path("data")),
-        config(partition=LabelShards(2)),
+        config(partition=LabelShards(2), clean_samples=0),
         config(attack=LabelFlip(1, 7, 0.25), after_flag=AfterFlag.CONTINUE, runs=(RunName.CLEAN,)),
         config(mode=Mode.PAPER, round_params=RoundParams(group_size=1, colluders=1), alpha=0.25),
     ],
@@ -28,12 +28,20 @@ def test_a_configuration_survives_json(made: ExperimentConfig) -> None:
     assert ExperimentConfig.from_dict(json.loads(json.dumps(made.to_dict()))) == made
 
 
+def test_a_configuration_from_before_there_was_a_choice_has_all_clean_samples() -> None:
+    assert "clean_samples" not in config().to_dict()  # the name of recordings hangs on it
+    assert ExperimentConfig.from_dict(config().to_dict()).clean_samples == 100
+    assert config(clean_samples=10).to_dict()["clean_samples"] == 10
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"clients": 1, "malicious": 0}, "at least 2"),
         ({"malicious": 6}, "--malicious 6: choose 0 … 5"),
         ({"rounds": 0}, "--rounds 0"),
+        ({"clean_samples": -1}, "--clean-samples -1: choose 0 (none) … 100"),
+        ({"clean_samples": 101}, "--clean-samples 101"),
         ({"seed": -1}, "--seed -1"),
         ({"attack": None}, "--malicious 0 or an attack"),
         ({"runs": ()}, "--runs is empty"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from torchvision.datasets import MNIST
 
-from auror.errors import DataError
+from auror.errors import ConfigError, DataError
 from auror.learn.datasets import Dataset, load_dataset, stratified
 
 
@@ -47,6 +47,26 @@ def test_the_split_follows_the_seed() -> None:
     assert first.test_x.tobytes() == again.test_x.tobytes()
     assert first.clean_x.tobytes() == again.clean_x.tobytes()
     assert first.test_x.tobytes() != other.test_x.tobytes()
+
+
+@pytest.mark.parametrize("count", [0, 10, 37])
+def test_fewer_clean_samples_leave_everybody_elses_as_they_are(count: int) -> None:
+    whole, fewer = (
+        load_dataset("digits", seed=1),
+        load_dataset("digits", seed=1, clean_samples=count),
+    )
+    for mine, same in ((whole.train_x, fewer.train_x), (whole.test_x, fewer.test_x)):
+        assert mine.tobytes() == same.tobytes()
+    assert fewer.clean_x.shape == (count, 1, 8, 8)
+    assert rows(fewer)[2] <= rows(whole)[2]
+    each = np.bincount(fewer.clean_y, minlength=10)
+    assert each.max() - each.min() <= 1
+
+
+@pytest.mark.parametrize("count", [-1, 9, 101])
+def test_clean_samples_that_leave_a_class_out_are_refused(count: int) -> None:
+    with pytest.raises(ConfigError, match=r"choose 0 for none, or 10 … 100"):
+        load_dataset("digits", clean_samples=count)
 
 
 def test_stratified_draws_exactly_and_in_proportion() -> None:
