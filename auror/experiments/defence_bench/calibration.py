@@ -18,6 +18,7 @@ from auror.experiments.config import ExperimentConfig, RunName
 from auror.experiments.defence_bench.rows import Row, Say, cached_row
 from auror.experiments.recordings import Recording, Replayed, record, replay
 from auror.learn.attacks import parse_attack
+from auror.learn.datasets import CLEAN_SAMPLES
 from auror.learn.partition import parse_partition
 from auror.params import RoundParams
 from auror.round.evidence import PlanChoice
@@ -41,6 +42,8 @@ class Cell:
     partition: str = "iid"
     fraction: float = 1.0
     """Part of the source samples that attackers relabel."""
+    clean_samples: int = CLEAN_SAMPLES
+    """At the server; 0: the statistics are read with the model's own output weights."""
 
     def attack(self, seed: int) -> str:
         if not self.malicious:
@@ -112,6 +115,7 @@ def recorded(cell: Cell, cache: Path, seed: int, choice: PlanChoice | None = Non
         malicious=cell.malicious,
         attack=parse_attack(attack),
         partition=parse_partition(cell.partition),
+        clean_samples=cell.clean_samples,
         seed=seed,
         rounds=cell.recorded,
         device="cpu",

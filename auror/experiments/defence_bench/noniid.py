@@ -1,7 +1,8 @@
 """Label skew: the decoded verdict on group sums beside the published algorithm on single clients.
 
 ``published`` rows are AUROR as published: g = 1, the whole output layer in the clear, α from a run
-of the same data in which nobody lies (which nobody has in practice).
+of the same data in which nobody lies (which nobody has in practice). ``decoded`` rows with
+``clean_samples`` 0 show what the server's own samples are worth to the verdict.
 """
 
 from __future__ import annotations
@@ -21,28 +22,56 @@ from auror.round.evidence import PlanChoice
 
 ROUNDS = 40
 PUBLISHED_ROUNDS = 10
-PARTITIONS = ("iid", "dirichlet:1.0", "dirichlet:0.5")
+PARTITIONS = ("iid", "dirichlet:1.0", "dirichlet:0.5", "shards:2")
 _OUTPUT = PlanChoice(confusion=False, output_layer=True)
 
 
 def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
-    """A row per partition, number of attackers, detector, group size and seed."""
-    rows = []
-    for partition in PARTITIONS[1:2] if reduced else PARTITIONS:
-        for malicious in (9,) if reduced else (0, 3, 9):
-            for size in (5,) if reduced else (1, 3, 5):
-                cell = Cell("mnist5k", 30, malicious, size, ROUNDS, ROUNDS, partition)
-                rows += [_decoded(cell, cache, seed, say) for seed in seeds]
-            cell = Cell("mnist5k", 30, malicious, 1, PUBLISHED_ROUNDS, PUBLISHED_ROUNDS, partition)
-            rows += [_published(cell, cache, seed, say) for seed in seeds]
-    return rows
+    """A row per detector, cell and seed."""
+    decoded = [_decoded(cell, cache, s, say) for cell in decoded_cells(reduced) for s in seeds]
+    published = [
+        _published(cell, cache, s, say) for cell in published_cells(reduced) for s in seeds
+    ]
+    return decoded + published
+
+
+def decoded_cells(reduced: bool) -> list[Cell]:
+    """Every partition and group size; at g = 5 also without clean samples."""
+    if reduced:
+        return [_cell("dirichlet:1.0", 9, 5, ROUNDS)]
+    return [
+        _cell(partition, malicious, size, ROUNDS)
+        for partition in PARTITIONS
+        for malicious in (0, 3, 9)
+        for size in (1, 3, 5)
+    ] + [
+        replace(_cell(partition, malicious, 5, ROUNDS), clean_samples=0)
+        for partition in ("iid", "dirichlet:1.0")
+        for malicious in (0, 9)
+    ]
+
+
+def published_cells(reduced: bool) -> list[Cell]:
+    """The same partitions and attackers, each client alone."""
+    if reduced:
+        return [_cell("dirichlet:1.0", 9, 1, PUBLISHED_ROUNDS)]
+    return [
+        _cell(partition, malicious, 1, PUBLISHED_ROUNDS)
+        for partition in PARTITIONS
+        for malicious in (0, 3, 9)
+    ]
+
+
+def _cell(partition: str, malicious: int, group_size: int, rounds: int) -> Cell:
+    return Cell("mnist5k", 30, malicious, group_size, rounds, rounds, partition)
 
 
 def _decoded(cell: Cell, cache: Path, seed: int, say: Say) -> Row:
     def compute() -> Row:
         return outcome(replay(recorded(cell, cache, seed), cell.group_size, seed))
 
-    return cached_row(cache, "noniid", {**cell.key(seed), "detector": "decoded"}, say, compute)
+    key = {**cell.key(seed), "clean_samples": cell.clean_samples, "detector": "decoded"}
+    return cached_row(cache, "noniid", key, say, compute)
 
 
 def _published(cell: Cell, cache: Path, seed: int, say: Say) -> Row:

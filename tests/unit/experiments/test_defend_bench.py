@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from auror.cli import main
 from auror.experiments.config import ExperimentConfig, RunName
-from auror.experiments.defence_bench import BenchReport, as_text, run_bench, write_rows
-from auror.experiments.defence_bench.calibration import Cell, cell_rows, summarise
+from auror.experiments.defence_bench import BenchReport, as_text, noniid, run_bench, write_rows
+from auror.experiments.defence_bench.calibration import Cell, cell_rows, recorded, summarise
 from auror.experiments.defence_bench.frontier import Dial, fewest_rounds
 from auror.experiments.recordings import Recording, record, replay
 from auror.ids import ClientId
@@ -86,6 +86,28 @@ def test_rows_are_cached_and_folded_with_an_exact_interval(cache: Path) -> None:
     assert (line["runs"], line["runs with a false flag"]) == (3, 0)
     assert line["interval"] == [0.0, pytest.approx(0.7076, abs=1e-4)]
     assert summarise([{**rows[0], "reason": "broken"}]) == []
+
+
+def test_without_clean_samples_the_same_training_is_read_otherwise(cache: Path) -> None:
+    cell = Cell("digits", 15, 4, 3, 2, 2, "shards:2")
+    usual, bare = (recorded(c, cache, 1000) for c in (cell, replace(cell, clean_samples=0)))
+    assert bare.metrics == usual.metrics
+    assert bare.changed == usual.changed
+    assert not np.allclose(bare.statistics, usual.statistics)
+
+
+def test_label_skew_is_measured_with_and_without_clean_samples() -> None:
+    cells = noniid.decoded_cells(reduced=False)
+    bare = [cell for cell in cells if not cell.clean_samples]
+    assert {(c.partition, c.malicious, c.group_size) for c in bare} == {
+        (partition, malicious, 5) for partition in ("iid", "dirichlet:1.0") for malicious in (0, 9)
+    }
+    assert all(replace(cell, clean_samples=100) in cells for cell in bare)
+    assert "shards:2" in {c.partition for c in cells} & {
+        c.partition for c in noniid.published_cells(reduced=False)
+    }
+    few = noniid.decoded_cells(reduced=True) + noniid.published_cells(reduced=True)
+    assert {c.partition for c in few} == {"dirichlet:1.0"}
 
 
 @pytest.mark.parametrize(("size", "expected"), [(5, 6), (10, 15), (15, 29), (30, None)])
