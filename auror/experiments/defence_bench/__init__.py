@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from auror.errors import ConfigError
+from auror.experiments.defence_bench.figures import frontier_figure
 from auror.experiments.defence_bench.rows import Row, Say
 
 SECTIONS: Mapping[str, str] = {
     "calibration": "false alarms with nobody lying, detection with 10 to 40 % lying",
-    "frontier": "rounds to detection against group size, flipped part and partitions",
+    "frontier": "rounds to detection by plan, group size, attackers, flipped part, partitions",
     "noniid": "label skew, beside the published algorithm at g = 1",
     "adaptive": "attackers who adapt: detection, and the damage when not detected",
     "baselines": "robust rules that need plaintext updates, under the same attacks",
@@ -83,7 +84,7 @@ def run_bench(
 
 
 def write_rows(report: BenchReport, folder: Path) -> list[Path]:
-    """``SECTION.csv`` with every raw row, and ``tables.json``."""
+    """``SECTION.csv`` with every raw row, ``tables.json``, and the frontier's figure."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, rows in report.rows.items():
@@ -93,6 +94,11 @@ def write_rows(report: BenchReport, folder: Path) -> list[Path]:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
+        written.append(path)
+    drawn = frontier_figure(report.tables.get("frontier", ()))
+    if drawn is not None:
+        path = folder / "frontier.svg"
+        path.write_text('<?xml version="1.0"?>\n' + drawn, encoding="utf-8")
         written.append(path)
     path = folder / "tables.json"
     path.write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
