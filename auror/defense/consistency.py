@@ -18,12 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.confusion import LabelPair
-from auror.defense.decode import Decoded, assignment, without_level
-from auror.defense.mixture import Candidate
+from auror.defense.confusion import Against, Everything, LabelPair, Readings
+from auror.defense.decode import round_design, without_level
+from auror.defense.ledger import Arranged
+from auror.defense.selection import Finding
 
 Array = NDArray[np.float64]
-Groups = Sequence[Sequence[Sequence[int]]]
 
 _FREE = 1e-3  # ridge of a found client's effect, relative to the others': nearly none
 
@@ -37,99 +37,111 @@ class Implausible(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class GuardParams:
-    """``unsteady``: mean squared residual in a client's groups, in units of the honest noise,
-    and ``sway``: its part that is not noise, as a standard deviation relative to the effect.
-    Attackers who do not lie in their statistics stay below 2.7 with no sway (docs/attacks.md).
-    ``too_large``: decoded mass of the pair over the largest that the cohort's mean ever had at
-    (source, source); attackers with equally dealt data stay below 2.1. Where data are dealt
-    unequally some hold many times the mean of a class, so who shares the pair with companions
-    that together carry as much as it does is not held out for its size."""
+    """What evidence may look like that nobody lied about; noise is that of the typical reading.
 
-    unsteady: float = 3.0
-    sway: float = 0.25
+    ``misfit``: mean squared residual of the whole reading, in units of the noise. Lies move sums
+    that no steady client could move, and the more colluders tell them, the less any clients
+    explain the sums. Attackers who do not lie in their statistics stay below 9, label skew
+    included; colluders who frame honest victims reach 10 to 17 (docs/attacks.md).
+    ``unsteady``: the same in one client's groups: below 20, label skew included.
+    ``too_large``: decoded mass of the reading over the largest that the cohort's mean ever learnt;
+    attackers with equally dealt data stay below 2.1. Where data are dealt unequally some hold many
+    times the mean of a class, so who shares the reading with companions that together carry as
+    much as it does is not held out for its size."""
+
+    misfit: float = 9.5
+    unsteady: float = 24.0
     too_large: float = 3.0
 
 
 def implausible(
-    groups: Groups,
-    means: Sequence[Array],
-    values: Sequence[Array],
-    decoded: Decoded,
-    candidate: Candidate,
-    pair: LabelPair,
-    params: GuardParams | None = None,
+    seen_in: Arranged, readings: Readings, finding: Finding, params: GuardParams | None = None
 ) -> dict[int, Implausible]:
-    """Members of ``candidate`` that could not have caused their evidence, with the reason.
+    """Members of ``finding`` that could not have caused their evidence, with the reason.
 
     Args:
-        groups: ``groups[r][G]``, positions of the members.
-        means: ``means[r]`` (groups, C, C), the opened group means.
-        values: ``values[r]`` (groups, columns) as from ``read_pairs``.
-        decoded: what ``decode`` made of ``values``.
-        candidate: a set that was found at ``pair``, its column.
+        seen_in: the opened group means, (groups, C, C) per round.
+        readings: what ``confusion.read`` made of them.
+        finding: a reading in which clients stand apart.
     """
     params = params or GuardParams()
-    ridge = np.full(len(decoded.estimate), 1.0 / max(decoded.ratio, 1e-9))
-    ridge[list(candidate.members)] *= _FREE
-    design, homes = _design(groups, len(ridge))
-    effects, residual = _fit(design, [value[:, candidate.column] for value in values], ridge)
-    size = np.array([len(members) for entry in groups for members in entry], dtype=np.float64)
-    noise = decoded.honest_spread**2 / max(decoded.ratio, 1e-9)
-    mass, _rest = _fit(design, _scaled(groups, means, pair), ridge)
-    # The diagonal is largest while the class is learnt: then nearly all of its mass moves.
-    whole = max(
-        float(_level(entry, mean)[pair.source]) for entry, mean in zip(groups, means, strict=True)
-    )
-    total = float(mass[list(candidate.members)].sum())
-    found: dict[int, Implausible] = {}
-    for client in candidate.members:
-        rows = homes[client]
-        swayed = (params.sway * effects[client]) ** 2 * float(np.mean(1.0 / size[rows]))
-        if float(np.mean(residual[rows] ** 2)) > params.unsteady * noise + swayed:
-            found[client] = Implausible.UNSTEADY
-        elif mass[client] > max(params.too_large * whole, total / 2.0):
-            found[client] = Implausible.TOO_LARGE
+    decoded, column = finding.block.decoded, finding.column
+    ridge = np.full(len(decoded.precision), 1.0 / max(decoded.ratio, 1e-9))
+    ridge[list(finding.members)] *= _FREE
+    gains = np.ones(len(seen_in.groups))
+    values = readings.pairs
+    if not isinstance(finding.reading, LabelPair):
+        gains, values = readings.gains, readings.learning
+    fit = _Fit(seen_in.groups, gains, ridge)
+    _effects, residual = fit.solve([value[:, column] for value in values])
+    squared = residual**2 * decoded.ratio / max(decoded.honest_spread**2, 1e-300)
+    if float(squared.sum()) / fit.freedom > params.misfit:
+        return dict.fromkeys(finding.members, Implausible.UNSTEADY)
+    found: dict[int, Implausible] = {
+        client: Implausible.UNSTEADY
+        for client in finding.members
+        if float(np.mean(squared[fit.homes[client]])) > params.unsteady
+    }
+    if not isinstance(finding.reading, Against):
+        for client in _oversized(seen_in, fit, finding.reading, finding.members, params):
+            found.setdefault(client, Implausible.TOO_LARGE)
     return found
 
 
-def _design(groups: Groups, n: int) -> tuple[list[Array], list[list[int]]]:
-    """Per round √|G| times the assignment, the round's level projected out; and the row
-    numbers, over all rounds, of each client's groups."""
-    design: list[Array] = []
-    homes: list[list[int]] = [[] for _ in range(n)]
-    row = 0
-    for entry in groups:
-        root = np.sqrt([len(members) for members in entry])
-        design.append(without_level(root, assignment(entry, n) * root[:, None]))
-        for members in entry:
-            for client in members:
-                homes[client].append(row)
-            row += 1
-    return design, homes
+def _oversized(
+    seen_in: Arranged,
+    fit: _Fit,
+    reading: LabelPair | Everything,
+    members: Sequence[int],
+    params: GuardParams,
+) -> set[int]:
+    """Members whose mass in some label pair, when it shows most, is more than the cohort ever
+    learnt of that class."""
+    rows = list(members)
+    roots = [np.sqrt(size) for size in seen_in.sizes]
+    levels = [
+        np.tensordot(size, mean, axes=(0, 0)) / np.sum(size)
+        for mean, size in zip(seen_in.means, seen_in.sizes, strict=True)
+    ]
+    found: set[int] = set()
+    for pair in reading.parts(seen_in.means[0].shape[1]):
+        masses = [
+            without_level(root, (pair.mass(mean) * root)[:, None])[:, 0]
+            for mean, root in zip(seen_in.means, roots, strict=True)
+        ]
+        mass = fit.solve(masses)[0][rows] * fit.loudest
+        # The diagonal is largest while a class is learnt: then nearly all of its mass moves.
+        whole = max(pair.whole(level) for level in levels)
+        limit = max(params.too_large * whole, float(mass.sum()) / 2.0)
+        found |= {client for client, own in zip(members, mass, strict=True) if own > limit}
+    return found
 
 
-def _fit(design: Sequence[Array], column: Sequence[Array], ridge: Array) -> tuple[Array, Array]:
-    """Ridge regression of one column: effects (n,) and residuals (all groups of all rounds,)."""
-    stacked = np.concatenate(design)
-    observed = np.concatenate(column)
-    gram: Array = stacked.T @ stacked
-    gram[np.diag_indices(len(ridge))] += ridge
-    effects = np.linalg.solve(gram, stacked.T @ observed).astype(np.float64, copy=False)
-    return effects, observed - stacked @ effects
+class _Fit:
+    """Ridge regression of a column on the clients, all rounds together.
 
+    ``homes``: per client the row numbers of its groups; ``loudest``: the largest gain;
+    ``freedom``: rows less the levels and the effects that were fitted, at least 1.
+    """
 
-def _scaled(groups: Groups, means: Sequence[Array], pair: LabelPair) -> list[Array]:
-    """The opened means at ``pair``, as ``values`` are scaled, in their own units."""
-    scaled = []
-    for entry, mean in zip(groups, means, strict=True):
-        root = np.sqrt([len(members) for members in entry])
-        column = mean[:, pair.target, pair.source, None] * root[:, None]
-        scaled.append(without_level(root, column)[:, 0])
-    return scaled
+    def __init__(self, groups: Sequence[Sequence[Sequence[int]]], gains: Array, ridge: Array):
+        n = len(ridge)
+        self._design = np.concatenate(
+            [round_design(entry, n, float(gain)) for entry, gain in zip(groups, gains, strict=True)]
+        )
+        self._gram = self._design.T @ self._design
+        self._gram[np.diag_indices(n)] += ridge
+        rows = [group for entry in groups for group in entry]
+        fitted = float(np.trace(np.linalg.solve(self._gram, self._design.T @ self._design)))
+        self.freedom = max(len(rows) - len(groups) - fitted, 1.0)
+        self.loudest = float(gains.max())
+        self.homes: list[list[int]] = [[] for _ in range(n)]
+        for row, group in enumerate(rows):
+            for client in group:
+                self.homes[client].append(row)
 
-
-def _level(entry: Sequence[Sequence[int]], mean: Array) -> Array:
-    """The diagonal (C,) of the mean over all clients of a round."""
-    sizes = np.array([len(members) for members in entry], dtype=np.float64)
-    level: Array = np.einsum("g,gcc->c", sizes, mean) / sizes.sum()
-    return level
+    def solve(self, columns: Sequence[Array]) -> tuple[Array, Array]:
+        """``columns[r]`` (groups,), level taken out: effects (n,) and residuals (rows,)."""
+        observed = np.concatenate(columns)
+        effects: Array = np.linalg.solve(self._gram, self._design.T @ observed)
+        return effects, observed - self._design @ effects

@@ -2,13 +2,14 @@
 
 Model (docs/defence.md, section 2). In round r, group G, one column:
 
-    S_rG = m_r + (1/|G|) Σ_{i∈G} (x_i + e_ir),    x_i ~ (0, τ²),  e_ir ~ (0, σ²)
+    S_rG = m_r + (1/|G|) Σ_{i∈G} (γ_r x_i + e_ir),    x_i ~ (0, τ²),  e_ir ~ (0, σ²)
 
 m_r is the round's own level, x_i what client i brings every time (its data do not change), e_ir
-what changes from round to round. Multiplying by √|G| gives equal noise σ²; m_r is projected
-out. What is left are the sufficient statistics F = AᵀA and H = AᵀY, and the ratio ρ = τ²/σ² is
-found by restricted maximum likelihood over all columns together: regularised least squares
-whose regulariser is learnt instead of guessed.
+what changes from round to round, and γ_r how loudly round r speaks of x (1 unless said
+otherwise). Multiplying by √|G| gives equal noise σ²; m_r is projected out. What is left are the
+sufficient statistics F = AᵀA and H = AᵀY, and the ratio ρ = τ²/σ² is found by restricted maximum
+likelihood over all columns together: regularised least squares whose regulariser is learnt
+instead of guessed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ Array = NDArray[np.float64]
 
 _RANK_TOLERANCE = 1e-8
 _RATIO_GRID = np.exp(np.linspace(np.log(0.02), np.log(200.0), 40))
+_TINY = 1e-300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,21 +46,18 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """Per-client estimates and what is needed to test any set of clients.
+    """Per-client estimates, and what the sums say of the clients whatever one believes of them.
 
     ``estimate`` (n, columns): best linear prediction of x, in the columns' units.
-    ``information`` (n, n) = AᵀΣ⁻¹A and ``score`` (n, columns) = AᵀΣ⁻¹Y with
-    Σ = τ²AAᵀ + σ²I: for any direction z in client space, zᵀh / √(zᵀFz) is standard normal when
-    no client differs from the others by more than the honest spread τ.
-    ``chi2`` (columns,): YᵀΣ⁻¹Y within the span of A, expected value ``rank``.
+    ``precision`` Λ (n, n) and ``shift`` h (columns, n): the likelihood of x in units of the
+    honest spread, exp(−½ xᵀΛx + hᵀx) up to a constant. Λ·1 = 0 when every round's level is free:
+    only differences between clients are seen.
     ``honest_spread``: τ; ``ratio``: ρ.
     """
 
     estimate: Array
-    information: Array
-    score: Array
-    chi2: Array
-    rank: int
+    precision: Array
+    shift: Array
     honest_spread: float
     ratio: float
 
@@ -81,18 +80,29 @@ def without_level(root: Array, values: Array) -> Array:
     return left
 
 
-def gather(groups: Sequence[Sequence[Sequence[int]]], values: Sequence[Array], n: int) -> Evidence:
+def round_design(groups: Sequence[Sequence[int]], clients: int, gain: float = 1.0) -> Array:
+    """One round's rows of A, (groups, clients): γ_r √|G| times the assignment, level taken out."""
+    root = np.sqrt([len(members) for members in groups])
+    return gain * without_level(root, assignment(groups, clients) * root[:, None])
+
+
+def gather(
+    groups: Sequence[Sequence[Sequence[int]]],
+    values: Sequence[Array],
+    n: int,
+    gains: Array | None = None,
+) -> Evidence:
     """Stack the rounds. ``groups[r][G]``: member positions; ``values[r]``: (groups, columns).
 
-    ``values`` are group means times √|G| (equal noise).
+    ``values`` are group means times √|G| (equal noise); ``gains`` (rounds,): γ, all 1 by default.
     """
     columns = values[0].shape[1] if values else 0
+    gains = np.ones(len(values)) if gains is None else gains
     gram, moment, total = np.zeros((n, n)), np.zeros((n, columns)), np.zeros(columns)
     freedom = 0
-    for members, value in zip(groups, values, strict=True):
-        root = np.sqrt([len(group) for group in members])
-        design = without_level(root, assignment(members, n) * root[:, None])
-        centred = without_level(root, value)
+    for members, value, gain in zip(groups, values, gains, strict=True):
+        design = round_design(members, n, float(gain))
+        centred = without_level(np.sqrt([len(group) for group in members]), value)
         gram += design.T @ design
         moment += design.T @ centred
         total += np.einsum("ge,ge->e", centred, centred)
@@ -108,55 +118,23 @@ def decode(evidence: Evidence) -> Decoded:
     rank, columns = int(keep.sum()), evidence.moment.shape[1]
     if rank == 0 or columns == 0:
         n = len(values)
-        empty = np.zeros((n, columns))
-        return Decoded(empty, np.zeros((n, n)), empty, np.zeros(columns), 0, 0.0, 0.0)
+        return Decoded(np.zeros((n, columns)), np.zeros((n, n)), np.zeros((columns, n)), 0.0, 0.0)
     seen = (basis.T @ evidence.moment) / np.sqrt(d)[:, None]
     power = np.mean(seen**2, axis=1)
     rest = max(float(np.mean(evidence.total - np.sum(seen**2, axis=0))), 0.0)
     freedom = max(evidence.freedom, rank)
     inflation = d[None, :] * _RATIO_GRID[:, None] + 1.0
     noise = ((power / inflation).sum(axis=1) + rest) / freedom
-    likelihood = -0.5 * (np.log(inflation).sum(axis=1) + freedom * np.log(noise + 1e-300))
+    likelihood = -0.5 * (np.log(inflation).sum(axis=1) + freedom * np.log(noise + _TINY))
     best = int(np.argmax(likelihood))
-    ratio, sigma2 = float(_RATIO_GRID[best]), float(noise[best]) + 1e-300
-    weight = inflation[best]
+    ratio, sigma2 = float(_RATIO_GRID[best]), float(noise[best]) + _TINY
+    spread = float(np.sqrt(ratio * sigma2))
     return Decoded(
-        estimate=(basis * (np.sqrt(d) * ratio / weight)) @ seen,
-        information=(basis * (d / weight)) @ basis.T / sigma2,
-        score=(basis * (np.sqrt(d) / weight)) @ seen / sigma2,
-        chi2=np.sum(seen**2 / weight[:, None], axis=0) / sigma2,
-        rank=rank,
-        honest_spread=float(np.sqrt(ratio * sigma2)),
+        estimate=(basis * (np.sqrt(d) * ratio / inflation[best])) @ seen,
+        precision=ratio * evidence.gram,
+        shift=ratio / spread * evidence.moment.T,
+        honest_spread=spread,
         ratio=ratio,
-    )
-
-
-def sweep(decoded: Decoded, clients: Sequence[int]) -> Decoded:
-    """Give each of ``clients`` a free effect in every column and remove it (Schur complement).
-
-    What remains is the evidence about the others, as if those clients had no say at all.
-    """
-    if not clients:
-        return decoded
-    out = np.asarray(clients)
-    F, h = decoded.information, decoded.score
-    inverse = np.linalg.pinv(F[np.ix_(out, out)], rcond=1e-9, hermitian=True)
-    through = F[:, out] @ inverse
-    information = F - through @ F[out, :]
-    score = h - through @ h[out]
-    information[out, :] = information[:, out] = 0.0
-    score[out] = 0.0
-    chi2 = decoded.chi2 - np.einsum("ze,zy,ye->e", h[out], inverse, h[out])
-    estimate = decoded.estimate.copy()
-    estimate[out] = -np.inf
-    return Decoded(
-        estimate,
-        information,
-        score,
-        np.maximum(chi2, 0.0),
-        max(decoded.rank - len(out), 1),
-        decoded.honest_spread,
-        decoded.ratio,
     )
 
 

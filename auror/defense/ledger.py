@@ -7,7 +7,7 @@ passed (docs/protocol.md); the caller sees to that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,6 +111,53 @@ class Ledger:
                     ledger.append(_round_from_dict(entry))
                 return ledger
         raise ValueError("not an evidence ledger")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arranged:
+    """One block of a ledger as arrays. Rounds with a single group say nothing about anybody and
+    are left out.
+
+    ``clients``: the cohort and whoever else is in the rounds, sorted; positions below refer to it.
+    ``rounds``: the observations. ``groups[r][G]``: positions of the members. ``means[r]``: group
+    means, (groups, *shape of the block).
+    """
+
+    clients: tuple[ClientId, ...]
+    rounds: tuple[RoundObservation, ...]
+    groups: list[list[list[int]]]
+    means: list[NDArray[np.float64]]
+
+    @property
+    def sizes(self) -> list[list[int]]:
+        """Members per group, by round."""
+        return [[len(group) for group in entry] for entry in self.groups]
+
+    @property
+    def seen(self) -> NDArray[np.int64]:
+        """In how many groups each client was, (clients,)."""
+        counts = np.zeros(len(self.clients), dtype=np.int64)
+        for entry in self.groups:
+            for group in entry:
+                counts[group] += 1
+        return counts
+
+
+def arrange(ledger: Ledger, block: FeatureBlock, cohort: Iterable[ClientId]) -> Arranged:
+    """The columns of ``block``, round by round."""
+    rounds = tuple(entry for entry in ledger.rounds if len(entry.groups) >= 2)
+    members = {member for entry in rounds for group in entry.groups for member in group.members}
+    clients = tuple(sorted(set(cohort) | members))
+    position = {client: row for row, client in enumerate(clients)}
+    return Arranged(
+        clients,
+        rounds,
+        [[[position[m] for m in group.members] for group in entry.groups] for entry in rounds],
+        [
+            np.stack([g.mean[block.start : block.stop].reshape(block.shape) for g in entry.groups])
+            for entry in rounds
+        ],
+    )
 
 
 def _round_from_dict(data: object) -> RoundObservation:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.decode import Decoded, sweep
-from auror.defense.mixture import Candidate, appraise, own_effect, search
+from auror.defense.confusion import Reading
+from auror.defense.decode import Decoded
+from auror.defense.spike_slab import Posterior, examine, glance
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,137 +19,195 @@ class VerdictParams:
 
     ``min_rounds``: rounds of evidence before anybody is judged.
     ``coverage``: independent group sums per client before anybody is judged.
-    ``evidence``: log-evidence a set of clients needs, after correction for all sets and pairs.
-    ``lone_evidence``: the same for a set of one: an outlier without company needs more.
-    ``min_effect``: smallest common effect of a set, in honest spreads.
-    ``client_z``: standard errors by which each flagged client must differ by itself.
-    ``client_share``: and the part of the common effect that it must show.
-    ``follow_z``: standard errors for a client that joins a pair already found.
-    ``effect_spread``: relative standard deviation of the effect among attackers.
-    ``prior_freedom``: ν₀, how far a pair's own spread may be from the typical pair's.
+    ``evidence``: log-odds for some attackers against none, after correction for all readings, and
+    ``early_evidence``: while the coverage is below ``settled`` and companions share the blame.
+    ``further``: what each further attack needs beyond that, once one is found.
+    ``inclusion``: probability in (0, 1) that each flagged client must have by itself, and
+    ``early_inclusion``: while the coverage is below ``settled``.
+    ``min_effect``: smallest mean effect of those who are flagged, in honest spreads.
+    ``min_own_effect``: and of each of them.
+    ``doubt``: inclusion from which a client that is not flagged is undecided.
+    ``settled``: coverage from which groupings leave little open. Until then flags that would
+    leave fewer than two groups, and so end all evidence, wait while somebody is undecided.
     ``shrinkage``: of the whitening covariances, in [0, 1].
-    ``max_findings``: attacks (label pairs) named at most.
-    ``calibrated_cohort``: the size of cohort for which ``evidence`` was calibrated.
+    ``diagonal``: see ``confusion.read``.
+    ``max_findings``: attacks (readings) named at most.
+    ``calibrated_cohort``: clients up to which ``evidence`` suffices.
     """
 
     min_rounds: int = 5
     coverage: float = 1.2
-    evidence: float = 11.0
-    lone_evidence: float = 13.0
+    evidence: float = 1.0
+    early_evidence: float = 3.0
+    further: float = 2.0
+    inclusion: float = 0.9
+    early_inclusion: float = 0.95
     min_effect: float = 4.5
-    client_z: float = 4.0
-    client_share: float = 0.5
-    follow_z: float = 4.5
-    effect_spread: float = 0.4
-    prior_freedom: float = 10.0
+    min_own_effect: float = 3.5
+    doubt: float = 0.1
+    settled: float = 2.0
     shrinkage: float = 0.1
+    diagonal: float = 4.0
     max_findings: int = 8
     calibrated_cohort: int = 30
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.shrinkage <= 1.0 or not 0.0 < self.client_share <= 1.0:
-            raise ValueError("shrinkage and client_share must lie above 0 and at most at 1")
-        if self.min_rounds < 1 or self.prior_freedom < 0.0 or self.effect_spread <= 0.0:
-            raise ValueError("min_rounds, prior_freedom and effect_spread must be positive")
+        if (
+            not 0.0 < self.shrinkage <= 1.0
+            or not 0.0 < self.inclusion <= self.early_inclusion < 1.0
+        ):
+            raise ValueError(
+                "shrinkage must be in (0, 1], inclusions in (0, 1), the early one larger"
+            )
+        if self.min_rounds < 1 or self.diagonal < 0.0 or self.calibrated_cohort < 1:
+            raise ValueError("min_rounds and calibrated_cohort must be positive, diagonal not < 0")
 
-    def needed(self, candidate: Candidate, cohort: int) -> float:
-        """Log-evidence this candidate set must reach in a cohort of this size.
+    def needed(self, clients: int, coverage: float) -> float:
+        """Log-odds a reading must reach in a cohort of this size.
 
-        Honest tails are heavier than the model's, and their share of the evidence grows with
-        the number of clients: beyond the calibrated cohort the threshold grows with its root.
+        Honest tails are heavier than the model's, and what they feign adds up over clients.
         """
-        base = self.lone_evidence if len(candidate.members) == 1 else self.evidence
-        return base * float(np.sqrt(max(1.0, cohort / self.calibrated_cohort)))
+        base = self.evidence if coverage >= self.settled else self.early_evidence
+        return float(base * max(1.0, clients / self.calibrated_cohort) ** _GROWTH)
+
+
+_GROWTH = 1.75
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Readings that were decoded together; ``spreads``: how far honest spreads may differ."""
+
+    readings: tuple[Reading, ...]
+    decoded: Decoded
+    spreads: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """The belief about one reading.
+
+    ``column``: of ``reading`` in ``block``; ``score``: its evidence after the correction for all
+    readings; ``members``: positions flagged by it, none when it does not suffice.
+    """
+
+    block: Block
+    column: int
+    posterior: Posterior
+    score: float
+    members: tuple[int, ...]
+
+    @property
+    def reading(self) -> Reading:
+        return self.block.readings[self.column]
+
+    @property
+    def effect(self) -> float:
+        """Mean effect of the members in honest spreads; 0 without any."""
+        rows = list(self.members)
+        return float(np.mean(self.posterior.effect[rows])) if rows else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """``found``: the sets that passed, strongest first; ``leading``: the best candidate, passed
-    or not; ``strength``: its log-evidence; ``required``: what it needed."""
+    """``found``: the findings that passed, in the order they were made; ``leading``: the first
+    reading that was examined, passed or not; ``strength``: the log-odds of the strongest reading;
+    ``required``: what it needed."""
 
-    found: tuple[Candidate, ...]
-    leading: Candidate | None
+    found: tuple[Finding, ...]
+    leading: Finding | None
     strength: float
     required: float
 
 
-def select(decoded: Decoded, seen: NDArray[np.bool_], params: VerdictParams) -> Selection:
-    """Find a set, confirm its members, take them out, and look again. ``seen`` (n,): bool."""
-    eligible = seen.copy()
-    size = int(eligible.sum())
+_WORTH_EXAMINING = -3.5
+"""A glance below this, after the correction, never hides a finding: it errs by less."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cohort:
+    """``seen`` (n,): bool, clients that were in an opened group; the others are never flagged.
+    ``coverage``: independent group sums per client so far. ``present``: clients in the last round's
+    groups, and ``group_size``: the mean size of those."""
+
+    seen: NDArray[np.bool_]
+    coverage: float
+    present: frozenset[int]
+    group_size: float
+
+    def leaves_two_groups(self, flagged: Sequence[int]) -> bool:
+        """Whether there is anything left to compare once ``flagged`` are gone."""
+        return len(self.present - set(flagged)) >= 2.0 * self.group_size
+
+
+def select(blocks: Sequence[Block], cohort: Cohort, params: VerdictParams) -> Selection:
+    """Find who stands apart in some reading, give those a free effect, and look again."""
     flagged: list[int] = []
-    found: list[Candidate] = []
-    leading: Candidate | None = None
-    strength, required = 0.0, params.evidence
-    for _ in range(params.max_findings):
-        rest = sweep(decoded, flagged)
-        candidate = search(rest, eligible, params.prior_freedom)
-        if candidate is None:
+    found: list[Finding] = []
+    leading: Finding | None = None
+    strength, required = 0.0, params.needed(int(cohort.seen.sum()), cohort.coverage)
+    for attempt in range(params.max_findings):
+        needed = required + (params.further if found else 0.0)
+        best, odds = _strongest(blocks, flagged, cohort, needed, params)
+        if attempt == 0:
+            leading, strength = best, odds
+        if best is None or not best.members:
             break
-        if leading is None:
-            leading, strength, required = candidate, candidate.score, params.needed(candidate, size)
-        confirmed = _confirm(rest, candidate, int(eligible.sum()), size, params)
-        if confirmed is None:
-            break
-        found.append(confirmed)
-        flagged.extend(confirmed.members)
-        eligible[flagged] = False
-        found[-1] = _follow(sweep(decoded, flagged), confirmed, eligible, params)
-        flagged.extend(found[-1].members[len(confirmed.members) :])
-        eligible[flagged] = False
+        found.append(best)
+        flagged.extend(best.members)
     return Selection(tuple(found), leading, strength, required)
 
 
-def _confirm(
-    decoded: Decoded, candidate: Candidate, choice: int, cohort: int, params: VerdictParams
-) -> Candidate | None:
-    """Drop members that do not stand apart by themselves, until the set is stable.
-
-    The smaller set must carry the evidence alone; None when no set does. Whoever is dropped is
-    undecided, neither attacker nor honest, so it gets an effect of its own in what follows.
-    ``choice``: how many clients the set was chosen from; ``cohort``: how many were seen.
-    """
-    undecided: list[int] = []
-    while (
-        candidate.score >= params.needed(candidate, cohort)
-        and candidate.effect >= params.min_effect
-    ):
-        rest = sweep(decoded, undecided)
-        dropped = []
-        for client in candidate.members:
-            effect, z = own_effect(rest, candidate, client, params.effect_spread)
-            if z < params.client_z or effect < params.client_share * candidate.effect:
-                dropped.append(client)
-        if not dropped:
-            return candidate
-        kept = tuple(client for client in candidate.members if client not in dropped)
-        if not kept:
-            break
-        undecided.extend(dropped)
-        rest = sweep(decoded, undecided)
-        candidate = appraise(
-            rest, candidate.column, kept, choice - len(undecided), params.prior_freedom
-        )
-    return None
+def _strongest(
+    blocks: Sequence[Block],
+    flagged: list[int],
+    cohort: Cohort,
+    required: float,
+    params: VerdictParams,
+) -> tuple[Finding | None, float]:
+    """Examine the reading of each block that looks best at a glance, ``flagged`` having free
+    effects. Returns the stronger one with its log-odds; None when neither is worth examining,
+    then with the log-odds at a glance."""
+    choice = float(np.log(sum(len(block.readings) for block in blocks)))
+    best: Finding | None = None
+    noticed = -np.inf
+    for block in blocks:
+        precision, shift = block.decoded.precision, block.decoded.shift
+        odds = glance(precision, shift, flagged) - choice
+        column = int(np.argmax(odds))
+        noticed = max(noticed, float(odds[column]))
+        if odds[column] < _WORTH_EXAMINING:
+            continue
+        belief = examine(precision, shift[column], flagged, block.spreads)
+        score = belief.evidence - choice
+        if best is None or score > best.score:
+            members = _members(belief, score, flagged, cohort, required, params)
+            best = Finding(block, column, belief, score, members)
+    return best, noticed if best is None else best.score
 
 
-def _follow(
-    rest: Decoded, found: Candidate, eligible: NDArray[np.bool_], params: VerdictParams
-) -> Candidate:
-    """Add single clients that show the found effect too, now that the pair is known.
-
-    ``rest``: the evidence with the found set taken out. One pair instead of all is looked at,
-    and the size of the effect is known, so no correction over pairs and sets is due.
-    """
-    chi2 = float(rest.chi2[found.column])
-    nobody = replace(
-        found,
-        members=(),
-        variance=(params.prior_freedom + chi2) / (params.prior_freedom + rest.rank),
-    )
-    added = []
-    for client in np.flatnonzero(eligible):
-        effect, z = own_effect(rest, nobody, int(client), params.effect_spread)
-        if z >= params.follow_z and effect >= params.client_share * found.effect:
-            added.append(int(client))
-    return replace(found, members=found.members + tuple(added))
+def _members(
+    belief: Posterior,
+    score: float,
+    flagged: list[int],
+    cohort: Cohort,
+    required: float,
+    params: VerdictParams,
+) -> tuple[int, ...]:
+    """Who is flagged by this belief: nobody, unless the evidence and the mean effect suffice, nor
+    when it would be half of the clients that are left."""
+    open_ = cohort.seen.copy()
+    open_[flagged] = False
+    settled = cohort.coverage >= params.settled
+    apart = open_ & (belief.inclusion >= (params.inclusion if settled else params.early_inclusion))
+    apart &= belief.effect >= params.min_own_effect
+    if score < required or not apart.any() or 2 * int(apart.sum()) >= int(open_.sum()):
+        return ()
+    if float(np.mean(belief.effect[apart])) < params.min_effect:
+        return ()
+    members = [int(row) for row in np.flatnonzero(apart)]
+    undecided = open_ & ~apart & (belief.inclusion >= params.doubt)
+    last = not cohort.leaves_two_groups([*flagged, *members])
+    if last and undecided.any() and not settled:
+        return ()
+    return tuple(members)

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.confusion import LabelPair, label_pairs, read_pairs
+from auror.defense.confusion import (
+    Everything,
+    LabelPair,
+    Reading,
+    Readings,
+    label_pairs,
+    learning_readings,
+    read,
+)
 from auror.defense.consistency import Implausible, implausible
-from auror.defense.decode import Decoded, decode, gather
+from auror.defense.decode import decode, gather
 from auror.defense.features import FeatureKind
-from auror.defense.ledger import Ledger, RoundObservation
-from auror.defense.mixture import Candidate, own_effect
-from auror.defense.selection import Selection, VerdictParams, select
+from auror.defense.ledger import Arranged, Ledger, arrange
+from auror.defense.selection import Block, Cohort, Finding, Selection, VerdictParams, select
+from auror.defense.spike_slab import LEARNING_SPREADS, PAIR_SPREADS
 from auror.ids import ClientId
 
 __all__ = [
@@ -24,6 +32,7 @@ __all__ = [
     "Reason",
     "Verdict",
     "VerdictParams",
+    "decode_blocks",
     "judge",
 ]
 
@@ -31,11 +40,11 @@ __all__ = [
 class Reason(enum.Enum):
     """Why a client is flagged or not."""
 
-    INDICATED = "differs from the cohort in an indicative label pair"
+    INDICATED = "differs from the cohort in an indicative reading"
     TOO_FEW_ROUNDS = "too few rounds of bound evidence"
     NO_EVIDENCE = "no opened group held this client"
-    NO_PATTERN = "no set of clients stands out in any label pair"
-    WITH_THE_COHORT = "lies with the cohort in the indicative label pairs"
+    NO_PATTERN = "no set of clients stands out in any reading"
+    WITH_THE_COHORT = "lies with the cohort in the indicative readings"
     UNDECIDED = "leans towards the flagged clients, but the groups so far do not separate it"
     UNSTEADY = Implausible.UNSTEADY.value
     TOO_LARGE = Implausible.TOO_LARGE.value
@@ -43,10 +52,16 @@ class Reason(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Indication:
-    """One indicative feature: a label pair in which a set of clients stands apart."""
+    """One indicative reading, in which clients stand apart.
 
-    target: int
-    source: int
+    ``source`` and ``target``: of a label pair; of everything-as-t only the target; neither when
+    the clients step against the cohort. ``evidence``: log-odds after the correction for all
+    readings; ``effect``: mean of the clients, in honest spreads.
+    """
+
+    attack: str
+    target: int | None
+    source: int | None
     evidence: float
     effect: float
     clients: tuple[ClientId, ...]
@@ -54,10 +69,11 @@ class Indication:
 
 @dataclass(frozen=True, slots=True)
 class ClientVerdict:
-    """One client: ``score`` in standard errors, ``effect`` in honest spreads at the leading pair.
+    """One client at the leading reading, a flagged one at the reading that flagged it.
 
-    ``confidence``: probability in [0, 1] that the client carries the effect; ``groups``: how
-    many opened groups held it.
+    ``score``: effect in posterior standard deviations; ``effect`` in honest spreads;
+    ``confidence``: probability in [0, 1] that the client attacks so; ``groups``: how many opened
+    groups held it.
     """
 
     client: ClientId
@@ -73,8 +89,8 @@ class ClientVerdict:
 class Verdict:
     """Evidence about every client, and who is flagged.
 
-    ``source``, ``target``: class names of the strongest indication, None when there is none.
-    ``strength``: log-evidence of the best candidate, flagged or not; ``required``: what it
+    ``source``, ``target``: class names of the first indication, None where it has none.
+    ``strength``: log-odds of the strongest reading, flagged or not; ``required``: what it
     would have needed. ``rounds``: the rounds it rests on; ``groups``: opened groups in them.
     """
 
@@ -128,155 +144,143 @@ def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> 
     block = ledger.block(FeatureKind.CONFUSION)
     if block is None:
         raise ValueError("the verdict needs a confusion block in the statistics plan")
-    rounds = tuple(entry for entry in ledger.rounds if len(entry.groups) >= 2)
-    members = {m for entry in rounds for group in entry.groups for m in group.members}
-    clients = sorted(set(cohort) | members)
+    seen_in = arrange(ledger, block, cohort)
+    counts = seen_in.seen
     # Every round's level costs one equation; fewer equations than clients leave it to the
-    # regulariser who of two companions is the odd one.
-    equations = sum(len(entry.groups) - 1 for entry in rounds)
-    if len(rounds) < params.min_rounds or equations < params.coverage * (len(members) - 1):
-        return _held(clients, rounds, params, Reason.TOO_FEW_ROUNDS)
-    position = {client: row for row, client in enumerate(clients)}
-    groups = [[[position[m] for m in g.members] for g in entry.groups] for entry in rounds]
-    classes = block.shape[0]
-    means = [
-        np.stack([g.mean[block.start : block.stop].reshape(classes, classes) for g in entry.groups])
-        for entry in rounds
+    # prior who of two companions is the odd one.
+    equations = sum(len(entry) - 1 for entry in seen_in.groups)
+    coverage = equations / max(int((counts > 0).sum()) - 1, 1)
+    if len(seen_in.rounds) < params.min_rounds or coverage < params.coverage:
+        return _held(seen_in, counts, params)
+    readings, blocks = decode_blocks(seen_in, params)
+    last = seen_in.groups[-1]
+    present = frozenset(client for group in last for client in group)
+    around = Cohort(counts > 0, coverage, present, len(present) / len(last))
+    chosen = select(blocks, around, params)
+    held: dict[int, Implausible] = {}
+    for finding in chosen.found:
+        held |= implausible(seen_in, readings, finding)
+    return _decide(seen_in, counts, chosen, held, params)
+
+
+def decode_blocks(seen_in: Arranged, params: VerdictParams) -> tuple[Readings, tuple[Block, Block]]:
+    """Every reading of the opened sums, and what it says of single clients: the label pairs, and
+    what shows while the model learns.
+
+    The common honest spread of either is learnt over the label pairs too: few of so many
+    readings can be attacked at once.
+    """
+    classes, n = seen_in.means[0].shape[1], len(seen_in.clients)
+    readings = read(seen_in.means, seen_in.sizes, params.shrinkage, params.diagonal)
+    pairs = decode(gather(seen_in.groups, readings.pairs, n))
+    together = [
+        np.concatenate(entry, axis=1)
+        for entry in zip(readings.learning, readings.pairs, strict=True)
     ]
-    sizes = [[len(group) for group in entry] for entry in groups]
-    values = read_pairs(means, sizes, params.shrinkage)
-    decoded = decode(gather(groups, values, len(clients)))
-    seen = np.zeros(len(clients), dtype=np.int64)
-    for entry in groups:
-        for group in entry:
-            seen[group] += 1
-    chosen, pairs = select(decoded, seen > 0, params), label_pairs(classes)
-    held = {
-        client: reason
-        for candidate in chosen.found
-        for client, reason in implausible(
-            groups, means, values, decoded, candidate, pairs[candidate.column]
-        ).items()
-    }
-    return _decide(clients, rounds, seen, decoded, pairs, chosen, held, params)
+    both = decode(gather(seen_in.groups, together, n, readings.gains))
+    patterns = learning_readings(classes)
+    own = slice(len(patterns))
+    learning = replace(both, estimate=both.estimate[:, own], shift=both.shift[own])
+    return readings, (
+        Block(label_pairs(classes), pairs, PAIR_SPREADS),
+        Block(patterns, learning, LEARNING_SPREADS),
+    )
 
 
 def _decide(
-    clients: list[ClientId],
-    rounds: tuple[RoundObservation, ...],
-    seen: NDArray[np.int64],
-    decoded: Decoded,
-    pairs: tuple[LabelPair, ...],
+    seen_in: Arranged,
+    counts: NDArray[np.int64],
     chosen: Selection,
     held: Mapping[int, Implausible],
     params: VerdictParams,
 ) -> Verdict:
-    entries = _describe(clients, seen, decoded, chosen, held, params)
-    found = [candidate for candidate in chosen.found if set(candidate.members) - held.keys()]
+    entries = _describe(seen_in, counts, chosen, held, params)
+    indications = tuple(
+        indication
+        for finding in chosen.found
+        if (indication := _indication(finding, seen_in.clients, held)).clients
+    )
     return Verdict(
         clients=entries,
         flagged=frozenset(entry.client for entry in entries if entry.flagged),
-        indications=tuple(
-            Indication(
-                pairs[candidate.column].target,
-                pairs[candidate.column].source,
-                candidate.score,
-                candidate.effect,
-                tuple(sorted(clients[row] for row in candidate.members if row not in held)),
-            )
-            for candidate in found
-        ),
-        source=pairs[found[0].column].source if found else None,
-        target=pairs[found[0].column].target if found else None,
+        indications=indications,
+        source=indications[0].source if indications else None,
+        target=indications[0].target if indications else None,
         strength=chosen.strength,
         required=chosen.required,
-        rounds=tuple(entry.round_index for entry in rounds),
-        groups=sum(len(entry.groups) for entry in rounds),
+        rounds=tuple(entry.round_index for entry in seen_in.rounds),
+        groups=sum(len(entry) for entry in seen_in.groups),
         params=params,
     )
 
 
+def _indication(
+    finding: Finding, clients: tuple[ClientId, ...], held: Mapping[int, Implausible]
+) -> Indication:
+    reading: Reading = finding.reading
+    return Indication(
+        attack=str(reading),
+        target=reading.target if isinstance(reading, LabelPair | Everything) else None,
+        source=reading.source if isinstance(reading, LabelPair) else None,
+        evidence=finding.score,
+        effect=finding.effect,
+        clients=tuple(clients[row] for row in finding.members if row not in held),
+    )
+
+
 def _describe(
-    clients: list[ClientId],
-    seen: NDArray[np.int64],
-    decoded: Decoded,
+    seen_in: Arranged,
+    counts: NDArray[np.int64],
     chosen: Selection,
     held: Mapping[int, Implausible],
     params: VerdictParams,
 ) -> tuple[ClientVerdict, ...]:
-    """Score everybody at the leading pair; a flagged client at the pair that flagged it."""
-    found, margin = chosen.found, chosen.strength - chosen.required
-    home = {row: candidate for candidate in found for row in candidate.members}
-    leading = found[0] if found else chosen.leading
-    belief = 1.0 / (1.0 + np.exp(-np.clip(margin, -50.0, 50.0)))
+    """Score everybody at the leading reading; a flagged client at the one that flagged it."""
+    home = {row: finding for finding in chosen.found for row in finding.members}
+    leading = chosen.found[0] if chosen.found else chosen.leading
     entries = []
-    for row, client in enumerate(clients):
-        candidate = home.get(row, leading)
-        effect = z = confidence = 0.0
-        if candidate is not None and seen[row]:
-            effect, z = own_effect(decoded, candidate, row, params.effect_spread)
-            # Log-likelihood ratio of "carries the common effect" against "carries none".
-            error = abs(effect / z) if z else np.inf
-            lean = candidate.effect * (effect - candidate.effect / 2.0) / max(error**2, 1e-9)
-            confidence = float(belief / (1.0 + np.exp(-np.clip(lean, -50.0, 50.0))))
-        entries.append(
-            ClientVerdict(
-                client,
-                row in home and row not in held,
-                float(z),
-                float(effect),
-                confidence,
-                int(seen[row]),
-                Reason(held[row].value)
-                if row in held
-                else _reason(row in home, bool(seen[row]), bool(found), z, effect, leading, params),
-            )
-        )
+    for row, client in enumerate(seen_in.clients):
+        finding = home.get(row, leading)
+        effect = score = confidence = 0.0
+        if finding is not None and counts[row]:
+            belief = finding.posterior
+            effect = float(belief.effect[row])
+            score = effect / max(float(belief.deviation[row]), 1e-6)
+            # Inclusion is given that there are attackers at all.
+            some = 1.0 / (1.0 + float(np.exp(-np.clip(finding.score, -50.0, 50.0))))
+            confidence = some * float(belief.inclusion[row])
+        reason = _reason(row in home, bool(counts[row]), bool(chosen.found), effect, params)
+        if row in held:
+            reason = Reason(held[row].value)
+        flagged = row in home and row not in held
+        groups = int(counts[row])
+        entries.append(ClientVerdict(client, flagged, score, effect, confidence, groups, reason))
     return tuple(entries)
 
 
-def _reason(
-    flagged: bool,
-    seen: bool,
-    found: bool,
-    z: float,
-    effect: float,
-    leading: Candidate | None,
-    params: VerdictParams,
-) -> Reason:
+def _reason(flagged: bool, seen: bool, found: bool, effect: float, params: VerdictParams) -> Reason:
     if flagged:
         return Reason.INDICATED
     if not seen:
         return Reason.NO_EVIDENCE
-    if not found or leading is None:
+    if not found:
         return Reason.NO_PATTERN
-    leans = effect >= params.client_share * leading.effect
-    return Reason.UNDECIDED if leans and z > 0.0 else Reason.WITH_THE_COHORT
+    return Reason.UNDECIDED if effect >= params.min_own_effect else Reason.WITH_THE_COHORT
 
 
-def _held(
-    clients: list[ClientId],
-    rounds: tuple[RoundObservation, ...],
-    params: VerdictParams,
-    reason: Reason,
-) -> Verdict:
-    counts = dict.fromkeys(clients, 0)
-    for entry in rounds:
-        for group in entry.groups:
-            for member in group.members:
-                counts[member] += 1
+def _held(seen_in: Arranged, counts: NDArray[np.int64], params: VerdictParams) -> Verdict:
     return Verdict(
         clients=tuple(
-            ClientVerdict(client, False, 0.0, 0.0, 0.0, counts[client], reason)
-            for client in clients
+            ClientVerdict(client, False, 0.0, 0.0, 0.0, int(counts[row]), Reason.TOO_FEW_ROUNDS)
+            for row, client in enumerate(seen_in.clients)
         ),
         flagged=frozenset(),
         indications=(),
         source=None,
         target=None,
         strength=0.0,
-        required=params.evidence,
-        rounds=tuple(entry.round_index for entry in rounds),
-        groups=sum(len(entry.groups) for entry in rounds),
+        required=params.needed(len(seen_in.clients), 0.0),
+        rounds=tuple(entry.round_index for entry in seen_in.rounds),
+        groups=sum(len(entry) for entry in seen_in.groups),
         params=params,
     )

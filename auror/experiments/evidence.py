@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
-from auror.defense.confusion import label_pairs, read_pairs
+from auror.defense.confusion import label_pairs, read
 from auror.defense.decode import decode, gather
 from auror.defense.features import FeatureKind
-from auror.defense.ledger import Ledger
+from auror.defense.ledger import Ledger, arrange
 from auror.defense.verdict import VerdictParams
 from auror.experiments.result import Evidence, Suspicion
 from auror.ids import ClientId
@@ -47,24 +45,15 @@ def decoded_evidence(ledger: Ledger, cohort: Sequence[ClientId]) -> Evidence | N
     The same estimate that the verdict starts from, so the figure shows what was judged.
     """
     block = ledger.block(FeatureKind.CONFUSION)
-    rounds = [entry for entry in ledger.rounds if len(entry.groups) >= 2]
-    if block is None or not rounds:
+    if block is None or not any(len(entry.groups) >= 2 for entry in ledger.rounds):
         return None
-    members = {m for entry in rounds for group in entry.groups for m in group.members}
-    clients = tuple(sorted(set(cohort) | members))
-    position = {client: row for row, client in enumerate(clients)}
-    classes = block.shape[0]
-    means = [
-        np.stack([g.mean[block.start : block.stop].reshape(classes, classes) for g in entry.groups])
-        for entry in rounds
-    ]
-    groups = [[[position[m] for m in g.members] for g in entry.groups] for entry in rounds]
-    sizes = [[len(group) for group in entry] for entry in groups]
-    values = read_pairs(means, sizes, VerdictParams().shrinkage)
-    decoded = decode(gather(groups, values, len(clients)))
+    params = VerdictParams()
+    seen_in = arrange(ledger, block, cohort)
+    readings = read(seen_in.means, seen_in.sizes, params.shrinkage, params.diagonal)
+    decoded = decode(gather(seen_in.groups, readings.pairs, len(seen_in.clients)))
     spread = decoded.honest_spread if decoded.honest_spread > 0 else 1.0
-    pairs = tuple((pair.source, pair.target) for pair in label_pairs(classes))
-    return Evidence(clients, pairs, np.nan_to_num(decoded.estimate / spread))
+    pairs = tuple((pair.source, pair.target) for pair in label_pairs(block.shape[0]))
+    return Evidence(seen_in.clients, pairs, decoded.estimate / spread)
 
 
 def strength(verdict: Verdict) -> tuple[float | None, float | None]:

@@ -21,7 +21,8 @@ from auror.experiments.defence_bench.figures import frontier_figure
 from auror.experiments.defence_bench.rows import Row, Say
 
 SECTIONS: Mapping[str, str] = {
-    "calibration": "false alarms with nobody lying, detection with 10 to 40 % lying",
+    "calibration": "false alarms with nobody lying",
+    "detection": "who is found of 10 to 40 % lying",
     "frontier": "rounds to detection by plan, group size, attackers, flipped part, partitions",
     "noniid": "label skew, beside the published algorithm at g = 1",
     "adaptive": "attackers who adapt: detection, and the damage when not detected",

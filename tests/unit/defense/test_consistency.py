@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from auror.defense.consistency import GuardParams
 from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
 from auror.defense.verdict import Reason, VerdictParams, judge
 from auror.ids import ClientId
@@ -15,6 +16,8 @@ N, G, ROUNDS = 30, 5, 30
 COLLUDERS = (0, 1, 2, 3, 4, 5, 6, 7, 8)
 VICTIM = 20
 PAIR = (9, 4)
+EAGER = VerdictParams(evidence=-20.0, early_evidence=-20.0, inclusion=0.1, early_inclusion=0.2)
+"""Flags whoever leans: what is left to protect a victim is the guard."""
 
 
 def framed(seed: int, lie: float, *, always: bool = False) -> Ledger:
@@ -55,8 +58,8 @@ def _shift(values: NDArray[np.float64], client: int, amount: float) -> None:
     values[client, source, source] -= amount
 
 
-def reason(ledger: Ledger, client: int) -> Reason:
-    return judge(ledger, VerdictParams(), cohort(N)).clients[client].reason
+def reason(ledger: Ledger, client: int, params: VerdictParams = EAGER) -> Reason:
+    return judge(ledger, params, cohort(N)).clients[client].reason
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -67,10 +70,15 @@ def test_evidence_that_comes_and_goes_with_the_company_flags_nobody(seed: int) -
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_more_than_a_class_has_is_not_ones_own_doing(seed: int) -> None:
+def test_more_than_a_class_has_is_not_ones_own_doing(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ledger = framed(seed, 150.0, always=True)
-    assert reason(ledger, VICTIM) is Reason.TOO_LARGE
+    assert reason(ledger, VICTIM) in {Reason.TOO_LARGE, Reason.UNSTEADY}
     assert VICTIM not in judge(ledger, VerdictParams(), cohort(N)).flagged
+    # Without the other test this one suffices.
+    monkeypatch.setattr(GuardParams.__init__, "__defaults__", (1e9, 1e9, 3.0))
+    assert reason(ledger, VICTIM) is Reason.TOO_LARGE
 
 
 def test_a_plausible_lie_that_is_always_there_is_beyond_this_test() -> None:
@@ -82,6 +90,8 @@ def test_a_plausible_lie_that_is_always_there_is_beyond_this_test() -> None:
 @pytest.mark.parametrize("malicious", [(3,), (3, 17), (1, 4, 9, 12, 15, 19, 22, 25, 28)])
 def test_true_attackers_are_not_held_out(seed: int, malicious: tuple[int, ...]) -> None:
     rng = np.random.default_rng(100 + seed)
-    statistics = client_statistics(ROUNDS, N, rng, malicious=malicious, effect=13.0)
+    statistics = client_statistics(
+        ROUNDS, N, rng, malicious=malicious, effect=20.0 if len(malicious) == 1 else 15.0
+    )
     verdict = judge(grouped(statistics, G, rng), VerdictParams(), cohort(N))
     assert verdict.flagged == {ClientId(client) for client in malicious}

@@ -19,7 +19,7 @@ PARAMS = VerdictParams()
 @pytest.mark.parametrize("bad", [(2, 11, 23), (0, 1, 5, 8, 13, 17, 21, 25, 29)])
 def test_attackers_and_their_labels_are_named(size: int, rounds: int, bad: tuple[int, ...]) -> None:
     rng = np.random.default_rng(size)
-    statistics = client_statistics(rounds, 30, rng, malicious=bad, source=3, target=8)
+    statistics = client_statistics(rounds, 30, rng, malicious=bad, source=3, target=8, effect=13.0)
     verdict = judge(grouped(statistics, size, rng), PARAMS, cohort(30))
     assert {int(client) for client in verdict.flagged} == set(bad)
     assert (verdict.source, verdict.target) == (3, 8)
@@ -146,7 +146,7 @@ def test_constant_statistics_accuse_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"shrinkage": 0.0}, {"client_share": 1.5}, {"min_rounds": 0}, {"effect_spread": 0.0}]
+    "bad", [{"shrinkage": 0.0}, {"inclusion": 0.99}, {"min_rounds": 0}, {"diagonal": -1.0}]
 )
 def test_parameters_are_checked(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError):
