@@ -13,7 +13,7 @@ from auror.cli.shared import EPILOG, FORMAT, one_line_errors
 @click.command("defend-bench", epilog=EPILOG)
 @click.option("--seeds", default=10, show_default=True, help="Trainings per setting.")
 @click.option("--first-seed", default=1000, show_default=True,
-              help="The first of them; thresholds were set on seeds below 100.")  # fmt: skip
+              help="The first of them; thresholds were set on seeds below 1000.")  # fmt: skip
 @click.option("--only", default="", help="Sections, comma-separated.  [default: all]")
 @click.option("--reduced", is_flag=True, help="A setting or two per section: minutes.")
 @click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/defend-bench"),
