@@ -39,17 +39,18 @@ class Implausible(enum.Enum):
 class GuardParams:
     """What evidence may look like that nobody lied about; noise is that of the typical reading.
 
-    ``misfit``: mean squared residual of the whole reading, in units of the noise. Lies move sums
-    that no steady client could move, and the more colluders tell them, the less any clients
-    explain the sums. Attackers who do not lie in their statistics stay below 9, label skew
-    included; colluders who frame honest victims reach 10 to 17 (docs/attacks.md).
-    ``unsteady``: the same in one client's groups: below 20, label skew included.
+    ``misfit``: mean squared residual of the whole reading, in units of the noise, times its share
+    of all variation. Lies move sums that no steady client could move, and the more colluders tell
+    them, the less any clients explain the sums. Attackers who do not lie in their statistics
+    stay below 2.0, label skew and two groups a round included; colluders who frame honest
+    victims reach 3.2 and more (docs/attacks.md).
+    ``unsteady``: mean squared residual in one client's groups: below 20, label skew included.
     ``too_large``: decoded mass of the reading over the largest that the cohort's mean ever learnt;
     attackers with equally dealt data stay below 2.1. Where data are dealt unequally some hold many
     times the mean of a class, so who shares the reading with companions that together carry as
     much as it does is not held out for its size."""
 
-    misfit: float = 9.5
+    misfit: float = 2.5
     unsteady: float = 24.0
     too_large: float = 3.0
 
@@ -73,9 +74,13 @@ def implausible(
     if not isinstance(finding.reading, LabelPair):
         gains, values = readings.gains, readings.learning
     fit = _Fit(seen_in.groups, gains, ridge)
-    _effects, residual = fit.solve([value[:, column] for value in values])
-    squared = residual**2 * decoded.ratio / max(decoded.honest_spread**2, 1e-300)
-    if float(squared.sum()) / fit.freedom > params.misfit:
+    shown = [value[:, column] for value in values]
+    _effects, residual = fit.solve(shown)
+    unit = max(decoded.honest_spread**2 / max(decoded.ratio, 1e-9), 1e-300)
+    squared = residual**2 / unit
+    unexplained = float(squared.sum()) / fit.freedom
+    varied = sum(float(np.sum(entry**2)) for entry in shown) / unit / fit.varied
+    if unexplained**2 > params.misfit * varied:
         return dict.fromkeys(finding.members, Implausible.UNSTEADY)
     found: dict[int, Implausible] = {
         client: Implausible.UNSTEADY
@@ -121,7 +126,7 @@ class _Fit:
     """Ridge regression of a column on the clients, all rounds together.
 
     ``homes``: per client the row numbers of its groups; ``loudest``: the largest gain;
-    ``freedom``: rows less the levels and the effects that were fitted, at least 1.
+    ``varied``: rows less the levels; ``freedom``: less the fitted effects too, at least 1.
     """
 
     def __init__(self, groups: Sequence[Sequence[Sequence[int]]], gains: Array, ridge: Array):
@@ -133,7 +138,8 @@ class _Fit:
         self._gram[np.diag_indices(n)] += ridge
         rows = [group for entry in groups for group in entry]
         fitted = float(np.trace(np.linalg.solve(self._gram, self._design.T @ self._design)))
-        self.freedom = max(len(rows) - len(groups) - fitted, 1.0)
+        self.varied = len(rows) - len(groups)
+        self.freedom = max(self.varied - fitted, 1.0)
         self.loudest = float(gains.max())
         self.homes: list[list[int]] = [[] for _ in range(n)]
         for row, group in enumerate(rows):
