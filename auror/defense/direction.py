@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.defense.decode import decode, gather
-from auror.defense.features import FeatureBlock, FeatureKind
+from auror.defense.features import FeatureKind
 from auror.defense.indicative import two_means
-from auror.defense.ledger import Ledger, RoundObservation
+from auror.defense.ledger import Arranged, Ledger, arrange
 from auror.ids import ClientId
 
 Array = NDArray[np.float64]
@@ -125,19 +125,19 @@ def judge_direction(
     block = ledger.block(params.kind)
     if block is None:
         raise ValueError(f"the statistics plan has no {params.kind.value} block")
-    rounds = tuple(entry for entry in ledger.rounds if len(entry.groups) >= 2)
-    # Who was in no opened group has no estimate; at zero it would pull the split.
-    seen = sorted({member for entry in rounds for g in entry.groups for member in g.members})
-    equations = sum(len(entry.groups) - 1 for entry in rounds)
-    names = tuple(entry.round_index for entry in rounds)
+    # Nobody is added: who was in no opened group has no estimate, and at zero would pull the split.
+    seen_in = arrange(ledger, block, ())
+    equations = sum(len(entry) - 1 for entry in seen_in.groups)
+    names = tuple(entry.round_index for entry in seen_in.rounds)
+    seen = seen_in.clients
     scores = dict.fromkeys(sorted(set(cohort) | set(seen)), 0.0)
     if (
-        len(rounds) < params.min_rounds
+        len(names) < params.min_rounds
         or equations < params.coverage * (len(seen) - 1)
         or len(seen) < _FEWEST_CLIENTS
     ):
         return DirectionVerdict(frozenset(), scores, 0.0, 0.0, names, params)
-    cut = _cut(_estimate(rounds, block, seen))
+    cut = _cut(_estimate(seen_in))
     scores.update(zip(seen, (cut.positions * cut.gap).tolist(), strict=True))
     passed = cut.gap >= params.gap and cut.standout >= params.standout
     apart = cut.smaller & (cut.positions >= params.share)
@@ -145,23 +145,18 @@ def judge_direction(
     return DirectionVerdict(frozenset(flagged), scores, cut.gap, cut.standout, names, params)
 
 
-def _estimate(
-    rounds: tuple[RoundObservation, ...], block: FeatureBlock, clients: list[ClientId]
-) -> Array:
+def _estimate(seen_in: Arranged) -> Array:
     """X̂ (clients, columns), every round in units of its own root mean square deviation.
 
     Statistics shrink while training converges, and no single round shall outweigh the rest.
     """
-    position = {client: row for row, client in enumerate(clients)}
-    groups = [[[position[m] for m in g.members] for g in entry.groups] for entry in rounds]
     values = []
-    for entry, members in zip(rounds, groups, strict=True):
-        mean = np.stack([group.mean[block.start : block.stop] for group in entry.groups])
-        size = np.array([len(group) for group in members], dtype=np.float64)
-        deviation = (mean - size @ mean / size.sum()) * np.sqrt(size)[:, None]
+    for mean, sizes in zip(seen_in.means, seen_in.sizes, strict=True):
+        flat, size = mean.reshape(len(mean), -1), np.asarray(sizes, dtype=np.float64)
+        deviation = (flat - size @ flat / size.sum()) * np.sqrt(size)[:, None]
         unit = float(np.sqrt(np.mean(deviation**2)))
         values.append(deviation / unit if unit > 0.0 else deviation)
-    return decode(gather(groups, values, len(clients))).estimate
+    return decode(gather(seen_in.groups, values, len(seen_in.clients))).estimate
 
 
 def _cut(estimate: Array) -> _Cut:
