@@ -28,6 +28,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from auror.defense.decode import mean_over_clients
+
 Array = NDArray[np.float64]
 
 _ITERATIONS = 4
@@ -132,9 +134,8 @@ def read(
     stacks: list[Array] = []
     levels: list[Array] = []
     for mean, size in zip(means, sizes, strict=True):
-        weight = np.asarray(size, dtype=np.float64)
-        level = np.tensordot(weight, mean, axes=(0, 0)) / weight.sum()
-        deviation = (mean - level) * np.sqrt(weight)[:, None, None]
+        level = mean_over_clients(size, mean)
+        deviation = (mean - level) * np.sqrt(size)[:, None, None]
         unit = np.sqrt(np.mean((deviation * off) ** 2)) + _TINY
         stacks.append(deviation / unit)
         levels.append(level / unit)

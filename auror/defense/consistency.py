@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.defense.confusion import Against, Everything, LabelPair, Readings
-from auror.defense.decode import round_design, without_level
+from auror.defense.decode import mean_over_clients, round_design, without_level
 from auror.defense.ledger import Arranged
 from auror.defense.selection import Finding
 
@@ -43,7 +43,7 @@ class GuardParams:
     of all variation. Lies move sums that no steady client could move, and the more colluders tell
     them, the less any clients explain the sums. Attackers who do not lie in their statistics
     stay below 2.0, label skew and two groups a round included; colluders who frame honest
-    victims reach 3.2 and more (docs/attacks.md).
+    victims reach 3.2 and more (docs/defence.md, section 5).
     ``unsteady``: mean squared residual in one client's groups: below 20, label skew included.
     ``too_large``: decoded mass of the reading over the largest that the cohort's mean ever learnt;
     attackers with equally dealt data stay below 2.1. Where data are dealt unequally some hold many
@@ -105,7 +105,7 @@ def _oversized(
     rows = list(members)
     roots = [np.sqrt(size) for size in seen_in.sizes]
     levels = [
-        np.tensordot(size, mean, axes=(0, 0)) / np.sum(size)
+        mean_over_clients(size, mean)
         for mean, size in zip(seen_in.means, seen_in.sizes, strict=True)
     ]
     found: set[int] = set()

@@ -80,6 +80,13 @@ def without_level(root: Array, values: Array) -> Array:
     return left
 
 
+def mean_over_clients(sizes: Sequence[int], means: Array) -> Array:
+    """A round's level: the mean over all clients of its groups' ``means`` (groups, …)."""
+    weight = np.asarray(sizes, dtype=np.float64)
+    level: Array = np.tensordot(weight, means, axes=(0, 0)) / weight.sum()
+    return level
+
+
 def round_design(groups: Sequence[Sequence[int]], clients: int, gain: float = 1.0) -> Array:
     """One round's rows of A, (groups, clients): γ_r √|G| times the assignment, level taken out."""
     root = np.sqrt([len(members) for members in groups])

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.decode import decode, gather
+from auror.defense.decode import decode, gather, mean_over_clients
 from auror.defense.features import FeatureKind
 from auror.defense.indicative import two_means
 from auror.defense.ledger import Arranged, Ledger, arrange
@@ -152,8 +152,8 @@ def _estimate(seen_in: Arranged) -> Array:
     """
     values = []
     for mean, sizes in zip(seen_in.means, seen_in.sizes, strict=True):
-        flat, size = mean.reshape(len(mean), -1), np.asarray(sizes, dtype=np.float64)
-        deviation = (flat - size @ flat / size.sum()) * np.sqrt(size)[:, None]
+        flat = mean.reshape(len(mean), -1)
+        deviation = (flat - mean_over_clients(sizes, flat)) * np.sqrt(sizes)[:, None]
         unit = float(np.sqrt(np.mean(deviation**2)))
         values.append(deviation / unit if unit > 0.0 else deviation)
     return decode(gather(seen_in.groups, values, len(seen_in.clients))).estimate

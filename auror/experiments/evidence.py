@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from auror.defense.confusion import label_pairs, read
-from auror.defense.decode import decode, gather
+from auror.defense.confusion import label_pairs
 from auror.defense.features import FeatureKind
 from auror.defense.ledger import Ledger, arrange
-from auror.defense.verdict import VerdictParams
+from auror.defense.verdict import VerdictParams, decode_blocks
 from auror.experiments.result import Evidence, Suspicion
 from auror.ids import ClientId
 from auror.round.campaign import Verdict
@@ -47,10 +46,9 @@ def decoded_evidence(ledger: Ledger, cohort: Sequence[ClientId]) -> Evidence | N
     block = ledger.block(FeatureKind.CONFUSION)
     if block is None or not any(len(entry.groups) >= 2 for entry in ledger.rounds):
         return None
-    params = VerdictParams()
     seen_in = arrange(ledger, block, cohort)
-    readings = read(seen_in.means, seen_in.sizes, params.shrinkage, params.diagonal)
-    decoded = decode(gather(seen_in.groups, readings.pairs, len(seen_in.clients)))
+    _readings, (of_pairs, _learning) = decode_blocks(seen_in, VerdictParams())
+    decoded = of_pairs.decoded
     spread = decoded.honest_spread if decoded.honest_spread > 0 else 1.0
     pairs = tuple((pair.source, pair.target) for pair in label_pairs(block.shape[0]))
     return Evidence(seen_in.clients, pairs, decoded.estimate / spread)
