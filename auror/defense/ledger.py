@@ -8,7 +8,7 @@ passed (docs/protocol.md); the caller sees to that.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,6 +132,15 @@ class Arranged:
     def sizes(self) -> list[list[int]]:
         """Members per group, by round."""
         return [[len(group) for group in entry] for entry in self.groups]
+
+    def since(self, start: int) -> Arranged:
+        """The rounds from position ``start`` on, the same clients."""
+        return replace(
+            self,
+            rounds=self.rounds[start:],
+            groups=self.groups[start:],
+            means=self.means[start:],
+        )
 
     @property
     def seen(self) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from auror.defense.confusion import Reading
 from auror.defense.decode import Decoded
-from auror.defense.spike_slab import Posterior, examine, glance
+from auror.defense.spike_slab import Posterior, Spreads, examine, glance
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,10 @@ class VerdictParams:
 
     ``min_rounds``: rounds of evidence before anybody is judged.
     ``coverage``: independent group sums per client before anybody is judged.
-    ``evidence``: log-odds for some attackers against none, after correction for all readings, and
-    ``early_evidence``: while the coverage is below ``settled`` and companions share the blame.
+    ``evidence``: log-odds for some attackers against none, after correction for all readings.
     ``further``: what each further attack needs beyond that, once one is found.
     ``inclusion``: probability in (0, 1) that each flagged client must have by itself, and
-    ``early_inclusion``: while the coverage is below ``settled``.
+    ``early_inclusion``: while the coverage is below ``settled`` and companions share the blame.
     ``min_effect``: smallest mean effect of those who are flagged, in honest spreads.
     ``min_own_effect``: and of each of them.
     ``doubt``: inclusion from which a client that is not flagged is undecided.
@@ -37,11 +36,10 @@ class VerdictParams:
 
     min_rounds: int = 5
     coverage: float = 1.2
-    evidence: float = 1.0
-    early_evidence: float = 3.0
+    evidence: float = 2.0
     further: float = 2.0
     inclusion: float = 0.9
-    early_inclusion: float = 0.95
+    early_inclusion: float = 0.98
     min_effect: float = 4.5
     min_own_effect: float = 3.5
     doubt: float = 0.1
@@ -62,27 +60,26 @@ class VerdictParams:
         if self.min_rounds < 1 or self.diagonal < 0.0 or self.calibrated_cohort < 1:
             raise ValueError("min_rounds and calibrated_cohort must be positive, diagonal not < 0")
 
-    def needed(self, clients: int, coverage: float) -> float:
+    def needed(self, clients: int) -> float:
         """Log-odds a reading must reach in a cohort of this size.
 
         Honest tails are heavier than the model's, and what they feign adds up over clients.
         """
-        base = self.evidence if coverage >= self.settled else self.early_evidence
-        return float(base * max(1.0, clients / self.calibrated_cohort) ** _GROWTH)
+        return float(self.evidence * max(1.0, clients / self.calibrated_cohort) ** _GROWTH)
 
 
-_GROWTH = 1.75
+_GROWTH = 4.0 / 3.0
 """Exponent by which the evidence needed grows beyond ``calibrated_cohort``: below it 100 clients
-with a dozen samples each feign attacks, above it attacked runs of 100 are missed."""
+with a dozen samples each feign attacks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Readings that were decoded together; ``spreads``: how far honest spreads may differ."""
+    """Readings that were decoded together; ``spreads``: how their honest spreads differ."""
 
     readings: tuple[Reading, ...]
     decoded: Decoded
-    spreads: tuple[float, ...]
+    spreads: Spreads
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,7 +144,7 @@ def select(blocks: Sequence[Block], cohort: Cohort, params: VerdictParams) -> Se
     flagged: list[int] = []
     found: list[Finding] = []
     leading: Finding | None = None
-    strength, required = 0.0, params.needed(int(cohort.seen.sum()), cohort.coverage)
+    strength, required = 0.0, params.needed(int(cohort.seen.sum()))
     for attempt in range(params.max_findings):
         needed = required + (params.further if found else 0.0)
         best, odds = _strongest(blocks, flagged, cohort, needed, params)

@@ -19,7 +19,7 @@ is free, so only differences count: the honest prior around 0 makes the majority
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,16 +45,33 @@ IID and skewed data alike (docs/defence.md, section 5)."""
 SLABS = (Slab((4.0, 8.0, 16.0), 0.5), Slab((5.0,), 0.35), Slab((8.0,), 0.35), Slab((13.0,), 0.35))
 PRIORS = (0.03, 0.1, 0.3)
 """π: attackers' part of the cohort."""
-PAIR_SPREADS = (0.6, 1.0, 1.6, 2.5)
-LEARNING_SPREADS = (*PAIR_SPREADS, 4.0)
-"""s, a reading's own honest spread in the common one. The step along the cohort's differs most:
-with skewed data clients differ in how far they go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spreads:
+    """What is believed of s, a reading's own honest spread in the common one: log-normal around
+    ``typical`` with standard deviation ``width``, on the points ``grid``."""
+
+    grid: tuple[float, ...]
+    typical: float
+    width: float
+
+    def log_prior(self) -> Array:
+        """Of the points of the grid, (points,); sums to one."""
+        prior: Array = -0.5 * (np.log(np.array(self.grid) / self.typical) / self.width) ** 2
+        return prior - logsumexp(prior)
+
+
+PAIR_SPREADS = Spreads((0.5, 0.7, 1.0, 1.4, 2.0), 0.85, 0.3)
+LEARNING_SPREADS = Spreads((0.5, 0.85, 1.4, 2.4, 4.0), 0.9, 0.5)
+"""As measured where nobody lies (docs/defence.md, section 5). Readings along what the cohort
+learns differ more: with skewed data clients differ in how far they go."""
 
 _GLANCE_PRIOR = 0.2
 _FREE = 1e-4  # precision of a client whose effect is free
 _SWEEPS = 25
 _DAMPING = 0.8
-_SETTLED = 0.01  # largest move of a posterior mean, in honest spreads
+_SETTLED = 0.01  # largest move of a posterior mean in a sweep, in honest spreads
 _LEAST, _MOST = 1e-6, 1e4  # bounds of precisions, against cavities that are not proper
 
 
@@ -84,6 +101,15 @@ class _Sites:
     variance: Array
     honest: int
 
+    def rows(self, chosen: NDArray[np.intp]) -> _Sites:
+        """The models ``chosen`` alone."""
+        return replace(
+            self,
+            log_weight=self.log_weight[chosen],
+            mean=self.mean[chosen],
+            variance=self.variance[chosen],
+        )
+
 
 def glance(precision: Array, shift: Array, free: Sequence[int]) -> Array:
     """A first look at every reading: one sweep, s = 1. Returns evidences (readings,).
@@ -101,32 +127,26 @@ def glance(precision: Array, shift: Array, free: Sequence[int]) -> Array:
     mean = ((shift @ covariance) / variance)[:, kept] / certain
     priors = _sites([(1.0, 0.0, SLABS[0]), *((1.0, _GLANCE_PRIOR, slab) for slab in SLABS)])
     evidences = [
-        _responsibilities(_one(priors, row), mean, 1.0 / certain)[1].sum(axis=1)
+        _responsibilities(priors.rows(np.array([row])), mean, 1.0 / certain)[1].sum(axis=1)
         for row in range(len(SLABS) + 1)
     ]
     found: Array = logsumexp(evidences[1:], axis=0) - np.log(len(SLABS)) - evidences[0]
     return found
 
 
-def examine(
-    precision: Array, shift: Array, free: Sequence[int], spreads: Sequence[float]
-) -> Posterior:
+def examine(precision: Array, shift: Array, free: Sequence[int], spreads: Spreads) -> Posterior:
     """Expectation propagation for one reading.
 
     Args:
         precision: Λ (n, n).
         shift: h (n,).
         free: clients whose effect is free: flagged already, they say nothing about the others.
-        spreads: the grid of s; its prior is log-normal around 1, as wide as the grid.
+        spreads: what is believed of s.
     """
-    models = [(s, p, slab) for s in spreads for p, slab in _alternatives()]
+    models = [(s, p, slab) for s in spreads.grid for p, slab in _alternatives()]
     priors = _sites(models)
-    # Half of the grid's reach is one standard deviation.
-    width = np.log(max(spreads)) / 2.0
-    prior = -0.5 * (np.log(np.asarray(spreads)) / width) ** 2
-    prior -= logsumexp(prior)
     log_z, inclusion, effect, variance = _propagate(precision, shift, free, priors)
-    joint = log_z.reshape(len(spreads), -1) + prior[:, None]
+    joint = log_z.reshape(len(spreads.grid), -1) + spreads.log_prior()[:, None]
     nobody = float(logsumexp(joint[:, 0]))
     somebody = joint[:, 1:] - np.log(joint.shape[1] - 1)
     evidence = float(logsumexp(somebody))
@@ -161,19 +181,16 @@ def _sites(models: Sequence[tuple[float, float, Slab]]) -> _Sites:
     return _Sites(log_weight, mean, variance, len(weights))
 
 
-def _one(sites: _Sites, row: int) -> _Sites:
-    rows = slice(row, row + 1)
-    return _Sites(sites.log_weight[rows], sites.mean[rows], sites.variance[rows], sites.honest)
-
-
 def _responsibilities(sites: _Sites, mean: Array, variance: Array) -> tuple[Array, Array]:
     """Under cavities N(``mean``, ``variance``), (B, n) or (n,): each component's part
     (B, n, components) and the log of the prior predictive density (B, n) up to a constant."""
     total = sites.variance + variance[..., None]
     log = sites.log_weight - 0.5 * np.log(total)
     log = log - 0.5 * (mean[..., None] - sites.mean) ** 2 / total
-    normal = logsumexp(log, axis=-1)
-    return np.exp(log - normal[..., None]), normal
+    largest = log.max(axis=-1, keepdims=True)
+    part = np.exp(log - largest)
+    total = part.sum(axis=-1, keepdims=True)
+    return part / total, (largest + np.log(total))[..., 0]
 
 
 def _propagate(
@@ -192,30 +209,34 @@ def _propagate(
     held = np.zeros(n, dtype=bool)
     held[list(free)] = True
 
-    def posterior() -> tuple[Array, Array, Array]:
-        full = np.repeat(precision[None], models, axis=0)
-        full[:, diagonal, diagonal] += tight
+    def posterior(rows: NDArray[np.intp]) -> tuple[Array, Array, Array]:
+        full = np.repeat(precision[None], len(rows), axis=0)
+        full[:, diagonal, diagonal] += tight[rows]
         covariance = np.linalg.inv(full)
-        mean: Array = np.einsum("bij,bj->bi", covariance, shift + pull)
+        mean: Array = np.einsum("bij,bj->bi", covariance, shift + pull[rows])
         return full, mean, np.asarray(covariance[:, diagonal, diagonal], dtype=np.float64)
 
+    believed = np.full((models, n), np.inf)
+    moving = every = np.arange(models)
     for _ in range(_SWEEPS):
-        _full, mean, variance = posterior()
-        certain = np.maximum(1.0 / variance - tight, _LEAST)
-        lean = mean / variance - pull
-        part, _normal = _responsibilities(sites, lean / certain, 1.0 / certain)
-        inner = 1.0 / (1.0 / sites.variance + certain[..., None])
-        centre = inner * (sites.mean / sites.variance + lean[..., None])
+        _full, mean, variance = posterior(moving)
+        own = sites.rows(moving)
+        certain = np.maximum(1.0 / variance - tight[moving], _LEAST)
+        lean = mean / variance - pull[moving]
+        part, _normal = _responsibilities(own, lean / certain, 1.0 / certain)
+        inner = 1.0 / (1.0 / own.variance + certain[..., None])
+        centre = inner * (own.mean / own.variance + lean[..., None])
         tilted = np.sum(part * centre, axis=-1)
         spread = np.sum(part * (inner + centre**2), axis=-1) - tilted**2
         wanted = np.clip(1.0 / spread - certain, _FREE, _MOST)
-        moved = np.where(held, _FREE, wanted) - tight
-        pulled = np.where(held, 0.0, tilted / spread - lean) - pull
-        tight = tight + _DAMPING * moved
-        pull = pull + _DAMPING * pulled
-        if float(np.max(np.abs(tilted - mean)[:, ~held], initial=0.0)) < _SETTLED:
+        tight[moving] += _DAMPING * (np.where(held, _FREE, wanted) - tight[moving])
+        pull[moving] += _DAMPING * (np.where(held, 0.0, tilted / spread - lean) - pull[moving])
+        far = np.max(np.where(held, 0.0, np.abs(mean - believed[moving])), axis=1) >= _SETTLED
+        believed[moving] = mean
+        moving = moving[far]
+        if not len(moving):
             break
-    full, mean, variance = posterior()
+    full, mean, variance = posterior(every)
     certain = np.maximum(1.0 / variance - tight, _LEAST)
     lean = mean / variance - pull
     part, normal = _responsibilities(sites, lean / certain, 1.0 / certain)

@@ -18,7 +18,13 @@ from auror.defense.confusion import (
     learning_readings,
     read,
 )
-from auror.defense.consistency import Implausible, implausible
+from auror.defense.consistency import (
+    ALL_ROUNDS,
+    LATER_ROUNDS,
+    GuardParams,
+    Implausible,
+    implausible,
+)
 from auror.defense.decode import decode, gather
 from auror.defense.features import FeatureKind
 from auror.defense.ledger import Arranged, Ledger, arrange
@@ -137,14 +143,26 @@ def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> 
 
     The server calls it after every round on the bound evidence so far. Clients flagged before
     stay in the ledger and are flagged again by the same evidence; whoever they hid is judged
-    with their part taken out.
+    with their part taken out. Evidence that is not there in all rounds is looked for in the later
+    half of them alone.
 
     Raises ValueError when the ledger has no confusion block.
     """
     block = ledger.block(FeatureKind.CONFUSION)
     if block is None:
         raise ValueError("the verdict needs a confusion block in the statistics plan")
-    seen_in = arrange(ledger, block, cohort)
+    everything = arrange(ledger, block, cohort)
+    verdict = _judge_rounds(everything, params, ALL_ROUNDS)
+    if Reason.UNSTEADY in {entry.reason for entry in verdict.clients}:
+        # Who behaved at first was not there in every round, but is in the later ones.
+        later_half = everything.since(len(everything.rounds) // 2)
+        later = _judge_rounds(later_half, params, LATER_ROUNDS)
+        if later.flagged:
+            return later
+    return verdict
+
+
+def _judge_rounds(seen_in: Arranged, params: VerdictParams, guard: GuardParams) -> Verdict:
     counts = seen_in.seen
     # Every round's level costs one equation; fewer equations than clients leave it to the
     # prior who of two companions is the odd one.
@@ -159,7 +177,7 @@ def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> 
     chosen = select(blocks, around, params)
     held: dict[int, Implausible] = {}
     for finding in chosen.found:
-        held |= implausible(seen_in, readings, finding)
+        held |= implausible(seen_in, readings, finding, guard)
     return _decide(seen_in, counts, chosen, held, params)
 
 
@@ -279,7 +297,7 @@ def _held(seen_in: Arranged, counts: NDArray[np.int64], params: VerdictParams) -
         source=None,
         target=None,
         strength=0.0,
-        required=params.needed(len(seen_in.clients), 0.0),
+        required=params.needed(len(seen_in.clients)),
         rounds=tuple(entry.round_index for entry in seen_in.rounds),
         groups=sum(len(entry) for entry in seen_in.groups),
         params=params,

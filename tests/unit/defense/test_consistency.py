@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from auror.defense import verdict
 from auror.defense.consistency import GuardParams
 from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
 from auror.defense.verdict import Reason, VerdictParams, judge
@@ -16,7 +17,7 @@ N, G, ROUNDS = 30, 5, 30
 COLLUDERS = (0, 1, 2, 3, 4, 5, 6, 7, 8)
 VICTIM = 20
 PAIR = (9, 4)
-EAGER = VerdictParams(evidence=-20.0, early_evidence=-20.0, inclusion=0.1, early_inclusion=0.2)
+EAGER = VerdictParams(evidence=-20.0, inclusion=0.1, early_inclusion=0.2)
 """Flags whoever leans: what is left to protect a victim is the guard."""
 
 
@@ -69,6 +70,20 @@ def test_evidence_that_comes_and_goes_with_the_company_flags_nobody(seed: int) -
     assert VICTIM not in judge(ledger, VerdictParams(), cohort(N)).flagged
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_who_behaves_at_first_is_flagged_by_the_later_rounds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sleepers, wakes = (3, 8, 17, 21), 10
+    calm, awake = (
+        client_statistics(ROUNDS, N, np.random.default_rng(seed), malicious=who, effect=15.0)
+        for who in ((), sleepers)
+    )
+    told = np.concatenate([calm[:wakes], awake[wakes:]])
+    found = judge(grouped(told, G, rng), VerdictParams(), cohort(N))
+    assert found.flagged == set(sleepers)
+    assert found.rounds[0] >= wakes  # it rests on the later half alone
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_more_than_a_class_has_is_not_ones_own_doing(
     seed: int, monkeypatch: pytest.MonkeyPatch
@@ -77,7 +92,7 @@ def test_more_than_a_class_has_is_not_ones_own_doing(
     assert reason(ledger, VICTIM) in {Reason.TOO_LARGE, Reason.UNSTEADY}
     assert VICTIM not in judge(ledger, VerdictParams(), cohort(N)).flagged
     # Without the other test this one suffices.
-    monkeypatch.setattr(GuardParams.__init__, "__defaults__", (1e9, 1e9, 3.0))
+    monkeypatch.setattr(verdict, "ALL_ROUNDS", GuardParams(1e9, 1e9, 3.0))
     assert reason(ledger, VICTIM) is Reason.TOO_LARGE
 
 

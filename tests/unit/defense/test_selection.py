@@ -45,12 +45,19 @@ def test_clear_evidence_is_enough_early_and_late() -> None:
         assert chosen.strength >= chosen.required
 
 
-def test_weak_evidence_waits_until_the_groupings_are_settled() -> None:
+def test_a_doubtful_client_waits_until_the_groupings_are_settled() -> None:
+    found = block({2: {3: 9.0, 8: 10.0, 21: 8.0, 5: 4.6}})
+    doubtful = select([found], cohort(SETTLED), VerdictParams()).found[0].posterior.inclusion[5]
+    between = VerdictParams(inclusion=doubtful - 0.01, early_inclusion=doubtful + 0.01)
+    assert flagged(found, cohort(EARLY), between) == {3, 8, 21}
+    assert flagged(found, cohort(SETTLED), between) == {3, 5, 8, 21}
+
+
+def test_weak_evidence_flags_nobody() -> None:
     found = block({2: {3: 9.0, 8: 10.0, 21: 8.0}})
     strength = select([found], cohort(SETTLED), VerdictParams()).strength
-    between = VerdictParams(evidence=strength - 1.0, early_evidence=strength + 1.0)
-    assert flagged(found, cohort(EARLY), between) == set()
-    assert flagged(found, cohort(SETTLED), between) == {3, 8, 21}
+    assert flagged(found, cohort(SETTLED), VerdictParams(evidence=strength - 0.1))
+    assert flagged(found, cohort(SETTLED), VerdictParams(evidence=strength + 0.1)) == set()
 
 
 def test_flags_that_end_all_evidence_wait_for_the_undecided() -> None:
@@ -96,15 +103,15 @@ def test_who_was_in_no_group_is_not_flagged() -> None:
 
 def test_larger_cohorts_need_more() -> None:
     params = VerdictParams()
-    assert params.needed(15, SETTLED) == params.needed(30, SETTLED) == params.evidence
-    assert params.needed(100, EARLY) > params.needed(60, EARLY) > params.early_evidence
+    assert params.needed(15) == params.needed(30) == params.evidence
+    assert params.needed(100) > params.needed(60) > params.evidence
 
 
 @pytest.mark.parametrize(
     "bad",
     [
         {"inclusion": 0.0},
-        {"inclusion": 0.96},
+        {"inclusion": 0.99},
         {"early_inclusion": 1.0},
         {"calibrated_cohort": 0},
         {"shrinkage": 1.5},

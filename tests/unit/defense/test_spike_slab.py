@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from auror.defense.decode import decode, gather
-from auror.defense.spike_slab import HONEST, PRIORS, SLABS, examine, glance
+from auror.defense.spike_slab import HONEST, PAIR_SPREADS, PRIORS, SLABS, Spreads, examine, glance
 
 Array = NDArray[np.float64]
-SPREADS = (0.6, 1.6)
+SPREADS = Spreads((0.6, 1.6), 0.9, 0.5)
 
 
 def likelihood(
@@ -37,12 +37,11 @@ def likelihood(
 def by_enumeration(precision: Array, shift: Array) -> tuple[float, Array]:
     """Evidence and inclusion (n,) from every assignment of clients to components."""
     n = len(shift)
-    width = np.log(max(SPREADS)) / 2.0
-    prior = -0.5 * (np.log(np.asarray(SPREADS)) / width) ** 2
+    prior = -0.5 * (np.log(np.array(SPREADS.grid) / SPREADS.typical) / SPREADS.width) ** 2
     prior -= logsumexp(prior)
     alternatives = [(0.0, SLABS[0]), *((p, slab) for p in PRIORS for slab in SLABS)]
     nobody, somebody, included = [], [], []
-    for s, log_s in zip(SPREADS, prior, strict=True):
+    for s, log_s in zip(SPREADS.grid, prior, strict=True):
         for p, slab in alternatives:
             a, w = HONEST
             means = np.concatenate([np.zeros(len(a)), slab.means])
@@ -86,7 +85,7 @@ def test_attackers_of_unequal_strength_are_told_from_the_rest(size: int) -> None
     truth = rng.normal(size=30)
     bad = [2, 9, 11, 20, 28]
     truth[bad] += [7.0, 8.0, 11.0, 16.0, 22.0]
-    found = examine(*likelihood(truth, size, 30, seed=size), [], (0.6, 1.0, 1.6, 2.5))
+    found = examine(*likelihood(truth, size, 30, seed=size), [], PAIR_SPREADS)
     assert found.evidence > 10.0
     assert set(np.flatnonzero(found.inclusion > 0.9)) == set(bad)
     assert (found.deviation > 0.0).all()
@@ -97,7 +96,7 @@ def test_attackers_of_unequal_strength_are_told_from_the_rest(size: int) -> None
 def test_nobody_is_more_likely_when_nobody_stands_apart() -> None:
     for seed in range(10):
         truth = np.random.default_rng(seed).normal(size=30)
-        found = examine(*likelihood(truth, 5, 20, seed), [], (0.6, 1.0, 1.6, 2.5))
+        found = examine(*likelihood(truth, 5, 20, seed), [], PAIR_SPREADS)
         assert found.evidence < 0.0
 
 
@@ -105,7 +104,7 @@ def test_a_lone_outlier_is_not_yet_an_attack() -> None:
     """Honest clients have heavy tails: one at four spreads is odd, not guilty."""
     truth = np.random.default_rng(1).normal(size=30)
     truth[7] = 4.0
-    found = examine(*likelihood(truth, 3, 30, 1), [], (0.6, 1.0, 1.6, 2.5))
+    found = examine(*likelihood(truth, 3, 30, 1), [], PAIR_SPREADS)
     assert found.evidence - np.log(101) < 0.0
 
 
