@@ -21,7 +21,7 @@ the filter looks past it.
 
 from __future__ import annotations
 
-import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -170,19 +170,22 @@ def whiten(moment: Array, shrinkage: float) -> tuple[Array, Array]:
 
 
 def _row_covariance(moment: Array, columns: Array, shrinkage: float) -> Array:
+    """U (C, C) given V."""
     rows = np.einsum("abcd,bd->ac", moment, np.linalg.inv(columns)) / len(columns)
     return _shrink(rows, shrinkage)
 
 
 def _column_covariance(moment: Array, rows: Array, shrinkage: float) -> Array:
+    """V (C, C) given U."""
     columns = np.einsum("abcd,ac->bd", moment, np.linalg.inv(rows)) / len(rows)
     return _shrink(columns, shrinkage)
 
 
 def _shrink(matrix: Array, shrinkage: float) -> Array:
-    """Pull towards a multiple of the identity: Q's columns sum to zero, so U is singular."""
-    level = np.trace(matrix) / len(matrix) + _FLOOR
-    shrunk: Array = (1.0 - shrinkage) * matrix + shrinkage * level * np.eye(len(matrix))
+    """Pull (…, C, C) towards the identity's multiples: Q's columns sum to zero, U is singular."""
+    classes = matrix.shape[-1]
+    level = np.trace(matrix, axis1=-2, axis2=-1)[..., None, None] / classes + _FLOOR
+    shrunk: Array = (1.0 - shrinkage) * matrix + shrinkage * level * np.eye(classes)
     return shrunk
 
 
@@ -203,36 +206,55 @@ def _filters(deviations: Array, shrinkage: float, diagonal: float) -> tuple[Arra
     own = np.mean(deviations[:, every, every] ** 2, axis=0) - np.diag(rows) * np.diag(columns)
     variance = diagonal * max(float(np.median(own)), 0.0)
 
-    @functools.cache  # a pair and its mirror image leave out the same rows
-    def columns_without(out: frozenset[int]) -> Array:
-        rest = np.delete(every, sorted(out))
-        part = moment[np.ix_(rest, every, rest, every)]
-        return _inverse(_column_covariance(part, rows[np.ix_(rest, rest)], shrinkage))
+    unordered = list(itertools.combinations(range(classes), 2))
+    without_two = _column_inverses(moment, rows, unordered, shrinkage)
+    without_one = _column_inverses(moment, rows, [(t,) for t in range(classes)], shrinkage)
+    without_source = _row_inverses(moment, columns, [(s,) for s in range(classes)], shrinkage)
 
-    def rows_without(source: int) -> Array:
-        rest = np.delete(every, source)
-        part = moment[np.ix_(every, rest, every, rest)]
-        return _inverse(_row_covariance(part, columns[np.ix_(rest, rest)], shrinkage))
+    labels = label_pairs(classes)
+    target = np.array([pair.target for pair in labels])
+    source = np.array([pair.source for pair in labels])
+    both = [unordered.index((min(p.target, p.source), max(p.target, p.source))) for p in labels]
+    patterns = np.zeros((len(labels), classes, classes))
+    patterns[np.arange(len(labels)), target, source] = 1.0
+    patterns[np.arange(len(labels)), source, source] = -1.0
+    pairs = _matched(patterns, without_source[source], without_two[both], variance)
 
-    row_filters = [rows_without(source) for source in range(classes)]
-    pairs = []
-    for pair in label_pairs(classes):
-        pattern = np.zeros((classes, classes))
-        pattern[pair.target, pair.source], pattern[pair.source, pair.source] = 1.0, -1.0
-        right = columns_without(frozenset({pair.target, pair.source}))
-        pairs.append(_matched(pattern, row_filters[pair.source], right, variance))
-    everything = []
-    typical = float(np.median(np.diag(rows)))
-    for target in every:
-        pattern = -np.eye(classes)
-        pattern[target], pattern[target, target] = 1.0, 0.0
-        cap = np.ones(classes)
-        cap[target] = min(1.0, float(np.sqrt(typical / rows[target, target])))
-        left = _inverse(rows * np.outer(cap, cap))
-        everything.append(
-            _matched(pattern, left, columns_without(frozenset({int(target)})), variance)
-        )
-    return np.stack(pairs, axis=1), np.stack(everything, axis=1)
+    patterns = np.repeat(-np.eye(classes)[None], classes, axis=0)
+    patterns[every, every] = 1.0
+    patterns[every, every, every] = 0.0
+    own_row = np.diag(rows)
+    caps = np.ones((classes, classes))
+    caps[every, every] = np.minimum(1.0, np.sqrt(np.median(own_row) / own_row))
+    capped = _inverse(rows * caps[:, :, None] * caps[:, None, :])
+    return pairs, _matched(patterns, capped, without_one, variance)
+
+
+def _column_inverses(
+    moment: Array, rows: Array, left_out: Sequence[tuple[int, ...]], shrinkage: float
+) -> Array:
+    """V⁻¹ (K, C, C), each learnt without the rows of one entry of ``left_out``."""
+    weight, kept = _inverses_without(rows, left_out)
+    return _inverse(_shrink(np.einsum("abcd,kac->kbd", moment, weight) / kept, shrinkage))
+
+
+def _row_inverses(
+    moment: Array, columns: Array, left_out: Sequence[tuple[int, ...]], shrinkage: float
+) -> Array:
+    """U⁻¹ (K, C, C), each learnt without the columns of one entry of ``left_out``."""
+    weight, kept = _inverses_without(columns, left_out)
+    return _inverse(_shrink(np.einsum("abcd,kbd->kac", moment, weight) / kept, shrinkage))
+
+
+def _inverses_without(covariance: Array, left_out: Sequence[tuple[int, ...]]) -> tuple[Array, int]:
+    """Inverses of ``covariance`` without some rows and columns, zeros in their place, (K, C, C);
+    and how many are kept in each."""
+    classes = len(covariance)
+    rest = np.stack([np.delete(np.arange(classes), list(out)) for out in left_out])
+    at = (rest[:, :, None], rest[:, None, :])
+    found = np.zeros((len(left_out), classes, classes))
+    found[np.arange(len(left_out))[:, None, None], *at] = _inverse(covariance[at])
+    return found, rest.shape[1]
 
 
 def _inverse(covariance: Array) -> Array:
@@ -240,13 +262,15 @@ def _inverse(covariance: Array) -> Array:
     return inverse
 
 
-def _matched(pattern: Array, left: Array, right: Array, variance: float) -> Array:
-    """Σ⁻¹P/√⟨Σ⁻¹P, P⟩, flat (C·C,), for Σ⁻¹ = (``left`` ⊗ ``right``)⁻¹ with ``variance`` added to
-    each diagonal entry (Woodbury)."""
-    matched = left @ pattern @ right
+def _matched(patterns: Array, left: Array, right: Array, variance: float) -> Array:
+    """Σ⁻¹P/√⟨Σ⁻¹P, P⟩ as columns (C·C, K), for Σ = (``left`` ⊗ ``right``)⁻¹ with ``variance``
+    added to each diagonal entry (Woodbury); ``patterns``, ``left``, ``right``: (K, C, C)."""
+    matched = left @ patterns @ right
     if variance > 0.0:
-        inner = left * right + np.eye(len(pattern)) / variance
-        weight = np.linalg.solve(inner, np.diag(matched))
-        matched = matched - (left * weight) @ right.T
-    scaled: Array = matched / np.sqrt(max(float(np.sum(matched * pattern)), _FLOOR))
-    return scaled.ravel()
+        inner = left * right + np.eye(patterns.shape[-1]) / variance
+        diagonals = np.diagonal(matched, axis1=-2, axis2=-1)
+        weight = np.linalg.solve(inner, diagonals[..., None])[..., 0]
+        matched = matched - (left * weight[:, None, :]) @ right.transpose(0, 2, 1)
+    gain = np.maximum(np.sum(matched * patterns, axis=(1, 2)), _FLOOR)
+    scaled: Array = matched / np.sqrt(gain)[:, None, None]
+    return scaled.reshape(len(scaled), -1).T
