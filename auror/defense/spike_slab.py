@@ -18,6 +18,7 @@ is free, so only differences count: the honest prior around 0 makes the majority
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -125,13 +126,18 @@ def glance(precision: Array, shift: Array, free: Sequence[int]) -> Array:
     variance = np.diag(covariance)
     certain = np.maximum(1.0 / variance - start, _LEAST)[kept]
     mean = ((shift @ covariance) / variance)[:, kept] / certain
-    priors = _sites([(1.0, 0.0, SLABS[0]), *((1.0, _GLANCE_PRIOR, slab) for slab in SLABS)])
     evidences = [
-        _responsibilities(priors.rows(np.array([row])), mean, 1.0 / certain)[1].sum(axis=1)
-        for row in range(len(SLABS) + 1)
+        _responsibilities(priors, mean, 1.0 / certain)[1].sum(axis=1) for priors in _glanced()
     ]
     found: Array = logsumexp(evidences[1:], axis=0) - np.log(len(SLABS)) - evidences[0]
     return found
+
+
+@functools.cache
+def _glanced() -> list[_Sites]:
+    """The models that a glance compares, "nobody" first."""
+    models = [(1.0, 0.0, SLABS[0]), *((1.0, _GLANCE_PRIOR, slab) for slab in SLABS)]
+    return [_sites([model]) for model in models]
 
 
 def examine(precision: Array, shift: Array, free: Sequence[int], spreads: Spreads) -> Posterior:
@@ -193,6 +199,11 @@ def _responsibilities(sites: _Sites, mean: Array, variance: Array) -> tuple[Arra
     return part / total, (largest + np.log(total))[..., 0]
 
 
+def _cavity(mean: Array, variance: Array, tight: Array, pull: Array) -> tuple[Array, Array]:
+    """The posterior without each client's own site: precisions and shifts (B, n)."""
+    return np.maximum(1.0 / variance - tight, _LEAST), mean / variance - pull
+
+
 def _propagate(
     precision: Array, shift: Array, free: Sequence[int], sites: _Sites
 ) -> tuple[Array, Array, Array, Array]:
@@ -221,8 +232,7 @@ def _propagate(
     for _ in range(_SWEEPS):
         _full, mean, variance = posterior(moving)
         own = sites.rows(moving)
-        certain = np.maximum(1.0 / variance - tight[moving], _LEAST)
-        lean = mean / variance - pull[moving]
+        certain, lean = _cavity(mean, variance, tight[moving], pull[moving])
         part, _normal = _responsibilities(own, lean / certain, 1.0 / certain)
         inner = 1.0 / (1.0 / own.variance + certain[..., None])
         centre = inner * (own.mean / own.variance + lean[..., None])
@@ -237,8 +247,7 @@ def _propagate(
         if not len(moving):
             break
     full, mean, variance = posterior(every)
-    certain = np.maximum(1.0 / variance - tight, _LEAST)
-    lean = mean / variance - pull
+    certain, lean = _cavity(mean, variance, tight, pull)
     part, normal = _responsibilities(sites, lean / certain, 1.0 / certain)
     # log of ∫ cavity · site, which the evidence must not count twice
     overlap = 0.5 * np.log(certain / (certain + tight)) + 0.5 * (
