@@ -13,13 +13,13 @@ from auror.cli.shared import EPILOG, FORMAT, one_line_errors
 @click.command("defend-bench", epilog=EPILOG)
 @click.option("--seeds", default=10, show_default=True, help="Trainings per setting.")
 @click.option("--first-seed", default=1000, show_default=True,
-              help="The first of them; thresholds were set on seeds below 1000.")  # fmt: skip
+              help="The first of them; thresholds come from 2–30, 200–211, 4000–4009.")  # fmt: skip
 @click.option("--only", default="", help="Sections, comma-separated.  [default: all]")
 @click.option("--reduced", is_flag=True, help="A setting or two per section: minutes.")
 @click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/defend-bench"),
               show_default=True, help="Where rows are kept, to go on after a break.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), default=None,
-              help="Folder for the raw rows (CSV) and the tables (JSON).")  # fmt: skip
+              help="Folder for the raw rows (CSV) and the tables (Markdown, JSON).")  # fmt: skip
 @FORMAT
 @one_line_errors
 def defend_bench(

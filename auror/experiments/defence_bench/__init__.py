@@ -85,7 +85,8 @@ def run_bench(
 
 
 def write_rows(report: BenchReport, folder: Path) -> list[Path]:
-    """``SECTION.csv`` with every raw row, ``tables.json``, and the frontier's figure."""
+    """``SECTION.csv`` with every raw row and ``SECTION.md`` with its table, ``tables.json`` of all
+    sections, and the frontier's figure."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, rows in report.rows.items():
@@ -95,7 +96,9 @@ def write_rows(report: BenchReport, folder: Path) -> list[Path]:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
-        written.append(path)
+        page = path.with_suffix(".md")
+        page.write_text(as_markdown(report, name), encoding="utf-8")
+        written += [path, page]
     drawn = frontier_figure(report.tables.get("frontier", ()))
     if drawn is not None:
         path = folder / "frontier.svg"
@@ -106,18 +109,40 @@ def write_rows(report: BenchReport, folder: Path) -> list[Path]:
     return [*written, path]
 
 
+def as_markdown(report: BenchReport, name: str) -> str:
+    """The table of section ``name``, and what was run."""
+    columns, shown = _shown(report.tables[name])
+    first, last = report.seeds[0], report.seeds[-1]
+    command = f"auror defend-bench --only {name}{' --reduced' if report.reduced else ''}"
+    lines = [
+        f"# {SECTIONS[name].capitalize()}",
+        "",
+        f"`{command}`, seeds {first} to {last}; a row per run in [{name}.csv]({name}.csv).",
+        "",
+        f"| {' | '.join(columns)} |",
+        "|---" * len(columns) + "|",
+        *(f"| {' | '.join(row.get(column, '') for column in columns)} |" for row in shown),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def as_text(report: BenchReport) -> str:
     """Tables for people."""
     parts = []
     for name, rows in report.tables.items():
         parts.append(f"{name}: {SECTIONS[name]} ({report.seconds[name]:.0f} s)")
-        shown = [{key: _cell(value) for key, value in row.items()} for row in rows]
-        columns = list(dict.fromkeys(column for row in shown for column in row))
+        columns, shown = _shown(rows)
         widths = {c: max([len(c), *(len(row.get(c, "")) for row in shown)]) for c in columns}
         parts.append("  ".join(c.ljust(widths[c]) for c in columns))
         parts += ["  ".join(row.get(c, "").ljust(widths[c]) for c in columns) for row in shown]
         parts.append("")
     return "\n".join(line.rstrip() for line in parts)
+
+
+def _shown(rows: Sequence[Row]) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns, and the cells as text."""
+    shown = [{key: _cell(value) for key, value in row.items()} for row in rows]
+    return list(dict.fromkeys(column for row in shown for column in row)), shown
 
 
 def _cell(value: object) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
 from auror.defense.paper import calibrate_alpha
+from auror.experiments.defence_bench.averages import averaged
 from auror.experiments.defence_bench.calibration import Cell, outcome, recorded
 from auror.experiments.defence_bench.rows import Row, Say, cached_row
 from auror.experiments.recordings import Recording, replay
@@ -33,6 +34,15 @@ def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]
         _published(cell, cache, s, say) for cell in published_cells(reduced) for s in seeds
     ]
     return decoded + published
+
+
+def summarise(rows: Sequence[Row]) -> list[Row]:
+    """Means over seeds, per detector and cell."""
+    return averaged(
+        rows,
+        ("detector", "clean_samples", "partition", "malicious", "group_size"),
+        ("tpr", "fpr", "first", "last"),
+    )
 
 
 def decoded_cells(reduced: bool) -> list[Cell]:
@@ -82,7 +92,8 @@ def _published(cell: Cell, cache: Path, seed: int, say: Say) -> Row:
         found = replay(made, 1, seed, detector=published_detector(alpha))
         return {**outcome(found), "alpha": alpha}
 
-    return cached_row(cache, "noniid", {**cell.key(seed), "detector": "published"}, say, compute)
+    key = {**cell.key(seed), "clean_samples": None, "detector": "published"}
+    return cached_row(cache, "noniid", key, say, compute)
 
 
 def _in_the_clear(recording: Recording) -> Ledger:

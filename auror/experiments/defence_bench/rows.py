@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from auror import defense
 from auror.errors import DataError, UserError
 from auror.experiments.files import name_of, read_json, write_json
 
@@ -17,13 +20,24 @@ Say = Callable[[str], None]
 """Takes one line about progress."""
 
 
+@functools.cache
+def _defence() -> str:
+    """Digest of the sources of ``auror.defense``."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(defense.__path__[0]).glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 def cached_row(
     cache: Path, section: str, key: Mapping[str, Any], say: Say, compute: Callable[[], Row]
 ) -> Row:
-    """``key`` and what ``compute`` finds, from ``cache`` when this row was computed before.
+    """``key`` and what ``compute`` finds, from ``cache`` when this very defence computed this row
+    before: a row of other code is computed again.
 
     A setting that cannot run becomes a row with its ``reason``; it is tried again next time.
     """
+    key = {**key, "defence": _defence()}
     path = cache / section / f"{name_of(key)}.json"
     try:
         saved: Row = read_json(path)

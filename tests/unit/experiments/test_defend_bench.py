@@ -15,6 +15,7 @@ from auror.experiments.config import ExperimentConfig, RunName
 from auror.experiments.defence_bench import BenchReport, as_text, noniid, run_bench, write_rows
 from auror.experiments.defence_bench.calibration import Cell, cell_rows, recorded, summarise
 from auror.experiments.defence_bench.frontier import Dial, fewest_rounds
+from auror.experiments.defence_bench.rows import cached_row
 from auror.experiments.recordings import Recording, record, replay
 from auror.ids import ClientId
 from auror.learn.attacks import parse_attack
@@ -88,6 +89,15 @@ def test_rows_are_cached_and_folded_with_an_exact_interval(cache: Path) -> None:
     assert summarise([{**rows[0], "reason": "broken"}]) == []
 
 
+def test_a_row_of_another_defence_is_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = [cached_row(tmp_path, "s", {"a": 1}, print, lambda v=v: {"v": v}) for v in (1, 2)]  # type: ignore[misc]
+    assert [row["v"] for row in kept] == [1, 1]
+    monkeypatch.setattr("auror.experiments.defence_bench.rows._defence", lambda: "other")
+    assert cached_row(tmp_path, "s", {"a": 1}, print, lambda: {"v": 3})["v"] == 3
+
+
 def test_without_clean_samples_the_same_training_is_read_otherwise(cache: Path) -> None:
     cell = Cell("digits", 15, 4, 3, 2, 2, "shards:2")
     usual, bare = (recorded(c, cache, 1000) for c in (cell, replace(cell, clean_samples=0)))
@@ -123,8 +133,11 @@ def test_raw_rows_and_tables_are_written(tmp_path: Path) -> None:
         {"frontier": [{"a": 1.5, "b": None, "c": [0.0, 0.1]}]}, {"frontier": 0.1},
     )  # fmt: skip
     paths = write_rows(report, tmp_path)
-    assert [path.name for path in paths] == ["frontier.csv", "tables.json"]
-    assert json.loads(paths[1].read_text())["failures"] == 1
+    assert [path.name for path in paths] == ["frontier.csv", "frontier.md", "tables.json"]
+    assert paths[1].read_text().splitlines()[-3:] == [
+        "| a | b | c |", "|---|---|---|", "| 1.5 | – | 0 … 0.1 |"
+    ]  # fmt: skip
+    assert json.loads(paths[2].read_text())["failures"] == 1
     assert "0 … 0.1" in as_text(report)
     assert "–" in as_text(report)
 
