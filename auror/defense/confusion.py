@@ -107,11 +107,14 @@ class Readings:
     ``pairs[r]`` (groups, C(C−1)). ``learning[r]`` (groups, C+1): patterns that show while the model
     learns and fade as it converges. ``gains`` (rounds,): how loudly each round speaks of
     those, the length of the cohort's step over the spread of its clients, root mean square 1.
+    ``skew``: how unevenly labels are dealt, the diagonal's own variance (median over classes) over
+    the median variance off it; medians, for an attack sits in few entries.
     """
 
     pairs: list[Array]
     learning: list[Array]
     gains: Array
+    skew: float
 
 
 def read(
@@ -139,7 +142,7 @@ def read(
         unit = np.sqrt(np.mean((deviation * off) ** 2)) + _TINY
         stacks.append(deviation / unit)
         levels.append(level / unit)
-    pairs, everything = _filters(np.concatenate(stacks), shrinkage, diagonal)
+    pairs, everything, skew = _filters(np.concatenate(stacks), shrinkage, diagonal)
     lengths = np.array([float(np.linalg.norm(level)) for level in levels])
     read_pairs, read_learning = [], []
     for stack, level, length in zip(stacks, levels, lengths, strict=True):
@@ -151,7 +154,7 @@ def read(
         read_learning.append(np.column_stack([flat @ everything, against]) / unit)
     typical = float(np.sqrt(np.mean(lengths**2)))
     gains = lengths / typical if typical > 0.0 else np.ones(len(lengths))
-    return Readings(read_pairs, read_learning, gains)
+    return Readings(read_pairs, read_learning, gains, skew)
 
 
 def whiten(moment: Array, shrinkage: float) -> tuple[Array, Array]:
@@ -189,8 +192,8 @@ def _shrink(matrix: Array, shrinkage: float) -> Array:
     return shrunk
 
 
-def _filters(deviations: Array, shrinkage: float, diagonal: float) -> tuple[Array, Array]:
-    """Filters as columns: label pairs (C·C, C(C−1)) and everything-as-t (C·C, C).
+def _filters(deviations: Array, shrinkage: float, diagonal: float) -> tuple[Array, Array, float]:
+    """Filters as columns: label pairs (C·C, C(C−1)) and everything-as-t (C·C, C); the skew.
 
     ``deviations`` (groups of all rounds, C, C). U and V are learnt off the diagonal. What a
     pattern is compared with must not hold the attack itself, or strong attacks would hide behind
@@ -200,11 +203,15 @@ def _filters(deviations: Array, shrinkage: float, diagonal: float) -> tuple[Arra
     """
     classes = deviations.shape[1]
     every = np.arange(classes)
-    flat = (deviations * ~np.eye(classes, dtype=bool)).reshape(-1, classes * classes)
+    off = ~np.eye(classes, dtype=bool)
+    flat = (deviations * off).reshape(-1, classes * classes)
     moment = (flat.T @ flat / len(flat)).reshape((classes,) * 4)
     rows, columns = whiten(moment, shrinkage)
     own = np.mean(deviations[:, every, every] ** 2, axis=0) - np.diag(rows) * np.diag(columns)
-    variance = diagonal * max(float(np.median(own)), 0.0)
+    own_variance = max(float(np.median(own)), 0.0)
+    typical = float(np.median(np.diag(moment.reshape(classes**2, -1))[off.ravel()]))
+    skew = own_variance / max(typical, _FLOOR)
+    variance = diagonal * own_variance
 
     unordered = list(itertools.combinations(range(classes), 2))
     without_two = _column_inverses(moment, rows, unordered, shrinkage)
@@ -227,7 +234,7 @@ def _filters(deviations: Array, shrinkage: float, diagonal: float) -> tuple[Arra
     caps = np.ones((classes, classes))
     caps[every, every] = np.minimum(1.0, np.sqrt(np.median(own_row) / own_row))
     capped = _inverse(rows * caps[:, :, None] * caps[:, None, :])
-    return pairs, _matched(patterns, capped, without_one, variance)
+    return pairs, _matched(patterns, capped, without_one, variance), skew
 
 
 def _column_inverses(

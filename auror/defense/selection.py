@@ -30,6 +30,8 @@ class VerdictParams:
     leave fewer than two groups, and so end all evidence, wait while somebody is undecided.
     ``shrinkage``: of the whitening covariances, in [0, 1].
     ``diagonal``: see ``confusion.read``.
+    ``max_skew``: label skew (``confusion.Readings``) beyond which only steps against the cohort's
+    are judged: honest clients with one or two classes look like those who mislabel the rest.
     ``max_findings``: attacks (readings) named at most.
     ``calibrated_cohort``: clients up to which ``evidence`` suffices.
     """
@@ -46,6 +48,7 @@ class VerdictParams:
     settled: float = 2.0
     shrinkage: float = 0.1
     diagonal: float = 4.0
+    max_skew: float = 12.0
     max_findings: int = 8
     calibrated_cohort: int = 30
 

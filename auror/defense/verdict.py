@@ -49,6 +49,7 @@ class Reason(enum.Enum):
     INDICATED = "differs from the cohort in an indicative reading"
     TOO_FEW_ROUNDS = "too few rounds of bound evidence"
     NO_EVIDENCE = "no opened group held this client"
+    TOO_SKEWED = "the clients' labels are dealt too unevenly to tell who mislabels"
     NO_PATTERN = "no set of clients stands out in any reading"
     WITH_THE_COHORT = "lies with the cohort in the indicative readings"
     UNDECIDED = "leans towards the flagged clients, but the groups so far do not separate it"
@@ -174,11 +175,29 @@ def _judge_rounds(seen_in: Arranged, params: VerdictParams, guard: GuardParams) 
     last = seen_in.groups[-1]
     present = frozenset(client for group in last for client in group)
     around = Cohort(counts > 0, coverage, present, len(present) / len(last))
-    chosen = select(blocks, around, params)
+    too_skewed = readings.skew > params.max_skew
+    chosen = select([_against_alone(blocks[1])] if too_skewed else blocks, around, params)
     held: dict[int, Implausible] = {}
     for finding in chosen.found:
         held |= implausible(seen_in, readings, finding, guard)
-    return _decide(seen_in, counts, chosen, held, params)
+    verdict = _decide(seen_in, counts, chosen, held, params)
+    return _told_why(verdict, Reason.NO_PATTERN, Reason.TOO_SKEWED) if too_skewed else verdict
+
+
+def _against_alone(learning: Block) -> Block:
+    """Of what shows while the model learns only the step against the cohort's, the last reading."""
+    decoded = learning.decoded
+    last = replace(decoded, estimate=decoded.estimate[:, -1:], shift=decoded.shift[-1:])
+    return replace(learning, readings=learning.readings[-1:], decoded=last)
+
+
+def _told_why(verdict: Verdict, reason: Reason, better: Reason) -> Verdict:
+    """``verdict`` with ``better`` in the place of ``reason``."""
+    clients = tuple(
+        replace(entry, reason=better) if entry.reason is reason else entry
+        for entry in verdict.clients
+    )
+    return replace(verdict, clients=clients)
 
 
 def decode_blocks(seen_in: Arranged, params: VerdictParams) -> tuple[Readings, tuple[Block, Block]]:

@@ -132,6 +132,20 @@ def test_too_little_evidence_is_held_out() -> None:
     assert late.clients[30].reason is Reason.NO_EVIDENCE
 
 
+def test_clients_of_few_classes_are_not_judged_by_their_labels() -> None:
+    """Who holds two classes alone moves only those: that is no attack, and one cannot be told."""
+    rng = np.random.default_rng(0)
+    values = client_statistics(20, 30, rng, malicious=(3, 8, 21), effect=15.0)
+    told = judge(grouped(values, 5, rng), VerdictParams(), cohort(30))
+    assert told.flagged == {3, 8, 21}
+    holds = rng.random((30, 10)) < 0.2
+    classes = np.arange(10)
+    values[:, :, classes, classes] += 40.0 * holds * (0.1 * 0.9 ** np.arange(20))[:, None, None]
+    verdict = judge(grouped(values, 5, rng), VerdictParams(), cohort(30))
+    assert not verdict.flagged
+    assert {entry.reason for entry in verdict.clients} == {Reason.TOO_SKEWED}
+
+
 def test_two_clients_have_no_majority() -> None:
     rng = np.random.default_rng(9)
     verdict = judge(grouped(client_statistics(20, 2, rng), 1, rng), PARAMS, cohort(2))
