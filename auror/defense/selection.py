@@ -26,8 +26,9 @@ class VerdictParams:
     ``min_effect``: smallest mean effect of those who are flagged, in honest spreads.
     ``min_own_effect``: and of each of them.
     ``doubt``: inclusion from which a client that is not flagged is undecided.
-    ``settled``: coverage from which groupings leave little open. Until then flags that would
-    leave fewer than two groups, and so end all evidence, wait while somebody is undecided.
+    ``settled``: coverage from which groupings leave little open.
+    ``ending``: coverage until which flags that would leave fewer than two groups, and so end all
+    evidence, wait while somebody is undecided. Then ``inclusion`` suffices for them.
     ``shrinkage``: of the whitening covariances, in [0, 1].
     ``diagonal``: see ``confusion.read``.
     ``max_skew``: label skew (``confusion.Readings``) beyond which only steps against the cohort's
@@ -46,6 +47,7 @@ class VerdictParams:
     min_own_effect: float = 3.5
     doubt: float = 0.1
     settled: float = 2.0
+    ending: float = 1.7
     shrinkage: float = 0.1
     diagonal: float = 4.0
     max_skew: float = 12.0
@@ -198,18 +200,30 @@ def _members(
 ) -> tuple[int, ...]:
     """Who is flagged by this belief: nobody, unless the evidence and the mean effect suffice, nor
     when it would be half of the clients that are left."""
+    if score < required:
+        return ()
     open_ = cohort.seen.copy()
     open_[flagged] = False
     settled = cohort.coverage >= params.settled
-    apart = open_ & (belief.inclusion >= (params.inclusion if settled else params.early_inclusion))
-    apart &= belief.effect >= params.min_own_effect
-    if score < required or not apart.any() or 2 * int(apart.sum()) >= int(open_.sum()):
+    members = _apart(belief, open_, params.inclusion if settled else params.early_inclusion, params)
+    if settled or cohort.leaves_two_groups([*flagged, *members]):
+        return members
+    undecided = open_ & (belief.inclusion >= params.doubt)
+    undecided[list(members)] = False
+    if not undecided.any():
+        return members
+    # Nothing will be learnt about the rest once these are gone.
+    ending = cohort.coverage >= params.ending
+    return _apart(belief, open_, params.inclusion, params) if ending else ()
+
+
+def _apart(
+    belief: Posterior, open_: NDArray[np.bool_], least: float, params: VerdictParams
+) -> tuple[int, ...]:
+    """Of ``open_`` (n,) those included with probability ``least``, if there is an attack at all."""
+    apart = open_ & (belief.inclusion >= least) & (belief.effect >= params.min_own_effect)
+    if not apart.any() or 2 * int(apart.sum()) >= int(open_.sum()):
         return ()
     if float(np.mean(belief.effect[apart])) < params.min_effect:
         return ()
-    members = [int(row) for row in np.flatnonzero(apart)]
-    undecided = open_ & ~apart & (belief.inclusion >= params.doubt)
-    last = not cohort.leaves_two_groups([*flagged, *members])
-    if last and undecided.any() and not settled:
-        return ()
-    return tuple(members)
+    return tuple(int(row) for row in np.flatnonzero(apart))
