@@ -166,22 +166,20 @@ def whiten(moment: Array, shrinkage: float) -> tuple[Array, Array]:
     classes = len(moment)
     columns = np.eye(classes)
     for _ in range(_ITERATIONS):
-        rows = _row_covariance(moment, columns, shrinkage)
-        columns = _column_covariance(moment, rows, shrinkage)
+        rows = _row_covariance(moment, _inverse(columns), classes, shrinkage)
+        columns = _column_covariance(moment, _inverse(rows), classes, shrinkage)
         columns /= np.trace(columns) / classes
-    return _row_covariance(moment, columns, shrinkage), columns
+    return _row_covariance(moment, _inverse(columns), classes, shrinkage), columns
 
 
-def _row_covariance(moment: Array, columns: Array, shrinkage: float) -> Array:
-    """U (C, C) given V."""
-    rows = np.einsum("abcd,bd->ac", moment, np.linalg.inv(columns)) / len(columns)
-    return _shrink(rows, shrinkage)
+def _row_covariance(moment: Array, inverse: Array, kept: int, shrinkage: float) -> Array:
+    """U (…, C, C) given V⁻¹ (…, C, C) over ``kept`` columns, zero elsewhere."""
+    return _shrink(np.einsum("abcd,...bd->...ac", moment, inverse) / kept, shrinkage)
 
 
-def _column_covariance(moment: Array, rows: Array, shrinkage: float) -> Array:
-    """V (C, C) given U."""
-    columns = np.einsum("abcd,ac->bd", moment, np.linalg.inv(rows)) / len(rows)
-    return _shrink(columns, shrinkage)
+def _column_covariance(moment: Array, inverse: Array, kept: int, shrinkage: float) -> Array:
+    """V (…, C, C) given U⁻¹ (…, C, C) over ``kept`` rows, zero elsewhere."""
+    return _shrink(np.einsum("abcd,...ac->...bd", moment, inverse) / kept, shrinkage)
 
 
 def _shrink(matrix: Array, shrinkage: float) -> Array:
@@ -213,10 +211,16 @@ def _filters(deviations: Array, shrinkage: float, diagonal: float) -> tuple[Arra
     skew = own_variance / max(typical, _FLOOR)
     variance = diagonal * own_variance
 
+    def columns_without(left_out: Sequence[tuple[int, ...]]) -> Array:
+        return _inverse(_column_covariance(moment, *_inverses_without(rows, left_out), shrinkage))
+
+    def rows_without(left_out: Sequence[tuple[int, ...]]) -> Array:
+        return _inverse(_row_covariance(moment, *_inverses_without(columns, left_out), shrinkage))
+
+    alone = [(one,) for one in range(classes)]
     unordered = list(itertools.combinations(range(classes), 2))
-    without_two = _column_inverses(moment, rows, unordered, shrinkage)
-    without_one = _column_inverses(moment, rows, [(t,) for t in range(classes)], shrinkage)
-    without_source = _row_inverses(moment, columns, [(s,) for s in range(classes)], shrinkage)
+    without_one, without_two = columns_without(alone), columns_without(unordered)
+    without_source = rows_without(alone)
 
     labels = label_pairs(classes)
     target = np.array([pair.target for pair in labels])
@@ -235,22 +239,6 @@ def _filters(deviations: Array, shrinkage: float, diagonal: float) -> tuple[Arra
     caps[every, every] = np.minimum(1.0, np.sqrt(np.median(own_row) / own_row))
     capped = _inverse(rows * caps[:, :, None] * caps[:, None, :])
     return pairs, _matched(patterns, capped, without_one, variance), skew
-
-
-def _column_inverses(
-    moment: Array, rows: Array, left_out: Sequence[tuple[int, ...]], shrinkage: float
-) -> Array:
-    """V⁻¹ (K, C, C), each learnt without the rows of one entry of ``left_out``."""
-    weight, kept = _inverses_without(rows, left_out)
-    return _inverse(_shrink(np.einsum("abcd,kac->kbd", moment, weight) / kept, shrinkage))
-
-
-def _row_inverses(
-    moment: Array, columns: Array, left_out: Sequence[tuple[int, ...]], shrinkage: float
-) -> Array:
-    """U⁻¹ (K, C, C), each learnt without the columns of one entry of ``left_out``."""
-    weight, kept = _inverses_without(columns, left_out)
-    return _inverse(_shrink(np.einsum("abcd,kbd->kac", moment, weight) / kept, shrinkage))
 
 
 def _inverses_without(covariance: Array, left_out: Sequence[tuple[int, ...]]) -> tuple[Array, int]:

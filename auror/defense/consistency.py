@@ -43,7 +43,7 @@ class GuardParams:
     of all variation. Lies move sums that no steady client could move, and the more colluders tell
     them, the less any clients explain the sums. Attackers who do not lie in their statistics
     stay below 2.0, label skew and two groups a round included; colluders who frame honest
-    victims reach 3.2 and more (docs/defence.md, section 5).
+    victims reach 1.8 and more, mostly above the limit (docs/defence.md, section 5).
     ``unsteady``: mean squared residual in one client's groups: below 20, label skew included.
     ``too_large``: decoded mass of the reading over the largest that the cohort's mean ever learnt;
     attackers with equally dealt data stay below 2.1. Where data are dealt unequally some hold many

@@ -15,7 +15,7 @@ instead of guessed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,10 @@ class Decoded:
     shift: Array
     honest_spread: float
     ratio: float
+
+    def columns(self, chosen: slice) -> Decoded:
+        """Some of the columns, decoded together with all."""
+        return replace(self, estimate=self.estimate[:, chosen], shift=self.shift[chosen])
 
 
 def assignment(groups: Sequence[Sequence[int]], clients: int) -> Array:

@@ -127,13 +127,12 @@ def judge_direction(
         raise ValueError(f"the statistics plan has no {params.kind.value} block")
     # Nobody is added: who was in no opened group has no estimate, and at zero would pull the split.
     seen_in = arrange(ledger, block, ())
-    equations = sum(len(entry) - 1 for entry in seen_in.groups)
-    names = tuple(entry.round_index for entry in seen_in.rounds)
+    names = seen_in.round_indices
     seen = seen_in.clients
     scores = dict.fromkeys(sorted(set(cohort) | set(seen)), 0.0)
     if (
         len(names) < params.min_rounds
-        or equations < params.coverage * (len(seen) - 1)
+        or seen_in.equations < params.coverage * (len(seen) - 1)
         or len(seen) < _FEWEST_CLIENTS
     ):
         return DirectionVerdict(frozenset(), scores, 0.0, 0.0, names, params)

@@ -143,6 +143,21 @@ class Arranged:
         )
 
     @property
+    def round_indices(self) -> tuple[int, ...]:
+        """Of the rounds, as the observations name them."""
+        return tuple(entry.round_index for entry in self.rounds)
+
+    @property
+    def opened(self) -> int:
+        """Group sums, over all rounds."""
+        return sum(len(entry) for entry in self.groups)
+
+    @property
+    def equations(self) -> int:
+        """Independent group sums: every round's level costs one."""
+        return self.opened - len(self.groups)
+
+    @property
     def seen(self) -> NDArray[np.int64]:
         """In how many groups each client was, (clients,)."""
         counts = np.zeros(len(self.clients), dtype=np.int64)

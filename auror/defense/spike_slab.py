@@ -149,9 +149,7 @@ def examine(precision: Array, shift: Array, free: Sequence[int], spreads: Spread
         free: clients whose effect is free: flagged already, they say nothing about the others.
         spreads: what is believed of s.
     """
-    models = [(s, p, slab) for s in spreads.grid for p, slab in _alternatives()]
-    priors = _sites(models)
-    log_z, inclusion, effect, variance = _propagate(precision, shift, free, priors)
+    log_z, inclusion, effect, variance = _propagate(precision, shift, free, _examined(spreads))
     joint = log_z.reshape(len(spreads.grid), -1) + spreads.log_prior()[:, None]
     nobody = float(logsumexp(joint[:, 0]))
     somebody = joint[:, 1:] - np.log(joint.shape[1] - 1)
@@ -164,9 +162,11 @@ def examine(precision: Array, shift: Array, free: Sequence[int], spreads: Spread
     return Posterior(evidence - nobody, flat @ inclusion, mean, spread)
 
 
-def _alternatives() -> list[tuple[float, Slab]]:
-    """π and slab of the models for one s, "nobody" first."""
-    return [(0.0, SLABS[0]), *((part, slab) for part in PRIORS for slab in SLABS)]
+@functools.cache
+def _examined(spreads: Spreads) -> _Sites:
+    """All models, s by s; for each s "nobody" first, then every π and slab."""
+    alternatives = [(0.0, SLABS[0]), *((part, slab) for part in PRIORS for slab in SLABS)]
+    return _sites([(s, part, slab) for s in spreads.grid for part, slab in alternatives])
 
 
 def _sites(models: Sequence[tuple[float, float, Slab]]) -> _Sites:

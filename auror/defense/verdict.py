@@ -165,10 +165,8 @@ def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> 
 
 def _judge_rounds(seen_in: Arranged, params: VerdictParams, guard: GuardParams) -> Verdict:
     counts = seen_in.seen
-    # Every round's level costs one equation; fewer equations than clients leave it to the
-    # prior who of two companions is the odd one.
-    equations = sum(len(entry) - 1 for entry in seen_in.groups)
-    coverage = equations / max(int((counts > 0).sum()) - 1, 1)
+    # Fewer equations than clients leave it to the prior who of two companions is the odd one.
+    coverage = seen_in.equations / max(int((counts > 0).sum()) - 1, 1)
     if len(seen_in.rounds) < params.min_rounds or coverage < params.coverage:
         return _held(seen_in, counts, params)
     readings, blocks = decode_blocks(seen_in, params)
@@ -180,24 +178,16 @@ def _judge_rounds(seen_in: Arranged, params: VerdictParams, guard: GuardParams) 
     held: dict[int, Implausible] = {}
     for finding in chosen.found:
         held |= implausible(seen_in, readings, finding, guard)
-    verdict = _decide(seen_in, counts, chosen, held, params)
-    return _told_why(verdict, Reason.NO_PATTERN, Reason.TOO_SKEWED) if too_skewed else verdict
+    nothing = Reason.TOO_SKEWED if too_skewed else Reason.NO_PATTERN
+    return _decide(seen_in, counts, chosen, held, nothing, params)
 
 
 def _against_alone(learning: Block) -> Block:
     """Of what shows while the model learns only the step against the cohort's, the last reading."""
-    decoded = learning.decoded
-    last = replace(decoded, estimate=decoded.estimate[:, -1:], shift=decoded.shift[-1:])
-    return replace(learning, readings=learning.readings[-1:], decoded=last)
-
-
-def _told_why(verdict: Verdict, reason: Reason, better: Reason) -> Verdict:
-    """``verdict`` with ``better`` in the place of ``reason``."""
-    clients = tuple(
-        replace(entry, reason=better) if entry.reason is reason else entry
-        for entry in verdict.clients
+    last = slice(-1, None)
+    return replace(
+        learning, readings=learning.readings[last], decoded=learning.decoded.columns(last)
     )
-    return replace(verdict, clients=clients)
 
 
 def decode_blocks(seen_in: Arranged, params: VerdictParams) -> tuple[Readings, tuple[Block, Block]]:
@@ -216,11 +206,9 @@ def decode_blocks(seen_in: Arranged, params: VerdictParams) -> tuple[Readings, t
     ]
     both = decode(gather(seen_in.groups, together, n, readings.gains))
     patterns = learning_readings(classes)
-    own = slice(len(patterns))
-    learning = replace(both, estimate=both.estimate[:, own], shift=both.shift[own])
     return readings, (
         Block(label_pairs(classes), pairs, PAIR_SPREADS),
-        Block(patterns, learning, LEARNING_SPREADS),
+        Block(patterns, both.columns(slice(len(patterns))), LEARNING_SPREADS),
     )
 
 
@@ -229,9 +217,11 @@ def _decide(
     counts: NDArray[np.int64],
     chosen: Selection,
     held: Mapping[int, Implausible],
+    nothing: Reason,
     params: VerdictParams,
 ) -> Verdict:
-    entries = _describe(seen_in, counts, chosen, held, params)
+    """``nothing``: the reason that clients are given when no reading indicates anybody."""
+    entries = _describe(seen_in, counts, chosen, held, nothing, params)
     indications = tuple(
         indication
         for finding in chosen.found
@@ -245,8 +235,8 @@ def _decide(
         target=indications[0].target if indications else None,
         strength=chosen.strength,
         required=chosen.required,
-        rounds=tuple(entry.round_index for entry in seen_in.rounds),
-        groups=sum(len(entry) for entry in seen_in.groups),
+        rounds=seen_in.round_indices,
+        groups=seen_in.opened,
         params=params,
     )
 
@@ -270,6 +260,7 @@ def _describe(
     counts: NDArray[np.int64],
     chosen: Selection,
     held: Mapping[int, Implausible],
+    nothing: Reason,
     params: VerdictParams,
 ) -> tuple[ClientVerdict, ...]:
     """Score everybody at the leading reading; a flagged client at the one that flagged it."""
@@ -286,23 +277,21 @@ def _describe(
             # Inclusion is given that there are attackers at all.
             some = 1.0 / (1.0 + float(np.exp(-np.clip(finding.score, -50.0, 50.0))))
             confidence = some * float(belief.inclusion[row])
-        reason = _reason(row in home, bool(counts[row]), bool(chosen.found), effect, params)
         if row in held:
             reason = Reason(held[row].value)
+        elif row in home:
+            reason = Reason.INDICATED
+        elif not counts[row]:
+            reason = Reason.NO_EVIDENCE
+        elif not chosen.found:
+            reason = nothing
+        else:
+            leans = effect >= params.min_own_effect
+            reason = Reason.UNDECIDED if leans else Reason.WITH_THE_COHORT
         flagged = row in home and row not in held
         groups = int(counts[row])
         entries.append(ClientVerdict(client, flagged, score, effect, confidence, groups, reason))
     return tuple(entries)
-
-
-def _reason(flagged: bool, seen: bool, found: bool, effect: float, params: VerdictParams) -> Reason:
-    if flagged:
-        return Reason.INDICATED
-    if not seen:
-        return Reason.NO_EVIDENCE
-    if not found:
-        return Reason.NO_PATTERN
-    return Reason.UNDECIDED if effect >= params.min_own_effect else Reason.WITH_THE_COHORT
 
 
 def _held(seen_in: Arranged, counts: NDArray[np.int64], params: VerdictParams) -> Verdict:
@@ -317,7 +306,7 @@ def _held(seen_in: Arranged, counts: NDArray[np.int64], params: VerdictParams) -
         target=None,
         strength=0.0,
         required=params.needed(len(seen_in.clients)),
-        rounds=tuple(entry.round_index for entry in seen_in.rounds),
-        groups=sum(len(entry) for entry in seen_in.groups),
+        rounds=seen_in.round_indices,
+        groups=seen_in.opened,
         params=params,
     )

@@ -44,9 +44,11 @@ def decoded_evidence(ledger: Ledger, cohort: Sequence[ClientId]) -> Evidence | N
     The same estimate that the verdict starts from, so the figure shows what was judged.
     """
     block = ledger.block(FeatureKind.CONFUSION)
-    if block is None or not any(len(entry.groups) >= 2 for entry in ledger.rounds):
+    if block is None:
         return None
     seen_in = arrange(ledger, block, cohort)
+    if not seen_in.rounds:
+        return None
     _readings, (of_pairs, _learning) = decode_blocks(seen_in, VerdictParams())
     decoded = of_pairs.decoded
     spread = decoded.honest_spread if decoded.honest_spread > 0 else 1.0

@@ -8,8 +8,9 @@ they are independent; cells that differ in the group size only share their train
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from scipy.stats import binomtest
@@ -75,19 +76,18 @@ def clean_cells(reduced: bool) -> list[Cell]:
 
 def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
     """A row per cell and seed. ``seeds`` should be ones that no threshold was set on (1000 …)."""
-    return [
-        one
-        for cell in clean_cells(reduced)
-        for one in cell_rows("calibration", cell, cache, seeds, say)
-    ]
+    return cell_rows("calibration", clean_cells(reduced), cache, seeds, say)
 
 
 def cell_rows(
-    section: str, cell: Cell, cache: Path, seeds: Iterable[int], say: Say
-) -> Iterator[Row]:
-    """The rows of one cell, each kept in ``cache`` when it is computed."""
-    for seed in seeds:
-        yield cached_row(cache, section, cell.key(seed), say, lambda s=seed: _row(cell, cache, s))  # type: ignore[misc]
+    section: str, cells: Sequence[Cell], cache: Path, seeds: Sequence[int], say: Say
+) -> list[Row]:
+    """A row per cell and seed, each kept in ``cache`` when it is computed."""
+    return [
+        cached_row(cache, section, cell.key(seed), say, partial(_row, cell, cache, seed))
+        for cell in cells
+        for seed in seeds
+    ]
 
 
 def recorded(cell: Cell, cache: Path, seed: int, choice: PlanChoice | None = None) -> Recording:

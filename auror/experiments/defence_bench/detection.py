@@ -29,8 +29,4 @@ def attacked_cells(reduced: bool) -> list[Cell]:
 
 def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
     """A row per cell and seed. ``seeds`` should be ones that no threshold was set on (1000 …)."""
-    return [
-        one
-        for cell in attacked_cells(reduced)
-        for one in cell_rows("detection", cell, cache, seeds, say)
-    ]
+    return cell_rows("detection", attacked_cells(reduced), cache, seeds, say)

@@ -79,9 +79,9 @@ def test_evidence_that_is_moved_between_clients_passes_without_audits(
 def test_rows_are_cached_and_folded_with_an_exact_interval(cache: Path) -> None:
     cell = Cell("digits", 15, 0, 3, 6, 6)
     said: list[str] = []
-    rows = list(cell_rows("calibration", cell, cache, range(1000, 1003), said.append))
+    rows = cell_rows("calibration", [cell], cache, range(1000, 1003), said.append)
     assert len(said) == 3
-    assert list(cell_rows("calibration", cell, cache, range(1000, 1003), said.append)) == rows
+    assert cell_rows("calibration", [cell], cache, range(1000, 1003), said.append) == rows
     assert len(said) == 3
     (line,) = summarise(rows)
     assert (line["runs"], line["runs with a false flag"]) == (3, 0)
