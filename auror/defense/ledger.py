@@ -84,6 +84,12 @@ class Ledger:
             raise ValueError(f"a group mean does not have {self.width} columns")
         self._rounds.append(observation)
 
+    def since(self, round_index: int) -> Ledger:
+        """The rounds after ``round_index`` alone."""
+        later = Ledger(self._blocks)
+        later._rounds = [entry for entry in self._rounds if entry.round_index > round_index]
+        return later
+
     def to_dict(self) -> dict[str, object]:
         """JSON-able form, exact: floats survive ``json`` unchanged."""
         return {

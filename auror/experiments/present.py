@@ -117,6 +117,9 @@ def _table(summary: dict[str, Any]) -> None:
         ]
         print(f"malicious: {', '.join(map(str, summary['malicious'])) or 'nobody'}")
         print(f"flagged:   {flagged}   ({', '.join(rates)})")
+        if summary["suspected"]:
+            names = ", ".join(map(str, summary["suspected"]))
+            print(f"suspected: {names}   (accused, not confirmed by enough rounds)")
         privacy = summary["privacy"]
         recovered = [
             f"{what} {privacy[key]:.0%}"

@@ -23,8 +23,10 @@ from auror.defense.verdict import VerdictParams, judge
 from auror.experiments.config import ExperimentConfig
 from auror.experiments.experiment import Prepared
 from auror.experiments.files import name_of
-from auror.ids import ClientId
+from auror.ids import ClientId, GroupIndex
+from auror.params import RoundParams
 from auror.round.arithmetic import quantiser
+from auror.round.audits import CONFIRMATIONS, drawn_by, spared
 from auror.round.campaign import Detector
 from auror.round.evidence import PlanChoice, build_plan, ledger_blocks
 from auror.round.public import draw_groups
@@ -181,16 +183,19 @@ def replay(
         partitions: T, overlapping partitions opened per round, each a round of evidence.
         detector: by default the calibrated verdict.
         lie: from round, statistics (clients, columns) and groups (rows) to the statistics that
-            are sent; the sum over all groups should stay what it is.
-        audit_probability: chance per round that a random group is left out; when the accepted sums
-            then differ from the honest ones the round's evidence is discarded.
+            are sent; the sum over all groups should stay what it is. Then rounds are audited
+            and flags fall as in ``auror.round.campaign``; else every check would pass.
+        audit_probability: of a random audit, when ``lie`` is given.
     """
     rng = np.random.default_rng([seed, 0x7265])
+    draw = drawn_by(rng.bytes, audit_probability)
+    params = RoundParams(group_size=group_size, colluders=len(recording.malicious))
     ledger = Ledger(recording.blocks)
     judging = detector or (lambda found, roster: judge(found, VerdictParams(), roster))
     everybody = tuple(ClientId(c) for c in range(recording.clients))
     flagged: dict[ClientId, int] = {}
-    strength, opened, index = 0.0, 0, 0
+    suspects: dict[ClientId, int] = {}
+    strength, opened, index, disputed = 0.0, 0, 0, -1
     last = min(rounds or recording.rounds, recording.rounds)
     for at in range(last):
         present = tuple(c for c in everybody if c not in flagged)
@@ -198,29 +203,44 @@ def replay(
             break  # too few are left to form two groups
         for _ in range(partitions):
             groups = draw_groups(rng.bytes(24) + number(at), present, group_size)
-            true = recording.statistics[at]
-            sent = true if lie is None else lie(at, true.copy(), [list(g) for g in groups])
-            kept = list(groups)
-            if rng.random() < audit_probability and len(kept) > 1:
-                kept.pop(int(rng.integers(len(kept))))
-            rows = [list(map(int, group)) for group in kept]
             opened += len(groups)
+            sent = true = recording.statistics[at]
+            out: tuple[GroupIndex, ...] = ()
+            if lie is not None:
+                sent = lie(at, true.copy(), [list(g) for g in groups])
+                sizes = {GroupIndex(k): len(group) for k, group in enumerate(groups)}
+                holding = tuple(k for k in sizes if suspects.keys() & set(groups[k]))
+                out = spared(draw(tuple(sizes), holding), sizes, len(present), params)
+            kept = [group for k, group in enumerate(groups) if k not in out]
+            rows = [list(map(int, group)) for group in kept]
+            index += 1
             accepted = [row for group in rows for row in group]
             if lie is not None and not np.allclose(
                 sent[accepted].sum(axis=0), true[accepted].sum(axis=0), rtol=1e-9, atol=1e-9
             ):
-                continue  # the binding check fails: nothing of this round is evidence
+                # The binding check fails: nothing of this round is evidence.
+                disputed = index if suspects else disputed
+                suspects = {}
+                continue
             observed = tuple(
                 GroupObservation(tuple(group), sent[row].mean(axis=0))
                 for group, row in zip(kept, rows, strict=True)
             )
             ledger.append(RoundObservation(index, 0, observed))
-            index += 1
+            suspects = {client: passed + 1 for client, passed in suspects.items()}
+            convicted = sorted(c for c, passed in suspects.items() if passed >= CONFIRMATIONS)
+            flagged.update(dict.fromkeys(convicted, at + 1))
         if not ledger.rounds:
             continue
         verdict = judging(ledger, everybody)
         new = verdict.flagged - flagged.keys()
-        flagged.update(dict.fromkeys(sorted(new), at + 1))
+        if new and disputed >= 0:
+            since = ledger.since(disputed)
+            new &= judging(since, everybody).flagged if since.rounds else frozenset()
+        if lie is None:
+            flagged.update(dict.fromkeys(sorted(new), at + 1))
+        else:
+            suspects = {client: suspects.get(client, 0) for client in sorted(new)}
         if not new:
             strength = max(strength, float(getattr(verdict, "strength", 0.0)))
     bad = {c for c in recording.malicious if recording.changed.get(c, 0) >= CHANGED}

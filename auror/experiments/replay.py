@@ -92,13 +92,13 @@ def replay(
     watch = DefenceWatch(prepared, report)
     watch.stage = "replay"
     roster = _roster(prepared.config.clients)
-    audited: GroupIndex | None = None
+    audited: tuple[GroupIndex, ...] = ()
     campaign = Campaign(
         prepared.campaign_config(),
         prepared.host,
         roster,
         system_entropy,
-        audit=lambda _candidates: audited,
+        draw=lambda _groups, _suspected: audited,
     )
     first: int | None = None
     with _one_thread():

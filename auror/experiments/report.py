@@ -74,6 +74,7 @@ def _clients(result: ExperimentResult) -> list[Json]:
             "client": int(client),
             "score": scores[client],
             "flagged": client in found.flagged,
+            "suspected": client in found.suspected,
             "since": first.get(client),
             "malicious": client in result.malicious,
             "poisoned": result.poisoned.get(client, 0),

@@ -88,6 +88,12 @@ class Defended:
     privacy: Json
     """``PrivacyAccount.to_dict()``."""
 
+    @property
+    def suspected(self) -> tuple[ClientId, ...]:
+        """Whom the last verdict accuses without enough rounds that confirm it."""
+        accused = {ClientId(int(client)) for client in (self.verdict or {}).get("flagged", ())}
+        return tuple(sorted(accused - set(self.flagged)))
+
 
 @dataclass(frozen=True)
 class ExperimentResult:
@@ -138,6 +144,7 @@ class ExperimentResult:
             "clients": self.config.clients,
             "malicious": [int(client) for client in self.malicious],
             "flagged": [int(client) for client in self.flagged] if found else None,
+            "suspected": [int(client) for client in found.suspected] if found else None,
             "poisoned_samples": {str(c): count for c, count in sorted(self.poisoned.items())},
             "tpr": tpr,
             "fpr": fpr,

@@ -170,9 +170,9 @@ def _verdict(result: ExperimentResult) -> Json | None:
         "audits": {
             "probability": result.config.round_params.audit_probability,
             "groups": {
-                str(record.index): list(record.groups[record.audited])
+                str(record.index): [list(record.groups[index]) for index in record.audited]
                 for record in found.records
-                if record.audited is not None
+                if record.audited
             },
         },
         "by_round": [

@@ -50,7 +50,7 @@ class PrivacyAccount:
     totals_per_model: int
     """Most accepted totals that were opened for one model; more than 1 is an error."""
     audits: int
-    """Rounds in which a random omission audit left a group out of the total."""
+    """Rounds in which an omission audit left groups out of the total."""
     groups_left_out: int
     """Opened groups that are not in their round's total."""
     collusion: Collusion | None
@@ -109,7 +109,7 @@ def account(
         ),
         openings_per_model=_most_per_model(records, lambda record: bool(record.opened)),
         totals_per_model=_most_per_model(records, lambda record: record.total_opened),
-        audits=sum(record.audited is not None for record in records),
+        audits=sum(bool(record.audited) for record in records),
         groups_left_out=sum(group.index not in record.accepted_groups for record, group in groups),
         collusion=assess(((len(r.dealt), len(g.members)) for r, g in groups), colluders),
         statistic_recovery=_mean(statistics),

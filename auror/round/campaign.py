@@ -24,6 +24,7 @@ from auror.errors import AbortReason, ConfigError, DropReason
 from auror.ids import ROUND_NONCE_BYTES, ClientId, Digest, GroupIndex, RoundId
 from auror.params import RoundParams
 from auror.round.arithmetic import quantiser
+from auror.round.audits import CONFIRMATIONS, Draw, drawn_by, spared
 from auror.round.description import (
     Roster,
     RoundDescription,
@@ -75,9 +76,6 @@ def published_detector(alpha: float, tau: float = 0.5) -> Detector:
     params = PaperParams(alpha, tau)
     return lambda ledger, roster: judge_as_published(ledger, params, roster)
 
-
-Audit = Callable[[tuple[GroupIndex, ...]], GroupIndex | None]
-"""From the groups that can be spared to the one that this round leaves out, or None."""
 
 MAX_SILENCES = 3
 """Rounds in a row in which a client may upload and then keep its statistics back."""
@@ -137,6 +135,11 @@ class CampaignState:
     liability: Liability = field(default_factory=Liability)
     cautious: bool = False
     """The last check failed: the next round invites the least suspected half only."""
+    suspected: dict[ClientId, int] = field(default_factory=dict)
+    """Client that the verdict accuses → rounds in a row that did and passed their check."""
+    disputed: int = -1
+    """Index of the last round whose check failed while it had suspects. Colluders lie in their
+    statistics: only what was opened since can flag anybody."""
 
 
 class Campaign:
@@ -150,11 +153,11 @@ class Campaign:
         entropy: Entropy,
         state: CampaignState | None = None,
         ledger: Ledger | None = None,
-        audit: Audit | None = None,
+        draw: Draw | None = None,
     ) -> None:
         """``state`` and ``ledger`` come from a checkpoint; without, the run begins.
 
-        ``audit`` draws the group that an omission audit leaves out; by default from ``entropy``.
+        ``draw`` chooses the groups that audits leave out; by default from ``entropy``.
         """
         self.config = config
         self._host = host
@@ -164,9 +167,9 @@ class Campaign:
         self.ledger = ledger or Ledger(ledger_blocks(config.plan, host))
         self.verdict: Verdict | None = None
         self._current: tuple[RoundStart, RoundPlan] | None = None
-        self._newly_flagged: tuple[ClientId, ...] = ()
-        self._audit = audit or self._draw_audit
-        self._audited: GroupIndex | None = None
+        self._tested: tuple[ClientId, ...] = ()
+        self._draw = draw or drawn_by(entropy, config.params.audit_probability)
+        self._audited: tuple[GroupIndex, ...] = ()
 
     @property
     def everybody(self) -> tuple[ClientId, ...]:
@@ -214,32 +217,43 @@ class Campaign:
         )
         state.counter += 1
         self._current = (start, plan)
-        self._newly_flagged = ()
-        self._audited = None
+        self._tested = ()
+        self._audited = ()
         return start
 
     def decide(self, opened: tuple[OpenedGroup, ...], full: StatisticsPlan) -> Decision:
         """Judge by bound evidence of earlier rounds; leave out groups as a whole (DESIGN §3).
 
-        A flag falls here, so its client's group is left out of this very round. The statistics
-        just opened are not bound yet: they may only leave out a group of implausible size.
+        Whom the verdict accuses is suspected. A flag falls when ``CONFIRMATIONS`` rounds in a row
+        accuse and pass their check, although their totals do without some of the suspects'
+        groups: then nobody moved evidence onto them there. The statistics just opened are not
+        bound yet: they may only leave out a group of implausible size.
 
         ``full`` is the round's plan with its challenge part.
         """
-        self._round_in_progress()
+        start, _plan = self._round_in_progress()
         left_out: dict[GroupIndex, str] = {}
         if self.config.defend:
-            self._flag(self._judge())
-            for group in opened:
-                found = sorted(set(group.members) & set(self._newly_flagged))
-                if found:
-                    names = ", ".join(str(client) for client in found)
-                    left_out[group.index] = f"flagged: {names}"
-            for index in self._oversized(opened, full):
-                left_out.setdefault(index, "implausible size of its updates")
-            self._audited = self._audit(self._auditable(opened, left_out))
-            if self._audited is not None:
-                left_out[self._audited] = "random audit"
+            suspected = self.state.suspected
+            accused = self._accused(self._judge())
+            self.state.suspected = {client: suspected.get(client, 0) for client in accused}
+            here = {client for group in opened for client in group.members}
+            self._tested = tuple(client for client in accused if client in here)
+            left_out = dict.fromkeys(
+                self._oversized(opened, full), "implausible size of its updates"
+            )
+            kept = {g.index: len(g.members) for g in opened if g.index not in left_out}
+            holding = {
+                group.index: found
+                for group in opened
+                if group.index in kept and (found := set(group.members) & set(self._tested))
+            }
+            drawn = self._draw(tuple(kept), tuple(holding))
+            cohort = len(start.description.cohort)
+            self._audited = spared(drawn, kept, cohort, self.config.params)
+            for index in self._audited:
+                names = ", ".join(map(str, sorted(holding.get(index, ()))))
+                left_out[index] = f"suspected: {names}" if names else "random audit"
         accepted = tuple(group.index for group in opened if group.index not in left_out)
         return Decision(accepted, left_out)
 
@@ -256,6 +270,7 @@ class Campaign:
             state.openings[model] = state.openings.get(model, 0) + 1
         if progress.unmasking:
             state.totals.add(model)
+        flagged: tuple[ClientId, ...] = ()
         if total is not None:
             mean = self._quantiser().mean(total.total, len(total.accepted))
             state.previous = state.model
@@ -265,6 +280,10 @@ class Campaign:
             observations = observe(plan, self._quantiser(), bound)
             if self.ledger.width:
                 self.ledger.append(RoundObservation(state.index, state.era, observations))
+            flagged = self._confirm()
+        elif self._tested and aborted is AbortReason.BINDING_FAILED:
+            state.disputed = state.index
+            state.suspected.clear()
         record = RoundRecord(
             index=state.index,
             era=state.era,
@@ -279,7 +298,7 @@ class Campaign:
             accepted_groups=progress.accepted_groups if progress.total_opened else (),
             accepted=progress.accepted if progress.total_opened else (),
             left_out=dict(progress.left_out),
-            flagged=self._newly_flagged,
+            flagged=flagged,
             dropped=dict(progress.dropped),
             aborted=aborted,
             total_opened=progress.total_opened,
@@ -294,40 +313,15 @@ class Campaign:
             aborted,
             record.flagged,
             tuple(sorted(c for index in record.left_out for c in progress.groups[index])),
-            () if record.audited is None else tuple(sorted(progress.groups[record.audited])),
+            tuple(sorted(c for index in record.audited for c in progress.groups[index])),
             record.excluded,
         )
         state.index += 1
         state.era_round += 1
         self._current = None
         if self.config.defend and state.era_round >= self.config.rounds:
-            self._newly_flagged = ()
-            self._flag(self._judge())  # the closing verdict, with the last round bound
+            self._judge()  # the closing verdict, with the last round bound
         return end, record
-
-    # Omission audits ----------------------------------------------------------------------------
-
-    def _auditable(
-        self, opened: tuple[OpenedGroup, ...], left_out: Mapping[GroupIndex, str]
-    ) -> tuple[GroupIndex, ...]:
-        """Groups that the total can do without."""
-        params = self.config.params
-        kept = [group for group in opened if group.index not in left_out]
-        clients = sum(len(group.members) for group in kept)
-        return tuple(
-            group.index
-            for group in kept
-            if len(kept) > params.min_accepted_groups
-            and clients - len(group.members) >= params.colluders + 2
-        )
-
-    def _draw_audit(self, candidates: tuple[GroupIndex, ...]) -> GroupIndex | None:
-        # drawn after the statistics are open: nobody could know which group to lie for
-        drawn = int.from_bytes(self._entropy(16), "little")
-        chance, choice = drawn & (2**64 - 1), drawn >> 64
-        if not candidates or chance >= self.config.params.audit_probability * 2**64:
-            return None
-        return candidates[choice % len(candidates)]
 
     # Blame --------------------------------------------------------------------------------------
 
@@ -369,7 +363,8 @@ class Campaign:
         """Begin the second training, once, when somebody was flagged in the first."""
         state = self.state
         wanted = self.config.after_flag is AfterFlag.RESTART and self.config.defend
-        if not wanted or state.era > 0 or not state.flagged:
+        # Whom the closing verdict accuses is flagged, or not, by the second training's first rounds.
+        if not wanted or state.era > 0 or not (state.flagged or self._accused(self._judge())):
             return False
         state.era += 1
         state.era_round = 0
@@ -406,11 +401,25 @@ class Campaign:
             self.verdict = self.config.detector(self.ledger, self.everybody)
         return self.verdict
 
-    def _flag(self, verdict: Verdict | None) -> None:
-        flagged = verdict.flagged if verdict is not None else frozenset()
-        self._newly_flagged = tuple(sorted(flagged - self.state.flagged.keys()))
-        for client in self._newly_flagged:
-            self.state.flagged[client] = self.state.index
+    def _accused(self, verdict: Verdict | None) -> tuple[ClientId, ...]:
+        """Whom ``verdict`` would flag beyond those that are, if a dispute leaves its evidence."""
+        accused = frozenset() if verdict is None else verdict.flagged - self.state.flagged.keys()
+        if accused and self.state.disputed >= 0:
+            since = self.ledger.since(self.state.disputed)
+            again = self.config.detector(since, self.everybody) if since.rounds else None
+            accused &= frozenset() if again is None else again.flagged
+        return tuple(sorted(accused))
+
+    def _confirm(self) -> tuple[ClientId, ...]:
+        """This round's check passed: book it for those it tested; returns whom that flags."""
+        state = self.state
+        for client in self._tested:
+            state.suspected[client] += 1
+        flagged = tuple(c for c in self._tested if state.suspected[c] >= CONFIRMATIONS)
+        for client in flagged:
+            del state.suspected[client]
+            state.flagged[client] = state.index
+        return flagged
 
     def _oversized(self, opened: tuple[OpenedGroup, ...], full: StatisticsPlan) -> list[GroupIndex]:
         _start, plan = self._round_in_progress()

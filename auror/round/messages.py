@@ -213,7 +213,7 @@ class RoundEnd:
     flagged: tuple[ClientId, ...]
     left_out: tuple[ClientId, ...]
     audited: tuple[ClientId, ...] = ()
-    """Members of the group that a random audit left out."""
+    """Members of the groups that an omission audit left out."""
     excluded: tuple[ClientId, ...] = ()
     """Clients proven to have broken the protocol: not invited again."""
 

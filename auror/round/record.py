@@ -78,8 +78,8 @@ class RoundRecord:
     """Hash of the model after the round."""
     public_seed: bytes
     """Seed of groups and challenge; b"" when the round ended before it was known."""
-    audited: GroupIndex | None = None
-    """The group that a random omission audit left out."""
+    audited: tuple[GroupIndex, ...] = ()
+    """The groups that an omission audit left out, of suspects or at random."""
     marks: tuple[Mark, ...] = ()
     """What a failed check or opening proved about whom."""
     excluded: tuple[ClientId, ...] = ()

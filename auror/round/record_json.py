@@ -44,7 +44,7 @@ def record_to_json(record: RoundRecord) -> dict[str, Any]:
         "total_opened": record.total_opened,
         "model": record.model.hex(),
         "public_seed": record.public_seed.hex(),
-        "audited": record.audited,
+        "audited": list(record.audited),
         "marks": [[mark.kind.name, list(mark.clients)] for mark in record.marks],
         "excluded": list(record.excluded),
     }
@@ -86,7 +86,7 @@ def record_from_json(raw: Mapping[str, Any]) -> RoundRecord:
             total_opened=bool(raw["total_opened"]),
             model=Digest(bytes.fromhex(raw["model"])),
             public_seed=bytes.fromhex(raw["public_seed"]),
-            audited=None if raw["audited"] is None else GroupIndex(int(raw["audited"])),
+            audited=tuple(GroupIndex(int(index)) for index in raw["audited"]),
             marks=tuple(Mark(MarkKind[kind], _clients(who)) for kind, who in raw["marks"]),
             excluded=_clients(raw["excluded"]),
         )

@@ -41,6 +41,8 @@ def save(folder: Path, campaign: Campaign, config: str, finished: bool) -> None:
         "silences": {str(client): count for client, count in state.silences.items()},
         "liability": state.liability.to_dict(),
         "cautious": state.cautious,
+        "suspected": {str(client): count for client, count in state.suspected.items()},
+        "disputed": state.disputed,
         "ledger": campaign.ledger.to_dict(),
     }
     replace(folder / FILE, safetensors.numpy.save(tensors, {"campaign": json.dumps(facts)}))
@@ -74,6 +76,8 @@ def load(folder: Path, config: str) -> tuple[CampaignState, Ledger] | None:
             {ClientId(int(client)): count for client, count in facts["silences"].items()},
             Liability.from_dict(facts["liability"]),
             bool(facts["cautious"]),
+            {ClientId(int(client)): count for client, count in facts["suspected"].items()},
+            int(facts["disputed"]),
         )
         ledger = Ledger.from_dict(facts["ledger"])
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import auror.round
 from auror import defense
 from auror.errors import DataError, UserError
 from auror.experiments.files import name_of, read_json, write_json
@@ -22,10 +23,11 @@ Say = Callable[[str], None]
 
 @functools.cache
 def _defence() -> str:
-    """Digest of the sources of ``auror.defense``."""
+    """Digest of the sources that decide who is flagged."""
     digest = hashlib.sha256()
-    for path in sorted(Path(defense.__path__[0]).glob("*.py")):
-        digest.update(path.read_bytes())
+    for package in (defense, auror.round):
+        for path in sorted(Path(package.__path__[0]).glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 

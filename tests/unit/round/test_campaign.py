@@ -119,43 +119,96 @@ def test_nobody_flagged_nobody_left_out() -> None:
     assert len(run.campaign.ledger.rounds) == 3
 
 
-def test_flagged_clients_group_is_left_out_and_it_is_not_invited_again() -> None:
-    run = Run(flags={1: {4}}, after_flag=AfterFlag.CONTINUE)
-    first, second, third = run.to_the_end()
-    assert not first.flagged
-    assert second.flagged == (4,)
-    group = next(k for k, members in enumerate(second.groups) if 4 in members)
-    assert list(second.left_out) == [group]
-    assert "flagged: 4" in second.left_out[group]
-    assert set(second.accepted) == set(range(9)) - set(second.groups[group])
-    assert run.ends[1].flagged == (4,)
-    assert set(run.ends[1].left_out) == set(second.groups[group])
-    assert 4 not in third.cohort
-    assert not third.flagged
-    assert not third.left_out
+def test_a_suspect_is_flagged_by_rounds_that_pass_without_its_group() -> None:
+    run = Run(rounds=5, flags={1: {4}}, after_flag=AfterFlag.CONTINUE)
+    first, *audited, last = run.to_the_end()
+    assert not first.left_out
+    for record, end in zip(audited, run.ends[1:4], strict=True):
+        group = next(k for k, members in enumerate(record.groups) if 4 in members)
+        assert record.left_out == {group: "suspected: 4"}
+        assert record.audited == (group,)
+        assert end.audited == tuple(sorted(record.groups[group]))
+        assert set(record.accepted) == set(range(9)) - set(record.groups[group])
+    assert [record.flagged for record in audited] == [(), (), (4,)]
+    assert [end.flagged for end in run.ends] == [(), (), (), (4,), ()]
+    assert 4 not in last.cohort
+    assert not last.left_out
     assert run.campaign.next_round() is None
     bound = [{c for o in r.groups for c in o.members} for r in run.campaign.ledger.rounds]
-    assert bound[1] == set(second.accepted)  # unbound statistics are no evidence
+    assert bound[1] == set(audited[0].accepted)  # unbound statistics are no evidence
+
+
+def test_a_suspect_that_the_verdict_clears_starts_anew() -> None:
+    run = Run(rounds=8, after_flag=AfterFlag.CONTINUE)
+    accused = {1, 2, 4, 5, 6}  # after so many bound rounds
+    run.campaign.config = replace(
+        run.campaign.config,
+        detector=lambda ledger, roster: Scripted({0: {4} if len(ledger.rounds) in accused else ()})(
+            ledger, roster
+        ),
+    )
+    assert [record.flagged for record in run.to_the_end()] == [()] * 6 + [(4,), ()]
+
+
+def test_an_absent_suspect_is_not_flagged_by_rounds_without_it() -> None:
+    run = Run(rounds=7, flags={1: {4}}, after_flag=AfterFlag.CONTINUE)
+    run.round()
+    without_it = [ClientId(c) for c in range(9) if c != 4]
+    for _ in range(3):
+        start = run.campaign.next_round(without_it)
+        played = play(run.deployment, start=start, decide=run.campaign.decide)
+        _end, record = run.campaign.finish(played.progress, played.total, played.aborted)
+        assert record.aborted is None
+        assert not record.flagged
+    assert [run.round().flagged for _ in range(3)] == [(), (), (4,)]
+
+
+def test_who_is_framed_is_not_flagged_while_lies_last_nor_by_them_afterwards() -> None:
+    """Everybody else moves statistics, whatever the groups: the sum over all stays what it was,
+    that without the victim's group does not. Then evidence from before counts no more."""
+    victim, moves = 4, (1, 2, 4, 8, 0, 16, 32, 64, 2**64 - 127)
+
+    def framing(client: ClientId, message: Any) -> Any:
+        if isinstance(message, MaskedStatistics):
+            words = np.frombuffer(message.payload, dtype="<u8").copy()
+            words[:1] += np.uint64(moves[client])
+            return replace(message, payload=words.tobytes())
+        return message
+
+    run = Run(rounds=30, flags={3: {victim}}, after_flag=AfterFlag.CONTINUE)
+    assert [run.round(framing).aborted for _ in range(3)] == [None] * 3
+    failed = run.round(framing)
+    assert failed.aborted is AbortReason.BINDING_FAILED
+    assert failed.left_out.keys() == {k for k, g in enumerate(failed.groups) if victim in g}
+    assert not failed.flagged
+    # The liars have learnt. The detector goes by all that was bound; the campaign does not.
+    honest = [run.round() for _ in range(3)]
+    assert run.campaign.verdict is not None
+    assert run.campaign.verdict.flagged == {victim}
+    assert not any(record.flagged or record.left_out for record in honest)
+    # Three rounds were bound since: if these accuse too, and pass, the flag falls.
+    assert [run.round().flagged for _ in range(3)] == [(), (), (victim,)]
 
 
 def test_restart_once_from_a_new_initial_model_without_the_flagged() -> None:
-    run = Run(flags={1: {4}, 4: {5}})
+    run = Run(rounds=4, flags={1: {4}, 5: {5}})
     records = run.to_the_end()
-    assert [r.era for r in records] == [0] * 3 + [1] * 3
-    assert all(4 not in r.cohort for r in records[3:])
+    assert [r.era for r in records] == [0] * 4 + [1] * 4
+    assert all(4 not in r.cohort for r in records[4:])
     assert run.campaign.flagged == (4, 5)
     assert run.campaign.state.initials == 2
     run_models = {model_digest(Host().initial(i)) for i in (0, 1)}
     assert run_models <= run.campaign.state.totals  # both initial models were trained from
-    assert len(run.campaign.state.totals) == 6
+    assert len(run.campaign.state.totals) == 8
 
 
-def test_a_flag_in_the_closing_verdict_still_restarts() -> None:
-    run = Run(rounds=2, flags={2: {6}})
+def test_whom_the_closing_verdict_accuses_the_second_training_confirms() -> None:
+    run = Run(rounds=4, flags={4: {6}})
     records = run.to_the_end()
-    assert len(records) == 4
-    assert not any(r.flagged for r in records[:2])
-    assert all(6 not in r.cohort for r in records[2:])
+    assert len(records) == 8
+    assert [r.flagged for r in records] == [()] * 6 + [(6,), ()]
+    assert all(6 not in r.accepted for r in records[4:])
+    assert 6 not in records[-1].cohort
 
 
 def test_undefended_run_ignores_verdicts() -> None:
@@ -244,26 +297,16 @@ def test_no_round_no_decision() -> None:
 def test_an_audit_leaves_out_one_whole_group_and_everybody_is_told() -> None:
     run = Run(rounds=1, params={"audit_probability": 0.999999})
     record = run.round()
-    assert record.audited is not None
-    assert record.left_out == {record.audited: "random audit"}
-    assert set(record.groups[record.audited]).isdisjoint(record.accepted)
-    assert run.ends[0].audited == tuple(sorted(record.groups[record.audited]))
-
-
-def test_audits_happen_as_often_as_configured_and_hit_every_group() -> None:
-    run = Run(rounds=1, params={"audit_probability": 0.25})
-    opened = run.round().opened
-    candidates = tuple(group.index for group in opened)
-    drawn = [run.campaign._draw_audit(candidates) for _ in range(4000)]
-    hits = [index for index in drawn if index is not None]
-    assert 880 < len(hits) < 1120  # 1000 ± 4.4 standard deviations
-    assert all(250 < hits.count(index) < 420 for index in candidates)
+    (audited,) = record.audited
+    assert record.left_out == {audited: "random audit"}
+    assert set(record.groups[audited]).isdisjoint(record.accepted)
+    assert run.ends[0].audited == tuple(sorted(record.groups[audited]))
 
 
 def test_no_audit_when_the_total_cannot_spare_a_group() -> None:
     few = {"audit_probability": 0.999999, "min_accepted_groups": 3}
     record = Run(rounds=1, params=few).round()
-    assert record.audited is None
+    assert record.audited == ()
     assert len(record.accepted) == 9
 
 
