@@ -36,6 +36,16 @@ class Implausible(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Guarded:
+    """``held``: members of a finding that may not have caused their evidence, with the reason;
+    ``dispersion``: how much the sums scatter about the finding, in the variance of typical noise.
+    """
+
+    held: dict[int, Implausible]
+    dispersion: float
+
+
+@dataclass(frozen=True, slots=True)
 class GuardParams:
     """What evidence may look like that nobody lied about; noise is that of the typical reading.
 
@@ -63,8 +73,8 @@ stay below 0.35, a framed victim from 1.8 on."""
 
 def implausible(
     seen_in: Arranged, readings: Readings, finding: Finding, params: GuardParams = ALL_ROUNDS
-) -> dict[int, Implausible]:
-    """Members of ``finding`` that could not have caused their evidence, with the reason.
+) -> Guarded:
+    """Members of ``finding`` that may not have caused their evidence, with the reason.
 
     Args:
         seen_in: the opened group means, (groups, C, C) per round.
@@ -86,7 +96,7 @@ def implausible(
     unexplained = float(squared.sum()) / fit.freedom
     varied = sum(float(np.sum(entry**2)) for entry in shown) / unit / fit.varied
     if unexplained**2 > params.misfit * varied:
-        return dict.fromkeys(finding.members, Implausible.UNSTEADY)
+        return Guarded(dict.fromkeys(finding.members, Implausible.UNSTEADY), unexplained)
     found: dict[int, Implausible] = {
         client: Implausible.UNSTEADY
         for client in finding.members
@@ -95,7 +105,7 @@ def implausible(
     if not isinstance(finding.reading, Against):
         for client in _oversized(seen_in, fit, finding.reading, finding.members, params):
             found.setdefault(client, Implausible.TOO_LARGE)
-    return found
+    return Guarded(found, unexplained)
 
 
 def _oversized(

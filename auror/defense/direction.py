@@ -81,6 +81,11 @@ class DirectionVerdict:
     params: DirectionParams
 
     @property
+    def doubted(self) -> frozenset[ClientId]:
+        """Nobody: this detector does not ask whether evidence is steady."""
+        return frozenset()
+
+    @property
     def strength(self) -> float:
         """The weaker of both tests in parts of its threshold; from ``required`` on it flags."""
         return min(self.gap / self.params.gap, self.standout / self.params.standout)

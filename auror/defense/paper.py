@@ -55,6 +55,11 @@ class PaperVerdict:
     params: PaperParams
 
     @property
+    def doubted(self) -> frozenset[ClientId]:
+        """Nobody: in the clear, no company can lie for a client."""
+        return frozenset()
+
+    @property
     def scores(self) -> dict[ClientId, float]:
         """Score by client: its share."""
         return self.shares

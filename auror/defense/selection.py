@@ -131,8 +131,8 @@ _WORTH_EXAMINING = -3.5
 @dataclass(frozen=True, slots=True, eq=False)
 class Cohort:
     """``seen`` (n,): bool, clients that were in an opened group; the others are never flagged.
-    ``coverage``: independent group sums per client so far. ``present``: clients in the last round's
-    groups, and ``group_size``: the mean size of those."""
+    ``coverage``: independent group sums per client so far. ``present``: clients that the next round
+    may invite; ``group_size``: mean size of the last round's groups."""
 
     seen: NDArray[np.bool_]
     coverage: float
@@ -215,6 +215,30 @@ def _members(
     # Nothing will be learnt about the rest once these are gone.
     ending = cohort.coverage >= params.ending
     return _apart(belief, open_, params.inclusion, params) if ending else ()
+
+
+def steadfast(
+    finding: Finding,
+    others: Sequence[int],
+    cohort: Cohort,
+    dispersion: float,
+    params: VerdictParams,
+) -> tuple[int, ...]:
+    """Members of ``finding`` that still stand out when sums scatter ``dispersion`` times as much
+    as typical noise: the likelihood to the power 1 / ``dispersion`` (quasi-likelihood, McCullagh
+    and Nelder 1989, section 9.2). ``others``: found in other readings.
+    """
+    block, column = finding.block, finding.column
+    weight = 1.0 / max(dispersion, 1.0)
+    precision, shift = weight * block.decoded.precision, weight * block.decoded.shift[column]
+    belief = examine(precision, shift, others, block.spreads)
+    choice = finding.posterior.evidence - finding.score
+    if belief.evidence - choice < params.needed(int(cohort.seen.sum())):
+        return ()
+    open_ = cohort.seen.copy()
+    open_[list(others)] = False
+    apart = _apart(belief, open_, params.inclusion, params)
+    return tuple(client for client in apart if client in finding.members)
 
 
 def _apart(

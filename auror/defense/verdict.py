@@ -28,7 +28,15 @@ from auror.defense.consistency import (
 from auror.defense.decode import decode, gather
 from auror.defense.features import FeatureKind
 from auror.defense.ledger import Arranged, Ledger, arrange
-from auror.defense.selection import Block, Cohort, Finding, Selection, VerdictParams, select
+from auror.defense.selection import (
+    Block,
+    Cohort,
+    Finding,
+    Selection,
+    VerdictParams,
+    select,
+    steadfast,
+)
 from auror.defense.spike_slab import LEARNING_SPREADS, PAIR_SPREADS
 from auror.ids import ClientId
 
@@ -96,6 +104,8 @@ class ClientVerdict:
 class Verdict:
     """Evidence about every client, and who is flagged.
 
+    ``doubted``: clients that stand out, but not steadily (``consistency``), and do so too when the
+    sums' scatter is taken for noise: attackers whose effects vary, or victims of lies.
     ``source``, ``target``: class names of the first indication, None where it has none.
     ``strength``: log-odds of the strongest reading, flagged or not; ``required``: what it
     would have needed. ``rounds``: the rounds it rests on; ``groups``: opened groups in them.
@@ -103,6 +113,7 @@ class Verdict:
 
     clients: tuple[ClientVerdict, ...]
     flagged: frozenset[ClientId]
+    doubted: frozenset[ClientId]
     indications: tuple[Indication, ...]
     source: int | None
     target: int | None
@@ -121,6 +132,7 @@ class Verdict:
         """JSON-able form."""
         return {
             "flagged": sorted(int(client) for client in self.flagged),
+            "doubted": sorted(int(client) for client in self.doubted),
             "source": self.source,
             "target": self.target,
             "strength": self.strength,
@@ -140,7 +152,8 @@ class Verdict:
 
 
 def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> Verdict:
-    """Verdict on ``cohort`` and on whoever else is in the ledger. Deterministic.
+    """Verdict on ``cohort``, whom the next round may invite, and on whoever else is in the ledger.
+    Deterministic.
 
     The server calls it after every round on the bound evidence so far. Clients flagged before
     stay in the ledger and are flagged again by the same evidence; whoever they hid is judged
@@ -152,34 +165,45 @@ def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> 
     block = ledger.block(FeatureKind.CONFUSION)
     if block is None:
         raise ValueError("the verdict needs a confusion block in the statistics plan")
-    everything = arrange(ledger, block, cohort)
-    verdict = _judge_rounds(everything, params, ALL_ROUNDS)
+    invited = frozenset(cohort)
+    everything = arrange(ledger, block, invited)
+    verdict = _judge_rounds(everything, invited, params, ALL_ROUNDS)
     if Reason.UNSTEADY in {entry.reason for entry in verdict.clients}:
         # Who behaved at first was not there in every round, but is in the later ones.
         later_half = everything.since(len(everything.rounds) // 2)
-        later = _judge_rounds(later_half, params, LATER_ROUNDS)
+        later = _judge_rounds(later_half, invited, params, LATER_ROUNDS)
         if later.flagged:
-            return later
+            doubted = (later.doubted | verdict.doubted) - later.flagged
+            return replace(later, doubted=doubted)
     return verdict
 
 
-def _judge_rounds(seen_in: Arranged, params: VerdictParams, guard: GuardParams) -> Verdict:
+def _judge_rounds(
+    seen_in: Arranged, invited: frozenset[ClientId], params: VerdictParams, guard: GuardParams
+) -> Verdict:
     counts = seen_in.seen
     # Fewer equations than clients leave it to the prior who of two companions is the odd one.
     coverage = seen_in.equations / max(int((counts > 0).sum()) - 1, 1)
     if len(seen_in.rounds) < params.min_rounds or coverage < params.coverage:
         return _held(seen_in, counts, params)
     readings, blocks = decode_blocks(seen_in, params)
-    last = seen_in.groups[-1]
-    present = frozenset(client for group in last for client in group)
-    around = Cohort(counts > 0, coverage, present, len(present) / len(last))
+    present = frozenset(k for k, client in enumerate(seen_in.clients) if client in invited)
+    size = float(np.mean(seen_in.sizes[-1]))
+    around = Cohort(counts > 0, coverage, present, size)
     too_skewed = readings.skew > params.max_skew
     chosen = select([_against_alone(blocks[1])] if too_skewed else blocks, around, params)
     held: dict[int, Implausible] = {}
+    doubted: set[int] = set()
     for finding in chosen.found:
-        held |= implausible(seen_in, readings, finding, guard)
+        guarded = implausible(seen_in, readings, finding, guard)
+        held |= guarded.held
+        if guarded.held:
+            others = [m for other in chosen.found if other is not finding for m in other.members]
+            steady = steadfast(finding, others, around, guarded.dispersion, params)
+            doubted |= guarded.held.keys() & set(steady)
     nothing = Reason.TOO_SKEWED if too_skewed else Reason.NO_PATTERN
-    return _decide(seen_in, counts, chosen, held, nothing, params)
+    verdict = _decide(seen_in, counts, chosen, held, nothing, params)
+    return replace(verdict, doubted=frozenset(seen_in.clients[row] for row in doubted))
 
 
 def _against_alone(learning: Block) -> Block:
@@ -230,6 +254,7 @@ def _decide(
     return Verdict(
         clients=entries,
         flagged=frozenset(entry.client for entry in entries if entry.flagged),
+        doubted=frozenset(),
         indications=indications,
         source=indications[0].source if indications else None,
         target=indications[0].target if indications else None,
@@ -301,6 +326,7 @@ def _held(seen_in: Arranged, counts: NDArray[np.int64], params: VerdictParams) -
             for row, client in enumerate(seen_in.clients)
         ),
         flagged=frozenset(),
+        doubted=frozenset(),
         indications=(),
         source=None,
         target=None,

@@ -26,10 +26,11 @@ from auror.experiments.files import name_of
 from auror.ids import ClientId, GroupIndex
 from auror.params import RoundParams
 from auror.round.arithmetic import quantiser
-from auror.round.audits import CONFIRMATIONS, drawn_by, spared
+from auror.round.audits import drawn_by, spared
 from auror.round.campaign import Detector
 from auror.round.evidence import PlanChoice, build_plan, ledger_blocks
 from auror.round.public import draw_groups
+from auror.round.suspects import Suspects
 from auror.sim.seeded import rounding_seed
 
 _FORMAT = 1
@@ -194,8 +195,9 @@ def replay(
     judging = detector or (lambda found, roster: judge(found, VerdictParams(), roster))
     everybody = tuple(ClientId(c) for c in range(recording.clients))
     flagged: dict[ClientId, int] = {}
-    suspects: dict[ClientId, int] = {}
-    strength, opened, index, disputed = 0.0, 0, 0, -1
+    suspects, accused = Suspects(), dict[ClientId, int]()
+    tested: frozenset[ClientId] = frozenset()
+    strength, opened, index = 0.0, 0, 0
     last = min(rounds or recording.rounds, recording.rounds)
     for at in range(last):
         present = tuple(c for c in everybody if c not in flagged)
@@ -209,7 +211,7 @@ def replay(
             if lie is not None:
                 sent = lie(at, true.copy(), [list(g) for g in groups])
                 sizes = {GroupIndex(k): len(group) for k, group in enumerate(groups)}
-                holding = tuple(k for k in sizes if suspects.keys() & set(groups[k]))
+                holding = tuple(k for k in sizes if tested.intersection(groups[k]))
                 out = spared(draw(tuple(sizes), holding), sizes, len(present), params)
             kept = [group for k, group in enumerate(groups) if k not in out]
             rows = [list(map(int, group)) for group in kept]
@@ -219,28 +221,28 @@ def replay(
                 sent[accepted].sum(axis=0), true[accepted].sum(axis=0), rtol=1e-9, atol=1e-9
             ):
                 # The binding check fails: nothing of this round is evidence.
-                disputed = index if suspects else disputed
-                suspects = {}
+                if tested:
+                    suspects.dispute(index)
                 continue
             observed = tuple(
                 GroupObservation(tuple(group), sent[row].mean(axis=0))
                 for group, row in zip(kept, rows, strict=True)
             )
             ledger.append(RoundObservation(index, 0, observed))
-            suspects = {client: passed + 1 for client, passed in suspects.items()}
-            convicted = sorted(c for c, passed in suspects.items() if passed >= CONFIRMATIONS)
-            flagged.update(dict.fromkeys(convicted, at + 1))
+            flagged.update(dict.fromkeys(suspects.confirm(tested, accused), at + 1))
         if not ledger.rounds:
             continue
-        verdict = judging(ledger, everybody)
+        invited = tuple(c for c in everybody if c not in flagged)
+        verdict = judging(ledger, invited)
         new = verdict.flagged - flagged.keys()
-        if new and disputed >= 0:
-            since = ledger.since(disputed)
-            new &= judging(since, everybody).flagged if since.rounds else frozenset()
         if lie is None:
             flagged.update(dict.fromkeys(sorted(new), at + 1))
         else:
-            suspects = {client: suspects.get(client, 0) for client in sorted(new)}
+            later = ledger.since(suspects.disputed)
+            since = judging(later, invited) if suspects.disputed >= 0 and later.rounds else None
+            accused = suspects.accused(verdict, since)
+            accused = {c: needed for c, needed in accused.items() if c not in flagged}
+            tested = suspects.tested(accused)
         if not new:
             strength = max(strength, float(getattr(verdict, "strength", 0.0)))
     bad = {c for c in recording.malicious if recording.changed.get(c, 0) >= CHANGED}

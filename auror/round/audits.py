@@ -14,10 +14,6 @@ from auror.ids import GroupIndex
 from auror.params import RoundParams
 from auror.secagg.topology import Topology
 
-CONFIRMATIONS = 3
-"""Rounds in a row that must accuse a client and pass their audited check before it is flagged:
-colluders who frame it can only lie when one of them sits with it (docs/defence.md, section 5)."""
-
 Draw = Callable[[tuple[GroupIndex, ...], tuple[GroupIndex, ...]], tuple[GroupIndex, ...]]
 """From all groups and those that hold a suspect to those that should be left out, in order."""
 

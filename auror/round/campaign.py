@@ -7,9 +7,8 @@ simulation without masks, computes the same sums directly) and reports how it en
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,7 @@ from auror.errors import AbortReason, ConfigError, DropReason
 from auror.ids import ROUND_NONCE_BYTES, ClientId, Digest, GroupIndex, RoundId
 from auror.params import RoundParams
 from auror.round.arithmetic import quantiser
-from auror.round.audits import CONFIRMATIONS, Draw, drawn_by, spared
+from auror.round.audits import Draw, drawn_by, spared
 from auror.round.description import (
     Roster,
     RoundDescription,
@@ -44,37 +43,22 @@ from auror.round.messages import RoundEnd, RoundStart
 from auror.round.plan import StatisticsPlan
 from auror.round.record import OpenedGroup, RoundRecord
 from auror.round.server.context import Decision, Progress, RoundTotal
+from auror.round.suspects import Suspects, Verdict
 from auror.secagg.quantize import Quantiser
 
-
-class Verdict(Protocol):
-    """What a campaign needs of a verdict; ``to_dict`` holds the evidence behind it."""
-
-    @property
-    def flagged(self) -> frozenset[ClientId]:
-        """Everybody whom the bound evidence flags, earlier ones included."""
-
-    @property
-    def scores(self) -> dict[ClientId, float]:
-        """Suspicion by client."""
-
-    def to_dict(self) -> dict[str, object]:
-        """JSON-able form."""
-
-
 Detector = Callable[[Ledger, tuple[ClientId, ...]], Verdict]
-"""From bound evidence and the roster to a verdict on everybody."""
+"""From bound evidence and whom the next round could invite to a verdict on everybody."""
 
 
-def decoded_detector(ledger: Ledger, roster: tuple[ClientId, ...]) -> Verdict:
+def decoded_detector(ledger: Ledger, invited: tuple[ClientId, ...]) -> Verdict:
     """The default: the calibrated test on statistics decoded from group sums."""
-    return judge(ledger, VerdictParams(), roster)
+    return judge(ledger, VerdictParams(), invited)
 
 
 def published_detector(alpha: float, tau: float = 0.5) -> Detector:
     """AUROR as published: g = 1 and the output layer in the plan; α in the updates' units."""
     params = PaperParams(alpha, tau)
-    return lambda ledger, roster: judge_as_published(ledger, params, roster)
+    return lambda ledger, invited: judge_as_published(ledger, params, invited)
 
 
 MAX_SILENCES = 3
@@ -135,11 +119,7 @@ class CampaignState:
     liability: Liability = field(default_factory=Liability)
     cautious: bool = False
     """The last check failed: the next round invites the least suspected half only."""
-    suspected: dict[ClientId, int] = field(default_factory=dict)
-    """Client that the verdict accuses → rounds in a row that did and passed their check."""
-    disputed: int = -1
-    """Index of the last round whose check failed while it had suspects. Colluders lie in their
-    statistics: only what was opened since can flag anybody."""
+    suspects: Suspects = field(default_factory=Suspects)
 
 
 class Campaign:
@@ -167,7 +147,8 @@ class Campaign:
         self.ledger = ledger or Ledger(ledger_blocks(config.plan, host))
         self.verdict: Verdict | None = None
         self._current: tuple[RoundStart, RoundPlan] | None = None
-        self._tested: tuple[ClientId, ...] = ()
+        self._accused: dict[ClientId, int] = {}
+        self._tested: frozenset[ClientId] = frozenset()
         self._draw = draw or drawn_by(entropy, config.params.audit_probability)
         self._audited: tuple[GroupIndex, ...] = ()
 
@@ -179,6 +160,11 @@ class Campaign:
     def flagged(self) -> tuple[ClientId, ...]:
         """Clients with a permanent flag, sorted."""
         return tuple(sorted(self.state.flagged))
+
+    @property
+    def suspected(self) -> tuple[ClientId, ...]:
+        """Clients that the last round tested and did not flag, sorted."""
+        return tuple(sorted(self._tested - self.state.flagged.keys()))
 
     @property
     def uninvited(self) -> frozenset[ClientId]:
@@ -217,28 +203,26 @@ class Campaign:
         )
         state.counter += 1
         self._current = (start, plan)
-        self._tested = ()
+        self._accused, self._tested = {}, frozenset()
         self._audited = ()
         return start
 
     def decide(self, opened: tuple[OpenedGroup, ...], full: StatisticsPlan) -> Decision:
         """Judge by bound evidence of earlier rounds; leave out groups as a whole (DESIGN §3).
 
-        Whom the verdict accuses is suspected. A flag falls when ``CONFIRMATIONS`` rounds in a row
-        accuse and pass their check, although their totals do without some of the suspects'
-        groups: then nobody moved evidence onto them there. The statistics just opened are not
-        bound yet: they may only leave out a group of implausible size.
+        Whom the verdict accuses is tested: the total does without some of the suspects' groups,
+        and if it passes its check nobody moved evidence onto them here
+        (``auror.round.suspects``). The statistics just opened are not bound yet: they may only
+        leave out a group of implausible size.
 
         ``full`` is the round's plan with its challenge part.
         """
         start, _plan = self._round_in_progress()
         left_out: dict[GroupIndex, str] = {}
         if self.config.defend:
-            suspected = self.state.suspected
-            accused = self._accused(self._judge())
-            self.state.suspected = {client: suspected.get(client, 0) for client in accused}
             here = {client for group in opened for client in group.members}
-            self._tested = tuple(client for client in accused if client in here)
+            self._accused = self._accuse()
+            self._tested = self.state.suspects.tested(self._accused) & here
             left_out = dict.fromkeys(
                 self._oversized(opened, full), "implausible size of its updates"
             )
@@ -246,7 +230,7 @@ class Campaign:
             holding = {
                 group.index: found
                 for group in opened
-                if group.index in kept and (found := set(group.members) & set(self._tested))
+                if group.index in kept and (found := self._tested.intersection(group.members))
             }
             drawn = self._draw(tuple(kept), tuple(holding))
             cohort = len(start.description.cohort)
@@ -280,10 +264,10 @@ class Campaign:
             observations = observe(plan, self._quantiser(), bound)
             if self.ledger.width:
                 self.ledger.append(RoundObservation(state.index, state.era, observations))
-            flagged = self._confirm()
+            flagged = state.suspects.confirm(self._tested, self._accused)
+            state.flagged |= dict.fromkeys(flagged, state.index)
         elif self._tested and aborted is AbortReason.BINDING_FAILED:
-            state.disputed = state.index
-            state.suspected.clear()
+            state.suspects.dispute(state.index)
         record = RoundRecord(
             index=state.index,
             era=state.era,
@@ -363,8 +347,8 @@ class Campaign:
         """Begin the second training, once, when somebody was flagged in the first."""
         state = self.state
         wanted = self.config.after_flag is AfterFlag.RESTART and self.config.defend
-        # Whom the closing verdict accuses is flagged, or not, by the second training's first rounds.
-        if not wanted or state.era > 0 or not (state.flagged or self._accused(self._judge())):
+        # Whom the closing verdict accuses the first rounds of the second training will test.
+        if not wanted or state.era > 0 or not (state.flagged or self._accuse()):
             return False
         state.era += 1
         state.era_round = 0
@@ -398,28 +382,22 @@ class Campaign:
 
     def _judge(self) -> Verdict | None:
         if self.ledger.width and self.ledger.rounds:
-            self.verdict = self.config.detector(self.ledger, self.everybody)
+            self.verdict = self._verdict_on(self.ledger)
         return self.verdict
 
-    def _accused(self, verdict: Verdict | None) -> tuple[ClientId, ...]:
-        """Whom ``verdict`` would flag beyond those that are, if a dispute leaves its evidence."""
-        accused = frozenset() if verdict is None else verdict.flagged - self.state.flagged.keys()
-        if accused and self.state.disputed >= 0:
-            since = self.ledger.since(self.state.disputed)
-            again = self.config.detector(since, self.everybody) if since.rounds else None
-            accused &= frozenset() if again is None else again.flagged
-        return tuple(sorted(accused))
+    def _verdict_on(self, ledger: Ledger) -> Verdict:
+        invited = tuple(client for client in self.everybody if client not in self.uninvited)
+        return self.config.detector(ledger, invited)
 
-    def _confirm(self) -> tuple[ClientId, ...]:
-        """This round's check passed: book it for those it tested; returns whom that flags."""
-        state = self.state
-        for client in self._tested:
-            state.suspected[client] += 1
-        flagged = tuple(c for c in self._tested if state.suspected[c] >= CONFIRMATIONS)
-        for client in flagged:
-            del state.suspected[client]
-            state.flagged[client] = state.index
-        return flagged
+    def _accuse(self) -> dict[ClientId, int]:
+        """Whom the evidence accuses beyond the flagged → audited rounds that flag it."""
+        suspects, since = self.state.suspects, None
+        verdict = self._judge()
+        if suspects.disputed >= 0:
+            later = self.ledger.since(suspects.disputed)
+            since = self._verdict_on(later) if later.rounds else None
+        accused = suspects.accused(verdict, since)
+        return {c: rounds for c, rounds in accused.items() if c not in self.state.flagged}
 
     def _oversized(self, opened: tuple[OpenedGroup, ...], full: StatisticsPlan) -> list[GroupIndex]:
         _start, plan = self._round_in_progress()

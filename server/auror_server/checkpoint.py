@@ -15,6 +15,7 @@ from auror.defense.liability import Liability
 from auror.errors import ConfigError
 from auror.ids import ClientId, Digest
 from auror.round.campaign import Campaign, CampaignState
+from auror.round.suspects import Suspects
 from auror_server.store import replace
 
 FILE = "checkpoint.safetensors"
@@ -41,8 +42,7 @@ def save(folder: Path, campaign: Campaign, config: str, finished: bool) -> None:
         "silences": {str(client): count for client, count in state.silences.items()},
         "liability": state.liability.to_dict(),
         "cautious": state.cautious,
-        "suspected": {str(client): count for client, count in state.suspected.items()},
-        "disputed": state.disputed,
+        "suspects": state.suspects.to_dict(),
         "ledger": campaign.ledger.to_dict(),
     }
     replace(folder / FILE, safetensors.numpy.save(tensors, {"campaign": json.dumps(facts)}))
@@ -76,8 +76,7 @@ def load(folder: Path, config: str) -> tuple[CampaignState, Ledger] | None:
             {ClientId(int(client)): count for client, count in facts["silences"].items()},
             Liability.from_dict(facts["liability"]),
             bool(facts["cautious"]),
-            {ClientId(int(client)): count for client, count in facts["suspected"].items()},
-            int(facts["disputed"]),
+            Suspects.from_dict(facts["suspects"]),
         )
         ledger = Ledger.from_dict(facts["ledger"])
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:

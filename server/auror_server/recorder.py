@@ -73,7 +73,7 @@ class Recorder:
             era=record.era,
             accepted=len(record.accepted),
             flagged=list(campaign.flagged),
-            suspected=sorted(campaign.state.suspected),
+            suspected=list(campaign.suspected),
             aborted=None if record.aborted is None else record.aborted.value,
             seconds=extra["seconds"],
             **{name: value for name, value in metrics.items() if value is not None},

@@ -25,8 +25,9 @@ from auror.experiments.defence_bench.calibration import Cell, outcome, recorded
 from auror.experiments.defence_bench.rows import Row, Say, cached_row
 from auror.experiments.recordings import Recording, replay
 from auror.ids import ClientId
-from auror.round.campaign import Detector, Verdict, decoded_detector
+from auror.round.campaign import Detector, decoded_detector
 from auror.round.evidence import PlanChoice
+from auror.round.suspects import Verdict
 
 ROUNDS = 60
 REDUCED_ROUNDS = 24
