@@ -47,7 +47,7 @@ class VerdictParams:
     min_own_effect: float = 3.5
     doubt: float = 0.1
     settled: float = 2.0
-    ending: float = 1.7
+    ending: float = 1.85
     shrinkage: float = 0.1
     diagonal: float = 4.0
     max_skew: float = 12.0

@@ -29,11 +29,13 @@ from auror.round.arithmetic import quantiser
 from auror.round.audits import drawn_by, spared
 from auror.round.campaign import Detector
 from auror.round.evidence import PlanChoice, build_plan, ledger_blocks
-from auror.round.public import draw_groups
-from auror.round.suspects import Suspects
+from auror.round.public import Groups, draw_groups
+from auror.round.suspects import Suspects, Verdict
 from auror.sim.seeded import rounding_seed
 
 _FORMAT = 1
+COLLUDERS_SHARE = 0.3
+"""The part of the clients that parameters assume to collude."""
 CHANGED = 3
 """A malicious client counts for detection once it changed so many labels."""
 
@@ -167,6 +169,13 @@ class Replayed:
         return min(self.flagged.values(), default=None)
 
 
+Lie = Callable[[int, NDArray[np.float64], list[list[int]]], NDArray[np.float64]]
+"""From round, statistics (clients, columns) and groups (rows) to the statistics that are sent; the
+sum over all groups should stay what it is."""
+
+AUDITS = RoundParams().audit_probability
+
+
 def replay(
     recording: Recording,
     group_size: int,
@@ -175,74 +184,54 @@ def replay(
     rounds: int | None = None,
     partitions: int = 1,
     detector: Detector | None = None,
-    lie: Callable[[int, NDArray[np.float64], list[list[int]]], NDArray[np.float64]] | None = None,
-    audit_probability: float = 0.0,
+    lie: Lie | None = None,
+    audits: float | None = AUDITS,
 ) -> Replayed:
     """Group at random, open sums, judge after every round, leave the flagged out from then on.
 
     Args:
-        partitions: T, overlapping partitions opened per round, each a round of evidence.
+        partitions: T, overlapping partitions opened per round, each a round of evidence; with
+            ``audits`` None only.
         detector: by default the calibrated verdict.
-        lie: from round, statistics (clients, columns) and groups (rows) to the statistics that
-            are sent; the sum over all groups should stay what it is. Then rounds are audited
-            and flags fall as in ``auror.round.campaign``; else every check would pass.
-        audit_probability: of a random audit, when ``lie`` is given.
+        lie: what malicious clients send; by default the truth.
+        audits: chance of a random audit. Suspects are audited too, and flags fall, as in
+            ``auror.round.campaign``. None: the verdict alone, whose flags fall at once.
     """
     rng = np.random.default_rng([seed, 0x7265])
-    draw = drawn_by(rng.bytes, audit_probability)
-    params = RoundParams(group_size=group_size, colluders=len(recording.malicious))
+    audit = _Audit(recording, group_size, rng, 0.0 if audits is None else audits)
     ledger = Ledger(recording.blocks)
-    judging = detector or (lambda found, roster: judge(found, VerdictParams(), roster))
+    judging = detector or (lambda found, invited: judge(found, VerdictParams(), invited))
     everybody = tuple(ClientId(c) for c in range(recording.clients))
     flagged: dict[ClientId, int] = {}
-    suspects, accused = Suspects(), dict[ClientId, int]()
-    tested: frozenset[ClientId] = frozenset()
-    strength, opened, index = 0.0, 0, 0
+    strength, opened = 0.0, 0
     last = min(rounds or recording.rounds, recording.rounds)
     for at in range(last):
         present = tuple(c for c in everybody if c not in flagged)
         if len(present) < 2 * group_size and group_size > 1 and len(present) < len(everybody):
             break  # too few are left to form two groups
-        for _ in range(partitions):
+        for part in range(partitions):
             groups = draw_groups(rng.bytes(24) + number(at), present, group_size)
             opened += len(groups)
             sent = true = recording.statistics[at]
-            out: tuple[GroupIndex, ...] = ()
             if lie is not None:
-                sent = lie(at, true.copy(), [list(g) for g in groups])
-                sizes = {GroupIndex(k): len(group) for k, group in enumerate(groups)}
-                holding = tuple(k for k in sizes if tested.intersection(groups[k]))
-                out = spared(draw(tuple(sizes), holding), sizes, len(present), params)
-            kept = [group for k, group in enumerate(groups) if k not in out]
-            rows = [list(map(int, group)) for group in kept]
-            index += 1
-            accepted = [row for group in rows for row in group]
-            if lie is not None and not np.allclose(
-                sent[accepted].sum(axis=0), true[accepted].sum(axis=0), rtol=1e-9, atol=1e-9
-            ):
-                # The binding check fails: nothing of this round is evidence.
-                if tested:
-                    suspects.dispute(index)
+                sent = lie(at, true.copy(), [list(group) for group in groups])
+            kept = groups if audits is None else audit.kept(groups)
+            index = at * partitions + part
+            if not _bound(sent, true, kept):
+                audit.failed(index)  # and nothing of this round is evidence
                 continue
-            observed = tuple(
-                GroupObservation(tuple(group), sent[row].mean(axis=0))
-                for group, row in zip(kept, rows, strict=True)
-            )
-            ledger.append(RoundObservation(index, 0, observed))
-            flagged.update(dict.fromkeys(suspects.confirm(tested, accused), at + 1))
+            observed = (GroupObservation(g, sent[list(g)].mean(axis=0)) for g in kept)
+            ledger.append(RoundObservation(index, 0, tuple(observed)))
+            flagged |= dict.fromkeys(audit.passed(), at + 1)
         if not ledger.rounds:
             continue
         invited = tuple(c for c in everybody if c not in flagged)
         verdict = judging(ledger, invited)
         new = verdict.flagged - flagged.keys()
-        if lie is None:
-            flagged.update(dict.fromkeys(sorted(new), at + 1))
+        if audits is None:
+            flagged |= dict.fromkeys(sorted(new), at + 1)
         else:
-            later = ledger.since(suspects.disputed)
-            since = judging(later, invited) if suspects.disputed >= 0 and later.rounds else None
-            accused = suspects.accused(verdict, since)
-            accused = {c: needed for c, needed in accused.items() if c not in flagged}
-            tested = suspects.tested(accused)
+            audit.judged(verdict, ledger, judging, invited)
         if not new:
             strength = max(strength, float(getattr(verdict, "strength", 0.0)))
     bad = {c for c in recording.malicious if recording.changed.get(c, 0) >= CHANGED}
@@ -255,3 +244,55 @@ def replay(
         last,
         opened,
     )
+
+
+def _bound(sent: NDArray[np.float64], true: NDArray[np.float64], groups: Groups) -> bool:
+    """The binding check: do the sent statistics of these groups sum to those of the updates?"""
+    rows = [client for group in groups for client in group]
+    left, right = sent[rows].sum(axis=0), true[rows].sum(axis=0)
+    return bool(np.allclose(left, right, rtol=1e-9, atol=1e-9))
+
+
+class _Audit:
+    """What ``auror.round.campaign`` does between accusation and flag."""
+
+    def __init__(
+        self, recording: Recording, group_size: int, rng: np.random.Generator, probability: float
+    ) -> None:
+        self._draw = drawn_by(rng.bytes, probability)
+        assumed = int(COLLUDERS_SHARE * recording.clients)
+        self._params = RoundParams(group_size=group_size, colluders=assumed)
+        self._suspects = Suspects()
+        self._accused: dict[ClientId, int] = {}
+        self._tested: frozenset[ClientId] = frozenset()
+
+    def kept(self, groups: Groups) -> Groups:
+        """The groups that this round's total holds."""
+        sizes = {GroupIndex(k): len(group) for k, group in enumerate(groups)}
+        holding = tuple(k for k in sizes if self._tested.intersection(groups[k]))
+        drawn = self._draw(tuple(sizes), holding)
+        out = spared(drawn, sizes, sum(sizes.values()), self._params)
+        return tuple(group for k, group in enumerate(groups) if k not in out)
+
+    def passed(self) -> tuple[ClientId, ...]:
+        """The round passed its check: whom that flags."""
+        return self._suspects.confirm(self._tested, self._accused)
+
+    def failed(self, index: int) -> None:
+        if self._tested:
+            self._suspects.dispute(index)
+
+    def judged(
+        self,
+        verdict: Verdict,
+        ledger: Ledger,
+        judging: Detector,
+        invited: tuple[ClientId, ...],
+    ) -> None:
+        """Whom the next round has to test."""
+        disputed = self._suspects.disputed
+        later = ledger.since(disputed)
+        since = judging(later, invited) if disputed >= 0 and later.rounds else None
+        accused = self._suspects.accused(verdict, since)
+        self._accused = {c: rounds for c, rounds in accused.items() if c in invited}
+        self._tested = self._suspects.tested(self._accused)

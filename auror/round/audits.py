@@ -14,12 +14,16 @@ from auror.ids import GroupIndex
 from auror.params import RoundParams
 from auror.secagg.topology import Topology
 
+_WORTH_AUDITING = 3
+"""Fewest groups of which a random audit leaves one out."""
+
 Draw = Callable[[tuple[GroupIndex, ...], tuple[GroupIndex, ...]], tuple[GroupIndex, ...]]
 """From all groups and those that hold a suspect to those that should be left out, in order."""
 
 
 def drawn_by(entropy: Entropy, probability: float) -> Draw:
-    """Nobody is suspected: with ``probability`` one group, uniform.
+    """Nobody is suspected: with ``probability`` one group of three or more, uniform. One of two is
+    not worth it: the other alone says nothing of anybody, so the round's evidence would be lost.
 
     Somebody is: one of the suspects' groups for certain, every other one of them by a coin. What
     was moved between a lone suspect and anybody else then shows for certain, and what was moved
@@ -34,7 +38,7 @@ def drawn_by(entropy: Entropy, probability: float) -> Draw:
             return (first, *(index for index in others if entropy(1)[0] & 1))
         drawn = int.from_bytes(entropy(16), "little")
         chance, choice = drawn & (2**64 - 1), drawn >> 64
-        if not groups or chance >= probability * 2**64:
+        if len(groups) < _WORTH_AUDITING or chance >= probability * 2**64:
             return ()
         return (groups[choice % len(groups)],)
 

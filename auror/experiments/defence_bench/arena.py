@@ -13,6 +13,7 @@ from auror.errors import ConfigError
 from auror.experiments.config import ExperimentConfig, RunName
 from auror.experiments.defence_bench.rows import Row
 from auror.experiments.experiment import Prepared, run_experiment
+from auror.experiments.recordings import COLLUDERS_SHARE
 from auror.experiments.result import REALLY_POISONED, ExperimentResult, Metrics
 from auror.learn.attacks import parse_attack
 from auror.learn.datasets import CLEAN_SAMPLES
@@ -21,9 +22,6 @@ from auror.params import RoundParams
 from auror.round.campaign import AfterFlag
 from auror.sim.population import Population
 from auror.sim.simulate import Aggregation
-
-COLLUDERS_SHARE = 0.3
-"""What every rule may assume: at most this part of the clients is malicious."""
 
 
 def setting(attack: str, seed: int, group_size: int = 5, **changes: Any) -> ExperimentConfig:

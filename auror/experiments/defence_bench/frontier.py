@@ -157,7 +157,7 @@ def _cached(dial: Dial, cache: Path, seed: int, say: Say) -> Row:
         made = opened_alone(recorded(cell, cache, seed, choice), dial.plan, dial.numbers)
         watched = _FirstRound(detector_of(dial.plan), dial.partitions)
         found = replay(
-            made, dial.group_size, seed, partitions=dial.partitions, detector=watched
+            made, dial.group_size, seed, partitions=dial.partitions, detector=watched, audits=None
         )  # fmt: skip
         everybody = found.malicious <= found.flagged.keys()
         return {

@@ -89,7 +89,7 @@ def _published(cell: Cell, cache: Path, seed: int, say: Say) -> Row:
         honest = recorded(replace(cell, malicious=0), cache, seed, _OUTPUT)
         alpha = calibrate_alpha(_in_the_clear(honest))
         made = recorded(cell, cache, seed, _OUTPUT)
-        found = replay(made, 1, seed, detector=published_detector(alpha))
+        found = replay(made, 1, seed, detector=published_detector(alpha), audits=None)
         return {**outcome(found), "alpha": alpha}
 
     key = {**cell.key(seed), "clean_samples": None, "detector": "published"}

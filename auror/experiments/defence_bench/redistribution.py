@@ -7,7 +7,6 @@ leaves out a group across which they lied makes the check fail (docs/attacks.md)
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from auror.defense.ledger import Ledger
 from auror.defense.verdict import Verdict, VerdictParams, judge
 from auror.experiments.defence_bench.arena import setting
 from auror.experiments.defence_bench.rows import Row
-from auror.experiments.recordings import Recording, record, replay
+from auror.experiments.recordings import Lie, Recording, record, replay
 from auror.ids import ClientId
 from auror.round.evidence import PlanChoice
 
@@ -27,11 +26,7 @@ group. onto-honest: all of it in one honest victim's group when a colluder sits 
 in a random colluder's. onto-honests: every colluder frames a victim of its own when one of them
 sits with it, else it tells the truth."""
 
-AUDITS = 0.1
-"""Chance that a round is audited, the protocol's default."""
-
 Array = NDArray[np.float64]
-Lie = Callable[[int, Array, list[list[int]]], Array]
 
 
 def redistribution_row(
@@ -55,7 +50,6 @@ def redistribution_row(
         seed,
         detector=watched,
         lie=liars(scheme, found, victims, seed),
-        audit_probability=AUDITS,
     )
     framed = victims[:1] if scheme == "onto-honest" else victims
     return {

@@ -12,6 +12,7 @@ from typing import Any
 import auror.round
 from auror import defense
 from auror.errors import DataError, UserError
+from auror.experiments import recordings
 from auror.experiments.files import name_of, read_json, write_json
 
 Row = dict[str, Any]
@@ -25,9 +26,11 @@ Say = Callable[[str], None]
 def _defence() -> str:
     """Digest of the sources that decide who is flagged."""
     digest = hashlib.sha256()
+    sources = [Path(recordings.__file__)]
     for package in (defense, auror.round):
-        for path in sorted(Path(package.__path__[0]).glob("*.py")):
-            digest.update(path.read_bytes())
+        sources += sorted(Path(package.__path__[0]).glob("*.py"))
+    for path in sources:
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -101,6 +101,23 @@ def test_a_plausible_lie_that_is_always_there_is_beyond_this_test() -> None:
     assert reason(framed(1, 8.0, always=True), VICTIM) is Reason.INDICATED
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_attackers_whose_effect_varies_are_doubted_and_nobody_else(seed: int) -> None:
+    """From a fifth of it in some rounds to five times as much in others: audits will decide."""
+    rng = np.random.default_rng(seed)
+    malicious = (1, 4, 9, 12, 15)
+    calm, loud = (
+        client_statistics(ROUNDS, N, np.random.default_rng(seed), malicious=who, effect=15.0)
+        for who in ((), malicious)
+    )
+    often = np.exp(rng.normal(0.0, 1.2, size=(ROUNDS, N)))[:, :, None, None]
+    found = judge(grouped(calm + often * (loud - calm), G, rng), VerdictParams(), cohort(N))
+    assert not found.flagged
+    assert len(found.doubted) >= 2
+    assert found.doubted <= set(malicious)
+    assert {found.clients[client].reason for client in found.doubted} == {Reason.UNSTEADY}
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("malicious", [(3,), (3, 17), (1, 4, 9, 12, 15, 19, 22, 25, 28)])
 def test_true_attackers_are_not_held_out(seed: int, malicious: tuple[int, ...]) -> None:

@@ -69,7 +69,7 @@ def test_flags_that_end_all_evidence_wait_for_the_undecided() -> None:
     assert leans.effect[6] < 3.5
     assert flagged(found, cohort(EARLY, 15.0)) == set()
     assert flagged(found, cohort(EARLY, 5.0)) == set(bad)
-    assert flagged(found, cohort(1.8, 15.0)) == set(bad)
+    assert flagged(found, cohort(1.9, 15.0)) == set(bad)
     assert flagged(found, cohort(SETTLED, 15.0)) == set(bad)
     assert flagged(block({1: bad}), cohort(EARLY, 15.0)) == set(bad)
 

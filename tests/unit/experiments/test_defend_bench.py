@@ -43,13 +43,18 @@ def recording(cache: Path) -> Recording:
 
 
 def test_a_replay_finds_the_attackers_of_a_recording(recording: Recording) -> None:
-    found = replay(recording, 1, seed=3)
+    found = replay(recording, 1, seed=3, audits=None)
     assert found.malicious == set(recording.malicious)
     assert found.tpr == 1.0
     assert found.fpr == 0.0
     assert found.first is not None
     assert found.first >= 5  # nobody is judged earlier
     assert found.group_sums <= 12 * 8
+
+
+def test_flags_fall_after_three_audited_rounds(recording: Recording) -> None:
+    alone, audited = (replay(recording, 1, seed=3, audits=audits) for audits in (None, 0.0))
+    assert audited.flagged == {client: at + 3 for client, at in alone.flagged.items()}
 
 
 def test_nobody_is_judged_before_there_are_enough_sums(recording: Recording) -> None:
@@ -64,16 +69,18 @@ def test_a_lie_that_changes_the_sum_is_no_evidence(recording: Recording) -> None
     assert replay(recording, 1, seed=3, lie=shout).flagged == {}
 
 
-def test_evidence_that_is_moved_between_clients_passes_without_audits(
+def test_evidence_moved_onto_somebody_else_flags_it_only_without_audits(
     recording: Recording,
 ) -> None:
+    honest = next(c for c in range(12) if ClientId(c) not in recording.malicious)
+
     def swap(at: int, sent: np.ndarray, groups: list[list[int]]) -> np.ndarray:
         bad = [int(c) for c in recording.malicious]
-        honest = next(c for c in range(12) if ClientId(c) not in recording.malicious)
         sent[honest], sent[bad[0]] = sent[bad[0]].copy(), sent[honest].copy()
         return sent
 
-    assert replay(recording, 1, seed=3, lie=swap).tpr != 1.0
+    assert honest in replay(recording, 1, seed=3, lie=swap, audits=None).flagged
+    assert honest not in replay(recording, 1, seed=3, lie=swap, audits=0.0).flagged
 
 
 def test_rows_are_cached_and_folded_with_an_exact_interval(cache: Path) -> None:

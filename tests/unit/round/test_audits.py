@@ -24,6 +24,12 @@ def test_random_audits_happen_as_often_as_configured_and_hit_every_group() -> No
     assert all(250 < count < 420 for count in hits.values())
 
 
+def test_one_of_two_groups_is_left_out_only_if_it_holds_a_suspect() -> None:
+    draw = drawn_by(seeded_entropy(6), 0.999999)
+    assert draw(GROUPS[:2], ()) == ()
+    assert draw(GROUPS[:2], GROUPS[:1]) == GROUPS[:1]
+
+
 def test_a_lone_suspects_group_is_always_left_out() -> None:
     draw = drawn_by(seeded_entropy(4), 0.0)
     assert {draw(GROUPS, (GROUPS[2],)) for _ in range(100)} == {(GROUPS[2],)}
