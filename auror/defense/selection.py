@@ -132,7 +132,7 @@ _WORTH_EXAMINING = -3.5
 class Cohort:
     """``seen`` (n,): bool, clients that were in an opened group; the others are never flagged.
     ``coverage``: independent group sums per client so far. ``present``: clients that the next round
-    may invite; ``group_size``: mean size of the last round's groups."""
+    may invite; ``group_size``: the smallest mean size of a round's groups."""
 
     seen: NDArray[np.bool_]
     coverage: float

@@ -188,7 +188,8 @@ def _judge_rounds(
         return _held(seen_in, counts, params)
     readings, blocks = decode_blocks(seen_in, params)
     present = frozenset(k for k, client in enumerate(seen_in.clients) if client in invited)
-    size = float(np.mean(seen_in.sizes[-1]))
+    # Groups grow when few clients are left: the smallest tell the configured size.
+    size = min(float(np.mean(sizes)) for sizes in seen_in.sizes)
     around = Cohort(counts > 0, coverage, present, size)
     too_skewed = readings.skew > params.max_skew
     chosen = select([_against_alone(blocks[1])] if too_skewed else blocks, around, params)
