@@ -80,11 +80,18 @@ def _clients(result: ExperimentResult) -> list[Json]:
             "poisoned": result.poisoned.get(client, 0),
             "confidence": reasons.get(client, {}).get("confidence"),
             "groups": reasons.get(client, {}).get("groups"),
-            "reason": reasons.get(client, {}).get("reason", ""),
+            "reason": _reason(reasons.get(client, {}), client in found.flagged),
             "recovery": recovery.get(str(client)),
         }
         for client in sorted(scores, key=lambda c: (-scores[c], c))
     ]
+
+
+def _reason(entry: Json, flagged: bool) -> str:
+    """What the last verdict says, also of whom it does not accuse any more."""
+    reason = str(entry.get("reason", ""))
+    overruled = flagged and not entry.get("flagged", True)
+    return f"{reason}; flagged after audited rounds" if overruled else reason
 
 
 def _privacy(account: Json) -> list[tuple[str, str, str]]:

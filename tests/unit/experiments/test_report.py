@@ -56,6 +56,20 @@ def test_the_report_says_who_was_flagged_and_why(tmp_path: Path) -> None:
     assert "class\n4" in text
 
 
+def test_the_report_tells_suspects_from_flagged_clients(tmp_path: Path) -> None:
+    found = result()
+    assert found.defended is not None
+    assert found.defended.verdict is not None
+    plain = found.defended.verdict
+    clients = [{**entry, "flagged": entry["client"] == 3} for entry in plain["clients"]]
+    accusing = replace(found.defended, verdict={**plain, "flagged": [3], "clients": clients})
+    text = written(tmp_path, result(defended=accusing))
+    assert "<td>suspected</td>" in text
+    assert re.search(r"Suspected, not confirmed by enough rounds: <b>3</b>", text)
+    assert "&lt;reason 5&gt;; flagged after audited rounds" in text
+    assert result(defended=accusing).summary()["suspected"] == [3]
+
+
 def test_a_report_without_defence_leaves_its_parts_out(tmp_path: Path) -> None:
     found = result()
     only = {RunName.CLEAN: found.outcomes[RunName.CLEAN]}
