@@ -27,8 +27,9 @@ class VerdictParams:
     ``min_own_effect``: and of each of them.
     ``doubt``: inclusion from which a client that is not flagged is undecided.
     ``settled``: coverage from which groupings leave little open.
-    ``ending``: coverage until which flags that would leave fewer than two groups, and so end all
-    evidence, wait while somebody is undecided. Then ``inclusion`` suffices for them.
+    ``ending``: coverage until which flags that would cost half of the evidence a round (groups of a
+    third of the cohort) or all of it (of half) wait while somebody is undecided. Then
+    ``inclusion`` suffices for them.
     ``shrinkage``: of the whitening covariances, in [0, 1].
     ``diagonal``: see ``confusion.read``.
     ``max_skew``: label skew (``confusion.Readings``) beyond which only steps against the cohort's
@@ -80,11 +81,13 @@ with a dozen samples each feign attacks."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Readings that were decoded together; ``spreads``: how their honest spreads differ."""
+    """Readings that were decoded together; ``spreads``: how their honest spreads differ;
+    ``fades``: whether they show less and less as the model converges."""
 
     readings: tuple[Reading, ...]
     decoded: Decoded
     spreads: Spreads
+    fades: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,9 +142,12 @@ class Cohort:
     present: frozenset[int]
     group_size: float
 
-    def leaves_two_groups(self, flagged: Sequence[int]) -> bool:
-        """Whether there is anything left to compare once ``flagged`` are gone."""
-        return len(self.present - set(flagged)) >= 2.0 * self.group_size
+    def can_spare(self, flagged: Sequence[int], fades: bool) -> bool:
+        """Whether later rounds tell enough without ``flagged``: more than half as many independent
+        sums; any at all when the evidence ``fades`` anyway."""
+        left = len(self.present - set(flagged))
+        now, then = (max(int(n / self.group_size), 1) - 1 for n in (len(self.present), left))
+        return then == now or then > (0.0 if fades else now / 2)
 
 
 def select(blocks: Sequence[Block], cohort: Cohort, params: VerdictParams) -> Selection:
@@ -185,34 +191,29 @@ def _strongest(
         belief = examine(precision, shift[column], flagged, block.spreads)
         score = belief.evidence - choice
         if best is None or score > best.score:
-            members = _members(belief, score, flagged, cohort, required, params)
+            members = (
+                _members(belief, flagged, cohort, block.fades, params) if score >= required else ()
+            )
             best = Finding(block, column, belief, score, members)
     return best, noticed if best is None else best.score
 
 
 def _members(
-    belief: Posterior,
-    score: float,
-    flagged: list[int],
-    cohort: Cohort,
-    required: float,
-    params: VerdictParams,
+    belief: Posterior, flagged: list[int], cohort: Cohort, fades: bool, params: VerdictParams
 ) -> tuple[int, ...]:
-    """Who is flagged by this belief: nobody, unless the evidence and the mean effect suffice, nor
-    when it would be half of the clients that are left."""
-    if score < required:
-        return ()
+    """Who is flagged by this belief: nobody, unless the mean effect suffices, nor when it would be
+    half of the clients that are left."""
     open_ = cohort.seen.copy()
     open_[flagged] = False
     settled = cohort.coverage >= params.settled
     members = _apart(belief, open_, params.inclusion if settled else params.early_inclusion, params)
-    if settled or cohort.leaves_two_groups([*flagged, *members]):
+    if settled or cohort.can_spare([*flagged, *members], fades):
         return members
     undecided = open_ & (belief.inclusion >= params.doubt)
     undecided[list(members)] = False
     if not undecided.any():
         return members
-    # Nothing will be learnt about the rest once these are gone.
+    # Little or nothing will be learnt about the rest once these are gone.
     ending = cohort.coverage >= params.ending
     return _apart(belief, open_, params.inclusion, params) if ending else ()
 

@@ -233,7 +233,7 @@ def decode_blocks(seen_in: Arranged, params: VerdictParams) -> tuple[Readings, t
     patterns = learning_readings(classes)
     return readings, (
         Block(label_pairs(classes), pairs, PAIR_SPREADS),
-        Block(patterns, both.columns(slice(len(patterns))), LEARNING_SPREADS),
+        Block(patterns, both.columns(slice(len(patterns))), LEARNING_SPREADS, fades=True),
     )
 
 

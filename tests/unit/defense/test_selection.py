@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,6 +73,18 @@ def test_flags_that_end_all_evidence_wait_for_the_undecided() -> None:
     assert flagged(found, cohort(1.9, 15.0)) == set(bad)
     assert flagged(found, cohort(SETTLED, 15.0)) == set(bad)
     assert flagged(block({1: bad}), cohort(EARLY, 15.0)) == set(bad)
+
+
+def test_flags_that_halve_the_evidence_wait_unless_it_fades() -> None:
+    """Three groups of ten: once somebody is gone two are left, one independent sum of two."""
+    bad = dict.fromkeys(range(6), 9.0)
+    found = block({1: {**bad, 6: 3.2}})
+    assert flagged(found, cohort(EARLY, 10.0)) == set()
+    assert flagged(replace(found, fades=True), cohort(EARLY, 10.0)) == set(bad)
+    assert flagged(replace(found, fades=True), cohort(EARLY, 15.0)) == set()
+    assert flagged(found, cohort(EARLY, 5.0)) == set(bad)  # six groups, four later
+    gone = Cohort(np.ones(N, dtype=bool), EARLY, frozenset(range(8, N)), 10.0)
+    assert flagged(block({1: {0: 9.0, 1: 9.0, 2: 3.2}}), gone) == {0, 1}  # two remain two
 
 
 def test_a_further_attack_needs_more() -> None:
