@@ -23,6 +23,7 @@ from auror.crypto.tags import Tag
 from auror.params import RoundParams
 from auror.privacy.collusion import honest_members
 from auror.round.arithmetic import check_round
+from auror.round.audits import WORTH_AUDITING
 from auror.secagg.calculator import Adversary, neighbourhood
 from auror.secagg.quantize import ring_bits
 from auror.secagg.topology import Topology, complete_graph
@@ -91,7 +92,7 @@ class Plan:
     silent_beside_colluders: int
     """Honest dropouts survived when all colluders fall silent too."""
     dump_audited: float
-    """Chance per round that an audit leaves out one given group."""
+    """Chance per round that a random audit leaves out one given group."""
     speeds: Speeds
 
     def to_dict(self) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def make_plan(demand: Demand) -> Plan:
         lonely_group=_union(lonely, groups),
         lonely_sightings=lonely * groups * _RUN_ROUNDS,
         silent_beside_colluders=max(0, wired.silent - c),
-        dump_audited=params.audit_probability / groups,
+        dump_audited=params.audit_probability / groups if groups >= WORTH_AUDITING else 0.0,
         speeds=speeds,
     )
 
@@ -249,7 +250,8 @@ def as_text(plan: Plan) -> str:
         "",
         f"  a group needs {plan.smallest_group} members; chance per round that some group's sum",
         f"  holds a single honest one: {plan.lonely_group:.2g} ({sightings})",
-        f"  audits: a given group is left out in {plan.dump_audited:.2%} of the rounds",
+        f"  audits: a given group is left out in {plan.dump_audited:.2%} of the rounds,",
+        "  and the groups of whoever the verdict accuses in half of them",
         "",
         f"  {title:<34}{'this plan':>12}{'complete':>12}",
     ]

@@ -14,7 +14,7 @@ from auror.ids import GroupIndex
 from auror.params import RoundParams
 from auror.secagg.topology import Topology
 
-_WORTH_AUDITING = 3
+WORTH_AUDITING = 3
 """Fewest groups of which a random audit leaves one out."""
 
 Draw = Callable[[tuple[GroupIndex, ...], tuple[GroupIndex, ...]], tuple[GroupIndex, ...]]
@@ -38,7 +38,7 @@ def drawn_by(entropy: Entropy, probability: float) -> Draw:
             return (first, *(index for index in others if entropy(1)[0] & 1))
         drawn = int.from_bytes(entropy(16), "little")
         chance, choice = drawn & (2**64 - 1), drawn >> 64
-        if len(groups) < _WORTH_AUDITING or chance >= probability * 2**64:
+        if len(groups) < WORTH_AUDITING or chance >= probability * 2**64:
             return ()
         return (groups[choice % len(groups)],)
 
