@@ -52,15 +52,15 @@ class GuardParams:
     ``misfit``: mean squared residual of the whole reading, in units of the noise, times its share
     of all variation. Lies move sums that no steady client could move, and the more colluders tell
     them, the less any clients explain the sums. Attackers who do not lie in their statistics
-    stay below 2.0, label skew and two groups a round included; colluders who frame honest
-    victims reach 1.8 and more, mostly above the limit (docs/defence.md, section 5).
+    mostly stay below 1; with label skew one in ten reaches 1.2 and is doubted. Colluders who
+    frame honest victims reach 1.2 and more, if anything shows it (docs/defence.md, section 5).
     ``unsteady``: mean squared residual in one client's groups: below 20, label skew included.
     ``too_large``: decoded mass of the reading over the largest that the cohort's mean ever learnt;
     attackers with equally dealt data stay below 2.1. Where data are dealt unequally some hold many
     times the mean of a class, so who shares the reading with companions that together carry as
     much as it does is not held out for its size."""
 
-    misfit: float = 2.5
+    misfit: float = 1.2
     unsteady: float = 24.0
     too_large: float = 3.0
 
