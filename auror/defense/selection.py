@@ -142,6 +142,12 @@ class Cohort:
     present: frozenset[int]
     group_size: float
 
+    def open_to(self, flagged: Sequence[int]) -> NDArray[np.bool_]:
+        """(n,): bool, who may still be flagged beside ``flagged``."""
+        left = self.seen.copy()
+        left[list(flagged)] = False
+        return left
+
     def can_spare(self, flagged: Sequence[int], fades: bool) -> bool:
         """Whether later rounds tell enough without ``flagged``: more than half as many independent
         sums; any at all when the evidence ``fades`` anyway."""
@@ -203,8 +209,7 @@ def _members(
 ) -> tuple[int, ...]:
     """Who is flagged by this belief: nobody, unless the mean effect suffices, nor when it would be
     half of the clients that are left."""
-    open_ = cohort.seen.copy()
-    open_[flagged] = False
+    open_ = cohort.open_to(flagged)
     settled = cohort.coverage >= params.settled
     members = _apart(belief, open_, params.inclusion if settled else params.early_inclusion, params)
     if settled or cohort.can_spare([*flagged, *members], fades):
@@ -236,9 +241,7 @@ def steadfast(
     choice = finding.posterior.evidence - finding.score
     if belief.evidence - choice < params.needed(int(cohort.seen.sum())):
         return ()
-    open_ = cohort.seen.copy()
-    open_[list(others)] = False
-    apart = _apart(belief, open_, params.inclusion, params)
+    apart = _apart(belief, cohort.open_to(others), params.inclusion, params)
     return tuple(client for client in apart if client in finding.members)
 
 

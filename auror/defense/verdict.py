@@ -203,8 +203,7 @@ def _judge_rounds(
             steady = steadfast(finding, others, around, guarded.dispersion, params)
             doubted |= guarded.held.keys() & set(steady)
     nothing = Reason.TOO_SKEWED if too_skewed else Reason.NO_PATTERN
-    verdict = _decide(seen_in, counts, chosen, held, nothing, params)
-    return replace(verdict, doubted=frozenset(seen_in.clients[row] for row in doubted))
+    return _decide(seen_in, counts, chosen, held, doubted, nothing, params)
 
 
 def _against_alone(learning: Block) -> Block:
@@ -242,6 +241,7 @@ def _decide(
     counts: NDArray[np.int64],
     chosen: Selection,
     held: Mapping[int, Implausible],
+    doubted: Iterable[int],
     nothing: Reason,
     params: VerdictParams,
 ) -> Verdict:
@@ -255,7 +255,7 @@ def _decide(
     return Verdict(
         clients=entries,
         flagged=frozenset(entry.client for entry in entries if entry.flagged),
-        doubted=frozenset(),
+        doubted=frozenset(seen_in.clients[row] for row in doubted),
         indications=indications,
         source=indications[0].source if indications else None,
         target=indications[0].target if indications else None,

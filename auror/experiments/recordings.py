@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,11 +26,11 @@ from auror.experiments.files import name_of
 from auror.ids import ClientId, GroupIndex
 from auror.params import RoundParams
 from auror.round.arithmetic import quantiser
-from auror.round.audits import drawn_by, spared
+from auror.round.audits import drawn_by
 from auror.round.campaign import Detector
 from auror.round.evidence import PlanChoice, build_plan, ledger_blocks
 from auror.round.public import Groups, draw_groups
-from auror.round.suspects import Suspects, Verdict
+from auror.round.suspects import Inquiry, Suspects, Verdict
 from auror.sim.seeded import rounding_seed
 
 _FORMAT = 1
@@ -149,6 +149,8 @@ class Replayed:
     rounds: int
     group_sums: int = field(default=0)
     """Opened group sums, over all rounds and partitions."""
+    checks_failed: int = field(default=0)
+    """Binding checks that failed."""
 
     @property
     def tpr(self) -> float | None:
@@ -198,13 +200,19 @@ def replay(
             ``auror.round.campaign``. None: the verdict alone, whose flags fall at once.
     """
     rng = np.random.default_rng([seed, 0x7265])
-    audit = _Audit(recording, group_size, rng, 0.0 if audits is None else audits)
+    suspects = Suspects()
+    inquiry = Inquiry(suspects, drawn_by(rng.bytes, 0.0 if audits is None else audits))
+    params = RoundParams(group_size=group_size, colluders=int(COLLUDERS_SHARE * recording.clients))
     ledger = Ledger(recording.blocks)
     judging = detector or (lambda found, invited: judge(found, VerdictParams(), invited))
     everybody = tuple(ClientId(c) for c in range(recording.clients))
     flagged: dict[ClientId, int] = {}
-    strength, opened = 0.0, 0
+    strength, opened, failed = 0.0, 0, 0
     last = min(rounds or recording.rounds, recording.rounds)
+
+    def judged(opened_sums: Ledger) -> Verdict:
+        return judging(opened_sums, tuple(c for c in everybody if c not in flagged))
+
     for at in range(last):
         present = tuple(c for c in everybody if c not in flagged)
         if len(present) < 2 * group_size and group_size > 1 and len(present) < len(everybody):
@@ -215,23 +223,27 @@ def replay(
             sent = true = recording.statistics[at]
             if lie is not None:
                 sent = lie(at, true.copy(), [list(group) for group in groups])
-            kept = groups if audits is None else audit.kept(groups)
+            out: Container[GroupIndex] = ()
+            if audits is not None:
+                numbered = {GroupIndex(k): group for k, group in enumerate(groups)}
+                out = inquiry.left_out(numbered, len(present), params)
+            kept = tuple(group for k, group in enumerate(groups) if k not in out)
             index = at * partitions + part
             if not _bound(sent, true, kept):
-                audit.failed(index)  # and nothing of this round is evidence
+                inquiry.failed(index)  # and nothing of this round is evidence
+                failed += 1
                 continue
             observed = (GroupObservation(g, sent[list(g)].mean(axis=0)) for g in kept)
             ledger.append(RoundObservation(index, 0, tuple(observed)))
-            flagged |= dict.fromkeys(audit.passed(), at + 1)
+            flagged |= dict.fromkeys(inquiry.passed(), at + 1)
         if not ledger.rounds:
             continue
-        invited = tuple(c for c in everybody if c not in flagged)
-        verdict = judging(ledger, invited)
+        verdict = judged(ledger)
         new = verdict.flagged - flagged.keys()
         if audits is None:
             flagged |= dict.fromkeys(sorted(new), at + 1)
         else:
-            audit.judged(verdict, ledger, judging, invited)
+            inquiry.begin(suspects.accused_in(ledger, verdict, judged, flagged), everybody)
         if not new:
             strength = max(strength, float(getattr(verdict, "strength", 0.0)))
     bad = {c for c in recording.malicious if recording.changed.get(c, 0) >= CHANGED}
@@ -243,6 +255,7 @@ def replay(
         strength,
         last,
         opened,
+        failed,
     )
 
 
@@ -251,48 +264,3 @@ def _bound(sent: NDArray[np.float64], true: NDArray[np.float64], groups: Groups)
     rows = [client for group in groups for client in group]
     left, right = sent[rows].sum(axis=0), true[rows].sum(axis=0)
     return bool(np.allclose(left, right, rtol=1e-9, atol=1e-9))
-
-
-class _Audit:
-    """What ``auror.round.campaign`` does between accusation and flag."""
-
-    def __init__(
-        self, recording: Recording, group_size: int, rng: np.random.Generator, probability: float
-    ) -> None:
-        self._draw = drawn_by(rng.bytes, probability)
-        assumed = int(COLLUDERS_SHARE * recording.clients)
-        self._params = RoundParams(group_size=group_size, colluders=assumed)
-        self._suspects = Suspects()
-        self._accused: dict[ClientId, int] = {}
-        self._tested: frozenset[ClientId] = frozenset()
-
-    def kept(self, groups: Groups) -> Groups:
-        """The groups that this round's total holds."""
-        sizes = {GroupIndex(k): len(group) for k, group in enumerate(groups)}
-        holding = tuple(k for k in sizes if self._tested.intersection(groups[k]))
-        drawn = self._draw(tuple(sizes), holding)
-        out = spared(drawn, sizes, sum(sizes.values()), self._params)
-        return tuple(group for k, group in enumerate(groups) if k not in out)
-
-    def passed(self) -> tuple[ClientId, ...]:
-        """The round passed its check: whom that flags."""
-        return self._suspects.confirm(self._tested, self._accused)
-
-    def failed(self, index: int) -> None:
-        if self._tested:
-            self._suspects.dispute(index)
-
-    def judged(
-        self,
-        verdict: Verdict,
-        ledger: Ledger,
-        judging: Detector,
-        invited: tuple[ClientId, ...],
-    ) -> None:
-        """Whom the next round has to test."""
-        disputed = self._suspects.disputed
-        later = ledger.since(disputed)
-        since = judging(later, invited) if disputed >= 0 and later.rounds else None
-        accused = self._suspects.accused(verdict, since)
-        self._accused = {c: rounds for c, rounds in accused.items() if c in invited}
-        self._tested = self._suspects.tested(self._accused)

@@ -57,6 +57,8 @@ def spared(
     ``min_accepted_groups`` and c + 2 clients (else clients refuse it), and a sparse graph of
     ``cohort`` clients no more gaps than it was made for, beyond one group.
     """
+    if not drawn:
+        return ()
     wiring = Topology.for_cohort(cohort, params.colluders, params.dropouts)
     groups, clients = len(members), sum(members.values())
     left_out: list[GroupIndex] = []

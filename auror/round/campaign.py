@@ -23,7 +23,7 @@ from auror.errors import AbortReason, ConfigError, DropReason
 from auror.ids import ROUND_NONCE_BYTES, ClientId, Digest, GroupIndex, RoundId
 from auror.params import RoundParams
 from auror.round.arithmetic import quantiser
-from auror.round.audits import Draw, drawn_by, spared
+from auror.round.audits import Draw, drawn_by
 from auror.round.description import (
     Roster,
     RoundDescription,
@@ -43,7 +43,7 @@ from auror.round.messages import RoundEnd, RoundStart
 from auror.round.plan import StatisticsPlan
 from auror.round.record import OpenedGroup, RoundRecord
 from auror.round.server.context import Decision, Progress, RoundTotal
-from auror.round.suspects import Suspects, Verdict
+from auror.round.suspects import Inquiry, Suspects, Verdict
 from auror.secagg.quantize import Quantiser
 
 Detector = Callable[[Ledger, tuple[ClientId, ...]], Verdict]
@@ -147,9 +147,9 @@ class Campaign:
         self.ledger = ledger or Ledger(ledger_blocks(config.plan, host))
         self.verdict: Verdict | None = None
         self._current: tuple[RoundStart, RoundPlan] | None = None
-        self._accused: dict[ClientId, int] = {}
-        self._tested: frozenset[ClientId] = frozenset()
-        self._draw = draw or drawn_by(entropy, config.params.audit_probability)
+        self._inquiry = Inquiry(
+            self.state.suspects, draw or drawn_by(entropy, config.params.audit_probability)
+        )
         self._audited: tuple[GroupIndex, ...] = ()
 
     @property
@@ -164,7 +164,7 @@ class Campaign:
     @property
     def suspected(self) -> tuple[ClientId, ...]:
         """Clients that the last round tested and did not flag, sorted."""
-        return tuple(sorted(self._tested - self.state.flagged.keys()))
+        return tuple(sorted(self._inquiry.tested - self.state.flagged.keys()))
 
     @property
     def uninvited(self) -> frozenset[ClientId]:
@@ -203,7 +203,7 @@ class Campaign:
         )
         state.counter += 1
         self._current = (start, plan)
-        self._accused, self._tested = {}, frozenset()
+        self._inquiry.begin()
         self._audited = ()
         return start
 
@@ -220,23 +220,17 @@ class Campaign:
         start, _plan = self._round_in_progress()
         left_out: dict[GroupIndex, str] = {}
         if self.config.defend:
-            here = {client for group in opened for client in group.members}
-            self._accused = self._accuse()
-            self._tested = self.state.suspects.tested(self._accused) & here
+            here = [client for group in opened for client in group.members]
+            self._inquiry.begin(self._accused_by(self._judge()), here)
             left_out = dict.fromkeys(
                 self._oversized(opened, full), "implausible size of its updates"
             )
-            kept = {g.index: len(g.members) for g in opened if g.index not in left_out}
-            holding = {
-                group.index: found
-                for group in opened
-                if group.index in kept and (found := self._tested.intersection(group.members))
-            }
-            drawn = self._draw(tuple(kept), tuple(holding))
+            kept = {group.index: group.members for group in opened if group.index not in left_out}
             cohort = len(start.description.cohort)
-            self._audited = spared(drawn, kept, cohort, self.config.params)
-            for index in self._audited:
-                names = ", ".join(map(str, sorted(holding.get(index, ()))))
+            audited = self._inquiry.left_out(kept, cohort, self.config.params)
+            self._audited = tuple(audited)
+            for index, suspects in audited.items():
+                names = ", ".join(map(str, suspects))
                 left_out[index] = f"suspected: {names}" if names else "random audit"
         accepted = tuple(group.index for group in opened if group.index not in left_out)
         return Decision(accepted, left_out)
@@ -264,10 +258,10 @@ class Campaign:
             observations = observe(plan, self._quantiser(), bound)
             if self.ledger.width:
                 self.ledger.append(RoundObservation(state.index, state.era, observations))
-            flagged = state.suspects.confirm(self._tested, self._accused)
+            flagged = self._inquiry.passed()
             state.flagged |= dict.fromkeys(flagged, state.index)
-        elif self._tested and aborted is AbortReason.BINDING_FAILED:
-            state.suspects.dispute(state.index)
+        elif aborted is AbortReason.BINDING_FAILED:
+            self._inquiry.failed(state.index)
         record = RoundRecord(
             index=state.index,
             era=state.era,
@@ -347,8 +341,10 @@ class Campaign:
         """Begin the second training, once, when somebody was flagged in the first."""
         state = self.state
         wanted = self.config.after_flag is AfterFlag.RESTART and self.config.defend
+        if not wanted or state.era > 0:
+            return False
         # Whom the closing verdict accuses the first rounds of the second training will test.
-        if not wanted or state.era > 0 or not (state.flagged or self._accuse()):
+        if not (state.flagged or self._accused_by(self.verdict or self._judge())):
             return False
         state.era += 1
         state.era_round = 0
@@ -389,15 +385,10 @@ class Campaign:
         invited = tuple(client for client in self.everybody if client not in self.uninvited)
         return self.config.detector(ledger, invited)
 
-    def _accuse(self) -> dict[ClientId, int]:
+    def _accused_by(self, verdict: Verdict | None) -> dict[ClientId, int]:
         """Whom the evidence accuses beyond the flagged → audited rounds that flag it."""
-        suspects, since = self.state.suspects, None
-        verdict = self._judge()
-        if suspects.disputed >= 0:
-            later = self.ledger.since(suspects.disputed)
-            since = self._verdict_on(later) if later.rounds else None
-        accused = suspects.accused(verdict, since)
-        return {c: rounds for c, rounds in accused.items() if c not in self.state.flagged}
+        state = self.state
+        return state.suspects.accused_in(self.ledger, verdict, self._verdict_on, state.flagged)
 
     def _oversized(self, opened: tuple[OpenedGroup, ...], full: StatisticsPlan) -> list[GroupIndex]:
         _start, plan = self._round_in_progress()

@@ -9,11 +9,14 @@ evidence since then accuses.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from auror.ids import ClientId
+from auror.defense.ledger import Ledger
+from auror.ids import ClientId, GroupIndex
+from auror.params import RoundParams
+from auror.round.audits import Draw, spared
 
 CONFIRMATIONS = 3
 """Audited rounds that flag whom they accuse: who frames an honest client needs company of it to
@@ -64,6 +67,25 @@ class Suspects:
             needed = {client: rounds for client, rounds in needed.items() if client in still}
         return dict(sorted(needed.items()))
 
+    def accused_in(
+        self,
+        ledger: Ledger,
+        verdict: Verdict | None,
+        judge: Callable[[Ledger], Verdict],
+        flagged: Collection[ClientId],
+    ) -> dict[ClientId, int]:
+        """``accused`` by the ``verdict`` on ``ledger``, less the ``flagged``.
+
+        ``judge`` is asked about what was opened since the dispute, when that matters.
+        """
+        since = None
+        new = verdict is not None and (verdict.flagged | verdict.doubted).difference(flagged)
+        if self.disputed >= 0 and new:
+            later = ledger.since(self.disputed)
+            since = judge(later) if later.rounds else None
+        found = self.accused(verdict, since)
+        return {client: rounds for client, rounds in found.items() if client not in flagged}
+
     def tested(self, accused: Mapping[ClientId, int]) -> frozenset[ClientId]:
         """Whom this round should test: the accused, and for a while those who were."""
         lately = {client for client, rounds in self.passed.items() if rounds < CONFIRMATIONS}
@@ -95,3 +117,43 @@ class Suspects:
         """Raises KeyError, TypeError or ValueError when ``raw`` is not from :meth:`to_dict`."""
         passed = {ClientId(int(client)): int(count) for client, count in raw["passed"].items()}
         return cls(passed, int(raw["disputed"]))
+
+
+class Inquiry:
+    """What every round does about suspects: test them, and draw the conclusion."""
+
+    def __init__(self, suspects: Suspects, draw: Draw) -> None:
+        self._suspects = suspects
+        self._draw = draw
+        self._accused: Mapping[ClientId, int] = {}
+        self.tested: frozenset[ClientId] = frozenset()
+        """Whom the round in progress tests."""
+
+    def begin(
+        self, accused: Mapping[ClientId, int] | None = None, here: Collection[ClientId] = ()
+    ) -> None:
+        """A new round; ``here``: who can be tested in it."""
+        self._accused = accused or {}
+        self.tested = self._suspects.tested(self._accused).intersection(here)
+
+    def left_out(
+        self, groups: Mapping[GroupIndex, tuple[ClientId, ...]], cohort: int, params: RoundParams
+    ) -> dict[GroupIndex, tuple[ClientId, ...]]:
+        """Those of ``groups`` that an audit leaves out of the total, with the suspects in them."""
+        holding = {
+            index: tuple(sorted(found))
+            for index, members in groups.items()
+            if (found := self.tested.intersection(members))
+        }
+        sizes = {index: len(members) for index, members in groups.items()}
+        drawn = self._draw(tuple(groups), tuple(holding))
+        return {index: holding.get(index, ()) for index in spared(drawn, sizes, cohort, params)}
+
+    def passed(self) -> tuple[ClientId, ...]:
+        """The round's check passed. Returns whom that flags, sorted."""
+        return self._suspects.confirm(self.tested, self._accused)
+
+    def failed(self, index: int) -> None:
+        """The check of round ``index`` failed."""
+        if self.tested:
+            self._suspects.dispute(index)

@@ -12,12 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.ledger import Ledger
-from auror.defense.verdict import Verdict, VerdictParams, judge
 from auror.experiments.defence_bench.arena import setting
 from auror.experiments.defence_bench.rows import Row
 from auror.experiments.recordings import Lie, Recording, record, replay
-from auror.ids import ClientId
 from auror.round.evidence import PlanChoice
 
 SCHEMES = ("spread", "onto-member", "onto-honest", "onto-honests")
@@ -37,20 +34,7 @@ def redistribution_row(
     found = record(config, PlanChoice(), cache / "recordings")
     honest = np.setdiff1d(np.arange(found.clients), found.malicious)
     victims = np.random.default_rng([seed, 0x766963]).choice(honest, malicious, replace=False)
-    accepted = 0
-
-    def watched(ledger: Ledger, roster: tuple[ClientId, ...]) -> Verdict:
-        nonlocal accepted
-        accepted = max(accepted, len(ledger.rounds))  # disputes ask about parts of it, too
-        return judge(ledger, VerdictParams(), roster)
-
-    seen = replay(
-        found,
-        group_size,
-        seed,
-        detector=watched,
-        lie=liars(scheme, found, victims, seed),
-    )
+    seen = replay(found, group_size, seed, lie=liars(scheme, found, victims, seed))
     framed = victims[:1] if scheme == "onto-honest" else victims
     return {
         "tpr": seen.tpr,
@@ -59,7 +43,7 @@ def redistribution_row(
         "victim_flagged": bool(set(framed.tolist()) & seen.flagged.keys())
         if scheme.startswith("onto-honest")
         else None,
-        "checks_failed": seen.rounds - accepted,
+        "checks_failed": seen.checks_failed,
         "undefended_accuracy": found.metrics["accuracy"],
         "undefended_attack_success": found.metrics["attack_success"],
     }
