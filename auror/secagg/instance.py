@@ -18,18 +18,16 @@ UInt = NDArray[np.unsignedinteger[Any]]
 
 
 class Instance(enum.Enum):
-    """Separate key pairs and seeds per instance: with one pair, excluding a client from the
-    second opening would reveal what it contributed to the first (docs/adr/0003)."""
+    """Separate key pairs per instance: with one pair, excluding a client from the second opening
+    would reveal what it contributed to the first (docs/adr/0003).
+
+    Updates have self masks and recover from dropouts. Statistics have pairwise masks inside a
+    group and nothing else: their sum appears when every member has sent, and never otherwise
+    (docs/adr/0014).
+    """
 
     UPDATE = "update"
     STATISTICS = "statistics"
-
-    @property
-    def self_mask_tag(self) -> Tag:
-        return {
-            Instance.UPDATE: Tag.UPDATE_SELF_MASK,
-            Instance.STATISTICS: Tag.STATISTICS_SELF_MASK,
-        }[self]
 
     @property
     def pairwise_mask_tag(self) -> Tag:
@@ -40,23 +38,15 @@ class Instance(enum.Enum):
 
 
 class SecretKind(enum.Enum):
-    """The five secrets a client deals in phase 1 (DESIGN §3), in wire order."""
+    """The three secrets a client deals in phase 1, in wire order. The key of its statistics masks
+    is not among them: nobody may restore it."""
 
-    UPDATE_SELF_SEED = 0
-    UPDATE_MASK_KEY = 1
-    STATISTICS_SELF_SEED = 2
-    STATISTICS_MASK_KEY = 3
-    RANDOMNESS = 4
-
-
-SELF_SEED = {
-    Instance.UPDATE: SecretKind.UPDATE_SELF_SEED,
-    Instance.STATISTICS: SecretKind.STATISTICS_SELF_SEED,
-}
-MASK_KEY = {
-    Instance.UPDATE: SecretKind.UPDATE_MASK_KEY,
-    Instance.STATISTICS: SecretKind.STATISTICS_MASK_KEY,
-}
+    SELF_SEED = 0
+    """b_i, the self mask of the update."""
+    MASK_KEY = 1
+    """The key of the update's pairwise masks."""
+    RANDOMNESS = 2
+    """r_i, this client's part of the public randomness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +106,8 @@ class Ring:
 class SumContext:
     """What every mask of one sum is bound to."""
 
-    transcript: Digest
-    """T, the hash of the round description."""
+    binding: Digest
+    """T for updates; for statistics h, which covers T and the group's members."""
     instance: Instance
     ring: Ring
     length: int

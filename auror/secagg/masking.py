@@ -5,7 +5,7 @@ from __future__ import annotations
 from auror.crypto.entropy import Secret
 from auror.crypto.kex import KeyPair, expand
 from auror.crypto.prg import words
-from auror.crypto.tags import number
+from auror.crypto.tags import Tag, number
 from auror.ids import ClientId
 from auror.secagg.instance import SumContext, UInt
 
@@ -14,8 +14,7 @@ def add_self_mask(
     values: UInt, seed: Secret, context: SumContext, owner: ClientId, sign: int
 ) -> None:
     """values += sign · PRG(b_owner), modulo the word size; reduce when done."""
-    tag = context.instance.self_mask_tag
-    key = expand(seed.reveal(), tag, context.transcript, number(owner))
+    key = expand(seed.reveal(), Tag.UPDATE_SELF_MASK, context.binding, number(owner))
     _accumulate(values, key, context, sign)
 
 
@@ -36,7 +35,7 @@ def add_pairwise_mask(
     key = key_pair.shared_key(
         peer_public,
         context.instance.pairwise_mask_tag,
-        context.transcript,
+        context.binding,
         number(low),
         number(high),
     )

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from auror.crypto.entropy import Entropy
 from auror.crypto.kex import KeyPair
 from auror.ids import ClientId, Digest
-from auror.secagg.client.advertise import InstanceSecrets
+from auror.secagg.client.advertise import MaskSecrets
 from auror.secagg.client.masked_input import mask_input
 from auror.secagg.client.unmask import OpeningGuard
 from auror.secagg.graph import Graph
-from auror.secagg.instance import MASK_KEY, SELF_SEED, Instance, Ring, SumContext, UInt
+from auror.secagg.instance import Instance, Ring, SecretKind, SumContext, UInt
 from auror.secagg.server.collect_shares import ShareCollector
 from auror.secagg.server.unmask import unmask_sum
 from auror.secagg.sharing import deal, receive
@@ -38,11 +38,11 @@ def run_masked_sum(
     transcript = Digest(entropy(32))
     length = len(inputs[cohort[0]])
     context = SumContext(transcript, Instance.UPDATE, ring, length)
-    kinds = (SELF_SEED[Instance.UPDATE], MASK_KEY[Instance.UPDATE])
+    kinds = (SecretKind.SELF_SEED, SecretKind.MASK_KEY)
 
     # Round 0, AdvertiseKeys: every client draws its keys; the server passes the public ones on.
     envelope = {i: KeyPair.draw(entropy) for i in cohort}
-    secrets = {i: InstanceSecrets.draw(Instance.UPDATE, entropy) for i in cohort}
+    secrets = {i: MaskSecrets.draw(entropy) for i in cohort}
     envelope_keys = {i: envelope[i].public for i in cohort}
     mask_keys = {i: secrets[i].mask_key.public for i in cohort}
 
@@ -76,9 +76,9 @@ def run_masked_sum(
 
     # Round 4, Unmasking: seeds of those in the sum, mask keys of those who are not.
     for i in uploaded - lost_after_upload:
-        answer = OpeningGuard(Instance.UPDATE, held[i]).open(uploaded, everybody - uploaded)
-        collector.add(i, SELF_SEED[Instance.UPDATE], answer.self_seeds)
-        collector.add(i, MASK_KEY[Instance.UPDATE], answer.mask_keys)
-    seeds = {i: collector.restore(i, SELF_SEED[Instance.UPDATE]) for i in uploaded}
-    keys = {i: collector.restore(i, MASK_KEY[Instance.UPDATE]) for i in everybody - uploaded}
+        answer = OpeningGuard(held[i]).open(uploaded, everybody - uploaded)
+        collector.add(i, SecretKind.SELF_SEED, answer.self_seeds)
+        collector.add(i, SecretKind.MASK_KEY, answer.mask_keys)
+    seeds = {i: collector.restore(i, SecretKind.SELF_SEED) for i in uploaded}
+    keys = {i: collector.restore(i, SecretKind.MASK_KEY) for i in everybody - uploaded}
     return unmask_sum(context, graph, masked.values(), seeds, keys, mask_keys)

@@ -6,6 +6,7 @@ dealer whose shares do not restore the secret it committed to (docs/protocol.md 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -58,11 +59,16 @@ class Dealing:
     """One hash per secret kind; secrets are uniform 256-bit values and need no salt."""
 
     def signed_parts(self) -> tuple[bytes, ...]:
-        """The commitments as the dealer signs them: a liar cannot disown them later."""
+        """Commitments and envelopes as the dealer signs them: a liar cannot disown them later.
+        Its own row has no envelope."""
         rows = (
             part
             for holder in sorted(self.share_commitments)
-            for part in (number(holder), *self.share_commitments[holder])
+            for part in (
+                number(holder),
+                *self.share_commitments[holder],
+                hashlib.sha256(self.ciphertexts.get(holder, b"")).digest(),
+            )
         )
         return (*self.secret_commitments, *rows)
 

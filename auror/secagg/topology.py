@@ -17,8 +17,8 @@ from auror.secagg.calculator import ETA, SIGMA, fewest_marked, most_marked
 
 GRINDING_BITS = 40
 """The ring's order is a hash of the advertised keys, of which an active server chooses whom to
-list: every try costs a hash, so bounds on the graph are this much stronger. The committee needs
-none of it: its seed was committed to before anybody could choose (docs/protocol.md step 2.5)."""
+list, and the committee one of T, whose nonce the server draws: every try costs a hash, so bounds
+on both are this much stronger."""
 
 WORTH_IT = 100
 """A sparse graph must save a client so many neighbours, about a tenth of a second: the complete
@@ -44,7 +44,7 @@ class Topology:
     """On a sparse graph: of any degree/2 clients in a row on the ring at least so many must be
     in a total, so that an honest one is among them; 0 on the complete graph."""
     committee: int
-    """How many sign the accepted set; n is everybody."""
+    """How many sign U3 and the accepted set; n is everybody."""
     silent: int
     """x: honest dropouts that the round survives (sparse: but for 2^-20)."""
 
@@ -57,12 +57,13 @@ class Topology:
         """Fewest clients in U1, U2 and U3: with fewer, secrets could not be restored."""
         return self.shares if self.complete else self.cohort - self.silent
 
-    def quorum(self, dealers: int) -> int:
-        """Q: signatures of the committee, drawn from ``dealers`` clients, under one accepted set;
-        2Q > committee + colluders in it."""
+    @property
+    def quorum(self) -> int:
+        """Q: signatures of the committee under one set; 2Q > committee + colluders in it. Over the
+        cohort, whoever is missing: a smaller U3 does not make two quorums possible."""
         if self.committee == self.cohort:
             return (self.cohort + self.colluders) // 2 + 1
-        return committee_quorum(dealers, self.colluders, min(self.committee, dealers))
+        return committee_quorum(self.cohort, self.colluders, self.committee)
 
     @classmethod
     def for_cohort(cls, cohort: int, colluders: int, dropouts: float = 0.1) -> Topology:
@@ -86,15 +87,17 @@ class Topology:
         if silent > self.silent:
             raise ConfigError(
                 f"{silent} silent clients of {self.cohort}: n − x ≥ Q needs x ≤ {self.silent}"
-                f" (Q = {self.quorum(self.cohort)}, t = {self.shares}); expect fewer dropouts or"
+                f" (Q = {self.quorum}, t = {self.shares}); expect fewer dropouts or"
                 " assume fewer colluders"
             )
 
 
 @functools.lru_cache(maxsize=256)
-def committee_quorum(dealers: int, colluders: int, size: int) -> int:
-    """Q for ``size`` signers drawn at random from ``dealers``: safe but for 2^-SIGMA."""
-    corrupt = most_marked(dealers, min(colluders, dealers), size, Fraction(1, 2**SIGMA))
+def committee_quorum(cohort: int, colluders: int, size: int) -> int:
+    """Q for ``size`` signers drawn at random from ``cohort``: safe but for 2^-SIGMA, after
+    2^GRINDING_BITS tries."""
+    unsafe = Fraction(1, 2 ** (SIGMA + GRINDING_BITS))
+    corrupt = most_marked(cohort, min(colluders, cohort), size, unsafe)
     return (size + corrupt) // 2 + 1
 
 
@@ -152,15 +155,8 @@ def _sizes(cohort: int) -> Iterator[int]:
 
 
 def _committee_lives(wired: Topology, silent: int, size: int) -> bool:
-    """Whether ``size`` signers reach their quorum, if the silent fall silent before they are
-    drawn and if they do so after."""
+    """Whether ``size`` signers reach their quorum when ``silent`` of the cohort do not sign."""
     n, c = wired.cohort, wired.colluders
     if size == n:
-        return n - silent >= wired.quorum(n)
-    for dealers, lost in ((n, silent), (n - silent, 0)):
-        if size > dealers:
-            return False
-        alive = fewest_marked(dealers, dealers - lost, size, _STUCK)
-        if alive < committee_quorum(dealers, c, size):
-            return False
-    return True
+        return n - silent >= wired.quorum
+    return fewest_marked(n, n - silent, size, _STUCK) >= committee_quorum(n, c, size)

@@ -6,26 +6,25 @@ from dataclasses import dataclass
 
 from auror.crypto.entropy import Entropy, Secret
 from auror.crypto.kex import KeyPair
-from auror.secagg.instance import MASK_KEY, SELF_SEED, Instance, SecretKind
+from auror.secagg.instance import SecretKind
 
 
 @dataclass(frozen=True)
-class InstanceSecrets:
-    """One client's secrets for one sum, drawn anew for every attempt."""
+class MaskSecrets:
+    """One client's secrets for one sum with dropout recovery, drawn anew for every attempt."""
 
-    instance: Instance
     mask_key: KeyPair
     """s_i, agrees pairwise masks; restored by the others when i drops out or is left out."""
     self_seed: Secret
     """b_i, the self mask; restored by the others when i is part of the sum."""
 
     @classmethod
-    def draw(cls, instance: Instance, entropy: Entropy) -> InstanceSecrets:
-        return cls(instance, KeyPair.draw(entropy), Secret.draw(entropy))
+    def draw(cls, entropy: Entropy) -> MaskSecrets:
+        return cls(KeyPair.draw(entropy), Secret.draw(entropy))
 
     def to_share(self) -> dict[SecretKind, Secret]:
         """Round 1 (ShareKeys): what the holders get shares of."""
         return {
-            SELF_SEED[self.instance]: self.self_seed,
-            MASK_KEY[self.instance]: self.mask_key.secret,
+            SecretKind.SELF_SEED: self.self_seed,
+            SecretKind.MASK_KEY: self.mask_key.secret,
         }

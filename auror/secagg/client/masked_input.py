@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from auror.crypto.kex import KeyPair
 from auror.ids import ClientId
-from auror.secagg.client.advertise import InstanceSecrets
+from auror.secagg.client.advertise import MaskSecrets
 from auror.secagg.instance import SumContext, UInt
 from auror.secagg.masking import add_pairwise_mask, add_self_mask
 
@@ -13,16 +14,30 @@ from auror.secagg.masking import add_pairwise_mask, add_self_mask
 def mask_input(
     context: SumContext,
     me: ClientId,
-    secrets: InstanceSecrets,
+    secrets: MaskSecrets,
     peer_keys: Mapping[ClientId, bytes],
     values: UInt,
 ) -> UInt:
-    """Mask ``values`` ((context.length,), entries in the ring) against every peer.
+    """Mask ``values`` ((context.length,), entries in the ring) with a self mask and against every
+    peer: the others can take the masks of whoever is lost off the sum.
 
     ``peer_keys`` holds the mask keys of the neighbours that dealt shares (U2), without ``me``.
     """
-    masked: UInt = values.astype(context.ring.dtype, copy=True)
+    masked = mask_pairwise(context, me, secrets.mask_key, peer_keys, values)
     add_self_mask(masked, secrets.self_seed, context, me, +1)
+    return context.ring.reduce(masked)
+
+
+def mask_pairwise(
+    context: SumContext,
+    me: ClientId,
+    mask_key: KeyPair,
+    peer_keys: Mapping[ClientId, bytes],
+    values: UInt,
+) -> UInt:
+    """Mask ``values`` against every peer and with nothing else: the masks cancel when ``me`` and
+    all peers have sent, and nobody can take them off before (docs/adr/0014)."""
+    masked: UInt = values.astype(context.ring.dtype, copy=True)
     for peer in sorted(peer_keys):
-        add_pairwise_mask(masked, secrets.mask_key, peer_keys[peer], context, me, peer, +1)
+        add_pairwise_mask(masked, mask_key, peer_keys[peer], context, me, peer, +1)
     return context.ring.reduce(masked)

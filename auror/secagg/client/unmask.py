@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from auror.errors import Refusal, Refused
 from auror.ids import ClientId
-from auror.secagg.instance import MASK_KEY, SELF_SEED, Instance, SecretKind
+from auror.secagg.instance import SecretKind
 from auror.secagg.sharing import Share
 
 
@@ -26,17 +26,16 @@ class OpenedShares:
 
 
 class OpeningGuard:
-    """Holds a client's shares for one instance and answers for one pair of sets only.
+    """Holds a client's shares for one sum and answers for one pair of sets only.
 
-    Rule 1 (SECURITY.md): both secrets of one peer in one instance never leave, whatever the
-    server asks and however often. An identical request gets the identical answer.
+    Rule 1 (SECURITY.md): both secrets of one peer never leave, whatever the server asks and
+    however often. An identical request gets the identical answer.
     """
 
-    def __init__(
-        self, instance: Instance, held: Mapping[ClientId, Mapping[SecretKind, Share]]
-    ) -> None:
-        self._instance = instance
+    def __init__(self, held: Mapping[ClientId, Mapping[SecretKind, Share]]) -> None:
         self._held = held
+        self.dealers = frozenset(held)
+        """Whose shares it holds."""
         self._answered: tuple[frozenset[ClientId], frozenset[ClientId]] | None = None
 
     def open(
@@ -53,10 +52,12 @@ class OpeningGuard:
             raise Refused(Refusal.SECOND_ANSWER, "a peer is both summed and absent")
         asked = (self_seeds_of, mask_keys_of)
         if self._answered is not None and self._answered != asked:
-            raise Refused(Refusal.SECOND_ANSWER, f"{self._instance.value} was opened before")
+            raise Refused(Refusal.SECOND_ANSWER, "another sum was opened before")
         self._answered = asked
-        seed, key = SELF_SEED[self._instance], MASK_KEY[self._instance]
         return OpenedShares(
-            {peer: self._held[peer][seed] for peer in sorted(self_seeds_of & self._held.keys())},
-            {peer: self._held[peer][key] for peer in sorted(mask_keys_of & self._held.keys())},
+            self._shares(SecretKind.SELF_SEED, self_seeds_of),
+            self._shares(SecretKind.MASK_KEY, mask_keys_of),
         )
+
+    def _shares(self, kind: SecretKind, owners: frozenset[ClientId]) -> dict[ClientId, Share]:
+        return {peer: self._held[peer][kind] for peer in sorted(owners & self._held.keys())}

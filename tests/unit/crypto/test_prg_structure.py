@@ -55,7 +55,7 @@ def test_no_block_of_the_cipher_repeats() -> None:
     assert len(np.unique(blocks)) == len(blocks)
 
 
-@pytest.mark.parametrize("tag", [Tag.UPDATE_SELF_MASK, Tag.STATISTICS_SELF_MASK])
+@pytest.mark.parametrize("tag", [Tag.UPDATE_SELF_MASK, Tag.STATISTICS_PAIRWISE_MASK])
 def test_masks_of_two_purposes_rounds_or_clients_have_nothing_in_common(tag: Tag) -> None:
     keys = {
         expand(SEED, purpose, transcript, number(owner)).reveal()

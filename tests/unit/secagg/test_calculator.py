@@ -88,9 +88,48 @@ def test_a_sparse_cohort_is_safe_and_alive(n: int, c: int) -> None:
     assert exact_tail(n, c, wired.degree // 2, wired.window - 1) <= each
     assert wired.degree % 2 == 0
     assert wired.silent >= 0.1 * n
-    assert 2 * wired.quorum(n) > wired.committee
-    corrupt = 2 * wired.quorum(n) - wired.committee
-    assert exact_tail(n, c, wired.committee, corrupt - 1) <= Fraction(1, 2**40)
+    assert 2 * wired.quorum > wired.committee
+    corrupt = 2 * wired.quorum - wired.committee  # so many in the committee could sign two sets
+    assert exact_tail(n, c, wired.committee, corrupt - 1) <= Fraction(1, 2 ** (40 + GRINDING_BITS))
+
+
+@pytest.mark.parametrize(
+    ("n", "c", "committee", "quorum"),
+    [(200, 10, 38, 25), (1024, 51, 76, 54), (10_000, 500, 90, 64), (10_000, 3000, 270, 216)],
+)
+def test_committees_are_the_smallest_that_survive_grinding(
+    n: int, c: int, committee: int, quorum: int
+) -> None:
+    """The server draws the nonce in T, so it may try 2^40 committees."""
+    assert GRINDING_BITS == 40
+    wired = Topology.for_cohort(n, c)
+    assert (wired.committee, wired.quorum) == (committee, quorum)
+    unsafe, corrupt = Fraction(1, 2**80), 2 * quorum - committee
+    assert exact_tail(n, c, committee, corrupt - 1) <= unsafe
+    # one signature less, and two quorums need not share an honest client
+    assert exact_tail(n, c, committee, corrupt - 3) > unsafe
+    # two signers less, and ten of a hundred silent end more than one round in 2^22
+    smaller, silent = committee - 2, -(-n // 10)
+    lacking = smaller - committee_quorum(n, c, smaller)  # more silent ones than these are too many
+    assert exact_tail(n, silent, smaller, lacking) > Fraction(1, 2**22)
+    lacking = committee - quorum
+    assert exact_tail(n, silent, committee, lacking) <= Fraction(1, 2**22)
+
+
+@pytest.mark.parametrize("n", [3, 7, 30, 199, 200, 1024])
+def test_a_quorum_is_over_the_cohort_whoever_is_missing(n: int) -> None:
+    """Two quorums share an honest client: it takes more than half of the signers and the liars.
+    Over a smaller U3 it could be fewer, and the server chooses U3."""
+    for c in (0, n // 20, n // 5):
+        wired = Topology.for_cohort(n, c)
+        if wired.committee == n:
+            assert 2 * wired.quorum > n + c >= 2 * (wired.quorum - 1)
+        else:
+            assert wired.quorum == committee_quorum(n, c, wired.committee)
+        assert wired.quorum <= wired.committee
+        if wired.complete:
+            assert wired.quorum == wired.shares == wired.fewest
+            assert n - wired.silent == wired.quorum
 
 
 def test_small_cohorts_are_complete_and_large_ones_are_not() -> None:

@@ -11,12 +11,13 @@ from auror.crypto.entropy import Secret
 from auror.crypto.kex import KeyPair
 from auror.errors import AbortReason, AuthenticationFailed, PeerMisbehaved, Refused, RoundAborted
 from auror.ids import ClientId, Digest
-from auror.secagg.client.advertise import InstanceSecrets
-from auror.secagg.client.masked_input import mask_input
+from auror.round.client.state import RoundSecrets
+from auror.secagg.client.advertise import MaskSecrets
+from auror.secagg.client.masked_input import mask_input, mask_pairwise
 from auror.secagg.client.unmask import OpenedShares, OpeningGuard
 from auror.secagg.graph import Graph, share_point
-from auror.secagg.instance import Instance, Ring, SecretKind, SumContext
-from auror.secagg.masking import add_self_mask
+from auror.secagg.instance import Instance, Ring, SecretKind, SumContext, UInt
+from auror.secagg.masking import add_self_mask, pairwise_mask
 from auror.secagg.quantize import Quantiser, ring_bits
 from auror.secagg.run import run_masked_sum
 from auror.secagg.server.collect_shares import ShareCollector
@@ -24,7 +25,7 @@ from auror.secagg.sharing import Share, deal, receive
 from auror.sim.seeded import seeded_entropy
 
 T = Digest(bytes(32))
-KINDS = (SecretKind.UPDATE_SELF_SEED, SecretKind.UPDATE_MASK_KEY)
+KINDS = (SecretKind.SELF_SEED, SecretKind.MASK_KEY)
 
 
 def context(bits: int = 20, length: int = 50, instance: Instance = Instance.UPDATE) -> SumContext:
@@ -63,9 +64,7 @@ def test_too_few_left_open_nothing() -> None:
 
 
 def test_pairwise_masks_cancel_and_self_masks_stay() -> None:
-    secrets = {
-        ClientId(i): InstanceSecrets.draw(Instance.UPDATE, seeded_entropy(i)) for i in range(4)
-    }
+    secrets = {ClientId(i): MaskSecrets.draw(seeded_entropy(i)) for i in range(4)}
     zeros = np.zeros(50, dtype=np.uint32)
     total = np.zeros(50, dtype=np.uint32)
     for me, mine in secrets.items():
@@ -80,19 +79,48 @@ def test_pairwise_masks_cancel_and_self_masks_stay() -> None:
     assert not zeros.any()  # the input itself is not touched
 
 
-def test_masks_are_bound_to_transcript_instance_and_owner() -> None:
-    seed = Secret(bytes(32))
+def test_masks_are_bound_to_their_sum_and_owners() -> None:
+    seed, pair, other = Secret(bytes(32)), KeyPair.draw(seeded_entropy(1)), ClientId(7)
+    peer = KeyPair.draw(seeded_entropy(2)).public
+    another = replace(context(), binding=Digest(bytes([1]) * 32))
     masks = []
-    for changed, owner in (
-        (context(), 0),
-        (context(), 1),
-        (replace(context(), transcript=Digest(bytes([1]) * 32)), 0),
-        (replace(context(), instance=Instance.STATISTICS), 0),
-    ):
+    for changed, owner in ((context(), 0), (context(), 1), (another, 0)):
         values = np.zeros(50, dtype=np.uint32)
         add_self_mask(values, seed, changed, ClientId(owner), +1)
         masks.append(values.tobytes())
-    assert len(set(masks)) == 4
+    statistics = replace(context(), instance=Instance.STATISTICS)
+    for changed, owner in ((context(), 0), (context(), 1), (another, 0), (statistics, 0)):
+        values = pairwise_mask(pair, peer, changed, ClientId(owner), other)
+        masks.append(values.tobytes())
+    assert len(set(masks)) == 7
+
+
+def test_masks_of_one_group_cancel_when_all_sent_under_one_view_and_never_before() -> None:
+    """Statistics: pairwise masks and nothing else, bound to h (docs/adr/0013)."""
+    group = tuple(ClientId(i) for i in (2, 5, 9))
+    keys = {c: KeyPair.draw(seeded_entropy(8, c)) for c in group}
+    public = {c: pair.public for c, pair in keys.items()}
+    view = context(64, 20, Instance.STATISTICS)
+    values = {c: np.arange(20, dtype=np.uint64) * (c + 1) - 7 for c in group}
+
+    def sent(client: ClientId, under: SumContext, group: tuple[ClientId, ...]) -> UInt:
+        peers = {peer: public[peer] for peer in group if peer != client}
+        return mask_pairwise(under, client, keys[client], peers, values[client])
+
+    def close(total: UInt, members: tuple[ClientId, ...]) -> bool:
+        return bool((total == sum(values[c] for c in members)).any())
+
+    whole = [sent(c, view, group) for c in group]
+    assert np.array_equal(sum(whole), sum(values.values()))
+    for k, lost in enumerate(group):  # without one member, nothing of the others appears
+        assert not close(sum(whole) - whole[k], tuple(c for c in group if c != lost))
+        assert not close(whole[k], (lost,))
+    # a member that was told another h, or another group, spoils the sum for everybody
+    elsewhere = replace(view, binding=Digest(bytes([1]) * 32))
+    assert not close(sum(whole[1:]) + sent(group[0], elsewhere, group), group)
+    assert not close(sum(whole[1:]) + sent(group[0], view, group[:2]), group)
+    # alone in its group it would be bare: the caller's floors forbid it
+    assert np.array_equal(sent(group[0], view, group[:1]), values[group[0]])
 
 
 # Quantisation -----------------------------------------------------------------------------------
@@ -151,7 +179,7 @@ def test_ring_elements_are_checked() -> None:
 def dealt(threshold: int = 2):  # type: ignore[no-untyped-def]
     clients = tuple(ClientId(i) for i in range(3))
     envelope = {c: KeyPair.draw(seeded_entropy(5, c)) for c in clients}
-    secrets = InstanceSecrets.draw(Instance.UPDATE, seeded_entropy(6))
+    secrets = MaskSecrets.draw(seeded_entropy(6))
     dealing, own = deal(
         T,
         clients[0],
@@ -187,22 +215,40 @@ def test_envelopes_open_for_their_holder_in_this_round_only() -> None:
 
 
 def test_every_part_of_a_dealing_is_signed() -> None:
-    *_rest, dealing, _own = dealt()
-    parts = set(dealing.signed_parts())
-    assert set(dealing.secret_commitments) <= parts
-    assert all(set(row) <= parts for row in dealing.share_commitments.values())
+    clients, *_rest, dealing, _own = dealt()
+    parts = dealing.signed_parts()
+    assert set(dealing.secret_commitments) <= set(parts)
+    assert all(set(row) <= set(parts) for row in dealing.share_commitments.values())
+    # envelopes too: who sealed nonsense cannot say that the server changed it
+    assert dealing.ciphertexts.keys() == set(clients[1:])
+    for holder, text in dealing.ciphertexts.items():
+        changed = {**dealing.ciphertexts, holder: bytes([text[0] ^ 1]) + text[1:]}
+        assert replace(dealing, ciphertexts=changed).signed_parts() != parts
+
+
+def test_three_secrets_are_shared_and_the_key_of_the_statistics_masks_is_not() -> None:
+    assert [kind.name for kind in SecretKind] == ["SELF_SEED", "MASK_KEY", "RANDOMNESS"]
+    secrets = RoundSecrets.draw(seeded_entropy(9))
+    shared = secrets.to_share()
+    assert shared.keys() == set(SecretKind)
+    values = {kind: secret.reveal() for kind, secret in shared.items()}
+    assert values[SecretKind.SELF_SEED] == secrets.update.self_seed.reveal()
+    assert values[SecretKind.MASK_KEY] == secrets.update.mask_key.secret.reveal()
+    assert values[SecretKind.RANDOMNESS] == secrets.randomness.reveal()
+    kept = {secrets.statistics_mask.secret.reveal(), secrets.encryption.secret.reveal()}
+    assert len({*values.values(), *kept}) == 5
 
 
 def test_collector_takes_only_committed_shares_and_restores_the_secret() -> None:
     clients, envelope, secrets, dealing, own = dealt()
     collector = ShareCollector(T, 2, KINDS)
     collector.expect(clients[0], dealing.share_commitments, dealing.secret_commitments)
-    kind = SecretKind.UPDATE_SELF_SEED
+    kind = SecretKind.SELF_SEED
     wrong = Share(bytes(33), own[kind].salt)
-    with pytest.raises(PeerMisbehaved, match="client 0's UPDATE_SELF_SEED"):
+    with pytest.raises(PeerMisbehaved, match="client 0's SELF_SEED"):
         collector.add(clients[0], kind, {clients[0]: wrong})
     with pytest.raises(PeerMisbehaved):  # the right share of another kind
-        collector.add(clients[0], kind, {clients[0]: own[SecretKind.UPDATE_MASK_KEY]})
+        collector.add(clients[0], kind, {clients[0]: own[SecretKind.MASK_KEY]})
     with pytest.raises(PeerMisbehaved):  # nobody dealt this
         collector.add(clients[0], kind, {clients[1]: own[kind]})
     collector.add(clients[0], kind, {clients[0]: own[kind]})
@@ -229,7 +275,7 @@ def test_guard_answers_for_one_pair_of_sets_and_never_both_kinds() -> None:
     share = Share(bytes(33), bytes(16))
     held = {ClientId(i): dict.fromkeys(SecretKind, share) for i in range(4)}
     a, b, c = (frozenset({ClientId(i)}) for i in range(3))
-    guard = OpeningGuard(Instance.UPDATE, held)
+    guard = OpeningGuard(held)
     with pytest.raises(Refused, match="both summed and absent"):
         guard.open(a | b, b)
     first = guard.open(a | frozenset({ClientId(9)}), b)
