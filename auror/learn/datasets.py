@@ -24,12 +24,26 @@ _Samples = tuple[Floats, Labels]
 
 DEFAULT_DATA_DIR = Path("~/.cache/auror/data")
 CLEAN_SAMPLES = 100
-"""Validation samples set aside for the server, in equal numbers per class (DESIGN section 5)."""
+"""Validation samples set aside for the server, in equal numbers per class."""
 
-_MNIST_MEAN, _MNIST_DEVIATION = 0.1307, 0.3081  # of the 60,000 training images, in [0, 1]
-_DIGITS_MEAN, _DIGITS_DEVIATION = 0.3053, 0.3761  # of the 1,797 images, in [0, 1]
 _DIGITS_TEST = 360  # a fifth of 1,797
 _MNIST5K_TEST = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Standardisation:
+    """How raw pixels become the model's inputs: (pixel / scale − mean) / deviation."""
+
+    scale: float = 1.0
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    def apply(self, pixels: NDArray[np.float64]) -> Floats:
+        return ((pixels / self.scale - self.mean) / self.deviation).astype(np.float32)
+
+
+_MNIST = Standardisation(255, 0.1307, 0.3081)  # of the 60,000 training images
+_DIGITS = Standardisation(16, 0.3053, 0.3761)  # of the 1,797 images
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +66,7 @@ class Dataset:
     test_y: Labels
     clean_x: Floats
     clean_y: Labels
+    standardisation: Standardisation
 
 
 def load_dataset(
@@ -130,6 +145,7 @@ def _clean_and_train(
         test_y=test_y,
         clean_x=x[clean],
         clean_y=y[clean],
+        standardisation=_DIGITS if name == "digits" else _MNIST,
     )
 
 
@@ -163,7 +179,7 @@ def _raw_digits() -> tuple[Floats, Labels]:
     except ImportError as error:
         raise DataError("data set 'digits' needs scikit-learn: pip install scikit-learn") from error
     x, y = load_digits(return_X_y=True)
-    pixels = _standardise(x / 16, _DIGITS_MEAN, _DIGITS_DEVIATION)
+    pixels = _DIGITS.apply(x)
     return pixels.reshape(-1, 1, 8, 8), y.astype(np.int64)
 
 
@@ -176,7 +192,7 @@ def _raw_mnist5k() -> tuple[Floats, Labels]:
     # the package's own reader (genfromtxt) takes five seconds for the same file
     table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.float64)
     x, y = table[:, :-1], table[:, -1]
-    pixels = _standardise(x / 255, _MNIST_MEAN, _MNIST_DEVIATION)
+    pixels = _MNIST.apply(x)
     return pixels.reshape(-1, 1, 28, 28), y.astype(np.int64)
 
 
@@ -193,12 +209,8 @@ def _raw_mnist(data_dir: Path, train: bool) -> tuple[Floats, Labels]:
             f"data set 'mnist' is not in {data_dir} and cannot be downloaded ({reason}); copy the "
             f"four *-ubyte.gz files to {data_dir / 'MNIST' / 'raw'} or use --dataset mnist5k"
         ) from error
-    pixels = _standardise(source.data.numpy() / 255, _MNIST_MEAN, _MNIST_DEVIATION)
+    pixels = _MNIST.apply(source.data.numpy())
     return pixels[:, None], source.targets.numpy().astype(np.int64)
-
-
-def _standardise(unit: NDArray[np.float64], mean: float, deviation: float) -> Floats:
-    return ((unit - mean) / deviation).astype(np.float32)
 
 
 _LOADERS: dict[str, Callable[[Path, np.random.Generator], Dataset]] = {

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from auror.errors import ConfigError, DataError
+from auror.errors import DataError
 from auror.learn.attacks import Attack, Backdoor, payload_of
-from auror.learn.models import ModelSpec, Network, build, layout, load_flat, penultimate
+from auror.learn.models import ModelSpec, Network, build, load_flat, output_shape, penultimate
+from auror.round.label_rows import ClassMeans
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -85,7 +86,7 @@ def predict(spec: ModelSpec, model: Floats, x: Floats, device: torch.device) -> 
 def class_means(
     spec: ModelSpec, model: Floats, x: Floats, y: Labels, device: torch.device
 ) -> Floats:
-    """Mean penultimate activations (C, h) of clean samples, a row per class (DESIGN section 5).
+    """Mean penultimate activations (C, h) of clean samples, a row per class.
 
     Raises:
         DataError: a class has no clean sample.
@@ -93,45 +94,32 @@ def class_means(
     missing = sorted(set(range(spec.classes)) - set(np.unique(y).tolist()))
     if missing:
         raise DataError(f"no clean sample of class {missing[0]}; give the server some of each")
-    module = _load(spec, model, device)
-    with torch.inference_mode():
-        activations = penultimate(module, torch.as_tensor(x, device=device)).cpu().numpy()
+    activations = _activations(spec, model, x, device)
     return np.stack([activations[y == label].mean(axis=0) for label in range(spec.classes)])
 
 
-def centred_output_weights(spec: ModelSpec, model: Floats) -> Floats:
-    """The output layer's weights (C, h) less their mean over classes.
+def own_class_means(
+    spec: ModelSpec, model: Floats, x: Floats, y: Labels, device: torch.device
+) -> ClassMeans:
+    """What a client's own samples look like under ``model``; arguments as in ``class_means``."""
+    counts = np.bincount(y, minlength=spec.classes)
+    activations = _activations(spec, model, x, device)
+    means = np.zeros((spec.classes, spec.hidden), dtype=np.float32)
+    for label in np.flatnonzero(counts):
+        means[label] = activations[y == label].mean(axis=0)
+    return ClassMeans(output_shape(spec), means, counts)
 
-    They stand in for ``class_means`` at a server that has no clean samples.
-    """
-    weight = layout(spec).output_weight(model)
-    centred: Floats = weight - weight.mean(axis=0)
-    return centred
 
-
-def confusion_basis(means: Floats, ridge: float = 0.1) -> NDArray[np.float64]:
-    """The ridge dual basis D = (M Mᵀ + λI)⁻¹ M of ``means`` M (C, h), float64 (C, h).
-
-    With ΔW (C, h) a change of the output layer's weights, ΔW Dᵀ (C, C) reads "how many samples
-    that look like class b were labelled a" (DESIGN section 5, label confusion).
-
-    Args:
-        means: ``class_means`` or ``centred_output_weights``.
-        ridge: λ in units of the mean squared row norm of M, so that it does not depend on
-            how large activations are; at least 0.
-
-    Raises:
-        ConfigError: negative ridge. DataError: M is zero or not finite.
-    """
-    if ridge < 0:
-        raise ConfigError(f"ridge must be 0 or more, not {ridge:g}")
-    m = means.astype(np.float64)
-    gram = m @ m.T
-    scale = float(np.trace(gram)) / len(m)
-    if not np.isfinite(scale) or scale <= 0:
-        raise DataError("class means are all zero or not finite; the model has collapsed")
-    regularised = gram + ridge * scale * np.eye(len(m))
-    return np.linalg.solve(regularised, m).astype(np.float64, copy=False)
+def _activations(spec: ModelSpec, model: Floats, x: Floats, device: torch.device) -> Floats:
+    """Penultimate, (N, h)."""
+    module = _load(spec, model, device)
+    with torch.inference_mode():
+        chunks = [
+            penultimate(module, torch.as_tensor(x[start : start + _CHUNK], device=device)).cpu()
+            for start in range(0, len(x), _CHUNK)
+        ]
+    found: Floats = torch.cat(chunks).numpy()
+    return found
 
 
 def _load(spec: ModelSpec, model: Floats, device: torch.device) -> Network:

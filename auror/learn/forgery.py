@@ -34,7 +34,7 @@ class Knowledge:
         honest: the other clients' updates, (honest, d).
         counter: rounds before this one, in the whole run.
         output: first entry and shape (C, h) of the output layer's weights in an update.
-        basis: D (C, h), what the statistics read of those weights; None: all of them.
+        basis: M (C, h), what the statistics read of those weights; None: all of them.
     """
 
     attacking: Updates
@@ -116,7 +116,7 @@ class Few:
 @dataclass(frozen=True, slots=True)
 class Null:
     """Hide in the null space of what is known of P before the upload: the deviation of the
-    output layer's weights loses its part in the row space of D. The challenge rows of P are
+    output layer's weights loses its part in the row space of M. The challenge rows of P are
     drawn after the upload, so nobody can hide from those."""
 
     needs_payload = True

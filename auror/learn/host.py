@@ -10,23 +10,17 @@ from numpy.typing import NDArray
 
 from auror.learn.attacks import Attack
 from auror.learn.datasets import Dataset
-from auror.learn.evaluate import (
-    centred_output_weights,
-    class_means,
-    confusion_basis,
-    evaluate,
-)
-from auror.learn.models import build, flatten, layout
+from auror.learn.evaluate import class_means, evaluate
+from auror.learn.models import build, flatten, layout, output_shape
 from auror.learn.task import Task
 from auror.round.host import OutputShape
 
 
 class TorchHost:
-    """Initial models, the confusion basis and the metrics of one task.
+    """Initial models, class means and the metrics of one task.
 
-    ``data.clean_x`` are the server's own clean samples; when there are none, the output layer's
-    centred weights serve as class means (DESIGN §5). ``attack`` only names the classes that
-    ``evaluate`` reports on; neither training nor the defence looks at it.
+    ``data.clean_x`` are the server's own clean samples, if it has any. ``attack`` only names the
+    classes that ``evaluate`` reports on; neither training nor the defence looks at it.
     """
 
     def __init__(
@@ -42,11 +36,10 @@ class TorchHost:
         self._device = device
         self._seed = seed
         self._attack = attack
-        self._layout = layout(task.model)
 
     @property
     def dim(self) -> int:
-        return self._layout.dim
+        return layout(self._task.model).dim
 
     @property
     def task(self) -> bytes:
@@ -54,21 +47,17 @@ class TorchHost:
 
     @property
     def output(self) -> OutputShape:
-        found = self._layout
-        return OutputShape(found.output_offset, found.output_classes, found.output_hidden)
+        return output_shape(self._task.model)
 
     def initial(self, index: int) -> NDArray[np.float32]:
         seed = int(np.random.SeedSequence([self._seed, index]).generate_state(1)[0])
         return flatten(build(self._task.model, seed))
 
-    def confusion_basis(self, model: NDArray[np.float32]) -> NDArray[np.float64]:
+    def class_means(self, model: NDArray[np.float32]) -> NDArray[np.float32] | None:
         data = self._data
-        means = (
-            class_means(self._task.model, model, data.clean_x, data.clean_y, self._device)
-            if len(data.clean_y)
-            else centred_output_weights(self._task.model, model)
-        )
-        return confusion_basis(means)
+        if not len(data.clean_y):
+            return None
+        return class_means(self._task.model, model, data.clean_x, data.clean_y, self._device)
 
     def evaluate(self, model: NDArray[np.float32]) -> Mapping[str, float | None]:
         found = evaluate(

@@ -2,7 +2,7 @@
 
 A model is shipped, masked, summed and stored as one vector: its parameters in the order of
 ``Module.named_parameters()``, each row-major, concatenated. ``Layout`` says what lies where;
-the statistics plan needs to know where the output layer's weights are (DESIGN section 5).
+the statistics plan needs to know where the output layer's weights are.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from auror.errors import ConfigError, DataError
+from auror.round.host import OutputShape
 
 ModelKind = Literal["mlp", "cnn"]
 MODEL_KINDS: tuple[ModelKind, ...] = ("mlp", "cnn")
@@ -136,6 +137,12 @@ def layout(spec: ModelSpec) -> Layout:
         offset = piece.stop
     output = next(piece for piece in slices if piece.name == "output.weight")
     return Layout(offset, tuple(slices), output.offset, output.shape[0], output.shape[1])
+
+
+def output_shape(spec: ModelSpec) -> OutputShape:
+    """Where ``spec``'s output layer lies in the flat vector."""
+    found = layout(spec)
+    return OutputShape(found.output_offset, found.output_classes, found.output_hidden)
 
 
 def flatten(module: nn.Module) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,7 +98,7 @@ def train_client(
     momenta = [torch.zeros_like(parameter) for parameter in parameters]
     samples = torch.as_tensor(x, device=device)
     labels = torch.as_tensor(y, device=device)
-    with torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False):
+    with _repeatable_cudnn():
         for batch in batch_order(len(y), params, seed):
             index = torch.from_numpy(batch).to(device)
             loss = functional.cross_entropy(module(samples[index]), labels[index])
@@ -160,7 +161,7 @@ def train_clients(
     samples = torch.as_tensor(np.concatenate(xs), device=device)
     labels = torch.as_tensor(np.concatenate(ys), device=device)
     offsets = np.concatenate(([0], np.cumsum([len(y) for y in ys])))
-    with torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False):
+    with _repeatable_cudnn():
         for step in range(len(orders[ranked[0]])):
             active = [i for i in ranked if len(orders[i]) > step]
             index, weight = _pad([orders[i][step] + offsets[i] for i in active])
@@ -180,6 +181,18 @@ def train_clients(
         flat = torch.cat([(p - s).flatten(1) for p, s in zip(stacked, start, strict=True)], 1)
     updates[ranked] = flat.cpu().numpy()
     return _finite(updates, params)
+
+
+def _repeatable_cudnn() -> AbstractContextManager[None]:
+    """cuDNN on, but only its kernels that repeat bit for bit, in full float32.
+
+    ``enabled`` must be said: the context manager's own default switches cuDNN off, and
+    convolutions on a GPU then take an order of magnitude longer.
+    """
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, deterministic=True, benchmark=False, allow_tf32=False
+    )
+    return flags
 
 
 def _step(

@@ -23,10 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # no installation 
 import numpy as np
 import torch
 
+from auror.defense.confusion import dual_readout
 from auror.errors import ConfigError, DataError
 from auror.learn.attacks import LabelFlip, poison
 from auror.learn.device import resolve_device
-from auror.learn.evaluate import class_means, confusion_basis, evaluate, predict
+from auror.learn.evaluate import class_means, evaluate, predict
 from auror.learn.models import MODEL_KINDS, ModelKind, ModelSpec, build, flatten, layout
 from auror.learn.training import Floats, Labels, TrainingParams, train_client, train_clients
 
@@ -34,10 +35,13 @@ NO_CUDA = 3
 CLASSES = 10
 ROUNDS = 12
 SAMPLES = 133  # 4,000 training samples over 30 clients
-TOLERANCE = 1e-3
+TOLERANCE: dict[ModelKind, float] = {"mlp": 1e-3, "cnn": 1e-2}
 """Largest difference allowed between two ways to compute one update, relative to the largest
-entry: float32 sums in another order, over several steps. A wrong batch, mask or step is off
-by more than 1e-1."""
+entry. The MLP's matrix products differ in the order of float32 sums only (7e-7 on an H200).
+For convolutions cuDNN picks another algorithm for 30 clients at once than for one, and where
+rounding decides a ReLU or the winner of a max pool, a gradient takes another path: up to 2.9e-3
+with TF32 off. A mistake is larger: one client's batches in another order move an entry by 4e-2
+(MLP) and 9e-2 (CNN), one wrong label of 133 by 8e-2, a lost step or counted padding by 2e-1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +98,10 @@ def together(fed: Federation, device: torch.device) -> Floats:
     )
 
 
-def close(check: str, left: Floats, right: Floats) -> Check:
+def close(kind: ModelKind, what: str, left: Floats, right: Floats) -> Check:
     difference = float(np.abs(left - right).max() / np.abs(right).max())
-    return Check(check, difference <= TOLERANCE, f"relative difference {difference:.1e}")
+    detail = f"relative difference {difference:.1e}"
+    return Check(f"{kind}: {what}", difference <= TOLERANCE[kind], detail)
 
 
 def refused(check: str, act: Callable[[], object], error: type[Exception]) -> Check:
@@ -127,8 +132,8 @@ def model_checks(kind: ModelKind, clients: int, device: torch.device) -> list[Ch
     cpu = torch.device("cpu")
     batch, single, reference = together(fed, device), one_by_one(fed, device), together(fed, cpu)
     checks = [
-        close(f"{kind}: vmapped clients against one by one", batch, single),
-        close(f"{kind}: {device.type} against cpu", batch, reference),
+        close(kind, "vmapped clients against one by one", batch, single),
+        close(kind, f"{device.type} against cpu", batch, reference),
         Check(
             f"{kind}: vmapped clients repeat bit for bit",
             batch.tobytes() == together(fed, device).tobytes(),
@@ -167,7 +172,8 @@ def attack_checks(
     rng = np.random.default_rng(5)
     flipped = [poison(labels, flip, rng)[0] for labels in fed.ys]
     poisoned = replace(fed, ys=flipped)
-    basis = confusion_basis(class_means(fed.spec, fed.model, x, y, device))
+    means = class_means(fed.spec, fed.model, x, y, device).astype(np.float64)
+    basis = dual_readout(means) @ means
     readings = []
     for run in (fed, poisoned):
         moved = layout(run.spec).output_weight(together(run, device).mean(axis=0))

@@ -1,4 +1,4 @@
-"""Measuring: the three figures, class means, and what the label-confusion basis reads."""
+"""Measuring: the three figures, class means, of a server and of a client."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from auror.errors import ConfigError, DataError
+from auror.errors import DataError
 from auror.learn.attacks import LabelFlip
 from auror.learn.evaluate import (
     Evaluation,
-    centred_output_weights,
     class_means,
-    confusion_basis,
     evaluate,
+    own_class_means,
     predict,
 )
 from auror.learn.models import ModelSpec, build, flatten, layout, penultimate
@@ -67,35 +66,13 @@ def test_class_means_average_each_class() -> None:
         class_means(SPEC, model, x[:2], y[:2], CPU)
 
 
-def test_centred_weights_are_the_output_rows_without_their_mean() -> None:
-    model = flatten(build(SPEC, 1))
-    weight = layout(SPEC).output_weight(model)
-    centred = centred_output_weights(SPEC, model)
-    np.testing.assert_allclose(centred.sum(axis=0), 0, atol=1e-6)
-    np.testing.assert_allclose(centred[0] - centred[2], weight[0] - weight[2], atol=1e-6)
-
-
-def test_the_basis_reads_which_class_was_labelled_what() -> None:
-    """Every sample that looks like b and is labelled a adds M[b] to row a of the change."""
+def test_a_client_finds_its_own_class_means_and_where_its_output_layer_is() -> None:
     rng = np.random.default_rng(1)
-    means = np.abs(rng.normal(size=(5, 12))).astype(np.float32)
-    counts = rng.integers(0, 20, (5, 5))
-    moved = counts @ means
-    np.testing.assert_allclose(moved @ confusion_basis(means, ridge=0).T, counts, atol=1e-3)
-    regularised = moved @ confusion_basis(means, ridge=0.001).T
-    np.testing.assert_allclose(regularised, counts, atol=3)
-
-
-def test_the_ridge_does_not_depend_on_the_scale_of_activations() -> None:
-    means = np.random.default_rng(1).random((5, 12)).astype(np.float32)
-    np.testing.assert_allclose(confusion_basis(8 * means), confusion_basis(means) / 8, rtol=1e-9)
-    m, ridge = means.astype(np.float64), 0.1 * (means.astype(np.float64) ** 2).sum() / 5
-    expected = np.linalg.inv(m @ m.T + ridge * np.eye(5)) @ m
-    np.testing.assert_allclose(confusion_basis(means, 0.1), expected, rtol=1e-9)
-
-
-def test_a_basis_of_nothing_is_refused() -> None:
-    with pytest.raises(DataError, match="collapsed"):
-        confusion_basis(np.zeros((3, 4), dtype=np.float32))
-    with pytest.raises(ConfigError, match="ridge"):
-        confusion_basis(np.ones((3, 4), dtype=np.float32), ridge=-1)
+    x, y = rng.random((9, 1, 2, 2), dtype=np.float32), np.array([0, 2, 2, 0, 2, 0, 2, 0, 0])
+    model = flatten(build(SPEC, 1))
+    own = own_class_means(SPEC, model, x, y, CPU)
+    assert own.counts.tolist() == [5, 0, 4]
+    assert not own.means[1].any()
+    everything = class_means(SPEC, model, np.concatenate([x, x[:1]]), np.append(y, 1), CPU)
+    np.testing.assert_array_equal(own.means[[0, 2]], everything[[0, 2]])
+    np.testing.assert_array_equal(own.output.weights(model), layout(SPEC).output_weight(model))

@@ -91,6 +91,26 @@ def test_training_repeats_bit_for_bit_and_the_seed_matters() -> None:
     assert both([3, 4]) == both([3, 4]) != both([3, 5])
 
 
+def test_cudnn_stays_on_while_training_and_only_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Off, convolutions on a GPU take an order of magnitude longer; nothing else would tell."""
+    seen: list[tuple[bool, bool, bool]] = []
+    honest = torch.nn.functional.cross_entropy
+
+    def look(*arguments: object, **more: object) -> torch.Tensor:
+        cudnn = torch.backends.cudnn
+        seen.append((cudnn.enabled, cudnn.deterministic, cudnn.benchmark))
+        return honest(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", look)
+    xs, ys = clients((9, 8))
+    model = flatten(build(CNN, 1))
+    train_client(CNN, model, xs[0], ys[0], params=PLAIN, seed=1, device=CPU)
+    alone = len(seen)
+    train_clients(CNN, model, xs, ys, params=PLAIN, seeds=[1, 2], device=CPU)
+    assert 0 < alone < len(seen)
+    assert set(seen) == {(True, True, False)}
+
+
 def test_training_learns() -> None:
     (x,), (y,) = clients((60,))
     model = flatten(build(MLP, 1))
