@@ -41,6 +41,22 @@ class UnavailableError(UserError):
     exit_code = 5
 
 
+class MembersMissing(UnavailableError):
+    """Exclusions leave fewer members than the policy's floor: the operator must issue another."""
+
+
+class UntrainedError(UserError):
+    """A session that ended as planned and trained nothing."""
+
+    exit_code = 7
+
+
+class BudgetSpent(UserError):
+    """The policy's budget of a client's data is used up; nothing more will be opened."""
+
+    exit_code = 8
+
+
 class DropReason(enum.Enum):
     """Why one client no longer takes part in a round."""
 
@@ -51,6 +67,11 @@ class DropReason(enum.Enum):
     EQUIVOCATION = "two different messages for one phase"
     BAD_DIGEST = "payload does not match its digest"
     BAD_COMMITMENT = "opened value does not match its commitment"
+    BAD_DEALING = "more holders than can collude cannot read its envelopes"
+    FALSE_RECEIPT = (
+        "its receipt names more dealers than can collude, or it withheld what it receipted"
+    )
+    UNREADABLE = "too few holders can read its envelopes"
     REFUSED = "client refused to go on"
     NOT_INVITED = "not in this round's cohort"
 
@@ -61,7 +82,8 @@ class AbortReason(enum.Enum):
     TOO_FEW_ADVERTISED = "too few clients advertised keys"
     TOO_FEW_DEALT = "too few clients dealt shares"
     TOO_FEW_UPLOADED = "too few clients uploaded"
-    TOO_FEW_STATISTICS = "too few clients sent statistics"
+    TOO_FEW_CONSISTENT = "too few signatures under the set of uploads"
+    TOO_FEW_STATISTICS = "too few groups whose members all sent statistics"
     TOO_FEW_SHARES = "too few shares to open"
     TOO_FEW_AGREED = "too few signatures under the accepted set"
     TOO_FEW_ACCEPTED = "too few groups accepted"
@@ -71,19 +93,23 @@ class AbortReason(enum.Enum):
 
 
 class Refusal(enum.Enum):
-    """A rule of its own that a client would break by going on (DESIGN: rules never broken)."""
+    """A rule of its own that a client would break by going on."""
 
-    COHORT_TOO_SMALL = "cohort smaller than this client's floor"
-    THRESHOLD_UNSAFE = "threshold too small for the colluders this client assumes"
-    GROUP_TOO_SMALL = "group smaller than this client's floor"
-    STATISTICS_TOO_LARGE = "statistics plan larger than this client's cap"
+    COHORT_TOO_SMALL = "fewer clients than the floor"
+    WRONG_COHORT = "cohort is not a sorted part of the policy's members with this client"
+    GROUP_TOO_SMALL = "group smaller than the floor"
+    STATISTICS_TOO_LARGE = "statistics plan beyond the caps"
     RING_OVERFLOW = "honest sums could wrap around the ring"
-    WRONG_MODEL = "model does not match the round description"
-    WRONG_CONFIGURATION = "configuration differs from this client's own"
-    WRONG_ROSTER = "roster is not the one this client trusts"
+    WRONG_MODEL = "model is not the one that its name stands for"
+    WRONG_CONFIGURATION = "another protocol version, deployment or statistics plan"
+    WRONG_POLICY = "policy is not the one this client holds"
+    POLICY_EXPIRED = "policy has expired"
     ROUND_REPLAYED = "round counter not larger than the last one"
-    ATTEMPTS_EXHAUSTED = "too many openings for one model"
-    TOTAL_REPEATED = "a total for this model was already helped to open"
+    WRONG_STEP = "era or step behind what this client knows, or beyond the policy"
+    ATTEMPTS_EXHAUSTED = "too many attempts at one step"
+    TOTAL_REPEATED = "a total of this step was already helped to open"
+    TOO_MANY_DISPUTED = "more disputed rounds than the policy allows"
+    BUDGET_SPENT = "the budget of this client's data is spent"
     KEYS_SUBSTITUTED = "key list is not signed by its owners"
     KEY_REUSED = "two peers, or one peer in two roles, show one key"
     OWN_KEYS_MISSING = "key list does not hold this client's own keys"
@@ -92,14 +118,13 @@ class Refusal(enum.Enum):
     DIGEST_FORGED = "announced upload digest is not what this client sent"
     VIEW_DISAGREES = "peers signed another view of the round"
     ACCEPTED_NOT_GROUPS = "accepted set splits a group"
-    ACCEPTED_TOO_SMALL = "accepted set smaller than this client's floor"
-    TOO_MANY_LEFT_OUT = "more groups left out in this run than this client allows"
+    ACCEPTED_TOO_SMALL = "accepted set smaller than the floor"
     QUORUM_MISSING = "not enough valid signatures under the accepted set"
     SECOND_ANSWER = "this phase was already answered differently"
     OUT_OF_TURN = "message of another phase"
     BAD_UPDATE = "own update has values that are not finite"
-    UNREADABLE_SHARE = "own shares could not be read"
     MASKS_WOULD_SHOW = "opening cross-group masks would show single clients"
+    FORGED_MEANS = "the plan's class means are not those of this client's model and samples"
 
 
 class ProtocolError(Exception):

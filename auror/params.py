@@ -1,4 +1,4 @@
-"""Validated, frozen parameters of a deployment and of a client's own rules.
+"""Validated, frozen parameters: of a round, of what may be asked for, of a client's own rules.
 
 Everything here is checked when it is made, so later code need not ask again.
 """
@@ -10,8 +10,11 @@ from dataclasses import dataclass
 
 from auror.errors import ConfigError
 
-MIN_GROUP_FRACTION = 0.6
-"""Part of a group that must have sent statistics before anything of it is opened."""
+LABEL_ROW_BITS = 4
+"""Of the largest coefficient of the label rows: few, yet the verdict stays (docs/defence.md §5)."""
+
+PLAN_PARTS = ("count-sketch", "label-rows", "output-layer")
+"""Kinds of parts that a statistics plan can have (``auror.round.plan``)."""
 
 RING_LIMIT_BITS = 32
 STATISTICS_RING_BITS = 64
@@ -33,8 +36,10 @@ class RoundParams:
     """Rows of the sketch that nobody can foresee; 0 turns the in-round norm test off."""
     min_accepted_groups: int = 1
     """A round with fewer accepted groups is discarded."""
-    max_attempts: int = 3
-    """Openings of statistics that one model may cause."""
+    max_attempts: int = 2
+    """Attempts at one step of a training, counted from the upload on. Where updates of several
+    attempts are alike, so are the sums of several draws: two leave a client of 30 alone in 1.5 %
+    (groups of five, nine colluders), three in 4.7 %, four in 81 % (docs/adr/0015)."""
     dropouts: float = 0.1
     """Fraction of a large cohort that may be silent or left out: it decides the degree of the
     graph and the size of the committee (the complete graph survives more)."""
@@ -63,9 +68,33 @@ class RoundParams:
                 " about the largest absolute entry of an update"
             )
 
-    def smallest_group(self) -> int:
-        """⌈0.6 g⌉: a group with fewer members in S stays closed."""
-        return math.ceil(round(MIN_GROUP_FRACTION * self.group_size, 9))
+    def fewest_present(self, members: int, disputed: bool) -> int:
+        """Fewest of ``members`` in U1, U2 and U3: two thirds, in a disputed round half; and enough
+        for a total."""
+        share = -(-members // 2) if disputed else -(-2 * members // 3)
+        return max(share, self._fewest_open(members))
+
+    def fewest_accepted(self, cohort: int, members: int) -> int:
+        """Fewest clients in a total: half of ``cohort``, so that two totals of a step would have
+        to overlap; and a group's worth of clients that do not collude (everybody, when
+        ``members`` are too few for that)."""
+        return max(-(-cohort // 2), self._fewest_open(members))
+
+    def _fewest_open(self, members: int) -> int:
+        # two at least: one client less the colluders' own values would be that client
+        return min(members, self.colluders + max(self.group_size, 2))
+
+    def coefficient_cap(self) -> int:
+        """g·(2^b − 1), the largest sum of a group's entry: coefficients of the statistics plan stay
+        below it, or one row could carry two entries side by side (``auror.round.label_rows``)."""
+        return self.group_size * ((1 << self.quantisation_bits) - 1)
+
+    def label_row_bits(self) -> int:
+        """Bits of the label rows: all that ``coefficient_cap`` leaves, at most LABEL_ROW_BITS.
+
+        2^bits − 1 < cap: 4 from g·(2^b − 1) = 16 on, 1 for g = 1 and b = 2.
+        """
+        return min(LABEL_ROW_BITS, self.coefficient_cap().bit_length() - 1)
 
 
 def check_sizes(params: RoundParams, cohort: int, largest_row_norm: int) -> None:
@@ -103,41 +132,107 @@ def check_sizes(params: RoundParams, cohort: int, largest_row_norm: int) -> None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClientPolicy:
-    """A client's own floors and caps; the server's word does not replace them (rule 2)."""
+class PlanCaps:
+    """What a statistics plan may ask for."""
 
-    min_cohort: int = 3
-    """Fewest clients in a cohort, and in every later set, that this client goes on with."""
-    min_group: int = 1
-    """Fewest members of a group whose statistics it helps to open."""
-    min_accepted: int = 2
-    """Fewest clients in a total that it helps to open; never fewer than c + 2."""
-    colluders: int = 0
-    """c this client assumes: thresholds below its own arithmetic are refused."""
     max_statistics: int = 2048
-    """k: most statistics a plan may ask for."""
-    max_coefficient_bits: int = 24
-    """Largest |coefficient| of the plan, in bits: one entry could otherwise smuggle several."""
+    """k: most statistics of a group, challenge rows included."""
+    parts: tuple[str, ...] = ("label-rows",)
+    """Kinds of parts that a server may ask for; the challenge part is always allowed."""
+    max_coefficient_bits: int = LABEL_ROW_BITS
+    """Largest |coefficient| of the plan, in bits: one row could otherwise carry several entries."""
     max_row_norm_bits: int = 36
     """Largest ‖row‖₁ of the plan, in bits."""
-    max_left_out: int = 1_000_000
-    """Most groups left out over the whole run before this client withdraws."""
-    max_attempts: int = 3
-    """Openings of statistics it joins per model."""
+    min_cosine: float = 0.72
+    """Least cosine between a class mean that the plan reads along and a client's own."""
+    min_class_samples: int = 10
+    """Own samples of a class from which on a client compares."""
 
     def __post_init__(self) -> None:
-        _at_least("min_cohort", self.min_cohort, 2)
-        _at_least("min_group", self.min_group, 1)
-        _at_least("min_accepted", self.min_accepted, 1)
-        _at_least("colluders", self.colluders, 0)
         _at_least("max_statistics", self.max_statistics, 0)
-        _at_least("max_left_out", self.max_left_out, 0)
-        _at_least("max_attempts", self.max_attempts, 1)
+        _at_least("max_coefficient_bits", self.max_coefficient_bits, 1)
+        _at_least("max_row_norm_bits", self.max_row_norm_bits, 1)
+        _at_least("min_class_samples", self.min_class_samples, 1)
+        if not -1 <= self.min_cosine <= 1:
+            raise ConfigError(f"min_cosine = {self.min_cosine}: choose -1 (off) … 1")
+        if list(self.parts) != sorted(set(self.parts)) or not set(self.parts) <= set(PLAN_PARTS):
+            raise ConfigError(
+                f"plan parts {', '.join(self.parts)}: choose of {', '.join(PLAN_PARTS)}, each once,"
+                " in this order"
+            )
 
-    def accepted_floor(self) -> int:
-        """Fewest clients in a total: at least two that this client does not assume to collude,
-        else the total minus what the colluders know would be one client's update."""
-        return max(self.min_accepted, self.colluders + 2)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a client's data may be used for, over all trainings; the client keeps the account."""
+
+    max_openings: int
+    """Attempts: rounds in which an upload left the client."""
+    max_totals: int
+    """Totals that it helps to open."""
+    max_steps: int
+    """Steps of one training."""
+    max_disputed: int
+    """Attempts in rounds to which only the least suspected half is invited."""
+
+    def __post_init__(self) -> None:
+        _at_least("max_openings", self.max_openings, 1)
+        _at_least("max_totals", self.max_totals, 1)
+        _at_least("max_steps", self.max_steps, 1)
+        _at_least("max_disputed", self.max_disputed, 0)
+
+    @classmethod
+    def for_rounds(cls, rounds: int, trainings: int) -> Budget:
+        """Enough for ``trainings`` of ``rounds`` rounds each: a round, failed or not, takes at most
+        one step, one attempt and one total. A tenth more, ten at least, for rounds that a restart
+        of the server breaks off."""
+        _at_least("rounds", rounds, 1)
+        whole = rounds * trainings
+        spare = max(10, whole // 10)
+        return cls(
+            max_openings=whole + spare,
+            max_totals=whole + spare,
+            max_steps=rounds + spare,
+            max_disputed=max(10, whole // 4),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Floors:
+    """Numbers of clients; 0 where nothing is asked."""
+
+    present: int = 0
+    """In U1, U2 and U3."""
+    accepted: int = 0
+    """In a total."""
+    group: int = 0
+    """In a group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnRules:
+    """A client's own rules, each tighter than the signed policy's; None: as the policy says."""
+
+    min_group: int | None = None
+    """Fewest members of a group whose statistics it helps to open."""
+    min_present: int | None = None
+    """Fewest clients that advertise, deal and upload in a round it takes part in."""
+    min_accepted: int | None = None
+    """Fewest clients in a total that it helps to open."""
+    max_statistics: int | None = None
+    """k: most statistics a plan may ask for, challenge rows included."""
+    max_openings: int | None = None
+    """Attempts it joins over all trainings."""
+
+    def __post_init__(self) -> None:
+        for name in ("min_group", "min_present", "min_accepted", "max_openings"):
+            if (value := getattr(self, name)) is not None:
+                _at_least(name, value, 1)
+        if self.max_statistics is not None:
+            _at_least("max_statistics", self.max_statistics, 0)
+
+    def floors(self) -> Floors:
+        return Floors(self.min_present or 0, self.min_accepted or 0, self.min_group or 0)
 
 
 def _at_least(name: str, value: int, lowest: int) -> None:

@@ -8,28 +8,25 @@ client, a dropout).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auror.crypto.entropy import Entropy, Secret
 from auror.crypto.signing import SigningKey
-from auror.errors import AbortReason, DropReason
+from auror.errors import AbortReason, DropReason, Refusal
 from auror.ids import ClientId, Digest, RoundId
-from auror.params import ClientPolicy, RoundParams
+from auror.params import PLAN_PARTS, Budget, OwnRules, PlanCaps, RoundParams
 from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
 from auror.round.client.state import ClientEffect, GaveUp, Reply, Train
-from auror.round.description import (
-    Roster,
-    RosterEntry,
-    RoundDescription,
-    configuration_digest,
-    model_digest,
-)
+from auror.round.description import RoundDescription, model_digest
+from auror.round.host import OutputShape
+from auror.round.label_rows import ClassMeans, LabelRows
 from auror.round.messages import ClientMessage, RoundStart, ServerMessage
-from auror.round.plan import LabelConfusion, OutputLayer, StatisticsPlan, session_sketch
+from auror.round.plan import OutputLayer, StatisticsPlan, session_sketch
+from auror.round.policy import NO_DIGEST, Policy, RosterEntry
 from auror.round.public import PublicSeed, protocol_seed
 from auror.round.run import Decide, accept_all
 from auror.round.server.context import (
@@ -53,32 +50,47 @@ PARAMS = RoundParams(
     quantisation_bits=12,
     quantisation_range=1.0,
     challenge_rows=2,
+    max_attempts=3,
     audit_probability=0.0,
 )
-POLICY = ClientPolicy(min_cohort=3, min_group=2, min_accepted=2, colluders=1)
+CAPS = PlanCaps(parts=PLAN_PARTS)
+BUDGET = Budget(max_openings=1000, max_totals=1000, max_steps=500, max_disputed=300)
 
 ToClient = Callable[[ClientId, ServerMessage], "ServerMessage | Iterable[ServerMessage] | None"]
 ToServer = Callable[[ClientId, ClientMessage], "ClientMessage | Iterable[ClientMessage] | None"]
 
 
-def small_plan(dim: int = DIM) -> StatisticsPlan:
-    """All three parts that a server may choose: 4 + 3 + 4 rows."""
-    confusion = LabelConfusion.from_matrix(6, np.array([[3, -2, 5], [-7, 1, 4]], dtype=np.int64))
-    sketch = session_sketch(Secret(bytes(32)), 3)
-    return StatisticsPlan(dim, (OutputLayer(1, 4), sketch, confusion))
+MEANS = ClassMeans(
+    OutputShape(1, 2, 1),
+    np.array([[0.3], [-0.6]], dtype=np.float32),
+    np.array([20, 20], dtype=np.int64),
+)
+"""Every client's own: an output layer of two classes on one unit, entries 1 to 4."""
+NO_ANCHOR = Digest(bytes(32))
+
+
+def small_plan(dim: int = DIM, anchor: Digest = NO_ANCHOR) -> StatisticsPlan:
+    """All three parts that a server may choose: 4 + 3 + 4 rows, within every cap."""
+    labels = LabelRows.from_matrix(1, np.array([[1], [-2]], dtype=np.int64))
+    return StatisticsPlan(dim, (OutputLayer(1, 4), session_sketch(anchor, 3), labels))
 
 
 @dataclass
 class Deployment:
-    """Identities, roster and invitations of ``count`` clients."""
+    """Identities, policy and invitations of ``count`` clients."""
 
     count: int
     seed: int = 0
     params: RoundParams = PARAMS
-    policy: ClientPolicy = POLICY
-    plan: StatisticsPlan = field(default_factory=small_plan)
+    plan: StatisticsPlan = field(default_factory=lambda: StatisticsPlan(0, ()))
+    """By default ``small_plan`` under the policy."""
+    task: bytes = TASK
+    caps: PlanCaps = CAPS
+    budget: Budget = BUDGET
+    first_models: tuple[Digest, ...] = ()
+    """By default the models 0 and 1."""
     keys: dict[ClientId, SigningKey] = field(init=False)
-    roster: Roster = field(init=False)
+    policy: Policy = field(init=False)
 
     def __post_init__(self) -> None:
         self.keys = {
@@ -88,8 +100,27 @@ class Deployment:
         entries = {
             c: RosterEntry(c, key.verify_key, Digest(bytes(32))) for c, key in self.keys.items()
         }
-        operator = SigningKey.draw(seeded_entropy(self.seed, "operator"))
-        self.roster = Roster.signed("test", entries, operator)
+        by_default = not self.plan.dim
+        if by_default:
+            self.plan = small_plan()
+        self.policy = Policy(
+            deployment=seeded_bytes(self.seed, "deployment", length=16),
+            version=1,
+            expires=2**40,
+            predecessor=NO_DIGEST,
+            members=entries,
+            params=self.params,
+            caps=self.caps,
+            task=self.task,
+            first_models=self.first_models or tuple(model_digest(self.model(k)) for k in (0, 1)),
+            budget=self.budget,
+        ).signed(self.operator)
+        if by_default:
+            self.plan = small_plan(anchor=self.policy.digest())
+
+    @property
+    def operator(self) -> SigningKey:
+        return SigningKey.draw(seeded_entropy(self.seed, "operator"))
 
     @property
     def everybody(self) -> tuple[ClientId, ...]:
@@ -102,37 +133,45 @@ class Deployment:
     def start(
         self,
         counter: int = 0,
-        model: int = 0,
+        step: int = 0,
         cohort: tuple[ClientId, ...] | None = None,
         attempt: int = 0,
+        disputed: bool = False,
     ) -> RoundStart:
-        flat = self.model(model)
+        """Step ``step`` of era 0, whose model is ``self.model(step)``."""
+        flat = self.model(step)
         description = RoundDescription(
-            RoundId(counter, seeded_bytes(self.seed, "round", counter, length=16)),
-            attempt,
-            self.roster.deployment,
-            model_digest(flat),
-            configuration_digest(self.params, TASK),
-            self.plan.digest(),
-            self.roster.digest(),
-            cohort or self.everybody,
+            deployment=self.policy.deployment,
+            policy=self.policy.digest(),
+            policy_version=self.policy.version,
+            round_id=RoundId(counter, seeded_bytes(self.seed, "round", counter, length=16)),
+            attempt=attempt,
+            era=0,
+            step=step,
+            disputed=disputed,
+            parent=model_digest(self.model(step - 1)) if step else NO_DIGEST,
+            model=model_digest(flat),
+            plan=self.plan.digest(),
+            cohort=cohort or self.everybody,
         )
-        return RoundStart(description, self.params, TASK, self.plan, flat)
+        return RoundStart(description, self.plan, flat)
 
     def machine(
         self,
         client: ClientId,
         memory: ClientMemory | None = None,
         public_seed: PublicSeed = protocol_seed,
+        now: float = 0.0,
         **rules: int,
     ) -> ClientMachine:
         return ClientMachine(
             client,
             self.keys[client],
-            self.roster,
-            replace(self.policy, **rules),
+            self.policy,
+            OwnRules(**rules),
             memory or ClientMemory(),
             seeded_entropy(self.seed, "client", client),
+            lambda: now,
             public_seed,
         )
 
@@ -146,12 +185,35 @@ class Deployment:
             for client in self.everybody
         }
 
+    @property
+    def means(self) -> dict[ClientId, ClassMeans]:
+        return dict.fromkeys(self.everybody, MEANS)
+
     def entropy(self, *labels: str | int) -> Entropy:
         return seeded_entropy(self.seed, *labels)
 
 
 def rounding(client: ClientId, counter: int = 0) -> Secret:
     return Secret(seeded_bytes(0, "rounding", counter, client))
+
+
+def invite(
+    deployment: Deployment,
+    start: RoundStart,
+    memory: ClientMemory | None = None,
+    now: float = 0.0,
+    **rules: int,
+) -> GaveUp | None:
+    """How client 0 refuses ``start``, None when it takes it."""
+    effects = deployment.machine(ClientId(0), memory, now=now, **rules).on_message(start)
+    found = next((effect for effect in effects if isinstance(effect, GaveUp)), None)
+    if found is not None:  # nothing was signed or remembered, and it says so once
+        assert [type(effect) for effect in effects] == [Reply, GaveUp]
+    return found
+
+
+def refused(found: GaveUp | None) -> Refusal | None:
+    return None if found is None else found.refusal
 
 
 @dataclass
@@ -215,7 +277,7 @@ def play(
     machines = machines if machines is not None else deployment.machines()
     updates = updates or deployment.updates()
     counter = start.description.round_id.counter
-    played = Played(RoundServer(start, deployment.roster, {}, public_seed))
+    played = Played(RoundServer(start, deployment.policy, {}, public_seed))
     server, queue = played.server, played.server.start()
     while queue or not server.over:
         if not queue:
@@ -233,7 +295,7 @@ def play(
                 effects = machines[client].on_message(message)
                 if any(isinstance(e, Train) for e in effects):
                     effects = effects + machines[client].on_update(
-                        updates[client], rounding(client, counter)
+                        updates[client], rounding(client, counter), MEANS
                     )
                 played.client_effects.setdefault(client, []).extend(effects)
                 for reply in (e.message for e in effects if isinstance(e, Reply)):

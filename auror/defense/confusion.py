@@ -1,14 +1,14 @@
 """The label-confusion statistic, read for what an attack would leave in it (docs/defence.md §3).
 
-Q (C, C) reads "how much looks like b (column) and was labelled a (row)". Three things a client
-may do have a pattern P in it:
+Q (C, C) reads "how much looks like b (column) and was labelled a (row)"; ``dual_readout`` finds
+it in what the groups opened. Three things a client may do have a pattern P in it:
 
     LabelPair    labels its s as t:           (e_t − e_s)e_sᵀ, more at (t, s) and so less at (s, s)
     Everything   labels all it can as t:      Σ_{s≠t} (e_t − e_s)e_sᵀ
     Against      steps against the cohort:    −Q̄, the round's mean over all clients
 
 Honest clients differ too, and unevenly: some classes are confused more than others, the dual
-basis D makes neighbouring columns move together, and how many samples of a class a client has
+basis makes neighbouring columns move together, and how many samples of a class a client has
 moves the diagonal. All of that is learnt from the opened sums, as Σ = U ⊗ V (rows and columns) plus
 a variance of its own for the diagonal, and a pattern is read with the filter that has the best
 signal to noise under it:
@@ -87,6 +87,21 @@ class Against:
 
 
 Reading = LabelPair | Everything | Against
+
+
+def dual_readout(means: Array, ridge: float = 0.1) -> Array:
+    """(MMᵀ + λI)⁻¹ of class means M (C, h): turns the opened ΔW·Mᵀ into Q, as (C, C).
+
+    Q = ΔW·Mᵀ(MMᵀ + λI)⁻¹ reads "how much looks like b and was labelled a", for
+    (MMᵀ + λI)⁻¹M is the ridge dual basis of M.
+
+    Args:
+        ridge: λ in units of the mean squared row norm of M, so that it does not depend on how
+            large activations are.
+    """
+    gram = means @ means.T
+    scale = float(np.trace(gram)) / len(gram)
+    return _inverse(gram + ridge * scale * np.eye(len(gram)))
 
 
 def label_pairs(classes: int) -> tuple[LabelPair, ...]:

@@ -1,4 +1,4 @@
-"""What the columns of a statistics vector are (DESIGN section 3, parts (a) to (d) of P)."""
+"""What the columns of a statistics vector are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class FeatureKind(enum.Enum):
     CHALLENGE = "challenge"
     """(c) a count sketch under the round's own seed: for the norm test of that round only."""
     CONFUSION = "confusion"
-    """(d) Q = ΔW·Dᵀ, shape (C, C): entry (a, b) counts what is labelled a and looks like b."""
+    """(d) Q, read from the opened label rows, shape (C, C): entry (a, b) counts what is labelled a
+    and looks like b."""
 
 
 @dataclass(frozen=True, slots=True)

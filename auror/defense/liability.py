@@ -20,6 +20,8 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from auror.ids import ClientId
 
+_SEEN_BEFORE = 2
+"""Checked rounds without a mark that everybody begins with."""
 _SEARCH_NODES = 20_000
 """Branch-and-bound nodes per question: a second or two for 30 clients, seldom reached."""
 
@@ -33,8 +35,12 @@ class Liability:
     """Rounds whose failed check was localised with this client in the accepted set."""
 
     def add(self, marks: Iterable[Iterable[ClientId]], accepted: Iterable[ClientId] = ()) -> None:
-        """Book what one round proved; ``accepted`` were in its failed total."""
-        self.marks += [frozenset(mark) for mark in marks]
+        """Book what one round proved; ``accepted`` were in its failed total.
+
+        Of a pair nothing new is learned the second time.
+        """
+        known = set(self.marks)
+        self.marks += [mark for mark in map(frozenset, marks) if len(mark) > 2 or mark not in known]
         for client in accepted:
             self.checked[client] = self.checked.get(client, 0) + 1
 
@@ -58,10 +64,12 @@ class Liability:
     def suspicion(self, client: ClientId) -> float:
         """Mean weight of the marks on ``client`` per checked round, 1/|mark| each; 0: none.
 
-        A guide for whom to leave out for a while; it proves nothing.
+        A guide for whom to leave out for a while; it proves nothing. A few rounds more are counted
+        as checked than were: else one mark on whoever is left out from then on would weigh as much
+        as a mark in every round on those who stay, and the same clients would be left out for ever.
         """
         weight = sum(1.0 / len(mark) for mark in self.marks if client in mark)
-        return weight / max(1, self.checked.get(client, 0))
+        return weight / (_SEEN_BEFORE + self.checked.get(client, 0))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""

@@ -22,19 +22,18 @@ def check_round(params: RoundParams, cohort: int, largest_row_norm: int = 0) -> 
     return Topology.for_cohort(cohort, params.colluders, params.dropouts)
 
 
-def sum_context(
-    transcript: Digest, params: RoundParams, cohort: int, instance: Instance, length: int
-) -> SumContext:
-    """What the masks of one sum of ``length`` entries are bound to.
+def update_context(transcript: Digest, params: RoundParams, cohort: int, dim: int) -> SumContext:
+    """What the masks of the updates, (dim,), are bound to.
 
-    The update's ring is the smallest in which honest sums of ``cohort`` clients do not wrap.
+    The ring is the smallest in which honest sums of ``cohort`` clients do not wrap.
     """
-    bits = (
-        STATISTICS_RING_BITS
-        if instance is Instance.STATISTICS
-        else ring_bits(cohort, params.quantisation_bits)
-    )
-    return SumContext(transcript, instance, Ring(bits), length)
+    ring = Ring(ring_bits(cohort, params.quantisation_bits))
+    return SumContext(transcript, Instance.UPDATE, ring, dim)
+
+
+def statistics_context(view: Digest, rows: int) -> SumContext:
+    """What the masks of the statistics, (rows,), are bound to: the view h of their owner."""
+    return SumContext(view, Instance.STATISTICS, Ring(STATISTICS_RING_BITS), rows)
 
 
 def quantiser(params: RoundParams) -> Quantiser:

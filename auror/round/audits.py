@@ -50,11 +50,12 @@ def spared(
     members: Mapping[GroupIndex, int],
     cohort: int,
     params: RoundParams,
+    fewest: int,
 ) -> tuple[GroupIndex, ...]:
     """Those of ``drawn``, in order, that the total can do without.
 
     ``members``: of every group that would be in the total. The rest must hold
-    ``min_accepted_groups`` and c + 2 clients (else clients refuse it), and a sparse graph of
+    ``min_accepted_groups`` and ``fewest`` clients (else clients refuse it), and a sparse graph of
     ``cohort`` clients no more gaps than it was made for, beyond one group.
     """
     if not drawn:
@@ -65,7 +66,7 @@ def spared(
     gone = cohort - clients
     for index in drawn:
         size = members[index]
-        if groups <= params.min_accepted_groups or clients - size < params.colluders + 2:
+        if groups <= params.min_accepted_groups or clients - size < fewest:
             continue
         if left_out and not wiring.complete and gone + size > wiring.silent:
             continue

@@ -1,4 +1,4 @@
-"""The binding check: what was tested sums to what is applied, bit for bit (DESIGN §3)."""
+"""The binding check: what was tested sums to what is applied, bit for bit."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ simulation without masks, computes the same sums directly) and reports how it en
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -19,17 +20,11 @@ from auror.defense.liability import Liability
 from auror.defense.norm import NormParams, oversized_groups
 from auror.defense.paper import PaperParams, judge_as_published
 from auror.defense.verdict import VerdictParams, judge
-from auror.errors import AbortReason, ConfigError, DropReason
+from auror.errors import AbortReason, ConfigError, DropReason, MembersMissing, Refused
 from auror.ids import ROUND_NONCE_BYTES, ClientId, Digest, GroupIndex, RoundId
-from auror.params import RoundParams
 from auror.round.arithmetic import quantiser
 from auror.round.audits import Draw, drawn_by
-from auror.round.description import (
-    Roster,
-    RoundDescription,
-    configuration_digest,
-    model_digest,
-)
+from auror.round.description import RoundDescription, model_digest
 from auror.round.evidence import (
     PlanChoice,
     RoundPlan,
@@ -41,6 +36,7 @@ from auror.round.evidence import (
 from auror.round.host import ModelHost
 from auror.round.messages import RoundEnd, RoundStart
 from auror.round.plan import StatisticsPlan
+from auror.round.policy import NO_DIGEST, Policy
 from auror.round.record import OpenedGroup, RoundRecord
 from auror.round.server.context import Decision, Progress, RoundTotal
 from auror.round.suspects import Inquiry, Suspects, Verdict
@@ -61,8 +57,14 @@ def published_detector(alpha: float, tau: float = 0.5) -> Detector:
     return lambda ledger, invited: judge_as_published(ledger, params, invited)
 
 
+_RETREAT = 0.9
+"""What a first model is multiplied with when its step is spent."""
 MAX_SILENCES = 3
 """Rounds in a row in which a client may upload and then keep its statistics back."""
+
+MAX_WITHHELD = 3
+"""Failed checks in which a client may keep its masks closed while nothing shows who lied. Over
+the run, not in a row: colluders could take turns."""
 
 
 class AfterFlag(enum.Enum):
@@ -79,7 +81,6 @@ class AfterFlag(enum.Enum):
 class CampaignConfig:
     """One training run."""
 
-    params: RoundParams
     rounds: int
     """Rounds of one training; a restart trains as many again."""
     after_flag: AfterFlag = AfterFlag.RESTART
@@ -93,29 +94,49 @@ class CampaignConfig:
             raise ConfigError(f"rounds = {self.rounds}: choose 1 or more")
 
 
+def check_campaign(config: CampaignConfig, policy: Policy) -> None:
+    """Raises ConfigError when ``policy`` allows less than ``config`` wants."""
+    if config.rounds > policy.budget.max_steps:
+        raise ConfigError(
+            f"rounds = {config.rounds}: the policy allows {policy.budget.max_steps} steps of a"
+            " training; choose fewer, or enrol with `auror certs --rounds`"
+        )
+    if config.after_flag is AfterFlag.RESTART and config.defend and policy.eras < 2:
+        raise ConfigError(
+            'after_flag = "restart" needs a second training, the policy allows one: choose'
+            ' "continue", or enrol with `auror certs --eras 2`'
+        )
+
+
 @dataclass
 class CampaignState:
     """All that a checkpoint must hold; everything else is recomputed."""
 
     model: NDArray[np.float32]
-    previous: NDArray[np.float32] | None
+    previous: NDArray[np.float32] | None = None
     """The model before the last change, in this era."""
-    initials: int
-    """Initial models used so far."""
+    parent: Digest = NO_DIGEST
+    """Hash of the model of the step before, in this era."""
     index: int = 0
     era: int = 0
     era_round: int = 0
+    step: int = 0
+    """Names ``model`` in this era."""
+    attempts: int = 0
+    """At this step."""
+    spent: bool = False
+    """A total of this step may have been opened."""
+    disputed: int = 0
+    """Attempts in disputed rounds."""
     counter: int = 0
     flagged: dict[ClientId, int] = field(default_factory=dict)
     """Client → index of the round in which its permanent flag fell."""
-    openings: dict[Digest, int] = field(default_factory=dict)
-    """Statistics openings per model."""
-    totals: set[Digest] = field(default_factory=set)
-    """Models for which a total was opened."""
     excluded: dict[ClientId, int] = field(default_factory=dict)
     """Client → index of the round whose marks proved that it lied."""
     silences: dict[ClientId, int] = field(default_factory=dict)
     """Client → rounds in a row in which it uploaded and then sent no statistics."""
+    withheld: dict[ClientId, int] = field(default_factory=dict)
+    """Client → failed checks in which it did not open its masks and nobody was marked."""
     liability: Liability = field(default_factory=Liability)
     cautious: bool = False
     """The last check failed: the next round invites the least suspected half only."""
@@ -129,32 +150,42 @@ class Campaign:
         self,
         config: CampaignConfig,
         host: ModelHost,
-        roster: Roster,
+        policy: Policy,
         entropy: Entropy,
         state: CampaignState | None = None,
         ledger: Ledger | None = None,
         draw: Draw | None = None,
+        first_model: Callable[[int], NDArray[np.float32]] | None = None,
     ) -> None:
         """``state`` and ``ledger`` come from a checkpoint; without, the run begins.
 
         ``draw`` chooses the groups that audits leave out; by default from ``entropy``.
+        ``first_model`` knows the model at step 0 of an era; by default ``host`` draws it.
+
+        Raises:
+            ConfigError: the policy allows less than ``config`` wants, or is for another task.
         """
+        check_campaign(config, policy)
+        if host.task != policy.task:
+            raise ConfigError("the model's task is not the one in the signed policy")
         self.config = config
         self._host = host
-        self._roster = roster
+        self.policy = policy
         self._entropy = entropy
-        self.state = state or CampaignState(host.initial(0), None, 1)
+        self._drawn = first_model or host.initial
+        self.state = state or CampaignState(self._first_model(0))
+        self._check_plan()
         self.ledger = ledger or Ledger(ledger_blocks(config.plan, host))
         self.verdict: Verdict | None = None
         self._current: tuple[RoundStart, RoundPlan] | None = None
         self._inquiry = Inquiry(
-            self.state.suspects, draw or drawn_by(entropy, config.params.audit_probability)
+            self.state.suspects, draw or drawn_by(entropy, policy.params.audit_probability)
         )
         self._audited: tuple[GroupIndex, ...] = ()
 
     @property
     def everybody(self) -> tuple[ClientId, ...]:
-        return tuple(sorted(self._roster.entries))
+        return tuple(sorted(self.policy.members))
 
     @property
     def flagged(self) -> tuple[ClientId, ...]:
@@ -169,38 +200,55 @@ class Campaign:
     @property
     def uninvited(self) -> frozenset[ClientId]:
         """Who is not invited any more: flagged, proven liars, and who keeps falling silent."""
-        silent = {c for c, times in self.state.silences.items() if times >= MAX_SILENCES}
-        return frozenset(self.state.flagged.keys() | self.state.excluded.keys() | silent)
+        state = self.state
+        silent = {c for c, times in state.silences.items() if times >= MAX_SILENCES}
+        hiding = {c for c, times in state.withheld.items() if times >= MAX_WITHHELD}
+        return frozenset(state.flagged.keys() | state.excluded.keys() | silent | hiding)
+
+    @property
+    def invitable(self) -> tuple[ClientId, ...]:
+        """Members that may still be invited, sorted."""
+        return tuple(client for client in self.everybody if client not in self.uninvited)
+
+    def adopt(self, policy: Policy) -> None:
+        """Go on under a later version of the policy."""
+        check_campaign(self.config, policy)
+        self.policy = policy
 
     def next_round(self, available: Iterable[ClientId] | None = None) -> RoundStart | None:
         """The next round's invitation, or None when the training is over.
 
-        ``available``: who could be invited now; by default the whole roster.
+        ``available``: who could be invited now; by default all members.
 
         Raises:
-            ConfigError: the clients that are left cannot make a safe cohort.
+            MembersMissing: exclusions leave fewer members than the policy's floor.
         """
         state = self.state
         if state.era_round >= self.config.rounds and not self._restart():
             return None
-        self._leave_spent_model()
+        self._check_members()
+        self._leave_spent_step()
         present = set(self.everybody if available is None else available)
-        cohort = self._choose(tuple(c for c in self.everybody if c in present - self.uninvited))
-        plan = build_plan(self.config.plan, self._host, state.model)
-        model = model_digest(state.model)
+        candidates = tuple(client for client in self.invitable if client in present)
+        cohort = self._least_suspected(candidates)
+        plan = build_plan(
+            self.config.plan, self._host, state.model, self.policy.params, self.policy.digest()
+        )
         description = RoundDescription(
-            RoundId(state.counter, self._entropy(ROUND_NONCE_BYTES)),
-            state.openings.get(model, 0),
-            self._roster.deployment,
-            model,
-            configuration_digest(self.config.params, self._host.task),
-            plan.plan.digest(),
-            self._roster.digest(),
-            cohort,
+            deployment=self.policy.deployment,
+            policy=self.policy.digest(),
+            policy_version=self.policy.version,
+            round_id=RoundId(state.counter, self._entropy(ROUND_NONCE_BYTES)),
+            attempt=state.attempts,
+            era=state.era,
+            step=state.step,
+            disputed=cohort is not None,
+            parent=state.parent,
+            model=model_digest(state.model),
+            plan=plan.plan.digest(),
+            cohort=candidates if cohort is None else cohort,
         )
-        start = RoundStart(
-            description, self.config.params, self._host.task, plan.plan, state.model.copy()
-        )
+        start = RoundStart(description, plan.plan, state.model.copy())
         state.counter += 1
         self._current = (start, plan)
         self._inquiry.begin()
@@ -208,7 +256,7 @@ class Campaign:
         return start
 
     def decide(self, opened: tuple[OpenedGroup, ...], full: StatisticsPlan) -> Decision:
-        """Judge by bound evidence of earlier rounds; leave out groups as a whole (DESIGN §3).
+        """Judge by bound evidence of earlier rounds; leave out groups as a whole.
 
         Whom the verdict accuses is tested: the total does without some of the suspects' groups,
         and if it passes its check nobody moved evidence onto them here
@@ -227,7 +275,8 @@ class Campaign:
             )
             kept = {group.index: group.members for group in opened if group.index not in left_out}
             cohort = len(start.description.cohort)
-            audited = self._inquiry.left_out(kept, cohort, self.config.params)
+            fewest = self.policy.fewest_accepted(cohort)
+            audited = self._inquiry.left_out(kept, cohort, self.policy.params, fewest)
             self._audited = tuple(audited)
             for index, suspects in audited.items():
                 names = ", ".join(map(str, suspects))
@@ -241,18 +290,15 @@ class Campaign:
         """Apply the total (mean of the accepted updates) and book the evidence it binds."""
         start, plan = self._round_in_progress()
         state = self.state
-        # Booked when the clients book it, not when the opening succeeds: a round may fail
-        # between, and a model that clients count as spent must not be offered to them again.
-        model = start.description.model
-        if progress.groups:
-            state.openings[model] = state.openings.get(model, 0) + 1
-        if progress.unmasking:
-            state.totals.add(model)
+        self.book(
+            attempted=progress.uploading,
+            unmasking=progress.unmasking,
+            disputed=start.description.disputed,
+        )
         flagged: tuple[ClientId, ...] = ()
         if total is not None:
             mean = self._quantiser().mean(total.total, len(total.accepted))
-            state.previous = state.model
-            state.model = (state.model + mean).astype(np.float32)
+            self._step_to((state.model + mean).astype(np.float32))
             chosen = set(progress.accepted_groups)
             bound = [group for group in progress.opened if group.index in chosen]
             observations = observe(plan, self._quantiser(), bound)
@@ -301,6 +347,14 @@ class Campaign:
             self._judge()  # the closing verdict, with the last round bound
         return end, record
 
+    def book(self, *, attempted: bool, unmasking: bool, disputed: bool) -> None:
+        """Count a round as its clients count it: an attempt once uploads may have left, a total
+        once shares that open it may have. A step that clients count as spent must not be offered
+        to them again, whatever became of the round."""
+        self.state.attempts += attempted
+        self.state.disputed += attempted and disputed
+        self.state.spent |= unmasking
+
     # Blame --------------------------------------------------------------------------------------
 
     def _blame(self, progress: Progress, aborted: AbortReason | None) -> tuple[ClientId, ...]:
@@ -311,6 +365,8 @@ class Campaign:
             silent = progress.dropped.get(client) is DropReason.SILENT
             lost = silent and client not in progress.signatures
             state.silences[client] = state.silences.get(client, 0) + 1 if lost else 0
+        for client in progress.withheld:
+            state.withheld[client] = state.withheld.get(client, 0) + 1
         if progress.marks or failed:
             state.liability.add(
                 (mark.clients for mark in progress.marks), progress.accepted if failed else ()
@@ -319,21 +375,36 @@ class Campaign:
         state.cautious = failed
         if not progress.marks:
             return ()
-        proven = state.liability.proven(self.config.params.colluders) - state.excluded.keys()
+        proven = state.liability.proven(self.policy.params.colluders) - state.excluded.keys()
         state.excluded.update(dict.fromkeys(proven, state.index))
         return tuple(sorted(proven))
 
-    def _choose(self, candidates: tuple[ClientId, ...]) -> tuple[ClientId, ...]:
-        """Everybody; after a failed check the half on which the least was marked, so that
-        training goes on while the liars are being found."""
-        params = self.config.params
-        half = (len(self.everybody) - len(self.uninvited) + 1) // 2
-        fewest = max(params.colluders + 2, 2 * params.group_size, half)
-        if not self.state.cautious or fewest >= len(candidates):
-            return candidates
-        suspicion = self.state.liability.suspicion
+    def _least_suspected(self, candidates: tuple[ClientId, ...]) -> tuple[ClientId, ...] | None:
+        """After a failed check those on whom the least was marked, so that training goes on while
+        the liars are being found: as few as the floor of a disputed round, and its dropouts,
+        allow. None: invite everybody."""
+        policy, state = self.policy, self.state
+        floor, whole = policy.fewest_present(True), policy.fewest_present(False)
+        fewest = min(whole, floor + math.ceil(policy.params.dropouts * floor))
+        half = (len(self.invitable) + 1) // 2
+        fewest = max(fewest, 2 * policy.params.group_size, half)
+        if not state.cautious or fewest >= len(candidates):
+            return None
+        if state.disputed >= policy.budget.max_disputed:
+            return None
+        suspicion = state.liability.suspicion
         ranked = sorted(candidates, key=lambda c: (suspicion(c), self._entropy(8)))
         return tuple(sorted(ranked[:fewest]))
+
+    def _check_members(self) -> None:
+        floor, left = self.policy.fewest_present(False), len(self.invitable)
+        if left < floor:
+            names = ",".join(map(str, sorted(self.uninvited & self.policy.members.keys())))
+            raise MembersMissing(
+                f"{left} of {len(self.policy.members)} members are left, the policy's floor is"
+                f" {floor}: let the operator run `auror policy next DIR --without {names}`, copy"
+                " policy.json to server and clients, and start them again to resume"
+            )
 
     # What happens between rounds ----------------------------------------------------------------
 
@@ -347,34 +418,54 @@ class Campaign:
         if not (state.flagged or self._accused_by(self.verdict or self._judge())):
             return False
         state.era += 1
-        state.era_round = 0
-        self._new_initial_model()
+        state.era_round = state.step = state.attempts = 0
+        state.spent = False
+        state.previous, state.parent = None, NO_DIGEST
+        state.model = self._first_model(state.era)
         return True
 
-    def _new_initial_model(self) -> None:
-        self.state.model = self._host.initial(self.state.initials)
-        self.state.previous = None
-        self.state.initials += 1
+    def _check_plan(self) -> None:
+        policy, model = self.policy, self.state.model
+        anchor = policy.digest()
+        plan = build_plan(self.config.plan, self._host, model, policy.params, anchor).plan
+        try:
+            plan.check(policy.caps, policy.params, anchor, model)
+        except Refused as error:
+            raise ConfigError(
+                f"statistics: clients would refuse the plan ({error.detail}): choose what the"
+                " signed policy allows, or enrol with `auror certs --parts`"
+            ) from error
 
-    def _leave_spent_model(self) -> None:
-        """Clients open at most one total and a few statistics per model (rule 3).
+    def _first_model(self, era: int) -> NDArray[np.float32]:
+        model = self._drawn(era)
+        if model_digest(model) != self.policy.first_models[era]:
+            raise ConfigError(
+                f"the first model of era {era} is not the one in the signed policy: copy models/"
+                " again from where `auror certs` made it"
+            )
+        return model
 
-        When a round fails after that, the training steps back half-way to the model before: a
-        new model, close to a good one (docs/adr/0005).
+    def _step_to(self, model: NDArray[np.float32]) -> None:
+        state = self.state
+        state.previous, state.parent = state.model, model_digest(state.model)
+        state.model = model
+        state.step += 1
+        state.attempts, state.spent = 0, False
+
+    def _leave_spent_step(self) -> None:
+        """Clients help to open one total of a step and join a few attempts (rule 3).
+
+        When a round fails after that, the training takes a step half-way back to the model before:
+        a new model, close to a good one (docs/adr/0005). The first of an era has none before it
+        and moves a little towards zero.
         """
         state = self.state
-        if self._spent(state.model) and state.previous is not None:
-            state.model = ((state.model + state.previous) / 2).astype(np.float32)
-        # Half-way can be spent too: rounding ends at the model before, whose total was opened.
-        while self._spent(state.model):
-            self._new_initial_model()
-
-    def _spent(self, model: NDArray[np.float32]) -> bool:
-        digest, state = model_digest(model), self.state
-        return (
-            digest in state.totals
-            or state.openings.get(digest, 0) >= self.config.params.max_attempts
-        )
+        if not state.spent and state.attempts < self.policy.params.max_attempts:
+            return
+        back = state.previous
+        half = state.model * _RETREAT if back is None else (state.model + back) / 2
+        self._step_to(half.astype(np.float32))
+        state.previous = back
 
     def _judge(self) -> Verdict | None:
         if self.ledger.width and self.ledger.rounds:
@@ -382,8 +473,7 @@ class Campaign:
         return self.verdict
 
     def _verdict_on(self, ledger: Ledger) -> Verdict:
-        invited = tuple(client for client in self.everybody if client not in self.uninvited)
-        return self.config.detector(ledger, invited)
+        return self.config.detector(ledger, self.invitable)
 
     def _accused_by(self, verdict: Verdict | None) -> dict[ClientId, int]:
         """Whom the evidence accuses beyond the flagged → audited rounds that flag it."""
@@ -405,4 +495,4 @@ class Campaign:
         return self._current
 
     def _quantiser(self) -> Quantiser:
-        return quantiser(self.config.params)
+        return quantiser(self.policy.params)

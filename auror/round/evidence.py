@@ -8,23 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.crypto.entropy import SECRET_BYTES, Secret
+from auror.defense.confusion import dual_readout
 from auror.defense.features import FeatureBlock, FeatureKind
 from auror.defense.ledger import GroupObservation
 from auror.errors import ConfigError
+from auror.ids import Digest
+from auror.params import RoundParams
 from auror.round.host import ModelHost
-from auror.round.plan import (
-    LabelConfusion,
-    OutputLayer,
-    PlanPart,
-    StatisticsPlan,
-    session_sketch,
-)
+from auror.round.label_rows import LabelRows, rows_of_means, rows_of_weights
+from auror.round.plan import OutputLayer, PlanPart, StatisticsPlan, session_sketch
 from auror.round.record import OpenedGroup
 from auror.secagg.quantize import Quantiser
-
-BASIS_BITS = 16
-"""Bits of the largest coefficient of the quantised confusion basis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,28 +27,35 @@ class PlanChoice:
     by measuring (docs/defence.md)."""
 
     confusion: bool = True
-    """(d): C × C label-confusion statistics."""
+    """(d): C × C label rows, read as label confusion."""
     output_layer: bool = False
     """(a): the output layer's weights and biases themselves."""
     sketch_rows: int = 0
     """(b): rows of the session sketch of the whole update."""
-    sketch_seed: bytes = bytes(SECRET_BYTES)
-    """Public seed of (b), 32 bytes, fixed for the session."""
 
     def __post_init__(self) -> None:
         if self.sketch_rows < 0:
             raise ConfigError(f"sketch_rows = {self.sketch_rows}: choose 0 (off) or more")
-        if len(self.sketch_seed) != SECRET_BYTES:
-            raise ConfigError(f"sketch_seed must have {SECRET_BYTES} bytes")
 
 
 @dataclass(frozen=True)
 class RoundPlan:
-    """One round's P and what turns its integers back into units of the update."""
+    """One round's P and what turns its opened sums into the columns of the ledger."""
 
     plan: StatisticsPlan
-    scales: NDArray[np.float64]
-    """Per row of ``plan``: real coefficient = integer coefficient / scale, (k,)."""
+    dual: NDArray[np.float64] | None
+    """(C, C): from the plan's label rows to Q; None when it has none."""
+
+    def read(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """P·Δ (k,) in units of the update as ``ledger_blocks`` describes it, (k,)."""
+        if self.dual is None:
+            return sums
+        columns = sums.copy()
+        for part, rows in self.plan.slices():
+            if isinstance(part, LabelRows):
+                opened = np.ldexp(sums[rows].reshape(part.classes, part.classes), -part.exponent)
+                columns[rows] = (opened @ self.dual).reshape(-1)
+        return columns
 
 
 def ledger_blocks(choice: PlanChoice, host: ModelHost) -> tuple[FeatureBlock, ...]:
@@ -76,35 +77,50 @@ def ledger_blocks(choice: PlanChoice, host: ModelHost) -> tuple[FeatureBlock, ..
     return tuple(blocks)
 
 
-def build_plan(choice: PlanChoice, host: ModelHost, model: NDArray[np.float32]) -> RoundPlan:
-    """P for one round, its parts in the order of :func:`ledger_blocks`."""
+def label_rows(host: ModelHost, model: NDArray[np.float32], params: RoundParams) -> LabelRows:
+    """Part (d) under ``model``: from the host's class means, or from the model's output weights.
+
+    Raises:
+        ConfigError: a model without an output layer. DataError: it has collapsed.
+    """
+    output, bits = host.output, params.label_row_bits()
+    if output is None:
+        raise ConfigError("this model has no output layer to read: turn plan.confusion off")
+    means = host.class_means(model)
+    if means is None:
+        return rows_of_weights(output, model, bits)
+    return rows_of_means(output, means, bits)
+
+
+def build_plan(
+    choice: PlanChoice,
+    host: ModelHost,
+    model: NDArray[np.float32],
+    params: RoundParams,
+    anchor: Digest,
+) -> RoundPlan:
+    """P for one round, its parts in the order of :func:`ledger_blocks`.
+
+    ``anchor``: the digest that the session sketch's seed is drawn from.
+    """
     parts: list[PlanPart] = []
-    scales: list[NDArray[np.float64]] = []
+    dual = None
     output = host.output
     if choice.confusion and output is not None:
-        basis = host.confusion_basis(model)
-        if basis is None or basis.shape != (output.classes, output.hidden):
-            raise ConfigError("this model has no label-confusion basis: turn plan.confusion off")
-        largest = float(np.abs(basis).max(initial=0.0))
-        scale = ((1 << BASIS_BITS) - 1) / largest if largest > 0 else 1.0
-        matrix = np.rint(basis * scale).astype(np.int64)
-        parts.append(LabelConfusion.from_matrix(output.offset, matrix))
-        scales.append(np.full(output.classes**2, scale))
+        rows = label_rows(host, model, params)
+        parts.append(rows)
+        dual = dual_readout(np.ldexp(rows.matrix.astype(np.float64), -rows.exponent))
     if choice.output_layer and output is not None:
-        length = output.classes * (output.hidden + 1)
-        parts.append(OutputLayer(output.offset, length))
-        scales.append(np.ones(length))
+        parts.append(OutputLayer(output.offset, output.classes * (output.hidden + 1)))
     if choice.sketch_rows:
-        parts.append(session_sketch(Secret(choice.sketch_seed), choice.sketch_rows))
-        scales.append(np.ones(choice.sketch_rows))
-    stacked = np.concatenate(scales) if scales else np.zeros(0)
-    return RoundPlan(StatisticsPlan(host.dim, tuple(parts)), stacked)
+        parts.append(session_sketch(anchor, choice.sketch_rows))
+    return RoundPlan(StatisticsPlan(host.dim, tuple(parts)), dual)
 
 
 def observe(
     plan: RoundPlan, quantiser: Quantiser, opened: Sequence[OpenedGroup]
 ) -> tuple[GroupObservation, ...]:
-    """Group means of P·Δ in units of the update, without the challenge rows.
+    """Group means of P·Δ as the ledger's columns, without the challenge rows.
 
     With q = (Δ + clip)/step: mean of P·Δ = step · (P·Σq)/|group| − clip · P·1.
     """
@@ -113,7 +129,7 @@ def observe(
     observations = []
     for group in opened:
         summed = group.total[:rows].astype(np.int64) * (quantiser.step / len(group.members))
-        observations.append(GroupObservation(group.members, (summed - offset) / plan.scales))
+        observations.append(GroupObservation(group.members, plan.read(summed - offset)))
     return tuple(observations)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,11 @@ class OutputShape:
     offset: int
     classes: int
     hidden: int
+
+    def weights(self, vector: NDArray[_Number]) -> NDArray[_Number]:
+        """The weights in a flat ``vector`` (d,), as a view (classes, hidden)."""
+        block = vector[self.offset : self.offset + self.classes * self.hidden]
+        return block.reshape(self.classes, self.hidden)
 
 
 class ModelHost(Protocol):
@@ -38,8 +45,9 @@ class ModelHost(Protocol):
     def initial(self, index: int) -> NDArray[np.float32]:
         """The ``index``-th initial model, (d,); another index gives another model."""
 
-    def confusion_basis(self, model: NDArray[np.float32]) -> NDArray[np.float64] | None:
-        """D of DESIGN §5 under ``model``, (classes, hidden), or None when there is none."""
+    def class_means(self, model: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Mean penultimate activation under ``model`` of each class, (classes, hidden); None when
+        the server has no clean samples: then the output weights stand in."""
 
     def evaluate(self, model: NDArray[np.float32]) -> Mapping[str, float | None]:
         """Metrics of ``model`` on samples that the server holds, by name."""

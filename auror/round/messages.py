@@ -7,14 +7,15 @@ rule depends on them, by the phase that takes them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from auror.crypto.tags import number
 from auror.errors import AbortReason, Refusal
 from auror.ids import ClientId, Digest
-from auror.params import RoundParams
+from auror.params import Floors
 from auror.round.description import RoundDescription
 from auror.round.plan import StatisticsPlan
 from auror.secagg.client.unmask import OpenedShares
@@ -22,19 +23,16 @@ from auror.secagg.instance import SecretKind
 from auror.secagg.sharing import Share
 
 SHARED_KINDS = tuple(SecretKind)
-"""The five secrets of phase 1, in the order of envelopes and commitments."""
+"""The three secrets of phase 1, in the order of envelopes and commitments."""
 
 # Phase 0, advertise ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class RoundStart:
-    """Server → client: the invitation, with everything the description hashes."""
+    """Server → client: the invitation, with what the description hashes and the policy lacks."""
 
     description: RoundDescription
-    params: RoundParams
-    task: bytes
-    """Canonical JSON for the trainer: model, local epochs, learning rate …; ≤ 64 KiB."""
     plan: StatisticsPlan
     model: NDArray[np.float32]
     """Flat global model, (d,)."""
@@ -50,12 +48,15 @@ class AdvertisedKeys:
     randomness: Digest
     """Commitment to r_i, this client's part of the public randomness."""
     signature: bytes
+    floors: Floors = field(default_factory=Floors)
+    """This client's own; 0 where it asks for no more than the policy does."""
 
     def public_keys(self) -> tuple[bytes, bytes, bytes]:
         return self.encryption, self.update_mask, self.statistics_mask
 
     def signed_parts(self) -> tuple[bytes, ...]:
-        return *self.public_keys(), self.randomness
+        floors = (self.floors.present, self.floors.accepted, self.floors.group)
+        return *self.public_keys(), self.randomness, *(number(floor) for floor in floors)
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,28 @@ class Envelope:
 
 @dataclass(frozen=True)
 class ShareDelivery:
-    """Server → client: U2, frozen, and the envelopes addressed to this client."""
+    """Server → client: who dealt, and the envelopes addressed to this client."""
 
     dealers: tuple[ClientId, ...]
     envelopes: Mapping[ClientId, Envelope]
+
+
+# Phase 1b, receipts ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Client → server: whose envelopes it cannot read, signed with the list of dealers."""
+
+    unreadable: tuple[ClientId, ...]
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class DealerList:
+    """Server → client: U2, final."""
+
+    dealers: tuple[ClientId, ...]
 
 
 # Phase 2, upload ------------------------------------------------------------------------------
@@ -99,22 +118,54 @@ class ShareDelivery:
 
 @dataclass(frozen=True)
 class Upload:
-    """Client → server: y_i (ring words), its digest, and its shares of everybody's r."""
+    """Client → server: y_i (ring words) and its digest."""
 
     payload: bytes
     digest: Digest
-    randomness: Mapping[ClientId, Share]
 
 
 @dataclass(frozen=True)
 class UploadList:
-    """Server → client: U3 with upload digests, and every r_j of U2."""
+    """Server → client: U3 with upload digests, final."""
 
     digests: Mapping[ClientId, Digest]
+
+
+# Phase 3a, agree on U3 ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """Client → server: a signature over (T, U1 keys, U2, U3, digests), given once."""
+
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class ConsistencyList:
+    """Server → client: the quorum's signatures under one U3."""
+
+    signatures: Mapping[ClientId, bytes]
+
+
+# Phase 3b, draw -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RandomnessShares:
+    """Client → server: its shares of everybody's r."""
+
+    shares: Mapping[ClientId, Share]
+
+
+@dataclass(frozen=True)
+class RandomnessList:
+    """Server → client: every r_j of U2."""
+
     randomness: Mapping[ClientId, bytes]
 
 
-# Phase 3, statistics --------------------------------------------------------------------------
+# Phase 4, statistics --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -125,36 +176,20 @@ class MaskedStatistics:
     signature: bytes
 
 
-@dataclass(frozen=True)
-class StatisticsList:
-    """Server → client: S with the signatures over h."""
-
-    signatures: Mapping[ClientId, bytes]
-
-
-# Phase 4, open statistics ---------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class StatisticsShares:
-    """Client → server: shares of the statistics instance."""
-
-    shares: OpenedShares
-
-
 # Phase 5, agree -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class AcceptedSet:
-    """Server → client: A, whole groups."""
+    """Server → client: A, whole groups, and its members' signatures over h."""
 
     accepted: tuple[ClientId, ...]
+    signatures: Mapping[ClientId, bytes]
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Client → server: a signature over (T, h, S, A), given once."""
+    """Client → server: a signature over (T, h, A), given once."""
 
     signature: bytes
 
@@ -164,7 +199,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class AgreementList:
-    """Server → client: everybody's signatures under (T, h, S, A)."""
+    """Server → client: the quorum's signatures under (T, h, A)."""
 
     signatures: Mapping[ClientId, bytes]
 
@@ -222,8 +257,10 @@ ServerMessage = (
     RoundStart
     | KeyList
     | ShareDelivery
+    | DealerList
     | UploadList
-    | StatisticsList
+    | ConsistencyList
+    | RandomnessList
     | AcceptedSet
     | AgreementList
     | BindingFailed
@@ -232,9 +269,11 @@ ServerMessage = (
 ClientMessage = (
     AdvertisedKeys
     | DealtShares
+    | Receipt
     | Upload
+    | Consistency
+    | RandomnessShares
     | MaskedStatistics
-    | StatisticsShares
     | Agreement
     | UpdateShares
     | CrossMasks

@@ -1,6 +1,7 @@
 """The statistics plan P: an integer linear map from quantised updates to a few statistics.
 
-P is a list of parts stacked row-wise; every part applies in O(d) and can be off (DESIGN §3).
+P is a list of parts stacked row-wise; every part applies in O(d) and can be off. A client can
+recompute or check each of them: nobody puts a matrix of its own on the wire.
 """
 
 from __future__ import annotations
@@ -11,15 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.crypto.entropy import Secret
 from auror.crypto.kex import expand
 from auror.crypto.prg import words
 from auror.crypto.tags import Tag, number, tagged_hash
-from auror.errors import Refusal, Refused
+from auror.errors import DataError, Refusal, Refused
 from auror.ids import Digest
-from auror.params import ClientPolicy
-
-_MATRIX_DTYPE = np.dtype("<i8")
+from auror.params import PlanCaps, RoundParams
+from auror.round.label_rows import LabelRows, MeansSource, rows_of_weights
 
 
 @dataclass(frozen=True)
@@ -85,65 +84,7 @@ class CountSketch:
         return len(self.seed) == 32 and 0 < self.rows <= dim
 
 
-@dataclass(frozen=True)
-class LabelConfusion:
-    """Part (d): Q = ΔW·Dᵀ over the output layer's weights ΔW (C × h), D quantised (DESIGN §5).
-
-    ``basis`` is D as int64 (classes, hidden); row a·C + b reads "samples that look like class b
-    were labelled a".
-    """
-
-    offset: int
-    basis: bytes
-    classes: int
-    hidden: int
-
-    @classmethod
-    def from_matrix(cls, offset: int, matrix: NDArray[np.int64]) -> LabelConfusion:
-        classes, hidden = matrix.shape
-        return cls(offset, matrix.astype(_MATRIX_DTYPE).tobytes(), classes, hidden)
-
-    @property
-    def matrix(self) -> NDArray[np.int64]:
-        flat = np.frombuffer(self.basis, dtype=_MATRIX_DTYPE)
-        return flat.reshape(self.classes, self.hidden).astype(np.int64)
-
-    @property
-    def rows(self) -> int:
-        return self.classes * self.classes
-
-    def apply(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        size = self.classes * self.hidden
-        weights = values[self.offset : self.offset + size].reshape(self.classes, self.hidden)
-        return (weights @ self.matrix.T).reshape(-1)
-
-    def row_norms(self, dim: int) -> NDArray[np.int64]:
-        return np.tile(np.abs(self.matrix).sum(axis=1), self.classes)
-
-    def row_sums(self, dim: int) -> NDArray[np.int64]:
-        return np.tile(self.matrix.sum(axis=1), self.classes)
-
-    @property
-    def largest_coefficient(self) -> int:
-        # Not np.abs: |-2^63| does not fit int64 and would pass any cap.
-        matrix = self.matrix
-        return max(int(matrix.max(initial=0)), -int(matrix.min(initial=0)))
-
-    def encoded(self) -> tuple[bytes, ...]:
-        shape = (number(self.offset), number(self.classes), number(self.hidden))
-        return b"label-confusion", self.basis, *shape
-
-    def fits(self, dim: int) -> bool:
-        size = self.classes * self.hidden
-        return (
-            size > 0
-            and self.offset >= 0
-            and self.offset + size <= dim
-            and len(self.basis) == size * _MATRIX_DTYPE.itemsize
-        )
-
-
-PlanPart = OutputLayer | CountSketch | LabelConfusion
+PlanPart = OutputLayer | CountSketch | LabelRows
 
 
 @dataclass(frozen=True)
@@ -192,42 +133,85 @@ class StatisticsPlan:
         return tagged_hash(Tag.PLAN, number(self.dim), *encoded)
 
     def with_challenge(self, public_seed: bytes, rows: int) -> StatisticsPlan:
-        """The plan with the part that nobody could foresee (docs/protocol.md step 2.6)."""
+        """The plan with the part that nobody could foresee (docs/protocol.md step 3.10)."""
         if not rows:
             return self
         seed = expand(public_seed, Tag.CHALLENGE).reveal()
         return replace(self, parts=(*self.parts, CountSketch(seed, min(rows, self.dim), True)))
 
-    def check(self, policy: ClientPolicy, extra_rows: int) -> None:
-        """A client's caps on what it is asked to open.
+    def check(
+        self,
+        caps: PlanCaps,
+        params: RoundParams,
+        anchor: Digest,
+        model: NDArray[np.float32],
+    ) -> None:
+        """What a client asks of a plan before it takes part: nothing in it is the server's choice
+        but sizes within caps, and class means that it compares with its own later
+        (``auror.round.client.label_rows``).
+
+        Args:
+            anchor: what ``session_seed`` is drawn from: the digest of the client's caps.
+            model: the round's model (d,).
 
         Raises:
-            Refused: the plan is larger than ``policy`` allows, or its parts do not fit ``dim``.
+            Refused: STATISTICS_TOO_LARGE, or FORGED_MEANS for rows that are not the model's.
         """
+        kinds = [type(part) for part in self.parts]
+        if len(set(kinds)) != len(kinds):
+            raise Refused(Refusal.STATISTICS_TOO_LARGE, "two parts of one kind")
         for part in self.parts:
+            kind = part.encoded()[0].decode()
+            if kind not in caps.parts:
+                allowed = ", ".join(caps.parts) or "none"
+                raise Refused(Refusal.STATISTICS_TOO_LARGE, f"a part {kind}, allowed: {allowed}")
             if not part.fits(self.dim):
                 raise Refused(Refusal.STATISTICS_TOO_LARGE, "a part of the plan does not fit")
-            if isinstance(part, CountSketch) and part.challenge:
-                raise Refused(Refusal.STATISTICS_TOO_LARGE, "challenge rows chosen by the server")
-        if self.rows + extra_rows > policy.max_statistics:
+            if isinstance(part, CountSketch):
+                if part.challenge:
+                    raise Refused(Refusal.STATISTICS_TOO_LARGE, "challenge rows from the server")
+                if part.seed != session_seed(anchor):
+                    raise Refused(Refusal.STATISTICS_TOO_LARGE, "a sketch under a chosen seed")
+        self._check_sizes(caps, params)
+        for part in self.parts:
+            if isinstance(part, LabelRows) and part.source is MeansSource.OUTPUT_WEIGHTS:
+                _check_weights(part, model, params.label_row_bits())
+
+    def _check_sizes(self, caps: PlanCaps, params: RoundParams) -> None:
+        rows = self.rows + params.challenge_rows
+        if rows > caps.max_statistics:
             raise Refused(
                 Refusal.STATISTICS_TOO_LARGE,
-                f"{self.rows + extra_rows} statistics, at most {policy.max_statistics} allowed",
+                f"{rows} statistics, at most {caps.max_statistics} allowed",
             )
         largest = max((part.largest_coefficient for part in self.parts), default=0)
-        if largest.bit_length() > policy.max_coefficient_bits:
+        if largest >= params.coefficient_cap():
+            raise Refused(
+                Refusal.STATISTICS_TOO_LARGE,
+                f"a coefficient of {largest}, below g·(2^b − 1) = {params.coefficient_cap()} asked"
+                " for: a row could carry two entries",
+            )
+        if largest.bit_length() > caps.max_coefficient_bits:
             raise Refused(
                 Refusal.STATISTICS_TOO_LARGE,
                 f"a coefficient of {largest.bit_length()} bits, at most"
-                f" {policy.max_coefficient_bits} allowed",
+                f" {caps.max_coefficient_bits} allowed",
             )
         norm = self.largest_row_norm()
-        if norm.bit_length() > policy.max_row_norm_bits:
+        if norm.bit_length() > caps.max_row_norm_bits:
             raise Refused(
                 Refusal.STATISTICS_TOO_LARGE,
-                f"a row norm of {norm.bit_length()} bits, at most"
-                f" {policy.max_row_norm_bits} allowed",
+                f"a row norm of {norm.bit_length()} bits, at most {caps.max_row_norm_bits} allowed",
             )
+
+
+def _check_weights(part: LabelRows, model: NDArray[np.float32], bits: int) -> None:
+    try:
+        expected = rows_of_weights(part.output, model, bits)
+    except DataError as error:
+        raise Refused(Refusal.FORGED_MEANS, str(error)) from error
+    if part != expected:
+        raise Refused(Refusal.FORGED_MEANS, "label rows are not the model's output weights")
 
 
 @dataclass(frozen=True)
@@ -255,6 +239,12 @@ def _sketch_hash(seed: bytes, rows: int, dim: int) -> _SketchHash:
     return _SketchHash(signs, order, starts, counts)
 
 
-def session_sketch(seed: Secret, rows: int) -> CountSketch:
-    """Part (b), under a seed fixed for the session so that evidence adds up over rounds."""
-    return CountSketch(seed.reveal(), rows, False)
+def session_seed(anchor: Digest) -> bytes:
+    """32 bytes for part (b), from a digest that server and clients share for a whole session."""
+    return tagged_hash(Tag.SESSION, anchor)
+
+
+def session_sketch(anchor: Digest, rows: int) -> CountSketch:
+    """Part (b), under a seed fixed for the session so that evidence adds up over rounds, and one
+    that every client recomputes: a server that chose it would choose the buckets."""
+    return CountSketch(session_seed(anchor), rows, False)

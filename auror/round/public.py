@@ -1,8 +1,8 @@
-"""Public randomness: the seed of a round, the groups it draws, and the view all must share."""
+"""Public randomness: the seed of a round, the groups it draws, and what all must agree on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from auror.crypto.kex import expand
 from auror.crypto.prg import UniformIntegers
@@ -12,22 +12,33 @@ from auror.round.messages import AdvertisedKeys
 from auror.secagg.graph import Graph
 from auror.secagg.topology import Topology
 
-PublicSeed = Callable[[Digest, Mapping[ClientId, bytes]], bytes]
-"""From T and every dealer's contribution r_j (32 bytes each) to the round's 32-byte seed."""
+PublicSeed = Callable[[Digest, tuple[ClientId, ...], Mapping[ClientId, bytes]], bytes]
+"""From T, U3 and every dealer's contribution r_j (32 bytes each) to the round's 32-byte seed."""
 
 Groups = tuple[tuple[ClientId, ...], ...]
 
 
-def protocol_seed(transcript: Digest, randomness: Mapping[ClientId, bytes]) -> bytes:
-    """H(T, all r): nobody knows it before the last honest upload is fixed (step 2.5)."""
+def protocol_seed(
+    transcript: Digest, uploaded: tuple[ClientId, ...], randomness: Mapping[ClientId, bytes]
+) -> bytes:
+    """H(T, U3, all r): nobody knows it before a quorum has signed U3 (step 3.9)."""
     parts = (part for client in sorted(randomness) for part in (number(client), randomness[client]))
-    return tagged_hash(Tag.PUBLIC_SEED, transcript, *parts)
+    return tagged_hash(Tag.PUBLIC_SEED, transcript, *_listed(uploaded), *parts)
 
 
-def draw_groups(public_seed: bytes, dealt: tuple[ClientId, ...], group_size: int) -> Groups:
-    """Split U2 at random into ⌊n/g⌋ groups (one at least) whose sizes differ by at most one."""
-    order = UniformIntegers(expand(public_seed, Tag.GROUPS)).permutation(sorted(dealt))
-    count = max(1, len(order) // group_size)
+def draw_groups(public_seed: bytes, uploaded: tuple[ClientId, ...], group_size: int) -> Groups:
+    """Split U3 at random into ⌊n/g⌋ groups whose sizes differ by at most one, none below g.
+
+    Over U3 itself: of groups drawn over a larger set, whoever decides who has uploaded could
+    choose whom to take out.
+
+    Raises:
+        ValueError: fewer than ``group_size`` clients.
+    """
+    order = UniformIntegers(expand(public_seed, Tag.GROUPS)).permutation(sorted(uploaded))
+    count = len(order) // group_size
+    if not count:
+        raise ValueError(f"{len(order)} clients make no group of {group_size}")
     return tuple(tuple(sorted(ClientId(c) for c in order[k::count])) for k in range(count))
 
 
@@ -55,56 +66,68 @@ def covers(topology: Topology, graph: Graph, accepted: frozenset[ClientId]) -> b
 
 
 def draw_committee(
-    public_seed: bytes, dealt: tuple[ClientId, ...], topology: Topology
+    transcript: Digest, cohort: tuple[ClientId, ...], topology: Topology
 ) -> frozenset[ClientId]:
-    """Step 2.7: who signs the accepted set."""
-    if topology.committee >= len(dealt):
-        return frozenset(dealt)
-    order = UniformIntegers(expand(public_seed, Tag.COMMITTEE)).permutation(sorted(dealt))
+    """Step 0.8: who signs U3 and A. From T over the cohort: from a later set, whoever decides who
+    is in it would draw committees until one suits it (docs/topology.md)."""
+    if topology.committee >= len(cohort):
+        return frozenset(cohort)
+    order = UniformIntegers(expand(transcript, Tag.COMMITTEE)).permutation(sorted(cohort))
     return frozenset(ClientId(client) for client in order[: topology.committee])
 
 
-def view_digest(
+def receipt_parts(
+    transcript: Digest, offered: tuple[ClientId, ...], unreadable: tuple[ClientId, ...]
+) -> tuple[bytes, ...]:
+    """What a holder signs in phase 1b: of whom it was sent envelopes, and which it cannot read."""
+    return (transcript, *_listed(offered), *_listed(unreadable))
+
+
+def uploads_digest(
     transcript: Digest,
     keys: Mapping[ClientId, AdvertisedKeys],
     dealt: tuple[ClientId, ...],
-    randomness: Mapping[ClientId, bytes],
-    groups: Groups,
     digests: Mapping[ClientId, Digest],
-    plan: Digest,
 ) -> Digest:
-    """h: everything a client was told before statistics leave it (DESIGN §3, phase 3).
-
-    Two clients with different h never help to open each other's statistics.
-    """
-    parts: list[bytes] = [transcript, plan, number(len(keys))]
+    """What a client signs in phase 3a, once: T, the keys of U1, U2, U3 and all upload digests."""
+    parts: list[bytes] = [transcript, number(len(keys))]
     for client in sorted(keys):
         parts += [number(client), *keys[client].signed_parts()]
-    parts += [number(len(dealt)), *(number(client) for client in sorted(dealt))]
+    parts += [*_listed(dealt), number(len(digests))]
+    for client in sorted(digests):
+        parts += [number(client), digests[client]]
+    return tagged_hash(Tag.CONSISTENCY, *parts)
+
+
+def view_digest(
+    uploads: Digest, randomness: Mapping[ClientId, bytes], groups: Groups, plan: Digest
+) -> Digest:
+    """h: everything a client was told before statistics leave it (docs/protocol.md step 4.4).
+
+    The masks of its statistics are derived from h, so they cancel among clients of one view only.
+    """
+    parts: list[bytes] = [uploads, plan, number(len(randomness))]
     for client in sorted(randomness):
         parts += [number(client), randomness[client]]
     parts.append(number(len(groups)))
     for group in groups:
-        parts += [number(len(group)), *(number(client) for client in group)]
-    for client in sorted(digests):
-        parts += [number(client), digests[client]]
+        parts += _listed(group)
     return tagged_hash(Tag.VIEW, *parts)
 
 
 def agreement_parts(
-    transcript: Digest, view: Digest, sent: frozenset[ClientId], accepted: frozenset[ClientId]
+    transcript: Digest, view: Digest, accepted: frozenset[ClientId]
 ) -> tuple[bytes, ...]:
-    """What a client signs in phase 5, once: (T, h, S, A)."""
-    return (
-        transcript,
-        view,
-        number(len(sent)),
-        *(number(client) for client in sorted(sent)),
-        number(len(accepted)),
-        *(number(client) for client in sorted(accepted)),
-    )
+    """What a client signs in phase 5, once: (T, h, A)."""
+    return (transcript, view, *_listed(accepted))
 
 
 def upload_digest(transcript: Digest, client: ClientId, payload: bytes) -> Digest:
     """Names one masked input; a different one under the same name is equivocation."""
     return tagged_hash(Tag.UPLOAD, transcript, number(client), payload)
+
+
+def _listed(clients: Iterable[ClientId]) -> list[bytes]:
+    """A set of clients, with its size before it: injective beside other parts."""
+    members = sorted(clients)
+    return [number(len(members)), *(number(client) for client in members)]

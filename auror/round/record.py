@@ -21,15 +21,17 @@ class OpenedGroup:
 
     index: GroupIndex
     members: tuple[ClientId, ...]
-    """Who is in the sum: the group's members in S, sorted."""
+    """Who is in the sum: the whole group, sorted."""
     total: NDArray[np.uint64]
     """Σ P·q_i over ``members``, (k,), modulo 2^64."""
 
 
 class MarkKind(enum.Enum):
-    """How a mark came about (docs/protocol.md, phase 7)."""
+    """How a mark came about (docs/protocol.md, phases 1b and 7)."""
 
     COMMITMENT = "opened or dealt other values than it signed commitments to"
+    RECEIPT = "a holder says that it cannot read a dealer's envelope"
+    FAULT = "sent what no honest client sends"
     PAIR = "two clients disagree about the mask that they share"
     GROUP = "a group's statistics are not those of its updates"
 
@@ -59,9 +61,9 @@ class RoundRecord:
     uploaded: tuple[ClientId, ...]
     """U3"""
     sent: tuple[ClientId, ...]
-    """S"""
+    """Who sent statistics."""
     groups: tuple[tuple[ClientId, ...], ...]
-    """The drawn partition of U2; () when the round ended before it was drawn."""
+    """The drawn partition of U3; () when the round ended before it was drawn."""
     opened: tuple[OpenedGroup, ...]
     accepted_groups: tuple[GroupIndex, ...]
     accepted: tuple[ClientId, ...]

@@ -17,9 +17,10 @@ from auror.errors import AbortReason
 from auror.ids import ClientId
 from auror.round.client.machine import ClientMachine
 from auror.round.client.state import Reply, Train
-from auror.round.description import Roster
+from auror.round.label_rows import ClassMeans
 from auror.round.messages import ClientMessage, RoundStart, ServerMessage
 from auror.round.plan import StatisticsPlan
+from auror.round.policy import Policy
 from auror.round.public import PublicSeed, protocol_seed
 from auror.round.record import OpenedGroup
 from auror.round.server.context import (
@@ -59,7 +60,7 @@ def accept_all(groups: tuple[OpenedGroup, ...], plan: StatisticsPlan) -> Decisio
 
 def run_round(
     start: RoundStart,
-    roster: Roster,
+    policy: Policy,
     clients: Mapping[ClientId, ClientMachine],
     updates: Mapping[ClientId, NDArray[np.float32]],
     rounding: Callable[[ClientId], Secret],
@@ -67,6 +68,8 @@ def run_round(
     lost: Mapping[ClientId, Phase] | None = None,
     public_seed: PublicSeed = protocol_seed,
     overhear: Callable[[ClientId, ClientMessage], None] = lambda client, message: None,
+    *,
+    class_means: Mapping[ClientId, ClassMeans] | None = None,
 ) -> RoundOutcome:
     """Play one round.
 
@@ -75,9 +78,11 @@ def run_round(
         updates: what each of them trained, float32 (d,).
         rounding: the seed of a client's stochastic rounding; fresh in every round.
         lost: clients that vanish just before they would answer the named phase.
+        class_means: of each client's own samples; needed when the plan has label rows.
     """
+    means = class_means or {}
     lost = lost or {}
-    server = RoundServer(start, roster, {}, public_seed)
+    server = RoundServer(start, policy, {}, public_seed)
     outcome: RoundOutcome | None = None
     queue: list[ServerEffect] = server.start()
     while outcome is None:
@@ -88,7 +93,11 @@ def run_round(
             case Send(to, message):
                 for client in to:
                     for reply in _answers(
-                        clients[client], message, updates[client], rounding(client)
+                        clients[client],
+                        message,
+                        updates[client],
+                        rounding(client),
+                        means.get(client),
                     ):
                         if not _lost_before(reply, lost.get(client)):
                             overhear(client, reply)
@@ -109,11 +118,12 @@ def _answers(
     message: ServerMessage,
     update: NDArray[np.float32],
     rounding: Secret,
+    class_means: ClassMeans | None,
 ) -> list[ClientMessage]:
     """Replies to one message; training takes no time here, so the update follows at once."""
     effects = machine.on_message(message)
     if any(isinstance(effect, Train) for effect in effects):
-        effects = effects + machine.on_update(update, rounding)
+        effects = effects + machine.on_update(update, rounding, class_means)
     return [effect.message for effect in effects if isinstance(effect, Reply)]
 
 

@@ -137,9 +137,17 @@ class Inquiry:
         self.tested = self._suspects.tested(self._accused).intersection(here)
 
     def left_out(
-        self, groups: Mapping[GroupIndex, tuple[ClientId, ...]], cohort: int, params: RoundParams
+        self,
+        groups: Mapping[GroupIndex, tuple[ClientId, ...]],
+        cohort: int,
+        params: RoundParams,
+        fewest: int,
     ) -> dict[GroupIndex, tuple[ClientId, ...]]:
-        """Those of ``groups`` that an audit leaves out of the total, with the suspects in them."""
+        """Those of ``groups`` that an audit leaves out of the total, with the suspects in them.
+
+        A total needs ``fewest`` clients. If it can do without none of the suspects' groups, this
+        round tests nobody.
+        """
         holding = {
             index: tuple(sorted(found))
             for index, members in groups.items()
@@ -147,7 +155,10 @@ class Inquiry:
         }
         sizes = {index: len(members) for index, members in groups.items()}
         drawn = self._draw(tuple(groups), tuple(holding))
-        return {index: holding.get(index, ()) for index in spared(drawn, sizes, cohort, params)}
+        out = spared(drawn, sizes, cohort, params, fewest)
+        if not holding.keys() & set(out):
+            self.tested = frozenset()
+        return {index: holding.get(index, ()) for index in out}
 
     def passed(self) -> tuple[ClientId, ...]:
         """The round's check passed. Returns whom that flags, sorted."""

@@ -16,20 +16,19 @@ from auror.errors import AbortReason, DropReason, RoundAborted
 from auror.ids import ClientId, Digest
 from auror.round.arithmetic import check_round, quantiser
 from auror.round.binding import check_binding
-from auror.round.description import Roster
 from auror.round.messages import RoundStart
+from auror.round.policy import Policy
 from auror.round.public import PublicSeed, draw_graph, draw_groups
 from auror.round.record import OpenedGroup
 from auror.round.run import Decide, RoundOutcome
 from auror.round.server.agree import propose
 from auror.round.server.context import Phase, RoundContext, RoundTotal
 from auror.round.server.statistics import check_enough, full_plan
-from auror.secagg.instance import Instance
 
 
 def plain_round(
     start: RoundStart,
-    roster: Roster,
+    policy: Policy,
     updates: Mapping[ClientId, NDArray[np.float32]],
     rounding: Callable[[ClientId], Secret],
     decide: Decide,
@@ -37,12 +36,10 @@ def plain_round(
     public_seed: PublicSeed,
 ) -> RoundOutcome:
     """Play one round on plain values; arguments as in ``auror.round.run.run_round``."""
-    params, cohort = start.params, start.description.cohort
+    params, cohort = policy.params, start.description.cohort
     topology = check_round(params, len(cohort), start.plan.largest_row_norm())
-    context = RoundContext.open(
-        start.description, params, start.plan, roster, topology, {}, public_seed
-    )
-    progress = context.progress
+    context = RoundContext.open(start.description, policy, start.plan, topology, {}, public_seed)
+    progress, fewest = context.progress, context.floors.present
 
     def present(phase: Phase) -> tuple[ClientId, ...]:
         """Who still answers in ``phase``."""
@@ -54,30 +51,28 @@ def plain_round(
             raise RoundAborted(reason, f"{len(here)} of {needed}")
         return here
 
+    def require_signers(phase: Phase, reason: AbortReason) -> None:
+        signed = len(context.committee.intersection(present(phase)))
+        if signed < topology.quorum:
+            raise RoundAborted(reason, f"{signed} of {topology.quorum}")
+
     progress.dropped = dict.fromkeys(sorted(lost), DropReason.SILENT)
     try:
-        require(Phase.ADVERTISE, topology.fewest, AbortReason.TOO_FEW_ADVERTISED)
-        progress.dealt = require(Phase.SHARE_KEYS, topology.fewest, AbortReason.TOO_FEW_DEALT)
+        require(Phase.ADVERTISE, fewest, AbortReason.TOO_FEW_ADVERTISED)
         progress.graph = draw_graph(topology, context.transcript, cohort, {})
-        uploaded = require(Phase.UPLOAD, topology.fewest, AbortReason.TOO_FEW_UPLOADED)
+        progress.dealt = require(Phase.RECEIPTS, fewest, AbortReason.TOO_FEW_DEALT)
+        progress.uploading = True
+        uploaded = require(Phase.UPLOAD, fewest, AbortReason.TOO_FEW_UPLOADED)
         progress.digests = {client: Digest(bytes(32)) for client in uploaded}
-        progress.public_seed = public_seed(context.transcript, {})
-        progress.groups = draw_groups(progress.public_seed, progress.dealt, params.group_size)
+        require_signers(Phase.CONSISTENCY, AbortReason.TOO_FEW_CONSISTENT)
+        require(Phase.DRAW, topology.fewest, AbortReason.TOO_FEW_SHARES)
+        progress.public_seed = public_seed(context.transcript, uploaded, {})
+        progress.groups = draw_groups(progress.public_seed, uploaded, params.group_size)
         progress.plan = start.plan.with_challenge(progress.public_seed, params.challenge_rows)
         quantise = quantiser(params).quantise
         quantised = {c: quantise(updates[c], rounding(c)) for c in uploaded}
-        floor = params.smallest_group()
-        here = set(present(Phase.STATISTICS))
-        up = set(uploaded)
-        progress.signatures = {
-            client: b""
-            for group in progress.groups
-            for client in group
-            if client in here and len(up & set(group)) >= floor
-        }
-        progress.signatures = dict(sorted(progress.signatures.items()))
+        progress.signatures = dict.fromkeys(present(Phase.STATISTICS), b"")
         check_enough(context)
-        require(Phase.OPEN_STATISTICS, topology.fewest, AbortReason.TOO_FEW_SHARES)
         plan = full_plan(context)
         progress.opened = tuple(
             OpenedGroup(
@@ -85,13 +80,13 @@ def plain_round(
                 members,
                 np.sum([plan.apply(quantised[client]) for client in members], axis=0),
             )
-            for index, members in context.open_groups().items()
+            for index, members in context.whole_groups().items()
         )
         propose(context, decide(progress.opened, plan))
-        require(Phase.AGREE, topology.quorum(len(progress.dealt)), AbortReason.TOO_FEW_AGREED)
+        require_signers(Phase.AGREE, AbortReason.TOO_FEW_AGREED)
         progress.unmasking = True
         require(Phase.UNMASK, topology.fewest, AbortReason.TOO_FEW_SHARES)
-        ring = context.sum_context(Instance.UPDATE, context.plan.dim).ring
+        ring = context.update_context().ring
         total = ring.zeros(context.plan.dim)
         for client in progress.accepted:
             total += quantised[client]

@@ -13,11 +13,13 @@ from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.learn.attacks import Attack, Forged, draw_malicious, payload_of, poison_samples
 from auror.learn.datasets import Dataset
+from auror.learn.evaluate import own_class_means
 from auror.learn.forgery import Knowledge
 from auror.learn.models import layout
 from auror.learn.partition import Partition
 from auror.learn.task import Task
 from auror.learn.training import client_seed, train_client, train_clients
+from auror.round.label_rows import ClientMeans
 
 Updates = dict[ClientId, NDArray[np.float32]]
 
@@ -118,6 +120,16 @@ class LocalTrainer:
             basis=basis,
         )
         return {**updates, **population.forged.forgery.forge(known)}
+
+    def class_means(self, model: NDArray[np.float32], cohort: tuple[ClientId, ...]) -> ClientMeans:
+        """What every client of ``cohort`` finds its classes to look like under ``model``. Malicious
+        ones know better than their labels: they take part as if they were honest."""
+        population = self.population
+        found = {}
+        for client in cohort:
+            x, y = population.truth.get(client, (population.x[client], population.y[client]))
+            found[client] = own_class_means(self.task.model, model, x, y, self.device)
+        return found
 
     def _train(
         self,

@@ -33,7 +33,9 @@ def seeded_entropy(seed: int, *labels: str | int) -> Entropy:
 def seeded_public_seed(seed: int) -> PublicSeed:
     """The public randomness of every round from the run's seed and T, whoever contributed."""
 
-    def public_seed(transcript: Digest, randomness: Mapping[ClientId, bytes]) -> bytes:
+    def public_seed(
+        transcript: Digest, uploaded: tuple[ClientId, ...], randomness: Mapping[ClientId, bytes]
+    ) -> bytes:
         return seeded_bytes(seed, "public", transcript.hex())
 
     return public_seed

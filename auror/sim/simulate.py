@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,23 +12,27 @@ from numpy.typing import NDArray
 from auror.crypto.entropy import Secret
 from auror.crypto.signing import SigningKey
 from auror.errors import ConfigError
-from auror.ids import ClientId, Digest
-from auror.params import ClientPolicy
-from auror.round.campaign import Campaign, CampaignConfig
+from auror.ids import DIGEST_BYTES, ClientId, Digest
+from auror.params import PLAN_PARTS, Budget, OwnRules, PlanCaps, RoundParams
+from auror.round.campaign import AfterFlag, Campaign, CampaignConfig
 from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
-from auror.round.description import Roster, RosterEntry
+from auror.round.description import model_digest
 from auror.round.host import ModelHost
+from auror.round.label_rows import ClientMeans, LabelRows
 from auror.round.messages import RoundStart
-from auror.round.plan import LabelConfusion, StatisticsPlan
+from auror.round.plan import StatisticsPlan
+from auror.round.policy import DEPLOYMENT_BYTES, NO_DIGEST, Policy, RosterEntry
 from auror.round.record import RoundRecord
 from auror.round.run import RoundOutcome, run_round
 from auror.round.server.context import Phase
 from auror.sim.plain import plain_round
 from auror.sim.population import LocalTrainer, Updates
-from auror.sim.seeded import rounding_seed, seeded_entropy, seeded_public_seed
+from auror.sim.seeded import rounding_seed, seeded_bytes, seeded_entropy, seeded_public_seed
 
-_AFTER_UPLOAD = (Phase.STATISTICS, Phase.OPEN_STATISTICS, Phase.AGREE, Phase.UNMASK)
+_NEVER = 2**40
+"""Unix seconds: simulations have no clock, and no policy that expires."""
+_AFTER_UPLOAD = (Phase.CONSISTENCY, Phase.DRAW, Phase.STATISTICS, Phase.AGREE, Phase.UNMASK)
 
 
 class Aggregation(enum.Enum):
@@ -43,6 +47,7 @@ class SimulationConfig:
     """One simulated run."""
 
     campaign: CampaignConfig
+    params: RoundParams
     seed: int
     clients: int
     aggregation: Aggregation = Aggregation.SECURE
@@ -87,19 +92,25 @@ def simulate(
     Raises:
         ConfigError: the parameters cannot work, or too few clients are left.
     """
-    keys = {
-        ClientId(i): SigningKey.draw(seeded_entropy(config.seed, "identity", i))
-        for i in range(config.clients)
-    }
-    roster = _roster(config.seed, keys)
-    campaign = Campaign(config.campaign, host, roster, seeded_entropy(config.seed, "campaign"))
-    clients = _machines(config, keys, roster)
+    operator = _Operator.enrol(config, host)
+    campaign = Campaign(
+        config.campaign, host, operator.policy, seeded_entropy(config.seed, "campaign")
+    )
+    clients = operator.clients({})
     records: list[RoundRecord] = []
-    while (start := campaign.next_round()) is not None:
+    while True:
+        if _cramped(config, campaign):
+            operator.exclude(campaign.uninvited)
+            campaign.adopt(operator.policy)
+            clients = operator.clients(clients)
+        start = campaign.next_round()
+        if start is None:
+            break
         counter, cohort = start.description.round_id.counter, start.description.cohort
         updates = trainer.train(start.model, cohort, counter, _basis(start.plan))
         lost = _draw_lost(config, start)
-        outcome = _play(config, start, roster, clients, updates, campaign, lost)
+        means = trainer.class_means(start.model, cohort) if clients else {}
+        outcome = _play(config, start, clients, updates, means, campaign, lost)
         _end, record = campaign.finish(outcome.progress, outcome.total, outcome.aborted)
         records.append(record)
         sent_up = {client: updates[client] for client in record.uploaded}
@@ -107,58 +118,123 @@ def simulate(
     return SimulationResult(campaign.state.model, tuple(records), campaign)
 
 
+def signed_policy(
+    seed: int,
+    keys: Mapping[ClientId, SigningKey],
+    operator: SigningKey,
+    campaign: CampaignConfig,
+    params: RoundParams,
+    host: ModelHost,
+) -> Policy:
+    """What an operator would sign for this campaign: version 1, without an end.
+
+    Raises:
+        ConfigError: the parameters cannot work for so many clients.
+    """
+    no_certificate = Digest(bytes(DIGEST_BYTES))  # nothing connects anywhere in a simulation
+    restart = campaign.defend and campaign.after_flag is AfterFlag.RESTART
+    eras = 2 if restart else 1
+    return Policy(
+        deployment=seeded_bytes(seed, "deployment", length=DEPLOYMENT_BYTES),
+        version=1,
+        expires=_NEVER,
+        predecessor=NO_DIGEST,
+        members={c: RosterEntry(c, key.verify_key, no_certificate) for c, key in keys.items()},
+        params=params,
+        caps=PlanCaps(parts=PLAN_PARTS),
+        task=host.task,
+        first_models=tuple(model_digest(host.initial(era)) for era in range(eras)),
+        budget=Budget.for_rounds(campaign.rounds, eras),
+    ).signed(operator)
+
+
+@dataclass
+class _Operator:
+    """Enrols everybody, and issues the next version of the policy when exclusions ask for it."""
+
+    config: SimulationConfig
+    key: SigningKey
+    identities: Mapping[ClientId, SigningKey]
+    policy: Policy
+
+    @classmethod
+    def enrol(cls, config: SimulationConfig, host: ModelHost) -> _Operator:
+        seed = config.seed
+        keys = {
+            ClientId(i): SigningKey.draw(seeded_entropy(seed, "identity", i))
+            for i in range(config.clients)
+        }
+        key = SigningKey.draw(seeded_entropy(seed, "operator"))
+        policy = signed_policy(seed, keys, key, config.campaign, config.params, host)
+        return cls(config, key, keys, policy)
+
+    def exclude(self, gone: frozenset[ClientId]) -> None:
+        members = self.policy.members.keys()
+        self.policy = self.policy.successor(self.key, gone & members, _NEVER)
+
+    def clients(self, before: Mapping[ClientId, ClientMachine]) -> dict[ClientId, ClientMachine]:
+        """A machine per member under the present policy, with the memory it had ``before``."""
+        if self.config.aggregation is Aggregation.PLAIN:
+            return {}
+        seed, policy = self.config.seed, self.policy
+        return {
+            client: ClientMachine(
+                client,
+                self.identities[client],
+                policy,
+                OwnRules(),
+                before[client].memory if client in before else ClientMemory(),
+                seeded_entropy(seed, "client", client, "policy", policy.version),
+                lambda: 0.0,
+                seeded_public_seed(seed),
+            )
+            for client in policy.members
+        }
+
+
+def _cramped(config: SimulationConfig, campaign: Campaign) -> bool:
+    """Whether those who may still be invited, less the dropouts, fall below the floor."""
+    left = len(campaign.invitable)
+    lost = round(config.dropout_before * left)
+    return len(campaign.uninvited & campaign.policy.members.keys()) > 0 and (
+        left - lost < campaign.policy.fewest_present(False)
+    )
+
+
 def _basis(plan: StatisticsPlan) -> NDArray[np.float64] | None:
     """What a client reads in the plan it is sent: attackers may hide from it."""
-    found = (part.matrix for part in plan.parts if isinstance(part, LabelConfusion))
+    found = (part.matrix for part in plan.parts if isinstance(part, LabelRows))
     return next((matrix.astype(np.float64) for matrix in found), None)
 
 
 def _play(
     config: SimulationConfig,
     start: RoundStart,
-    roster: Roster,
-    clients: dict[ClientId, ClientMachine],
+    clients: Mapping[ClientId, ClientMachine],
     updates: Updates,
+    means: ClientMeans,
     campaign: Campaign,
     lost: dict[ClientId, Phase],
 ) -> RoundOutcome:
-    counter = start.description.round_id.counter
+    counter, policy = start.description.round_id.counter, campaign.policy
     public_seed = seeded_public_seed(config.seed)
 
     def rounding(client: ClientId) -> Secret:
         return rounding_seed(config.seed, counter, client)
 
     if config.aggregation is Aggregation.PLAIN:
-        return plain_round(start, roster, updates, rounding, campaign.decide, lost, public_seed)
-    return run_round(start, roster, clients, updates, rounding, campaign.decide, lost, public_seed)
-
-
-def _machines(
-    config: SimulationConfig, keys: dict[ClientId, SigningKey], roster: Roster
-) -> dict[ClientId, ClientMachine]:
-    if config.aggregation is Aggregation.PLAIN:
-        return {}
-    params = config.campaign.params
-    policy = ClientPolicy(min_group=1, colluders=params.colluders)
-    return {
-        client: ClientMachine(
-            client,
-            key,
-            roster,
-            policy,
-            ClientMemory(),
-            seeded_entropy(config.seed, "client", client),
-            seeded_public_seed(config.seed),
-        )
-        for client, key in keys.items()
-    }
-
-
-def _roster(seed: int, keys: dict[ClientId, SigningKey]) -> Roster:
-    no_certificate = Digest(bytes(32))  # nothing connects anywhere in a simulation
-    entries = {c: RosterEntry(c, key.verify_key, no_certificate) for c, key in keys.items()}
-    operator = SigningKey.draw(seeded_entropy(seed, "operator"))
-    return Roster.signed(f"simulation-{seed}", entries, operator)
+        return plain_round(start, policy, updates, rounding, campaign.decide, lost, public_seed)
+    return run_round(
+        start,
+        policy,
+        clients,
+        updates,
+        rounding,
+        campaign.decide,
+        lost,
+        public_seed,
+        class_means=means,
+    )
 
 
 def _draw_lost(config: SimulationConfig, start: RoundStart) -> dict[ClientId, Phase]:

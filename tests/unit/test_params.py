@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from auror.errors import ConfigError
-from auror.params import ClientPolicy, RoundParams
+from auror.ids import ClientId
+from auror.params import Budget, OwnRules, PlanCaps, RoundParams
 from auror.round.arithmetic import check_round
+from auror.round.public import draw_groups
 from auror.secagg.topology import Topology
 
 
@@ -16,9 +18,9 @@ from auror.secagg.topology import Topology
 def test_thresholds_are_the_smallest_safe_ones(n: int) -> None:
     for c in range(n - 1):
         found = Topology.for_cohort(n, c)
-        assert found.shares == found.quorum(n) <= n
+        assert found.shares == found.quorum <= n
         assert 2 * found.shares > n + c >= 2 * (found.shares - 1)
-        assert found.silent == n - found.quorum(n)
+        assert found.silent == n - found.quorum
     with pytest.raises(ConfigError, match=f"at most {n - 2}"):
         Topology.for_cohort(n, n - 1)
 
@@ -53,23 +55,55 @@ def test_round_parameters_out_of_range(field: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "field",
-    ["min_cohort", "min_group", "min_accepted", "colluders", "max_statistics", "max_left_out",
-     "max_attempts"],
-)  # fmt: skip
-def test_policy_out_of_range(field: str) -> None:
-    with pytest.raises(ConfigError, match=field):
-        ClientPolicy(**{field: -1})
+    ("kind", "field", "value"),
+    [
+        (OwnRules, "min_group", 0),
+        (OwnRules, "min_present", 0),
+        (OwnRules, "min_accepted", 0),
+        (OwnRules, "max_openings", 0),
+        (OwnRules, "max_statistics", -1),
+        (PlanCaps, "max_statistics", -1),
+        (PlanCaps, "max_coefficient_bits", 0),
+        (PlanCaps, "max_row_norm_bits", 0),
+        (PlanCaps, "min_class_samples", 0),
+        (PlanCaps, "min_cosine", 1.01),
+        (Budget, "max_openings", -1),
+        (Budget, "max_totals", -1),
+        (Budget, "max_steps", -1),
+        (Budget, "max_disputed", -1),
+    ],
+)
+def test_rules_out_of_range(kind: type, field: str, value: Any) -> None:
+    whole = {"max_openings": 9, "max_totals": 9, "max_steps": 9, "max_disputed": 9}
+    with pytest.raises(ConfigError, match=field) as error:
+        kind(**{**(whole if kind is Budget else {}), field: value})
+    assert "\n" not in str(error.value)
 
 
-def test_policy_wants_two_honest_clients_in_a_total() -> None:
-    assert ClientPolicy(colluders=9).accepted_floor() == 11
-    assert ClientPolicy(min_accepted=20, colluders=9).accepted_floor() == 20
+def test_a_total_holds_two_honest_clients_and_half_of_the_cohort() -> None:
+    alone = RoundParams(group_size=1, colluders=9)
+    assert alone.fewest_accepted(cohort=12, members=30) == 11  # c + 2
+    assert alone.fewest_accepted(cohort=30, members=30) == 15
+    grouped = RoundParams(group_size=5, colluders=9)
+    assert grouped.fewest_accepted(cohort=12, members=30) == 14  # c + g
+    assert grouped.fewest_accepted(cohort=12, members=12) == 12  # everybody, no more
+    assert grouped.fewest_present(members=30, disputed=False) == 20
+    assert grouped.fewest_present(members=30, disputed=True) == 15
+    assert grouped.fewest_present(members=20, disputed=True) == 14
 
 
-@pytest.mark.parametrize(("g", "floor"), [(1, 1), (2, 2), (3, 2), (5, 3), (10, 6), (15, 9)])
-def test_smallest_group(g: int, floor: int) -> None:
-    assert RoundParams(group_size=g).smallest_group() == floor
+@pytest.mark.parametrize("n", range(2, 40))
+def test_no_group_is_smaller_than_the_configured_size(n: int) -> None:
+    """A group loses nobody: it is drawn over U3, and opens whole or not at all."""
+    uploaded = tuple(ClientId(3 * i) for i in range(n))
+    for g in range(1, n + 1):
+        sizes = [len(group) for group in draw_groups(bytes(32), uploaded, g)]
+        assert sum(sizes) == n
+        assert len(sizes) == n // g
+        assert min(sizes) >= g
+        assert max(sizes) - min(sizes) <= 1
+    with pytest.raises(ValueError, match=f"{n} clients make no group of {n + 1}"):
+        draw_groups(bytes(32), uploaded, n + 1)
 
 
 def test_round_that_cannot_work() -> None:

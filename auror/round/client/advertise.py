@@ -1,86 +1,191 @@
-"""Phase 0, the client: check the invitation against its own rules, then advertise fresh keys.
+"""Phase 0, the client: check the invitation against the policy, then advertise fresh keys.
 
 docs/protocol.md steps 0.1–0.4.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from auror.crypto.tags import Tag
 from auror.errors import ConfigError, Refusal, Refused
 from auror.round.arithmetic import check_round
 from auror.round.client.memory import ClientMemory
 from auror.round.client.state import Identity, Invitation, RoundSecrets
-from auror.round.description import PROTOCOL_VERSION, configuration_digest, model_digest
+from auror.round.description import PROTOCOL_VERSION, RoundDescription, model_digest
 from auror.round.messages import AdvertisedKeys, RoundStart
+from auror.round.policy import NO_DIGEST
+from auror.round.public import draw_committee
 from auror.secagg.instance import SecretKind
 from auror.secagg.sharing import secret_commitment
-from auror.secagg.topology import Topology
 
 
 def check_invitation(identity: Identity, memory: ClientMemory, start: RoundStart) -> Invitation:
-    """Step 0.1: every hash of the description is recomputed, every floor is this client's own.
+    """Step 0.1: the policy is this client's own, every hash is recomputed, every name is new.
 
     Raises:
         Refused: see the refusals below; nothing was drawn or signed yet.
     """
-    description, policy = start.description, identity.policy
-    if description.version != PROTOCOL_VERSION or (
-        description.deployment != identity.roster.deployment
-    ):
-        raise Refused(Refusal.WRONG_CONFIGURATION, "another protocol version or deployment")
+    description = start.description
+    _check_policy(identity, description)
+    _check_cohort(identity, description)
     if description.round_id.counter <= memory.counter:
-        raise Refused(Refusal.ROUND_REPLAYED, f"counter {description.round_id.counter}")
-    if description.roster != identity.roster.digest():
-        raise Refused(Refusal.WRONG_ROSTER)
-    cohort = description.cohort
+        raise Refused(
+            Refusal.ROUND_REPLAYED,
+            f"counter {description.round_id.counter}, joined before: {memory.counter}",
+        )
+    _check_names(identity, memory, description)
+    if start.model.shape != (start.plan.dim,) or model_digest(start.model) != description.model:
+        raise Refused(Refusal.WRONG_MODEL, "not the model that the description hashes")
+    _check_plan(identity, start)
+    _check_budget(identity, memory, description)
+    policy, own = identity.policy, identity.rules.floors()
+    try:
+        norm = start.plan.largest_row_norm()
+        topology = check_round(policy.params, len(description.cohort), norm)
+    except ConfigError as error:
+        raise Refused(Refusal.RING_OVERFLOW, str(error)) from error
+    floors = policy.floors(topology, description.disputed, own)
+    if len(description.cohort) < floors.present:
+        raise Refused(
+            Refusal.COHORT_TOO_SMALL, f"{len(description.cohort)} invited, floor {floors.present}"
+        )
+    transcript = description.transcript()
+    committee = draw_committee(transcript, description.cohort, topology)
+    return Invitation(start, policy.params, transcript, topology, floors, committee)
+
+
+def _check_policy(identity: Identity, description: RoundDescription) -> None:
+    policy = identity.policy
+    for name, told, mine in (
+        ("protocol version", description.version, PROTOCOL_VERSION),
+        ("deployment", description.deployment.hex(), policy.name),
+    ):
+        if told != mine:
+            raise Refused(Refusal.WRONG_CONFIGURATION, f"{name} {told}, here {mine}")
+    if description.policy_version != policy.version:
+        raise Refused(
+            Refusal.WRONG_POLICY, f"version {description.policy_version}, here {policy.version}"
+        )
+    if description.policy != policy.digest():
+        raise Refused(
+            Refusal.WRONG_POLICY,
+            f"digest {description.policy.hex()[:16]}…, here {policy.digest().hex()[:16]}…",
+        )
+    now = identity.now()
+    if now >= policy.expires:
+        raise Refused(Refusal.POLICY_EXPIRED, f"expires = {policy.expires}, now {now:.0f}")
+
+
+def _check_cohort(identity: Identity, description: RoundDescription) -> None:
+    policy, cohort = identity.policy, description.cohort
     if (
         list(cohort) != sorted(set(cohort))
         or identity.me not in cohort
-        or not identity.roster.entries.keys() >= set(cohort)
+        or not policy.members.keys() >= set(cohort)
     ):
-        raise Refused(Refusal.WRONG_ROSTER, "cohort is not a sorted part of the roster with me")
-    if len(cohort) < policy.min_cohort:
-        raise Refused(Refusal.COHORT_TOO_SMALL, f"{len(cohort)} of {policy.min_cohort}")
-    if configuration_digest(start.params, start.task) != description.configuration:
-        raise Refused(Refusal.WRONG_CONFIGURATION)
-    if start.model.shape != (start.plan.dim,) or model_digest(start.model) != description.model:
-        raise Refused(Refusal.WRONG_MODEL)
-    if start.plan.digest() != description.plan:
-        raise Refused(Refusal.WRONG_CONFIGURATION, "statistics plan does not match")
-    start.plan.check(policy, start.params.challenge_rows)
-    if start.params.group_size < policy.min_group:
-        raise Refused(Refusal.GROUP_TOO_SMALL, f"{start.params.group_size} of {policy.min_group}")
-    if start.params.colluders < policy.colluders:
+        raise Refused(Refusal.WRONG_COHORT)
+    fewest = policy.fewest_present(description.disputed)
+    if len(cohort) < fewest:
         raise Refused(
-            Refusal.THRESHOLD_UNSAFE,
-            f"thresholds for {start.params.colluders} colluders, {policy.colluders} assumed here",
+            Refusal.COHORT_TOO_SMALL,
+            f"cohort of {len(cohort)}, floor {fewest} of {len(policy.members)} members",
         )
-    try:
-        Topology.for_cohort(len(cohort), start.params.colluders, start.params.dropouts)
-    except ConfigError as error:
-        raise Refused(Refusal.THRESHOLD_UNSAFE, str(error)) from error
-    try:
-        topology = check_round(start.params, len(cohort), start.plan.largest_row_norm())
-    except ConfigError as error:
-        raise Refused(Refusal.RING_OVERFLOW, str(error)) from error
-    allowed = min(policy.max_attempts, start.params.max_attempts)
-    if memory.openings.get(description.model.hex(), 0) >= allowed:
-        raise Refused(Refusal.ATTEMPTS_EXHAUSTED, f"{allowed} openings for one model")
-    if description.model.hex() in memory.totals:
-        raise Refused(Refusal.TOTAL_REPEATED)
-    return Invitation(start, description.transcript(), topology)
+    own = identity.rules
+    if own.min_present is not None and len(cohort) < own.min_present:
+        raise Refused(
+            Refusal.COHORT_TOO_SMALL,
+            f"cohort of {len(cohort)}, rules.min_present {own.min_present}",
+        )
+    if own.min_accepted is not None and len(cohort) < own.min_accepted:
+        raise Refused(
+            Refusal.COHORT_TOO_SMALL,
+            f"cohort of {len(cohort)}, rules.min_accepted {own.min_accepted}",
+        )
+    if own.min_group is not None and policy.params.group_size < own.min_group:
+        raise Refused(
+            Refusal.GROUP_TOO_SMALL,
+            f"group_size {policy.params.group_size}, rules.min_group {own.min_group}",
+        )
+
+
+def _check_names(identity: Identity, memory: ClientMemory, description: RoundDescription) -> None:
+    """A step names one model, is never gone back to, and follows from the step before it."""
+    policy, era, step = identity.policy, description.era, description.step
+    if era >= policy.eras:
+        raise Refused(Refusal.WRONG_STEP, f"era {era}, first_models has {policy.eras}")
+    if step >= policy.budget.max_steps:
+        raise Refused(Refusal.WRONG_STEP, f"step {step}, max_steps {policy.budget.max_steps}")
+    if (era, step) < (memory.era, memory.step):
+        raise Refused(
+            Refusal.WRONG_STEP, f"era {era}, step {step}; known: {memory.era}, {memory.step}"
+        )
+    told = description.model.hex()
+    if step == 0:
+        if description.model != policy.first_models[era]:
+            first = policy.first_models[era].hex()
+            raise Refused(
+                Refusal.WRONG_MODEL,
+                f"first model of era {era}: {told[:16]}…, first_models {first[:16]}…",
+            )
+        if description.parent != NO_DIGEST:
+            raise Refused(Refusal.WRONG_MODEL, f"a parent of the first model of era {era}")
+    if (era, step) == (memory.era, memory.step):
+        if told != memory.model:
+            raise Refused(
+                Refusal.WRONG_MODEL, f"step {step}: {told[:16]}…, known {memory.model[:16]}…"
+            )
+        if memory.total_helped:
+            raise Refused(Refusal.TOTAL_REPEATED, f"era {era}, step {step}")
+        allowed = policy.params.max_attempts
+        if memory.attempts >= allowed:
+            raise Refused(
+                Refusal.ATTEMPTS_EXHAUSTED,
+                f"{memory.attempts} attempts at step {step}, max_attempts {allowed}",
+            )
+    parent = description.parent.hex()
+    if (era, step - 1) == (memory.era, memory.step) and parent != memory.model:
+        raise Refused(
+            Refusal.WRONG_MODEL,
+            f"parent of step {step}: {parent[:16]}…, known {memory.model[:16]}…",
+        )
+
+
+def _check_plan(identity: Identity, start: RoundStart) -> None:
+    if start.plan.digest() != start.description.plan:
+        raise Refused(Refusal.WRONG_CONFIGURATION, "statistics plan does not match its hash")
+    caps, own = identity.policy.caps, identity.rules.max_statistics
+    if own is not None:
+        caps = replace(caps, max_statistics=min(own, caps.max_statistics))
+    policy = identity.policy
+    start.plan.check(caps, policy.params, policy.digest(), start.model)
+
+
+def _check_budget(identity: Identity, memory: ClientMemory, description: RoundDescription) -> None:
+    spent = identity.spent(memory)
+    if spent is not None:
+        raise Refused(Refusal.BUDGET_SPENT, spent)
+    allowed = identity.policy.budget.max_disputed
+    if description.disputed and memory.disputed >= allowed:
+        raise Refused(
+            Refusal.TOO_MANY_DISPUTED, f"{memory.disputed} attempts, max_disputed {allowed}"
+        )
 
 
 def advertise(identity: Identity, invitation: Invitation) -> tuple[RoundSecrets, AdvertisedKeys]:
-    """Steps 0.2–0.4: draw everything anew, commit to r, sign over T."""
+    """Steps 0.2–0.4: draw everything anew, commit to r, sign over T; own floors stand in it."""
     secrets = RoundSecrets.draw(identity.entropy)
-    keys = (
+    keys = AdvertisedKeys(
         secrets.encryption.public,
         secrets.update.mask_key.public,
-        secrets.statistics.mask_key.public,
+        secrets.statistics_mask.public,
         secret_commitment(
             invitation.transcript, identity.me, SecretKind.RANDOMNESS, secrets.randomness
         ),
+        b"",
+        identity.rules.floors(),
     )
-    signature = identity.signing_key.sign(Tag.ADVERTISE, invitation.transcript, *keys)
-    return secrets, AdvertisedKeys(*keys, signature)
+    signature = identity.signing_key.sign(
+        Tag.ADVERTISE, invitation.transcript, *keys.signed_parts()
+    )
+    return secrets, replace(keys, signature=signature)

@@ -1,16 +1,15 @@
 """Phase 5, the client: sign one accepted set, made of whole groups.
 
-docs/protocol.md steps 5.1–5.3.
+docs/protocol.md steps 5.2–5.4.
 """
 
 from __future__ import annotations
 
+from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
-from auror.errors import Refusal, Refused
+from auror.errors import AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId
-from auror.round.client.memory import ClientMemory
 from auror.round.client.state import Identity, Invitation, View
-from auror.round.client.statistics import group_floor
 from auror.round.messages import AcceptedSet, Agreement
 from auror.round.public import agreement_parts, covers
 
@@ -18,47 +17,63 @@ from auror.round.public import agreement_parts, covers
 def check_accepted(
     identity: Identity,
     invitation: Invitation,
-    memory: ClientMemory,
     view: View,
-    sent: frozenset[ClientId],
+    held: frozenset[ClientId],
     told: AcceptedSet,
 ) -> tuple[frozenset[ClientId], int]:
-    """Steps 5.1–5.2. Returns A and the number of groups left out.
+    """Steps 5.2–5.3. ``held``: whose shares I hold. Returns A and the number of groups left out.
 
     Whole groups, because a total without one member of a group, minus that group's opened sum,
     would be that member's statistics.
 
     Raises:
-        Refused: A is no part of S, splits a group, is too small, or leaves out too many.
+        Refused: A is no part of U3, splits a group, is too small, or holds somebody who did not
+            sign my view.
     """
     accepted = frozenset(told.accepted)
-    if len(accepted) != len(told.accepted) or not accepted <= sent:
-        raise Refused(Refusal.SET_NOT_SUBSET, "A is not part of S")
-    floor = group_floor(identity, invitation)
+    if len(accepted) != len(told.accepted) or not accepted <= view.uploads.uploaded:
+        raise Refused(Refusal.SET_NOT_SUBSET, "A is not part of U3")
     left_out = 0
     for group in view.groups:
-        members = sent & frozenset(group)
-        chosen = accepted & members
-        if chosen and (chosen != members or len(members) < floor):
+        chosen = accepted & frozenset(group)
+        if chosen and len(chosen) != len(group):
             raise Refused(Refusal.ACCEPTED_NOT_GROUPS)
         left_out += not chosen
-    lowest = identity.policy.accepted_floor()
+    _check_signed(identity, view, held, accepted, told)
+    lowest = invitation.floors.accepted
     if len(accepted) < lowest:
         raise Refused(Refusal.ACCEPTED_TOO_SMALL, f"{len(accepted)} of {lowest}")
     if not covers(invitation.topology, invitation.graph, accepted):
         raise Refused(Refusal.ACCEPTED_TOO_SMALL, "honest neighbours could be torn apart")
-    if memory.left_out + left_out > identity.policy.max_left_out:
-        raise Refused(Refusal.TOO_MANY_LEFT_OUT, f"{memory.left_out + left_out} groups")
     return accepted, left_out
 
 
 def agree(
-    identity: Identity,
-    invitation: Invitation,
-    view: View,
-    sent: frozenset[ClientId],
-    accepted: frozenset[ClientId],
+    identity: Identity, invitation: Invitation, view: View, accepted: frozenset[ClientId]
 ) -> Agreement:
-    """Step 5.3: sign (T, h, S, A); the caller has made the choice durable first."""
-    parts = agreement_parts(invitation.transcript, view.digest, sent, accepted)
+    """Step 5.4: sign (T, h, A); the caller has made the choice durable first."""
+    parts = agreement_parts(invitation.transcript, view.digest, accepted)
     return Agreement(identity.signing_key.sign(Tag.AGREEMENT, *parts))
+
+
+def _check_signed(
+    identity: Identity,
+    view: View,
+    held: frozenset[ClientId],
+    accepted: frozenset[ClientId],
+    told: AcceptedSet,
+) -> None:
+    """Whether every member of A signed h; verified for those whose shares I hold."""
+    missing = accepted - told.signatures.keys()
+    if missing:
+        raise Refused(Refusal.VIEW_DISAGREES, f"client {min(missing)} did not sign")
+    for member in sorted(accepted & held):
+        try:
+            verify(
+                identity.policy.verify_key(member),
+                told.signatures[member],
+                Tag.VIEW_SIGNATURE,
+                view.digest,
+            )
+        except AuthenticationFailed as error:
+            raise Refused(Refusal.VIEW_DISAGREES, f"client {member}") from error

@@ -5,17 +5,21 @@ docs/protocol.md steps 7.1–7.2.
 
 from __future__ import annotations
 
+from auror.crypto.kex import KeyPair
 from auror.errors import Refusal, Refused
 from auror.ids import ClientId
 from auror.round.binding import mask_image
 from auror.round.client.state import Identity, Invitation, View
 from auror.round.messages import CrossMasks
-from auror.secagg.instance import Instance
 from auror.secagg.masking import pairwise_mask
 
 
 def open_cross_masks(
-    identity: Identity, invitation: Invitation, view: View, accepted: frozenset[ClientId]
+    identity: Identity,
+    invitation: Invitation,
+    view: View,
+    mask_key: KeyPair,
+    accepted: frozenset[ClientId],
 ) -> CrossMasks:
     """P·PRG(s_ij) modulo 2^m for every j of A outside my group.
 
@@ -31,11 +35,11 @@ def open_cross_masks(
         raise Refused(Refusal.OUT_OF_TURN, "not part of the accepted set")
     if not invitation.graph.is_complete:
         raise Refused(Refusal.MASKS_WOULD_SHOW)
-    group = next(group for group in view.groups if me in group)
-    context = invitation.sum_context(Instance.UPDATE, view.plan.dim)
+    group = view.group_of(me)
+    context = invitation.update_context()
     images = {}
     for peer in sorted(accepted - set(group)):
-        peer_key = view.keys.keys[peer].update_mask
-        mask = pairwise_mask(view.update_mask, peer_key, context, me, peer)
+        peer_key = view.uploads.keys.keys[peer].update_mask
+        mask = pairwise_mask(mask_key, peer_key, context, me, peer)
         images[peer] = context.ring.to_bytes(mask_image(view.plan, context.ring, mask))
     return CrossMasks(images)

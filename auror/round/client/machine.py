@@ -7,7 +7,6 @@ the client's own rules ends its round with a ``Withdraw`` and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,134 +15,69 @@ from auror.crypto.entropy import Entropy, Secret
 from auror.crypto.signing import SigningKey
 from auror.crypto.tags import Tag, tagged_hash
 from auror.errors import Refusal, Refused
-from auror.ids import ClientId, Digest
-from auror.params import ClientPolicy
+from auror.ids import ClientId
+from auror.params import OwnRules
 from auror.round.client.advertise import advertise, check_invitation
 from auror.round.client.agree import agree, check_accepted
+from auror.round.client.consistency import check_uploads, sign_uploads
+from auror.round.client.draw import open_randomness
+from auror.round.client.label_rows import check_output_rows
 from auror.round.client.localise import open_cross_masks
 from auror.round.client.memory import ClientMemory
-from auror.round.client.open_statistics import open_statistics
-from auror.round.client.share_keys import OwnShares, check_keys, share_keys, take_shares
+from auror.round.client.receipts import take_dealers, take_shares
+from auror.round.client.share_keys import check_keys, share_keys
 from auror.round.client.state import (
+    Advertised,
+    Agreed,
     ClientEffect,
-    Dealt,
+    Drawing,
     Ended,
     GaveUp,
     Identity,
-    Invitation,
+    Idle,
+    Receipted,
     Remember,
     Reply,
-    RoundSecrets,
+    SentStatistics,
+    Shared,
+    SignedUploads,
+    State,
     Train,
-    View,
+    Training,
+    Unmasked,
+    Uploaded,
 )
 from auror.round.client.statistics import form_view, send_statistics
 from auror.round.client.unmask import unmask
 from auror.round.client.upload import upload
-from auror.round.description import Roster
+from auror.round.label_rows import ClassMeans
 from auror.round.messages import (
     AcceptedSet,
-    AdvertisedKeys,
     AgreementList,
     BindingFailed,
+    ConsistencyList,
+    DealerList,
     KeyList,
+    RandomnessList,
     RoundEnd,
     RoundStart,
     ServerMessage,
     ShareDelivery,
-    StatisticsList,
     UploadList,
     Withdraw,
 )
+from auror.round.policy import Policy
 from auror.round.public import PublicSeed, agreement_parts, protocol_seed
-
-
-@dataclass(frozen=True)
-class Idle:
-    """No round, or one that this client has left."""
-
-
-@dataclass(frozen=True)
-class Advertised:
-    invitation: Invitation
-    secrets: RoundSecrets
-    own: AdvertisedKeys
-
-
-@dataclass(frozen=True)
-class Shared:
-    invitation: Invitation
-    secrets: RoundSecrets
-    keys: KeyList
-    own_shares: OwnShares
-
-
-@dataclass(frozen=True)
-class Training:
-    """U2 is known, the update is not yet."""
-
-    invitation: Invitation
-    secrets: RoundSecrets
-    keys: KeyList
-    dealt: Dealt
-
-
-@dataclass(frozen=True)
-class Uploaded:
-    invitation: Invitation
-    secrets: RoundSecrets
-    keys: KeyList
-    dealt: Dealt
-    quantised: NDArray[np.uint32] = field(repr=False)
-    digest: Digest
-
-
-@dataclass(frozen=True)
-class SentStatistics:
-    invitation: Invitation
-    view: View
-
-
-@dataclass(frozen=True)
-class OpenedStatistics:
-    invitation: Invitation
-    view: View
-    sent: frozenset[ClientId]
-
-
-@dataclass(frozen=True)
-class Agreed:
-    invitation: Invitation
-    view: View
-    sent: frozenset[ClientId]
-    accepted: frozenset[ClientId]
-
-
-@dataclass(frozen=True)
-class Unmasked:
-    invitation: Invitation
-    view: View
-    accepted: frozenset[ClientId]
-
-
-State = (
-    Idle
-    | Advertised
-    | Shared
-    | Training
-    | Uploaded
-    | SentStatistics
-    | OpenedStatistics
-    | Agreed
-    | Unmasked
-)
+from auror.secagg.client.unmask import OpeningGuard
 
 TRANSITIONS: dict[type[State], type[ServerMessage]] = {
     Advertised: KeyList,
     Shared: ShareDelivery,
+    Receipted: DealerList,
     Uploaded: UploadList,
-    SentStatistics: StatisticsList,
-    OpenedStatistics: AcceptedSet,
+    SignedUploads: ConsistencyList,
+    Drawing: RandomnessList,
+    SentStatistics: AcceptedSet,
     Agreed: AgreementList,
     Unmasked: BindingFailed,
 }
@@ -160,17 +94,25 @@ class ClientMachine:
         self,
         me: ClientId,
         signing_key: SigningKey,
-        roster: Roster,
-        policy: ClientPolicy,
+        policy: Policy,
+        rules: OwnRules,
         memory: ClientMemory,
         entropy: Entropy,
+        now: Callable[[], float],
         public_seed: PublicSeed = protocol_seed,
     ) -> None:
-        self._identity = Identity(me, signing_key, roster, policy, entropy, public_seed)
-        self.memory = memory
+        """Raises ConfigError for own rules or a memory that do not fit ``policy``."""
+        policy.check_rules(rules)
+        self._identity = Identity(me, signing_key, policy, rules, entropy, now, public_seed)
+        self.memory = memory.holding(policy)
         self._state: State = Idle()
-        self._update: tuple[NDArray[np.float32], Secret] | None = None
+        self._update: tuple[NDArray[np.float32], Secret, ClassMeans | None] | None = None
         self._last: tuple[ServerMessage, list[ClientEffect]] | None = None
+
+    @property
+    def spent(self) -> str | None:
+        """Which limit of this client's data is used up; None while there is something left."""
+        return self._identity.spent(self.memory)
 
     def on_message(self, message: ServerMessage) -> list[ClientEffect]:
         """Take one message of the server; a repeated one gets the identical answer."""
@@ -178,10 +120,16 @@ class ClientMachine:
             return [e for e in self._last[1] if isinstance(e, Reply)]
         return self._guarded(message, lambda: self._take(message))
 
-    def on_update(self, update: NDArray[np.float32], rounding: Secret) -> list[ClientEffect]:
-        """The trained update (float32, (d,)) and a fresh seed for its stochastic rounding."""
-        if isinstance(self._state, Advertised | Shared | Training):
-            self._update = (update, rounding)  # else it came too late and is not kept
+    def on_update(
+        self,
+        update: NDArray[np.float32],
+        rounding: Secret,
+        class_means: ClassMeans | None = None,
+    ) -> list[ClientEffect]:
+        """The trained update (float32, (d,)), a fresh seed for its stochastic rounding, and what
+        this client's classes look like under the round's model."""
+        if isinstance(self._state, Advertised | Shared | Receipted | Training):
+            self._update = (update, rounding, class_means)  # else it came too late and is not kept
         if isinstance(self._state, Training):
             message = self._last[0] if self._last is not None else None
             return self._guarded(message, self._upload)
@@ -223,21 +171,21 @@ class ClientMachine:
                 return self._share(state, message)
             case Shared(), ShareDelivery():
                 return self._take_shares(state, message)
+            case Receipted(), DealerList():
+                return self._take_dealers(state, message)
             case Uploaded(), UploadList():
+                return self._sign_uploads(state, message)
+            case SignedUploads(), ConsistencyList():
+                return self._open_randomness(state, message)
+            case Drawing(), RandomnessList():
                 return self._send_statistics(state, message)
-            case SentStatistics(), StatisticsList():
-                sent, shares = open_statistics(
-                    self._identity, state.invitation, state.view, message
-                )
-                self._state = OpenedStatistics(state.invitation, state.view, sent)
-                return [Reply(shares)]
-            case OpenedStatistics(), AcceptedSet():
+            case SentStatistics(), AcceptedSet():
                 return self._agree(state, message)
             case Agreed(), AgreementList():
                 return self._unmask(state, message)
             case Unmasked(), BindingFailed():
                 images = open_cross_masks(
-                    self._identity, state.invitation, state.view, state.accepted
+                    self._identity, state.invitation, state.view, state.update_mask, state.accepted
                 )
                 self._forget()
                 return [Reply(images)]
@@ -250,7 +198,7 @@ class ClientMachine:
         remember = self._remember(self.memory.joined(start.description.round_id.counter))
         secrets, own = advertise(self._identity, invitation)
         self._state = Advertised(invitation, secrets, own)
-        return [remember, Reply(own), Train(start.task, start.model)]
+        return [remember, Reply(own), Train(self._identity.policy.task, start.model)]
 
     def _share(self, state: Advertised, listed: KeyList) -> list[ClientEffect]:
         invitation = check_keys(self._identity, state.invitation, state.own, listed)
@@ -259,72 +207,106 @@ class ClientMachine:
         return [Reply(dealt)]
 
     def _take_shares(self, state: Shared, delivery: ShareDelivery) -> list[ClientEffect]:
-        dealt = take_shares(
+        held, receipt = take_shares(
             self._identity, state.invitation, state.secrets, state.keys, state.own_shares, delivery
         )
-        self._state = Training(state.invitation, state.secrets, state.keys, dealt)
+        self._state = Receipted(state.invitation, state.secrets, state.keys, delivery.dealers, held)
+        return [Reply(receipt)]
+
+    def _take_dealers(self, state: Receipted, told: DealerList) -> list[ClientEffect]:
+        dealers = take_dealers(self._identity, state.invitation, state.offered, told)
+        self._state = Training(state.invitation, state.secrets, state.keys, state.held, dealers)
         return self._upload() if self._update is not None else []
 
     def _upload(self) -> list[ClientEffect]:
         state = self._state
         if not isinstance(state, Training) or self._update is None:
             raise Refused(Refusal.OUT_OF_TURN, "no update to upload")
-        update, rounding = self._update
+        update, rounding, class_means = self._update
+        check_output_rows(state.invitation.start.plan, class_means, self._identity.policy.caps)
         quantised, message = upload(
             self._identity,
             state.invitation,
             state.secrets,
             state.keys,
-            state.dealt,
+            state.dealers,
             update,
             rounding,
         )
         self._update = None
+        remember = self._remember(self.memory.attempted(state.invitation.start.description))
         self._state = Uploaded(
-            state.invitation, state.secrets, state.keys, state.dealt, quantised, message.digest
-        )
-        return [Reply(message)]
-
-    def _send_statistics(self, state: Uploaded, told: UploadList) -> list[ClientEffect]:
-        view = form_view(
-            self._identity,
             state.invitation,
-            state.keys,
-            state.dealt,
             state.secrets,
-            state.digest,
-            told,
+            state.keys,
+            state.held,
+            state.dealers,
+            quantised,
+            message.digest,
         )
-        message = send_statistics(
-            self._identity, state.invitation, state.secrets, view, state.quantised
-        )
-        remember = self._remember(
-            self.memory.opened_statistics(state.invitation.model).signing("view", view.digest)
-        )
-        self._state = SentStatistics(state.invitation, view)
         return [remember, Reply(message)]
 
-    def _agree(self, state: OpenedStatistics, told: AcceptedSet) -> list[ClientEffect]:
+    def _sign_uploads(self, state: Uploaded, told: UploadList) -> list[ClientEffect]:
+        uploads = check_uploads(
+            self._identity, state.invitation, state.keys, state.dealers, state.digest, told
+        )
+        remember = self._remember(self.memory.signing("uploads", uploads.digest))
+        self._state = SignedUploads(
+            state.invitation, state.secrets, state.held, uploads, state.quantised
+        )
+        if self._identity.me not in state.invitation.committee:
+            return [remember]  # it has chosen too, but nobody counts its signature
+        return [remember, Reply(sign_uploads(self._identity, uploads))]
+
+    def _open_randomness(self, state: SignedUploads, listed: ConsistencyList) -> list[ClientEffect]:
+        shares = open_randomness(
+            self._identity, state.invitation, state.held, state.uploads, listed
+        )
+        self._state = Drawing(
+            state.invitation, state.secrets, state.held, state.uploads, state.quantised
+        )
+        return [Reply(shares)]
+
+    def _send_statistics(self, state: Drawing, told: RandomnessList) -> list[ClientEffect]:
+        view = form_view(self._identity, state.invitation, state.uploads, told)
+        guard = OpeningGuard(state.held)
+        message = send_statistics(
+            self._identity,
+            state.invitation,
+            state.secrets.statistics_mask,
+            guard.dealers,
+            view,
+            state.quantised,
+        )
+        remember = self._remember(
+            self.memory.opened_statistics(
+                state.invitation.start.description, len(view.group_of(self._identity.me))
+            ).signing("view", view.digest)
+        )
+        self._state = SentStatistics(state.invitation, view, state.secrets.update.mask_key, guard)
+        return [remember, Reply(message)]
+
+    def _agree(self, state: SentStatistics, told: AcceptedSet) -> list[ClientEffect]:
         accepted, left_out = check_accepted(
-            self._identity, state.invitation, self.memory, state.view, state.sent, told
+            self._identity, state.invitation, state.view, state.guard.dealers, told
         )
         content = tagged_hash(
             Tag.AGREEMENT,
-            *agreement_parts(state.invitation.transcript, state.view.digest, state.sent, accepted),
+            *agreement_parts(state.invitation.transcript, state.view.digest, accepted),
         )
         remember = self._remember(self.memory.signing("agree", content, left_out))
-        self._state = Agreed(state.invitation, state.view, state.sent, accepted)
-        if self._identity.me not in state.view.committee:
-            return [remember]  # it has chosen too, but nobody counts its signature
-        message = agree(self._identity, state.invitation, state.view, state.sent, accepted)
+        self._state = Agreed(state.invitation, state.view, state.update_mask, state.guard, accepted)
+        if self._identity.me not in state.invitation.committee:
+            return [remember]
+        message = agree(self._identity, state.invitation, state.view, accepted)
         return [remember, Reply(message)]
 
     def _unmask(self, state: Agreed, listed: AgreementList) -> list[ClientEffect]:
         shares = unmask(
-            self._identity, state.invitation, state.view, state.sent, state.accepted, listed
+            self._identity, state.invitation, state.view, state.guard, state.accepted, listed
         )
-        remember = self._remember(self.memory.opened_total(state.invitation.model))
-        self._state = Unmasked(state.invitation, state.view, state.accepted)
+        remember = self._remember(self.memory.opened_total(state.invitation.start.description))
+        self._state = Unmasked(state.invitation, state.view, state.update_mask, state.accepted)
         return [remember, Reply(shares)]
 
 

@@ -4,39 +4,104 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
+from typing import Any
 
-from auror.errors import Refusal, Refused
+from auror.errors import ConfigError, Refusal, Refused
 from auror.ids import Digest
-
-_EMPTY: Mapping[str, int] = MappingProxyType({})
+from auror.round.description import RoundDescription
+from auror.round.policy import Policy
 
 
 @dataclass(frozen=True)
 class ClientMemory:
-    """Written durably before the signature that depends on it leaves the client."""
+    """Written durably before the message that depends on it leaves the client."""
 
     counter: int = -1
     """Largest round counter ever joined; only larger ones are joined again."""
-    openings: Mapping[str, int] = field(default_factory=lambda: _EMPTY)
-    """Statistics openings joined, per model hash (hex)."""
-    totals: frozenset[str] = frozenset()
-    """Model hashes (hex) for which a total was helped to open."""
+    policy_version: int = 0
+    """Highest version of the policy ever held."""
+    policy: str = ""
+    """Its digest (hex)."""
+    era: int = -1
+    step: int = -1
+    """Era and step of the last attempt; smaller ones are not joined again."""
+    model: str = ""
+    """Hash (hex) of the model that this step names."""
+    attempts: int = 0
+    """At this step: uploads that may have left."""
+    total_helped: bool = False
+    """A total of this step may have been opened."""
+    rounds: int = 0
+    """The account, over all trainings: rounds joined."""
+    all_attempts: int = 0
+    openings: int = 0
+    """Rounds in which statistics may have left."""
+    totals: int = 0
+    disputed: int = 0
+    """Attempts in disputed rounds."""
+    smallest_group: int = 0
+    """Fewest members of a group that hid this client's statistics; 0 when none did."""
     left_out: int = 0
-    """Groups left out so far in this run, as this client saw them announced."""
+    """Groups left out of totals, as this client saw them announced."""
     signed: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """In the last round: phase name → hash (hex) of what was signed in it."""
 
+    def holding(self, policy: Policy) -> ClientMemory:
+        """After this client was given ``policy``.
+
+        Raises:
+            ConfigError: it holds a later version, another one of this number, or one that this
+                does not follow.
+        """
+        digest, version = policy.digest().hex(), policy.version
+        if version < self.policy_version:
+            raise ConfigError(
+                f"policy.json is version {version}, but this client has held version"
+                f" {self.policy_version}: copy the newest policy.json from the operator"
+            )
+        other = version == self.policy_version and digest != self.policy
+        follows = policy.predecessor.hex() == self.policy
+        if other or (version == self.policy_version + 1 > 1 and not follows):
+            raise ConfigError(
+                f"policy.json, version {version}, does not fit what this client has held: two"
+                " policies of one version were signed; ask the operator which one counts"
+            )
+        return replace(self, policy_version=version, policy=digest)
+
     def joined(self, counter: int) -> ClientMemory:
-        return replace(self, counter=counter, signed=MappingProxyType({}))
+        return replace(self, counter=counter, rounds=self.rounds + 1, signed=MappingProxyType({}))
 
-    def opened_statistics(self, model: Digest) -> ClientMemory:
-        count = self.openings.get(model.hex(), 0) + 1
-        return replace(self, openings=MappingProxyType({**self.openings, model.hex(): count}))
+    def attempts_at(self, era: int, step: int) -> int:
+        return self.attempts if (era, step) == (self.era, self.step) else 0
 
-    def opened_total(self, model: Digest) -> ClientMemory:
-        return replace(self, totals=self.totals | {model.hex()})
+    def attempted(self, description: RoundDescription) -> ClientMemory:
+        """Before the upload leaves."""
+        era, step = description.era, description.step
+        known = (era, step) == (self.era, self.step)
+        return replace(
+            self,
+            era=era,
+            step=step,
+            model=description.model.hex(),
+            attempts=self.attempts_at(era, step) + 1,
+            total_helped=self.total_helped and known,
+            all_attempts=self.all_attempts + 1,
+            disputed=self.disputed + description.disputed,
+        )
+
+    def opened_statistics(self, description: RoundDescription, group: int) -> ClientMemory:
+        """Before statistics leave, hidden in a group of ``group`` members."""
+        del description  # an opening belongs to the attempt that was noted before it
+        smallest = min(self.smallest_group or group, group)
+        return replace(self, openings=self.openings + 1, smallest_group=smallest)
+
+    def opened_total(self, description: RoundDescription) -> ClientMemory:
+        """Before the shares that open a total leave."""
+        if (description.era, description.step) != (self.era, self.step):
+            raise Refused(Refusal.WRONG_STEP, "a total of a step without an attempt")
+        return replace(self, total_helped=True, totals=self.totals + 1)
 
     def signing(self, phase: str, content: Digest, left_out: int = 0) -> ClientMemory:
         """Raises Refused when something else was signed in this phase of this round."""
@@ -49,27 +114,24 @@ class ClientMemory:
         )
 
     def to_json(self) -> str:
-        return json.dumps(
-            {
-                "counter": self.counter,
-                "openings": dict(self.openings),
-                "totals": sorted(self.totals),
-                "left_out": self.left_out,
-                "signed": dict(self.signed),
-            }
-        )
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        return json.dumps({**plain, "signed": dict(self.signed)})
 
     @classmethod
     def from_json(cls, text: str) -> ClientMemory:
         """Raises ValueError when ``text`` is not what :meth:`to_json` wrote."""
         raw = json.loads(text)
+        empty = cls()
         try:
-            return cls(
-                counter=int(raw["counter"]),
-                openings=MappingProxyType({str(k): int(v) for k, v in raw["openings"].items()}),
-                totals=frozenset(str(model) for model in raw["totals"]),
-                left_out=int(raw["left_out"]),
-                signed=MappingProxyType({str(k): str(v) for k, v in raw["signed"].items()}),
+            values: dict[str, Any] = {}
+            for one in fields(cls):
+                kind = dict if one.name == "signed" else type(getattr(empty, one.name))
+                if type(raw[one.name]) is not kind:
+                    raise TypeError(f"{one.name} = {raw[one.name]!r}")
+                values[one.name] = raw[one.name]
+            values["signed"] = MappingProxyType(
+                {str(phase): str(content) for phase, content in values["signed"].items()}
             )
-        except (KeyError, TypeError, AttributeError) as error:
+            return cls(**values)
+        except (KeyError, TypeError) as error:
             raise ValueError(f"not a client's memory: {error}") from error

@@ -1,6 +1,6 @@
-"""Phase 1, the client: check everybody's keys, deal five secrets, take what others dealt.
+"""Phase 1, the client: check everybody's keys, deal three secrets.
 
-docs/protocol.md steps 1.1–1.6.
+docs/protocol.md steps 1.1–1.4.
 """
 
 from __future__ import annotations
@@ -13,17 +13,11 @@ from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
 from auror.errors import AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId
-from auror.round.client.state import Dealt, Identity, Invitation, RoundSecrets
-from auror.round.messages import (
-    SHARED_KINDS,
-    AdvertisedKeys,
-    DealtShares,
-    KeyList,
-    ShareDelivery,
-)
+from auror.round.client.state import Identity, Invitation, RoundSecrets
+from auror.round.messages import AdvertisedKeys, DealtShares, KeyList
 from auror.round.public import draw_graph
 from auror.secagg.instance import SecretKind
-from auror.secagg.sharing import Share, deal, receive
+from auror.secagg.sharing import Share, deal
 
 OwnShares = dict[SecretKind, Share]
 
@@ -39,7 +33,7 @@ def check_keys(
         Refused: the server forged, lost or repeated a key.
     """
     keys = listed.keys
-    floor = max(identity.policy.min_cohort, invitation.topology.fewest)
+    floor = invitation.floors.present
     if len(keys) < floor:
         raise Refused(Refusal.COHORT_TOO_SMALL, f"{len(keys)} advertised, floor {floor}")
     if not keys.keys() <= set(invitation.start.description.cohort):
@@ -70,7 +64,7 @@ def verify_keys(
     for client in (peer for peer in peers if peer in keys):
         try:
             verify(
-                identity.roster.verify_key(client),
+                identity.policy.verify_key(client),
                 keys[client].signature,
                 Tag.ADVERTISE,
                 invitation.transcript,
@@ -85,7 +79,7 @@ def verify_keys(
 def share_keys(
     identity: Identity, invitation: Invitation, secrets: RoundSecrets, listed: KeyList
 ) -> tuple[OwnShares, DealtShares]:
-    """Steps 1.2–1.4: shares of five secrets, sealed per holder, with signed salted hashes."""
+    """Steps 1.2–1.4: shares of three secrets, sealed per holder, with signed salted hashes."""
     advertised = frozenset(listed.keys)
     holders = invitation.graph.holders(identity.me, advertised)
     dealing, own_shares = deal(
@@ -104,48 +98,3 @@ def share_keys(
     return own_shares, DealtShares(
         dealing.ciphertexts, dealing.share_commitments, dealing.secret_commitments, signature
     )
-
-
-def take_shares(
-    identity: Identity,
-    invitation: Invitation,
-    secrets: RoundSecrets,
-    listed: KeyList,
-    own_shares: OwnShares,
-    delivery: ShareDelivery,
-) -> Dealt:
-    """Steps 1.5–1.6: U2 is fixed; envelopes that do not open are passed over.
-
-    Not holding a share of somebody's secret costs liveness only, so a dealer who lies to this
-    client does not make it leave.
-
-    Raises:
-        Refused: U2 is no part of U1, lost me or is too small, or most envelopes are unreadable.
-    """
-    dealers = frozenset(delivery.dealers)
-    if len(dealers) != len(delivery.dealers) or not dealers <= listed.keys.keys():
-        raise Refused(Refusal.SET_NOT_SUBSET, "U2 is not part of U1")
-    floor = max(identity.policy.min_cohort, invitation.topology.fewest)
-    if len(dealers) < floor or identity.me not in dealers:
-        raise Refused(Refusal.COHORT_TOO_SMALL, f"{len(dealers)} dealt, floor {floor}")
-    held: dict[ClientId, dict[SecretKind, Share]] = {identity.me: own_shares}
-    for dealer in invitation.graph.among(identity.me, dealers):
-        envelope = delivery.envelopes.get(dealer)
-        if envelope is None:
-            continue
-        try:
-            held[dealer] = receive(
-                invitation.transcript,
-                dealer,
-                identity.me,
-                SHARED_KINDS,
-                envelope.ciphertext,
-                envelope.commitments,
-                secrets.encryption,
-                listed.keys[dealer].encryption,
-            )
-        except AuthenticationFailed:
-            continue
-    if len(held) < invitation.topology.shares:
-        raise Refused(Refusal.UNREADABLE_SHARE, f"{len(held)} of {len(dealers)} envelopes opened")
-    return Dealt(dealers, held)

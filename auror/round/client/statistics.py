@@ -1,6 +1,6 @@
-"""Phase 3, the client: check the public randomness, derive the groups itself, send statistics.
+"""Phase 4, the client: check the public randomness, derive the groups itself, send statistics.
 
-docs/protocol.md steps 3.1–3.5.
+docs/protocol.md steps 4.1–4.6.
 """
 
 from __future__ import annotations
@@ -9,43 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.crypto.entropy import SECRET_BYTES, Secret
+from auror.crypto.kex import KeyPair
 from auror.crypto.tags import Tag
 from auror.errors import Refusal, Refused
-from auror.ids import Digest
+from auror.ids import ClientId
+from auror.round.arithmetic import statistics_context
 from auror.round.client.share_keys import verify_keys
-from auror.round.client.state import Dealt, Identity, Invitation, RoundSecrets, View
-from auror.round.messages import KeyList, MaskedStatistics, UploadList
-from auror.round.public import draw_committee, draw_groups, view_digest
-from auror.secagg.client.masked_input import mask_input
-from auror.secagg.client.unmask import OpeningGuard
-from auror.secagg.instance import Instance, SecretKind
+from auror.round.client.state import Identity, Invitation, Uploads, View
+from auror.round.messages import MaskedStatistics, RandomnessList
+from auror.round.public import draw_groups, view_digest
+from auror.secagg.client.masked_input import mask_pairwise
+from auror.secagg.instance import SecretKind
 from auror.secagg.sharing import secret_commitment
 
 
 def form_view(
-    identity: Identity,
-    invitation: Invitation,
-    listed: KeyList,
-    dealt: Dealt,
-    secrets: RoundSecrets,
-    own_digest: Digest,
-    told: UploadList,
+    identity: Identity, invitation: Invitation, uploads: Uploads, told: RandomnessList
 ) -> View:
-    """Steps 3.1–3.3: verify what can be verified, derive groups and challenge from all r.
+    """Steps 4.1–4.4: groups and challenge follow from T, U3 and all r, each of them committed to
+    before anybody could know another.
 
     Raises:
-        Refused: U3 is no part of U2 or too small, my digest was changed, or an r does not match
-            the commitment its owner signed in phase 0.
+        Refused: an r is missing, or not the one its owner committed to in phase 0; or the groups
+            are smaller than my floor.
     """
-    uploaded = frozenset(told.digests)
-    if not uploaded <= dealt.dealers:
-        raise Refused(Refusal.SET_NOT_SUBSET, "U3 is not part of U2")
-    if told.digests.get(identity.me) != own_digest:
-        raise Refused(Refusal.DIGEST_FORGED)
-    floor = max(identity.policy.min_cohort, invitation.topology.fewest)
-    if len(uploaded) < floor:
-        raise Refused(Refusal.COHORT_TOO_SMALL, f"{len(uploaded)} uploaded, floor {floor}")
-    if told.randomness.keys() != dealt.dealers:
+    if told.randomness.keys() != uploads.dealers:
         raise Refused(Refusal.RANDOMNESS_FORGED, "contributions are not those of U2")
     for client, value in told.randomness.items():
         if len(value) != SECRET_BYTES:
@@ -53,66 +41,44 @@ def form_view(
         commitment = secret_commitment(
             invitation.transcript, client, SecretKind.RANDOMNESS, Secret(value)
         )
-        if commitment != listed.keys[client].randomness:
+        if commitment != uploads.keys.keys[client].randomness:
             raise Refused(Refusal.RANDOMNESS_FORGED, f"client {client}")
-    seed = identity.public_seed(invitation.transcript, told.randomness)
-    dealers = tuple(sorted(dealt.dealers))
-    groups = draw_groups(seed, dealers, invitation.params.group_size)
-    committee = draw_committee(seed, dealers, invitation.topology)
+    uploaded = tuple(sorted(uploads.uploaded))
+    seed = identity.public_seed(invitation.transcript, uploaded, told.randomness)
+    groups = draw_groups(seed, uploaded, invitation.params.group_size)
+    smallest = min(map(len, groups))
+    if smallest < invitation.floors.group:
+        raise Refused(
+            Refusal.GROUP_TOO_SMALL, f"group of {smallest}, floor {invitation.floors.group}"
+        )
     plan = invitation.start.plan.with_challenge(seed, invitation.params.challenge_rows)
-    view = view_digest(
-        invitation.transcript,
-        listed.keys,
-        dealers,
-        told.randomness,
-        groups,
-        told.digests,
-        plan.digest(),
-    )
-    return View(
-        listed,
-        dealt,
-        uploaded,
-        groups,
-        committee,
-        plan,
-        view,
-        secrets.update.mask_key,
-        OpeningGuard(Instance.STATISTICS, dealt.held),
-        OpeningGuard(Instance.UPDATE, dealt.held),
-    )
-
-
-def group_floor(identity: Identity, invitation: Invitation) -> int:
-    """Fewest members with which this client helps to open a group: its own floor counts too."""
-    return max(identity.policy.min_group, invitation.params.smallest_group())
+    digest = view_digest(uploads.digest, told.randomness, groups, plan.digest())
+    return View(uploads, groups, plan, digest)
 
 
 def send_statistics(
     identity: Identity,
     invitation: Invitation,
-    secrets: RoundSecrets,
+    mask_key: KeyPair,
+    held: frozenset[ClientId],
     view: View,
     quantised: NDArray[np.uint32],
 ) -> MaskedStatistics:
-    """Steps 3.4–3.5: u_i = P·q_i, masked against the members of my group that uploaded.
+    """Steps 4.5–4.6: u_i = P·q_i, masked against everybody else in my group, under h.
 
-    A member of a group that has shrunk below the floor abstains: it sends nothing to open, and
-    goes on helping the others.
+    No self mask and no recovery: the sum of the group appears when all its members have sent under
+    this very h, and never otherwise.
     """
-    group = next(group for group in view.groups if identity.me in group)
-    present = view.uploaded & frozenset(group)
-    if len(present) < group_floor(identity, invitation):
-        return MaskedStatistics(b"", b"")
-    context = invitation.sum_context(Instance.STATISTICS, view.plan.rows)
-    peers = present - {identity.me}
-    verify_keys(identity, invitation, peers - view.dealt.held.keys(), view.keys)
-    masked = mask_input(
+    peers = set(view.group_of(identity.me)) - {identity.me}
+    keys = view.uploads.keys
+    verify_keys(identity, invitation, peers - held, keys)
+    context = statistics_context(view.digest, view.plan.rows)
+    masked = mask_pairwise(
         context,
         identity.me,
-        secrets.statistics,
-        {peer: view.keys.keys[peer].statistics_mask for peer in peers},
+        mask_key,
+        {peer: keys.keys[peer].statistics_mask for peer in peers},
         view.plan.apply(quantised),
     )
-    signature = identity.signing_key.sign(Tag.VIEW_SIGNATURE, invitation.transcript, view.digest)
+    signature = identity.signing_key.sign(Tag.VIEW_SIGNATURE, view.digest)
     return MaskedStatistics(context.ring.to_bytes(masked), signature)

@@ -1,7 +1,4 @@
-"""Phase 2, the client: quantise, mask and upload; open the shares of everybody's r.
-
-docs/protocol.md steps 2.1–2.3.
-"""
+"""Phase 2, the client: quantise, mask and upload (docs/protocol.md steps 2.1–2.3)."""
 
 from __future__ import annotations
 
@@ -10,11 +7,11 @@ from numpy.typing import NDArray
 
 from auror.crypto.entropy import Secret
 from auror.errors import Refusal, Refused
-from auror.round.client.state import Dealt, Identity, Invitation, RoundSecrets
+from auror.ids import ClientId
+from auror.round.client.state import Identity, Invitation, RoundSecrets
 from auror.round.messages import KeyList, Upload
 from auror.round.public import upload_digest
 from auror.secagg.client.masked_input import mask_input
-from auror.secagg.instance import Instance, SecretKind
 
 
 def upload(
@@ -22,7 +19,7 @@ def upload(
     invitation: Invitation,
     secrets: RoundSecrets,
     listed: KeyList,
-    dealt: Dealt,
+    dealers: frozenset[ClientId],
     update: NDArray[np.float32],
     rounding: Secret,
 ) -> tuple[NDArray[np.uint32], Upload]:
@@ -34,8 +31,8 @@ def upload(
     if update.shape != (invitation.start.plan.dim,):
         raise Refused(Refusal.BAD_UPDATE, f"shape {update.shape}")
     quantised = invitation.quantiser().quantise(update, rounding)
-    context = invitation.sum_context(Instance.UPDATE, update.size)
-    peers = invitation.graph.among(identity.me, dealt.dealers)
+    context = invitation.update_context()
+    peers = invitation.graph.among(identity.me, dealers)
     masked = mask_input(
         context,
         identity.me,
@@ -44,9 +41,4 @@ def upload(
         quantised,
     )
     payload = context.ring.to_bytes(masked)
-    digest = upload_digest(invitation.transcript, identity.me, payload)
-    randomness = {
-        dealer: dealt.held[dealer][SecretKind.RANDOMNESS] for dealer in sorted(dealt.held)
-        if dealer in dealt.dealers
-    }  # fmt: skip
-    return quantised, Upload(payload, digest, randomness)
+    return quantised, Upload(payload, upload_digest(invitation.transcript, identity.me, payload))

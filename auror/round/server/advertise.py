@@ -27,7 +27,7 @@ def take_keys(context: RoundContext, sender: ClientId, keys: AdvertisedKeys) -> 
     """
     try:
         verify(
-            context.roster.verify_key(sender),
+            context.policy.verify_key(sender),
             keys.signature,
             Tag.ADVERTISE,
             context.transcript,
@@ -35,6 +35,9 @@ def take_keys(context: RoundContext, sender: ClientId, keys: AdvertisedKeys) -> 
         )
     except AuthenticationFailed as error:
         raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, "advertised keys") from error
+    wanted, cohort = keys.floors, len(context.description.cohort)
+    if max(wanted.present, wanted.accepted) > cohort or wanted.group > context.params.group_size:
+        raise PeerMisbehaved(sender, DropReason.MALFORMED, "floors that this round cannot meet")
     own = keys.public_keys()
     others = {key for other in context.progress.keys.values() for key in other.public_keys()}
     if len(set(own)) < 3 or others & set(own):
@@ -50,10 +53,9 @@ def take_keys(context: RoundContext, sender: ClientId, keys: AdvertisedKeys) -> 
 def close(context: RoundContext) -> KeyList:
     """Steps 0.6–0.7: U1 is fixed. Raises RoundAborted below the threshold."""
     keys = context.progress.keys
-    if len(keys) < context.topology.fewest:
-        raise RoundAborted(
-            AbortReason.TOO_FEW_ADVERTISED, f"{len(keys)} of {context.topology.fewest}"
-        )
+    fewest = context.floors.present
+    if len(keys) < fewest:
+        raise RoundAborted(AbortReason.TOO_FEW_ADVERTISED, f"{len(keys)} of {fewest}")
     context.progress.graph = draw_graph(
         context.topology, context.transcript, context.description.cohort, keys
     )

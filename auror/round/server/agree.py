@@ -1,4 +1,4 @@
-"""Phase 5, the server: one accepted set for everybody (docs/protocol.md steps 5.4–5.6)."""
+"""Phase 5, the server: one accepted set for everybody (docs/protocol.md steps 5.1, 5.5–5.6)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from auror.round.server.context import Decision, RoundContext
 
 
 def propose(context: RoundContext, decision: Decision) -> AcceptedSet:
-    """Step 5.4: A is the union of the accepted groups' members in S.
+    """Step 5.1: A is the union of the accepted groups, and they were whole.
 
     Raises:
         RoundAborted: too few groups are left; flags stay, the next round goes on.
@@ -28,7 +28,7 @@ def propose(context: RoundContext, decision: Decision) -> AcceptedSet:
     members = {group.index: group.members for group in progress.opened}
     if not set(decision.accepted) <= members.keys():
         raise ValueError("only opened groups can be accepted")
-    closed = "fewer members than the floor, or too few shares"
+    closed = "not whole: a member sent no statistics"
     progress.left_out = {
         GroupIndex(k): decision.left_out.get(GroupIndex(k), closed)
         for k in range(len(progress.groups))
@@ -37,7 +37,7 @@ def propose(context: RoundContext, decision: Decision) -> AcceptedSet:
     if len(decision.accepted) < context.params.min_accepted_groups:
         raise RoundAborted(AbortReason.TOO_FEW_ACCEPTED, f"{len(decision.accepted)} group(s)")
     accepted = tuple(sorted(client for k in decision.accepted for client in members[k]))
-    lowest = context.params.colluders + 2  # clients refuse less (ClientPolicy.accepted_floor)
+    lowest = context.floors.accepted
     if len(accepted) < lowest:
         raise RoundAborted(
             AbortReason.TOO_FEW_ACCEPTED, f"{len(accepted)} clients of at least {lowest}"
@@ -48,14 +48,14 @@ def propose(context: RoundContext, decision: Decision) -> AcceptedSet:
         )
     progress.accepted_groups = tuple(sorted(decision.accepted))
     progress.accepted = accepted
-    return AcceptedSet(progress.accepted)
+    return AcceptedSet(accepted, {client: progress.signatures[client] for client in accepted})
 
 
 def take_agreement(context: RoundContext, sender: ClientId, message: Agreement) -> None:
     """Step 5.5. Raises PeerMisbehaved for a signature under other sets."""
     try:
         verify(
-            context.roster.verify_key(sender),
+            context.policy.verify_key(sender),
             message.signature,
             Tag.AGREEMENT,
             *_parts(context),
@@ -68,7 +68,7 @@ def take_agreement(context: RoundContext, sender: ClientId, message: Agreement) 
 def close(context: RoundContext) -> AgreementList:
     """Step 5.6: the quorum's signatures go to everybody. Raises RoundAborted below Q."""
     agreed = context.progress.agreed
-    quorum = context.topology.quorum(len(context.progress.dealt))
+    quorum = context.topology.quorum
     if len(agreed) < quorum:
         raise RoundAborted(AbortReason.TOO_FEW_AGREED, f"{len(agreed)} of {quorum}")
     context.progress.unmasking = True
@@ -77,9 +77,4 @@ def close(context: RoundContext) -> AgreementList:
 
 def _parts(context: RoundContext) -> tuple[bytes, ...]:
     progress = context.progress
-    return agreement_parts(
-        context.transcript,
-        progress.view,
-        frozenset(progress.signatures),
-        frozenset(progress.accepted),
-    )
+    return agreement_parts(context.transcript, progress.view, frozenset(progress.accepted))

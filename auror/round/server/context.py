@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 
 from auror.errors import AbortReason, DropReason
 from auror.ids import ClientId, Digest, GroupIndex
-from auror.params import RoundParams
-from auror.round.arithmetic import sum_context
-from auror.round.description import Roster, RoundDescription
+from auror.params import Floors, RoundParams
+from auror.round.arithmetic import update_context
+from auror.round.description import RoundDescription
 from auror.round.messages import SHARED_KINDS, AdvertisedKeys, ServerMessage
 from auror.round.plan import StatisticsPlan
-from auror.round.public import Groups, PublicSeed
+from auror.round.policy import Policy
+from auror.round.public import Groups, PublicSeed, draw_committee
 from auror.round.record import Mark, OpenedGroup
 from auror.secagg.graph import Graph
-from auror.secagg.instance import Instance, SumContext
+from auror.secagg.instance import SumContext
 from auror.secagg.server.collect_shares import ShareCollector
 from auror.secagg.topology import Topology
 
@@ -31,12 +32,14 @@ class Phase(enum.Enum):
 
     ADVERTISE = 0
     SHARE_KEYS = 1
-    UPLOAD = 2
-    STATISTICS = 3
-    OPEN_STATISTICS = 4
-    AGREE = 5
-    UNMASK = 6
-    LOCALISE = 7
+    RECEIPTS = 2
+    UPLOAD = 3
+    CONSISTENCY = 4
+    DRAW = 5
+    STATISTICS = 6
+    AGREE = 7
+    UNMASK = 8
+    LOCALISE = 9
     """Only after a failed binding check."""
 
 
@@ -44,24 +47,33 @@ class Phase(enum.Enum):
 class Progress:
     """The sets of one round as they become known; the only mutable thing of the server's phases.
 
-    U1 = ``keys``, U2 = ``dealt``, U3 = ``digests``, S = ``signatures``, A = ``accepted``.
+    U1 = ``keys``, U2 = ``dealt``, U3 = ``digests``, A = ``accepted``.
     """
 
     keys: dict[ClientId, AdvertisedKeys] = field(default_factory=dict)
     graph: Graph | None = None
+    offered: tuple[ClientId, ...] = ()
+    """Who dealt, before the receipts."""
+    unreadable: dict[ClientId, frozenset[ClientId]] = field(default_factory=dict)
+    """By holder: the dealers whose envelopes it cannot read, by its signed receipt."""
     dealt: tuple[ClientId, ...] = ()
+    uploading: bool = False
+    """U2 went out: from here on clients count an attempt at this model."""
     digests: dict[ClientId, Digest] = field(default_factory=dict)
+    uploads: Digest = _NO_VIEW
+    """What clients sign in phase 3a."""
+    consistent: dict[ClientId, bytes] = field(default_factory=dict)
+    """Signatures under U3."""
     public_seed: bytes = b""
     groups: Groups = ()
     plan: StatisticsPlan | None = None
     view: Digest = _NO_VIEW
     statistics: dict[ClientId, bytes] = field(default_factory=dict)
     signatures: dict[ClientId, bytes] = field(default_factory=dict)
+    """Signatures over h, of everybody who sent statistics."""
     opened: tuple[OpenedGroup, ...] = ()
     accepted_groups: tuple[GroupIndex, ...] = ()
     accepted: tuple[ClientId, ...] = ()
-    committee: frozenset[ClientId] = frozenset()
-    """Who signs A."""
     left_out: dict[GroupIndex, str] = field(default_factory=dict)
     agreed: dict[ClientId, bytes] = field(default_factory=dict)
     unmasking: bool = False
@@ -70,6 +82,10 @@ class Progress:
     dropped: dict[ClientId, DropReason] = field(default_factory=dict)
     cross_masks: dict[ClientId, Mapping[ClientId, bytes]] = field(default_factory=dict)
     """P·PRG(s_ij) as i opened it, by i and j."""
+    asked: frozenset[ClientId] = frozenset()
+    """Who was asked to open its masks across groups."""
+    withheld: frozenset[ClientId] = frozenset()
+    """Who did not, in a round in which nothing else shows who lied."""
     marks: list[Mark] = field(default_factory=list)
 
 
@@ -79,10 +95,13 @@ class RoundContext:
 
     description: RoundDescription
     transcript: Digest
-    params: RoundParams
+    policy: Policy
     plan: StatisticsPlan
-    roster: Roster
     topology: Topology
+    floors: Floors
+    """What no client goes below."""
+    committee: frozenset[ClientId]
+    """Who signs U3 and A."""
     uploads: MutableMapping[ClientId, bytes]
     """Where masked inputs wait until the accepted set is known (a spool on disk, or a dict)."""
     collector: ShareCollector
@@ -93,9 +112,8 @@ class RoundContext:
     def open(
         cls,
         description: RoundDescription,
-        params: RoundParams,
+        policy: Policy,
         plan: StatisticsPlan,
-        roster: Roster,
         topology: Topology,
         uploads: MutableMapping[ClientId, bytes],
         public_seed: PublicSeed,
@@ -104,15 +122,20 @@ class RoundContext:
         return cls(
             description,
             transcript,
-            params,
+            policy,
             plan,
-            roster,
             topology,
+            policy.floors(topology, description.disputed),
+            draw_committee(transcript, description.cohort, topology),
             uploads,
             ShareCollector(transcript, topology.shares, SHARED_KINDS),
             public_seed,
             Progress(),
         )
+
+    @property
+    def params(self) -> RoundParams:
+        return self.policy.params
 
     @property
     def graph(self) -> Graph:
@@ -121,18 +144,18 @@ class RoundContext:
             raise ValueError("the graph is drawn at the end of phase 0")
         return self.progress.graph
 
-    def sum_context(self, instance: Instance, length: int) -> SumContext:
-        return sum_context(self.transcript, self.params, self.topology.cohort, instance, length)
+    def update_context(self) -> SumContext:
+        """What the masks of this round's updates are bound to."""
+        return update_context(self.transcript, self.params, self.topology.cohort, self.plan.dim)
 
-    def open_groups(self) -> dict[GroupIndex, tuple[ClientId, ...]]:
-        """Groups with enough members in S, with these members (docs/protocol.md step 4.1)."""
+    def whole_groups(self) -> dict[GroupIndex, tuple[ClientId, ...]]:
+        """Groups all of whose members sent statistics: the only ones whose sum appears."""
         sent = self.progress.signatures.keys()
-        members = {
-            GroupIndex(k): tuple(client for client in group if client in sent)
+        return {
+            GroupIndex(k): group
             for k, group in enumerate(self.progress.groups)
+            if sent >= set(group)
         }
-        floor = self.params.smallest_group()
-        return {k: present for k, present in members.items() if len(present) >= floor}
 
 
 @dataclass(frozen=True)

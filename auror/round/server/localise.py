@@ -23,7 +23,7 @@ from auror.round.record import Mark, MarkKind, OpenedGroup
 from auror.round.server.context import RoundContext
 from auror.round.server.statistics import full_plan
 from auror.round.server.unmask import restored_secrets
-from auror.secagg.instance import Instance, SumContext, UInt
+from auror.secagg.instance import SumContext, UInt
 from auror.secagg.masking import mask_sign
 from auror.secagg.server.unmask import unmask_sum
 
@@ -31,18 +31,20 @@ from auror.secagg.server.unmask import unmask_sum
 def ask(context: RoundContext) -> dict[ClientId, BindingFailed]:
     """Step 7.1: everybody in A who is still here is asked."""
     gone = context.progress.dropped
-    return {c: BindingFailed() for c in context.progress.accepted if c not in gone}
+    asked = {c: BindingFailed() for c in context.progress.accepted if c not in gone}
+    context.progress.asked = frozenset(asked)
+    return asked
 
 
 def take_images(context: RoundContext, sender: ClientId, message: CrossMasks) -> None:
     """Step 7.3. Raises PeerMisbehaved when they are not the images of exactly the asked masks."""
     group = next(group.members for group in _accepted(context) if sender in group.members)
-    sum_context = context.sum_context(Instance.UPDATE, full_plan(context).rows)
+    ring, rows = context.update_context().ring, full_plan(context).rows
     if message.images.keys() != set(context.progress.accepted) - set(group):
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "not the masks across groups")
     try:
         for image in message.images.values():
-            sum_context.ring.check(image, sum_context.length)
+            ring.check(image, rows)
     except ValueError as error:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, str(error)) from error
     context.progress.cross_masks[sender] = message.images
@@ -51,17 +53,23 @@ def take_images(context: RoundContext, sender: ClientId, message: CrossMasks) ->
 def close(context: RoundContext) -> tuple[Mark, ...]:
     """Steps 7.4–7.6: marks on pairs that disagree and on groups whose equation fails.
 
-    Groups between which a mask is disputed, or was opened by one end only, are checked together:
-    their common masks cancel. So nothing that one client says alone marks anybody else's group.
+    A group is judged by what its own members opened: nothing that one client says marks anybody
+    else's group, and silence shields nobody but the group of the silent, which is not judged.
+    Groups between which a mask is disputed are checked together: their common masks cancel.
+
+    Without any mark, the silent are noted as ``withheld``: a lie may be hidden behind them.
     """
     opened = {group.index: group.members for group in _accepted(context)}
     home = {client: index for index, members in opened.items() for client in members}
-    disputed, uncertain = _compare(context, home)
+    images = context.progress.cross_masks
+    disputed = _disputed(context, home)
     marks = [Mark(MarkKind.PAIR, pair) for pair in disputed]
-    for merged in _merge(opened, [(home[i], home[j]) for i, j in (*disputed, *uncertain)]):
+    for merged in _merge(opened, [(home[i], home[j]) for i, j in disputed]):
         members = tuple(sorted(client for index in merged for client in opened[index]))
-        if not _equation_holds(context, members):
+        if images.keys() >= set(members) and not _equation_holds(context, members):
             marks.append(Mark(MarkKind.GROUP, members))
+    if not marks:
+        context.progress.withheld = frozenset(context.progress.asked - images.keys())
     return tuple(marks)
 
 
@@ -70,19 +78,18 @@ def _accepted(context: RoundContext) -> list[OpenedGroup]:
     return [group for group in context.progress.opened if group.index in chosen]
 
 
-def _compare(
+def _disputed(
     context: RoundContext, home: dict[ClientId, GroupIndex]
-) -> tuple[list[tuple[ClientId, ClientId]], list[tuple[ClientId, ClientId]]]:
-    """Pairs across groups whose ends opened different images, and pairs with a silent end."""
-    images, clients = context.progress.cross_masks, sorted(home)
-    disputed, uncertain = [], []
-    for low in clients:
-        for high in (c for c in clients if c > low and home[c] != home[low]):
-            if low not in images or high not in images:
-                uncertain.append((low, high))
-            elif images[low][high] != images[high][low]:
-                disputed.append((low, high))
-    return disputed, uncertain
+) -> list[tuple[ClientId, ClientId]]:
+    """Pairs across groups whose ends opened different images."""
+    images = context.progress.cross_masks
+    clients = sorted(images)
+    return [
+        (low, high)
+        for low in clients
+        for high in clients
+        if high > low and home[high] != home[low] and images[low][high] != images[high][low]
+    ]
 
 
 def _merge(
@@ -99,7 +106,7 @@ def _merge(
 def _equation_holds(context: RoundContext, members: tuple[ClientId, ...]) -> bool:
     """Whether the statistics of ``members``, whole groups, are those of their uploads."""
     plan = full_plan(context)
-    sum_context = context.sum_context(Instance.UPDATE, plan.dim)
+    sum_context = context.update_context()
     ring, inside = sum_context.ring, set(members)
     claimed = ring.zeros(plan.rows)
     for group in _accepted(context):

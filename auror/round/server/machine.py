@@ -19,30 +19,33 @@ from auror.errors import (
     RoundAborted,
 )
 from auror.ids import ClientId
-from auror.params import RoundParams
 from auror.round.arithmetic import check_round
-from auror.round.description import Roster
 from auror.round.messages import (
     AdvertisedKeys,
     Agreement,
     ClientMessage,
+    Consistency,
     CrossMasks,
     DealtShares,
     MaskedStatistics,
+    RandomnessShares,
+    Receipt,
     RoundStart,
     ServerMessage,
-    StatisticsShares,
     UpdateShares,
     Upload,
     Withdraw,
 )
+from auror.round.policy import Policy
 from auror.round.public import PublicSeed, protocol_seed, upload_digest
 from auror.round.record import Mark, MarkKind
 from auror.round.server import (
     advertise,
     agree,
+    consistency,
+    draw,
     localise,
-    open_statistics,
+    receipts,
     share_keys,
     statistics,
     unmask,
@@ -67,14 +70,27 @@ from auror.round.server.context import (
 EXPECTED: dict[Phase, type[ClientMessage]] = {
     Phase.ADVERTISE: AdvertisedKeys,
     Phase.SHARE_KEYS: DealtShares,
+    Phase.RECEIPTS: Receipt,
     Phase.UPLOAD: Upload,
+    Phase.CONSISTENCY: Consistency,
+    Phase.DRAW: RandomnessShares,
     Phase.STATISTICS: MaskedStatistics,
-    Phase.OPEN_STATISTICS: StatisticsShares,
     Phase.AGREE: Agreement,
     Phase.UNMASK: UpdateShares,
     Phase.LOCALISE: CrossMasks,
 }
 """The one message that each phase takes, besides ``Withdraw``."""
+
+PROVEN: dict[DropReason, MarkKind] = {
+    DropReason.BAD_COMMITMENT: MarkKind.COMMITMENT,
+    DropReason.BAD_DEALING: MarkKind.COMMITMENT,
+    DropReason.FALSE_RECEIPT: MarkKind.COMMITMENT,
+    DropReason.BAD_SIGNATURE: MarkKind.FAULT,
+    DropReason.BAD_DIGEST: MarkKind.FAULT,
+    DropReason.MALFORMED: MarkKind.FAULT,
+    DropReason.EQUIVOCATION: MarkKind.FAULT,
+}
+"""What no client does that follows the protocol, whatever others do: it is not invited again."""
 
 
 class RoundServer:
@@ -83,17 +99,16 @@ class RoundServer:
     def __init__(
         self,
         start: RoundStart,
-        roster: Roster,
+        policy: Policy,
         uploads: MutableMapping[ClientId, bytes],
         public_seed: PublicSeed = protocol_seed,
     ) -> None:
         """Raises ConfigError when the parameters cannot work for this cohort."""
-        params: RoundParams = start.params
         cohort = start.description.cohort
-        topology = check_round(params, len(cohort), start.plan.largest_row_norm())
+        topology = check_round(policy.params, len(cohort), start.plan.largest_row_norm())
         self._start = start
         self._context = RoundContext.open(
-            start.description, params, start.plan, roster, topology, uploads, public_seed
+            start.description, policy, start.plan, topology, uploads, public_seed
         )
         self._phase = Phase.ADVERTISE
         self._waiting: set[ClientId] = set()
@@ -190,15 +205,10 @@ class RoundServer:
             proposal = agree.propose(self._context, decision)
         except RoundAborted as reason:
             return self._abort(reason)
-        facts = Persist(
-            "accepted",
-            {
-                "sent": [int(client) for client in self.progress.signatures],
-                "accepted": [int(client) for client in proposal.accepted],
-            },
-        )
-        signers = self.progress.committee - self._gone()
-        return [facts, *self._enter(Phase.AGREE, self._to_present(proposal), signers)]
+        facts = Persist("accepted", {"accepted": [int(client) for client in proposal.accepted]})
+        outgoing = self._to_present(proposal)
+        signers = self._context.committee & outgoing.keys()
+        return [facts, *self._enter(Phase.AGREE, outgoing, signers)]
 
     def stop(self) -> list[ServerEffect]:
         """The operator ends the server."""
@@ -225,12 +235,16 @@ class RoundServer:
             case DealtShares():
                 share_keys.take_dealing(self._context, sender, message)
                 self._dealings[sender] = message
+            case Receipt():
+                receipts.take_receipt(self._context, sender, message)
             case Upload():
                 upload.take_upload(self._context, sender, message)
+            case Consistency():
+                consistency.take_signature(self._context, sender, message)
+            case RandomnessShares():
+                draw.take_shares(self._context, sender, message)
             case MaskedStatistics():
                 statistics.take_statistics(self._context, sender, message)
-            case StatisticsShares():
-                open_statistics.take_shares(self._context, sender, message)
             case Agreement():
                 agree.take_agreement(self._context, sender, message)
             case UpdateShares():
@@ -257,27 +271,33 @@ class RoundServer:
             case Phase.SHARE_KEYS:
                 present = {c: d for c, d in self._dealings.items() if c not in self._gone()}
                 deliveries = share_keys.close(context, present)
-                return self._enter(Phase.UPLOAD, dict(deliveries))
+                return self._enter(Phase.RECEIPTS, dict(deliveries))
+            case Phase.RECEIPTS:
+                return self._fix_dealers()
             case Phase.UPLOAD:
                 uploads = upload.close(context)
+                facts = Persist("uploaded", {"uploads": self.progress.uploads.hex()})
+                outgoing = self._to_present(uploads)
+                signers = context.committee & outgoing.keys()
+                return [facts, *self._enter(Phase.CONSISTENCY, outgoing, signers)]
+            case Phase.CONSISTENCY:
+                return self._enter(Phase.DRAW, self._to_present(consistency.close(context)))
+            case Phase.DRAW:
+                drawn = draw.close(context)
                 facts = Persist(
-                    "uploaded",
-                    {
-                        "dealt": [int(client) for client in self.progress.dealt],
-                        "seed": self.progress.public_seed.hex(),
-                        "view": self.progress.view.hex(),
-                    },
+                    "drawn",
+                    {"seed": self.progress.public_seed.hex(), "view": self.progress.view.hex()},
                 )
-                return [facts, *self._enter(Phase.STATISTICS, self._to_present(uploads))]
+                return [facts, *self._enter(Phase.STATISTICS, self._to_present(drawn))]
             case Phase.STATISTICS:
-                sent = statistics.close(context)
-                facts = Persist("sent", {"sent": [int(client) for client in sent.signatures]})
-                return [facts, *self._enter(Phase.OPEN_STATISTICS, self._to_present(sent))]
-            case Phase.OPEN_STATISTICS:
-                opened = open_statistics.close(context)
+                opened = statistics.close(context)
                 self._deciding = True
                 facts = Persist(
-                    "opened", {"groups": [[int(c) for c in group.members] for group in opened]}
+                    "opened",
+                    {
+                        "sent": [int(client) for client in self.progress.signatures],
+                        "groups": [[int(c) for c in group.members] for group in opened],
+                    },
                 )
                 return [facts, Opened(opened, statistics.full_plan(context))]
             case Phase.AGREE:
@@ -287,6 +307,19 @@ class RoundServer:
             case Phase.LOCALISE:
                 self.progress.marks += localise.close(context)
                 raise self._failure
+
+    def _fix_dealers(self) -> list[ServerEffect]:
+        """Who goes may have held shares of others, so what is left is looked at again."""
+        effects: list[ServerEffect] = []
+        while faults := receipts.proven(self._context) or receipts.unrecoverable(self._context):
+            for fault in faults:
+                effects += self._drop(fault)
+        try:
+            dealers = receipts.close(self._context)
+        except RoundAborted as reason:
+            return [*effects, *self._abort(reason)]
+        facts = Persist("dealt", {"dealt": [int(client) for client in dealers.dealers]})
+        return [*effects, facts, *self._enter(Phase.UPLOAD, self._to_present(dealers))]
 
     def _unmask(self) -> list[ServerEffect]:
         try:
@@ -336,8 +369,9 @@ class RoundServer:
     def _drop(self, fault: PeerMisbehaved) -> list[ServerEffect]:
         self._waiting.discard(fault.client)
         self.progress.dropped[fault.client] = fault.reason
-        if fault.reason is DropReason.BAD_COMMITMENT:
-            self.progress.marks.append(Mark(MarkKind.COMMITMENT, (fault.client,)))
+        kind = PROVEN.get(fault.reason)
+        if kind is not None:
+            self.progress.marks.append(Mark(kind, (fault.client,)))
         return [Dropped(fault.client, fault.reason, fault.detail)]
 
     def _after_drop(self, fault: PeerMisbehaved) -> list[ServerEffect]:

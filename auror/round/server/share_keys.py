@@ -1,4 +1,4 @@
-"""Phase 1, the server: collect sealed shares and pass them on (docs/protocol.md 1.7–1.8)."""
+"""Phase 1, the server: collect sealed shares and pass them on (docs/protocol.md 1.5–1.6)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from auror.secagg.sharing import Dealing
 
 
 def take_dealing(context: RoundContext, sender: ClientId, dealt: DealtShares) -> None:
-    """Step 1.7: the right holders, the r committed to in phase 0, and the dealer's signature.
+    """Step 1.5: the right holders, the r committed to in phase 0, and the dealer's signature.
 
     Raises:
         PeerMisbehaved: anything of that is missing.
@@ -40,7 +40,7 @@ def take_dealing(context: RoundContext, sender: ClientId, dealt: DealtShares) ->
     signed = Dealing(dealt.ciphertexts, rows, dealt.secret_commitments).signed_parts()
     try:
         verify(
-            context.roster.verify_key(sender),
+            context.policy.verify_key(sender),
             dealt.signature,
             Tag.DEALING,
             context.transcript,
@@ -54,11 +54,12 @@ def take_dealing(context: RoundContext, sender: ClientId, dealt: DealtShares) ->
 def close(
     context: RoundContext, dealings: dict[ClientId, DealtShares]
 ) -> dict[ClientId, ShareDelivery]:
-    """Step 1.8: U2 is fixed; every dealer gets the envelopes addressed to it."""
+    """Step 1.6: every dealer gets the envelopes addressed to it."""
     dealt = tuple(sorted(dealings))
-    if len(dealt) < context.topology.fewest:
-        raise RoundAborted(AbortReason.TOO_FEW_DEALT, f"{len(dealt)} of {context.topology.fewest}")
-    context.progress.dealt = dealt
+    fewest = context.floors.present
+    if len(dealt) < fewest:
+        raise RoundAborted(AbortReason.TOO_FEW_DEALT, f"{len(dealt)} of {fewest}")
+    context.progress.offered = dealt
     present = frozenset(dealt)
     return {
         holder: ShareDelivery(

@@ -1,4 +1,4 @@
-"""Phase 3, the server: collect masked statistics (docs/protocol.md steps 3.6–3.7)."""
+"""Phase 4, the server: the sums of whole groups, and nothing else (docs/protocol.md 4.7–4.8)."""
 
 from __future__ import annotations
 
@@ -12,61 +12,73 @@ from auror.errors import (
     RoundAborted,
 )
 from auror.ids import ClientId
-from auror.round.messages import MaskedStatistics, StatisticsList
+from auror.round.arithmetic import statistics_context
+from auror.round.messages import MaskedStatistics
 from auror.round.plan import StatisticsPlan
+from auror.round.record import OpenedGroup
 from auror.round.server.context import RoundContext
-from auror.secagg.instance import Instance
 
 
 def full_plan(context: RoundContext) -> StatisticsPlan:
-    """P with its challenge part. Raises RoundAborted before phase 2 has ended."""
+    """P with its challenge part. Raises RoundAborted before phase 3b has ended."""
     if context.progress.plan is None:
         raise RoundAborted(AbortReason.TOO_FEW_UPLOADED, "no statistics plan yet")
     return context.progress.plan
 
 
 def take_statistics(context: RoundContext, sender: ClientId, message: MaskedStatistics) -> None:
-    """Step 3.6. An empty message is an abstention: the sender's group has shrunk too far.
+    """Step 4.7.
 
     Raises:
         PeerMisbehaved: wrong size, or the sender signed another view than the server's.
     """
-    if not message.payload and not message.signature:
-        return
-    sum_context = context.sum_context(Instance.STATISTICS, full_plan(context).rows)
+    progress = context.progress
+    masked = statistics_context(progress.view, full_plan(context).rows)
     try:
-        sum_context.ring.check(message.payload, sum_context.length)
+        masked.ring.check(message.payload, masked.length)
     except ValueError as error:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, str(error)) from error
     try:
         verify(
-            context.roster.verify_key(sender),
+            context.policy.verify_key(sender),
             message.signature,
             Tag.VIEW_SIGNATURE,
-            context.transcript,
-            context.progress.view,
+            progress.view,
         )
     except AuthenticationFailed as error:
         raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, "view of the round") from error
-    context.progress.statistics[sender] = message.payload
-    context.progress.signatures[sender] = message.signature
+    progress.statistics[sender] = message.payload
+    progress.signatures[sender] = message.signature
 
 
-def close(context: RoundContext) -> StatisticsList:
-    """Step 3.7: S is fixed. Raises RoundAborted when too few groups could be opened."""
-    context.progress.signatures = dict(sorted(context.progress.signatures.items()))
+def close(context: RoundContext) -> tuple[OpenedGroup, ...]:
+    """Step 4.8: the sum of every group whose members have all sent; their masks cancel.
+
+    Raises:
+        RoundAborted: fewer than ``min_accepted_groups`` are whole.
+    """
+    progress = context.progress
+    progress.signatures = dict(sorted(progress.signatures.items()))
     check_enough(context)
-    return StatisticsList(context.progress.signatures)
+    masked = statistics_context(progress.view, full_plan(context).rows)
+    opened = []
+    for index, members in context.whole_groups().items():
+        total = masked.ring.zeros(masked.length)
+        for client in members:
+            total += masked.ring.from_bytes(progress.statistics[client], masked.length)
+        opened.append(OpenedGroup(index, members, masked.ring.reduce(total)))
+    progress.opened = tuple(opened)
+    return progress.opened
 
 
 def check_enough(context: RoundContext) -> None:
     """Raises RoundAborted when no client would help to open so little."""
-    sent, lowest = len(context.progress.signatures), context.params.colluders + 2
-    if sent < lowest:  # ClientPolicy.accepted_floor
-        raise RoundAborted(AbortReason.TOO_FEW_STATISTICS, f"{sent} clients of at least {lowest}")
-    groups = len(context.open_groups())
-    if groups < context.params.min_accepted_groups:
+    whole = context.whole_groups()
+    if len(whole) < context.params.min_accepted_groups:
         raise RoundAborted(
             AbortReason.TOO_FEW_STATISTICS,
-            f"{groups} group(s) large enough, {context.params.min_accepted_groups} needed",
+            f"{len(whole)} whole group(s), {context.params.min_accepted_groups} needed",
         )
+    sent, lowest = sum(map(len, whole.values())), context.floors.accepted
+    if sent < lowest:
+        raise RoundAborted(AbortReason.TOO_FEW_STATISTICS, f"{sent} clients of at least {lowest}")

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from auror.crypto.entropy import Secret
-from auror.errors import DropReason, PeerMisbehaved
 from auror.ids import ClientId
 from auror.round.binding import check_binding
 from auror.round.messages import UpdateShares
 from auror.round.server.context import RoundContext, RoundTotal
+from auror.round.server.receipts import check_given
 from auror.round.server.statistics import full_plan
-from auror.secagg.instance import Instance, SecretKind
+from auror.secagg.instance import SecretKind
 from auror.secagg.server.unmask import unmask_sum
 
 
 def take_shares(context: RoundContext, sender: ClientId, message: UpdateShares) -> None:
-    """Step 6.3. Raises PeerMisbehaved when shares are not the asked or the committed ones."""
-    accepted = set(context.progress.accepted)
-    absent = set(context.progress.dealt) - accepted
+    """Step 6.3. Raises PeerMisbehaved when shares are not the asked or the committed ones, or one
+    is missing that its receipt says it has."""
+    accepted = frozenset(context.progress.accepted)
+    absent = frozenset(context.progress.dealt) - accepted
     shares = message.shares
-    if not (shares.self_seeds.keys() <= accepted and shares.mask_keys.keys() <= absent):
-        raise PeerMisbehaved(sender, DropReason.MALFORMED, "shares that were not asked for")
-    context.collector.add(sender, SecretKind.UPDATE_SELF_SEED, shares.self_seeds)
-    context.collector.add(sender, SecretKind.UPDATE_MASK_KEY, shares.mask_keys)
+    check_given(context, sender, accepted, frozenset(shares.self_seeds))
+    check_given(context, sender, absent, frozenset(shares.mask_keys))
+    context.collector.add(sender, SecretKind.SELF_SEED, shares.self_seeds)
+    context.collector.add(sender, SecretKind.MASK_KEY, shares.mask_keys)
 
 
 def restored_secrets(
@@ -30,9 +31,9 @@ def restored_secrets(
     """The self-mask seeds of A and the mask keys of U2 \\ A. Raises RoundAborted."""
     progress, collector = context.progress, context.collector
     accepted = set(progress.accepted)
-    seeds = {c: collector.restore(c, SecretKind.UPDATE_SELF_SEED) for c in progress.accepted}
+    seeds = {c: collector.restore(c, SecretKind.SELF_SEED) for c in progress.accepted}
     absent = [c for c in progress.dealt if c not in accepted]
-    return seeds, {c: collector.restore(c, SecretKind.UPDATE_MASK_KEY) for c in absent}
+    return seeds, {c: collector.restore(c, SecretKind.MASK_KEY) for c in absent}
 
 
 def close(context: RoundContext) -> RoundTotal:
@@ -45,7 +46,7 @@ def close(context: RoundContext) -> RoundTotal:
         RoundAborted: too few shares, a bad dealing, or the binding check failed.
     """
     progress = context.progress
-    sum_context = context.sum_context(Instance.UPDATE, context.plan.dim)
+    sum_context = context.update_context()
     accepted = progress.accepted
     seeds, absent = restored_secrets(context)
     total = unmask_sum(

@@ -10,6 +10,7 @@ from auror.defense.confusion import (
     Against,
     Everything,
     LabelPair,
+    dual_readout,
     label_pairs,
     learning_readings,
     read,
@@ -120,3 +121,23 @@ def test_readings_name_their_attack() -> None:
     assert LabelPair(2, 1).whole(q) == q[1, 1]
     assert LabelPair(2, 1).parts(3) == (LabelPair(2, 1),)
     assert Everything(2).parts(3) == (LabelPair(2, 0), LabelPair(2, 1))
+
+
+def test_the_readout_tells_which_class_was_labelled_what() -> None:
+    """Every sample that looks like b and is labelled a adds M[b] to row a of the change."""
+    rng = np.random.default_rng(1)
+    means = np.abs(rng.normal(size=(5, 12)))
+    counts = rng.integers(0, 20, (5, 5))
+    opened = counts @ means @ means.T
+    np.testing.assert_allclose(opened @ dual_readout(means, ridge=0), counts, atol=1e-9)
+    np.testing.assert_allclose(opened @ dual_readout(means, ridge=0.001), counts, atol=3)
+
+
+def test_the_readout_is_the_ridge_dual_basis_and_its_ridge_follows_the_activations() -> None:
+    means = np.random.default_rng(1).random((5, 12))
+    moved = np.random.default_rng(2).normal(size=(5, 12))
+    ridge = 0.1 * (means**2).sum() / 5
+    dual_basis = np.linalg.inv(means @ means.T + ridge * np.eye(5)) @ means
+    read = moved @ means.T @ dual_readout(means)
+    np.testing.assert_allclose(read, moved @ dual_basis.T, rtol=1e-9)
+    np.testing.assert_allclose(dual_readout(8 * means), dual_readout(means) / 64, rtol=1e-9)

@@ -71,7 +71,7 @@ def test_suspicion_ranks_by_marks_per_checked_round_and_survives_a_checkpoint() 
     found = Liability()
     found.add([(ClientId(0), ClientId(1))], [ClientId(0), ClientId(1), ClientId(2)])
     found.add([(ClientId(0), ClientId(2))], [ClientId(0), ClientId(1), ClientId(2)])
-    assert found.suspicion(ClientId(0)) == 0.5
-    assert found.suspicion(ClientId(1)) == 0.25
+    assert found.suspicion(ClientId(0)) == 1 / 4
+    assert found.suspicion(ClientId(1)) == 1 / 8
     assert found.suspicion(ClientId(7)) == 0.0
     assert Liability.from_dict(found.to_dict()) == found

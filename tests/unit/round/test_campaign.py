@@ -11,12 +11,20 @@ import pytest
 from numpy.typing import NDArray
 from rounds_kit import DIM, PARAMS, Deployment, play
 
-from auror.errors import AbortReason, ConfigError
+from auror.errors import AbortReason, ConfigError, MembersMissing
 from auror.ids import ClientId
+from auror.params import OwnRules
 from auror.round.campaign import AfterFlag, Campaign, CampaignConfig
+from auror.round.client.machine import ClientMachine
 from auror.round.description import model_digest
 from auror.round.evidence import PlanChoice
-from auror.round.messages import MaskedStatistics, StatisticsShares, UpdateShares
+from auror.round.messages import (
+    Agreement,
+    MaskedStatistics,
+    RandomnessShares,
+    UpdateShares,
+    Upload,
+)
 from auror.sim.seeded import seeded_entropy
 
 PLAN = PlanChoice(confusion=False, sketch_rows=4)
@@ -30,7 +38,7 @@ class Host:
     def initial(self, index: int) -> NDArray[np.float32]:
         return np.random.default_rng(index).normal(size=DIM).astype(np.float32)
 
-    def confusion_basis(self, model: NDArray[np.float32]) -> None:
+    def class_means(self, model: NDArray[np.float32]) -> None:
         return None
 
     def evaluate(self, model: NDArray[np.float32]) -> Mapping[str, float | None]:
@@ -66,11 +74,14 @@ class Run:
         self, rounds: int = 3, flags: dict[int, set[int]] | None = None, **more: Any
     ) -> None:
         params = replace(PARAMS, challenge_rows=0, **more.pop("params", {}))
-        self.deployment = Deployment(9, params=params)
-        config = CampaignConfig(
-            params=params, rounds=rounds, plan=PLAN, detector=Scripted(flags or {}), **more
+        self.deployment = Deployment(
+            9,
+            params=params,
+            task=Host.task,
+            first_models=tuple(model_digest(Host().initial(era)) for era in (0, 1)),
         )
-        self.campaign = Campaign(config, Host(), self.deployment.roster, seeded_entropy(3))
+        config = CampaignConfig(rounds=rounds, plan=PLAN, detector=Scripted(flags or {}), **more)
+        self.campaign = Campaign(config, Host(), self.deployment.policy, seeded_entropy(3))
         self.machines = self.deployment.machines()
         self.records: list[Any] = []
         self.ends: list[Any] = []
@@ -197,10 +208,10 @@ def test_restart_once_from_a_new_initial_model_without_the_flagged() -> None:
     assert [r.era for r in records] == [0] * 4 + [1] * 4
     assert all(4 not in r.cohort for r in records[4:])
     assert run.campaign.flagged == (4, 5)
-    assert run.campaign.state.initials == 2
-    run_models = {model_digest(Host().initial(i)) for i in (0, 1)}
-    assert run_models <= run.campaign.state.totals  # both initial models were trained from
-    assert len(run.campaign.state.totals) == 8
+    state = run.campaign.state
+    assert (state.era, state.step) == (1, 4)
+    memory = run.machines[ClientId(0)].memory  # which checks the first model of either era
+    assert (memory.totals, memory.era, memory.step) == (8, 1, 3)
 
 
 def test_whom_the_closing_verdict_accuses_the_second_training_confirms() -> None:
@@ -228,29 +239,37 @@ def test_failed_binding_leaves_the_model_and_the_next_round_uses_another() -> No
     assert second.total_opened
     assert second.accepted  # the account must know what that total was a sum of
     assert len(run.campaign.ledger.rounds) == 1
+    spent = run.campaign.state.model
     third = run.round()
     assert third.aborted is None
-    assert len(run.campaign.state.totals) == 3
+    assert run.campaign.state.previous is not None
+    assert not np.array_equal(run.campaign.state.previous, spent)
+    assert run.campaign.state.step == 3
+    assert run.machines[ClientId(0)].memory.step == 2
 
 
-def test_failed_binding_on_the_initial_model_draws_a_new_one() -> None:
-    run = Run(rounds=2)
+def test_failed_binding_on_the_first_model_moves_on_to_another_step() -> None:
+    run = Run(rounds=3)
     assert run.round(lying).aborted is AbortReason.BINDING_FAILED
-    start = run.campaign.next_round()
-    assert start is not None
-    assert np.array_equal(start.model, Host().initial(1))
+    first = Host().initial(0)
+    assert run.round().aborted is None  # clients take the model that follows
+    state = run.campaign.state
+    assert state.previous is not None
+    assert np.allclose(state.previous, 0.9 * first)
+    assert (state.era, state.step) == (0, 2)
 
 
-@pytest.mark.parametrize("kind", [StatisticsShares, UpdateShares])
+@pytest.mark.parametrize("kind", [RandomnessShares, UpdateShares])
 def test_rounds_that_fail_late_never_end_in_refusals(kind: type) -> None:
-    """Clients book openings and totals before the opening succeeds; so must the campaign."""
+    """Clients book attempts and totals before the opening succeeds; so must the campaign."""
     run = Run(rounds=8)
     assert run.round().aborted is None
     for _ in range(4):
         assert run.round(without(kind)).aborted is AbortReason.TOO_FEW_SHARES
     assert run.round().aborted is None
-    totals = run.campaign.state.totals
-    assert len(totals) == (2 if kind is StatisticsShares else 6)
+    assert run.machines[ClientId(0)].memory.totals == (2 if kind is RandomnessShares else 6)
+    assert run.machines[ClientId(0)].memory.all_attempts == 6
+    assert not any(record.dropped for record in run.records[-1:])
 
 
 def test_attempts_are_counted_and_limited() -> None:
@@ -258,23 +277,27 @@ def test_attempts_are_counted_and_limited() -> None:
     run.round()
     models = []
     for _ in range(4):
-        record = run.round(without(StatisticsShares))
+        record = run.round(without(RandomnessShares))
         models.append((record.attempt, run.campaign.state.model.tobytes()))
     assert [attempt for attempt, _ in models] == [0, 1, 2, 0]
     assert models[0][1] == models[2][1] != models[3][1]
 
 
-def test_model_half_way_that_is_spent_too_is_replaced() -> None:
-    run = Run(rounds=8)
+def test_every_failed_total_takes_a_step_half_way_back() -> None:
+    run = Run(rounds=12)
     run.round()
     state = run.campaign.state
-    previous = state.previous
+    model, previous = state.model, state.previous
     assert previous is not None
-    half = ((state.model + previous) / 2).astype(np.float32)
-    state.totals |= {model_digest(state.model), model_digest(half)}
-    start = run.campaign.next_round()
-    assert start is not None
-    assert np.array_equal(start.model, Host().initial(1))
+    for times in range(1, 6):
+        assert run.round(without(UpdateShares)).aborted is AbortReason.TOO_FEW_SHARES
+        start = run.campaign.next_round()
+        assert start is not None
+        part = np.float32(0.5**times)
+        assert np.allclose(start.model, previous + part * (model - previous), atol=1e-6)
+        assert start.description.step == times + 1
+        assert start.description.parent == run.records[-1].model
+    assert run.round().aborted is None
 
 
 def test_absent_clients_are_not_invited() -> None:
@@ -289,7 +312,7 @@ def test_no_round_no_decision() -> None:
     with pytest.raises(ValueError, match="no round"):
         run.campaign.decide((), run.deployment.plan)
     with pytest.raises(ConfigError, match="rounds = 0"):
-        CampaignConfig(params=PARAMS, rounds=0)
+        CampaignConfig(rounds=0)
 
 
 # Omission audits --------------------------------------------------------------------------------
@@ -384,3 +407,93 @@ def test_a_round_with_statistics_forgives_earlier_silences() -> None:
     for hook in (mute, mute, None, mute, mute):
         assert 4 in run.round(hook).cohort
     assert run.campaign.uninvited == frozenset()
+
+
+# Floors, and the next version of the policy -----------------------------------------------------
+
+
+def test_too_few_members_end_the_campaign_with_the_command_that_helps() -> None:
+    run = Run(rounds=9)
+    run.round()
+    run.campaign.state.excluded |= dict.fromkeys(map(ClientId, (1, 4, 7)), 0)
+    assert run.round().aborted is None  # six of nine are two thirds
+    run.campaign.state.flagged[ClientId(8)] = 0
+    with pytest.raises(MembersMissing) as error:
+        run.campaign.next_round()
+    assert error.value.exit_code == 5
+    assert "5 of 9 members are left, the policy's floor is 6" in str(error.value)
+    assert "auror policy next DIR --without 1,4,7,8`," in str(error.value)
+    kit = run.deployment
+    policy = kit.policy.successor(kit.operator, run.campaign.uninvited, kit.policy.expires)
+    run.campaign.adopt(policy)
+    kit.policy = policy
+    for client in policy.members:
+        run.machines[client] = ClientMachine(
+            client,
+            kit.keys[client],
+            policy,
+            OwnRules(),
+            run.machines[client].memory,
+            seeded_entropy(0, "later", client),
+            lambda: 0.0,
+        )
+    record = run.round()
+    assert record.aborted is None
+    assert record.cohort == tuple(sorted(policy.members))
+
+
+def test_what_the_policy_does_not_allow_is_said_at_once() -> None:
+    run = Run(rounds=500)
+    for config, words in (
+        (replace(run.campaign.config, rounds=501), "rounds = 501: the policy allows 500 steps"),
+        (run.campaign.config, "restart.* needs a second training, the policy allows one"),
+    ):
+        policy = run.deployment.policy
+        if "second" in words:
+            policy = replace(policy, first_models=policy.first_models[:1])
+        with pytest.raises(ConfigError, match=words):
+            Campaign(config, Host(), policy, seeded_entropy(1))
+    other = replace(run.deployment.policy, task=b"[]")
+    with pytest.raises(ConfigError, match="task is not the one in the signed policy"):
+        Campaign(run.campaign.config, Host(), other, seeded_entropy(1))
+    wrong = replace(run.deployment.policy, first_models=run.deployment.policy.first_models[::-1])
+    with pytest.raises(ConfigError, match="first model of era 0 is not the one"):
+        Campaign(run.campaign.config, Host(), wrong, seeded_entropy(1))
+
+
+@pytest.mark.parametrize("rounds", [40, pytest.param(400, marks=pytest.mark.slow)])
+def test_no_rule_refuses_an_honest_run(rounds: int) -> None:
+    """Failed checks five times in a row, now and then a client that is lost, a restart, cautious
+    rounds: no client refuses any of it, and none counts more than the server does."""
+    run = Run(rounds=rounds // 2, flags={rounds // 8: {5}})
+    kit = run.deployment
+    refusals: set[Any] = set()
+    rng = np.random.default_rng(4)
+    for at in range(rounds):
+        start = run.campaign.next_round()
+        assert start is not None
+        lost = ClientId(int(rng.integers(9))) if rng.random() < 0.5 else None
+        phase = (Upload, MaskedStatistics, Agreement, UpdateShares)[int(rng.integers(4))]
+        fails = 0 <= at - rounds // 2 - 4 < 5 or at < 5
+
+        def hook(client: ClientId, message: Any) -> Any:
+            if client == lost and isinstance(message, phase):  # noqa: B023
+                return None
+            return lying(client, message) if fails else message  # noqa: B023
+
+        played = play(
+            kit, start=start, machines=run.machines, decide=run.campaign.decide, to_server=hook
+        )
+        refusals |= {found.refusal for found in played.gave_up.values()}
+        run.campaign.state.excluded.clear()  # the liar goes on, so that checks go on failing
+        _end, record = run.campaign.finish(played.progress, played.total, played.aborted)
+        run.records.append(record)
+        run.campaign.state.silences.clear()
+    assert run.campaign.next_round() is None
+    assert not refusals
+    assert {record.era for record in run.records} == {0, 1}
+    assert [r.aborted for r in run.records].count(AbortReason.BINDING_FAILED) >= 5
+    assert run.campaign.state.disputed >= 5
+    for machine in run.machines.values():
+        assert machine.memory.all_attempts <= rounds
+        assert machine.memory.disputed <= run.campaign.state.disputed

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rounds_kit import PARAMS, POLICY, Deployment, Played, play
+from rounds_kit import PARAMS, Deployment, Played, play
 
 from auror.errors import AbortReason, DropReason, Refusal
 from auror.ids import ClientId
@@ -27,9 +27,7 @@ Lie = Callable[[ClientId, ClientMessage], ClientMessage]
 
 @pytest.fixture
 def nine() -> Deployment:
-    return Deployment(
-        9, 3, replace(PARAMS, group_size=3, colluders=2), replace(POLICY, colluders=2)
-    )
+    return Deployment(9, 3, replace(PARAMS, group_size=3, colluders=2))
 
 
 def lying_statistics(liars: set[int], by: int = 1) -> Lie:
@@ -92,8 +90,25 @@ def test_a_silent_end_of_a_mask_shields_nobody_and_blames_nobody_else(nine: Depl
 
     played = play(nine, to_server=rewrite)
     assert played.dropped == {ClientId(0): DropReason.SILENT}
-    # 0 has masks with everybody outside its group, so all groups are checked as one
-    assert played.progress.marks == [Mark(MarkKind.GROUP, tuple(nine.everybody))]
+    guilty, silent = group_of(played, 4), group_of(played, 0)
+    assert guilty != silent  # every other group is judged by what its own members opened
+    assert played.progress.marks == [Mark(MarkKind.GROUP, guilty)]
+    assert not played.progress.withheld
+
+
+def test_the_group_of_the_silent_is_not_judged_and_its_silence_is_noted(nine: Deployment) -> None:
+    """Silence proves nothing, so nobody is marked; the campaign counts it."""
+    tell = lying_statistics({4})
+
+    def rewrite(client: ClientId, message: ClientMessage) -> ClientMessage | None:
+        if client == 4 and isinstance(message, CrossMasks):
+            return None
+        return tell(client, message)
+
+    played = play(nine, to_server=rewrite)
+    assert played.aborted is AbortReason.BINDING_FAILED
+    assert not played.progress.marks
+    assert played.progress.withheld == {ClientId(4)}
 
 
 def test_images_of_other_masks_drop_their_sender(nine: Deployment) -> None:

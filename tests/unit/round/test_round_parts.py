@@ -7,15 +7,15 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from rounds_kit import DIM, PARAMS, TASK, Deployment, play, small_plan
+from rounds_kit import DIM, Deployment, play, small_plan
 
-from auror.crypto.entropy import Secret
 from auror.errors import AbortReason, RoundAborted
 from auror.ids import ClientId, Digest, GroupIndex, RoundId
 from auror.round.binding import check_binding
-from auror.round.description import configuration_digest, model_digest
-from auror.round.plan import LabelConfusion, OutputLayer, StatisticsPlan, session_sketch
-from auror.round.public import draw_groups, protocol_seed, view_digest
+from auror.round.description import model_digest
+from auror.round.label_rows import LabelRows, MeansSource
+from auror.round.plan import OutputLayer, StatisticsPlan, session_sketch
+from auror.round.public import draw_groups, protocol_seed, uploads_digest, view_digest
 from auror.round.record import OpenedGroup
 
 
@@ -47,12 +47,13 @@ def test_parts_by_hand() -> None:
     assert np.array_equal(matrix[:4], np.eye(DIM, dtype=np.int64)[1:5])
     sketch = matrix[4:7]
     assert (np.abs(sketch).sum(axis=0) == 1).all()  # every entry is in one bucket, with a sign
-    basis = np.array([[3, -2, 5], [-7, 1, 4]])
+    means = np.array([[3, -2, 5], [-7, 1, 4]])
+    matrix = dense(StatisticsPlan(DIM, (LabelRows.from_matrix(6, means),)))
     expected = np.zeros((4, DIM), dtype=np.int64)
     for a in range(2):
-        for b in range(2):
-            expected[2 * a + b, 6 + 3 * a : 9 + 3 * a] = basis[b]
-    assert np.array_equal(matrix[7:], expected)
+        for c in range(2):
+            expected[2 * a + c, 6 + 3 * a : 9 + 3 * a] = means[c]
+    assert np.array_equal(matrix, expected)
 
 
 def test_challenge_follows_the_seed_and_everything_enters_the_digest() -> None:
@@ -60,7 +61,8 @@ def test_challenge_follows_the_seed_and_everything_enters_the_digest() -> None:
     one, two = (plan.with_challenge(bytes([i]) * 32, 4) for i in (1, 2))
     assert not np.array_equal(dense(one)[11:], dense(two)[11:])
     assert np.array_equal(dense(one)[:11], dense(two)[:11])
-    basis = LabelConfusion.from_matrix(6, np.array([[3, -2, 5], [-7, 1, 5]], dtype=np.int64))
+    rows = plan.parts[2]
+    assert isinstance(rows, LabelRows)
     others = [
         one,
         two,
@@ -69,27 +71,37 @@ def test_challenge_follows_the_seed_and_everything_enters_the_digest() -> None:
         replace(plan, parts=plan.parts[:2]),
         replace(plan, parts=(OutputLayer(2, 4), *plan.parts[1:])),
         replace(plan, parts=(OutputLayer(1, 5), *plan.parts[1:])),
-        replace(plan, parts=(*plan.parts[:2], basis)),
-        replace(plan, parts=(plan.parts[0], session_sketch(Secret(bytes([1]) * 32), 3))),
+        replace(plan, parts=(*plan.parts[:2], LabelRows.from_matrix(1, rows.matrix + 1))),
+        replace(plan, parts=(*plan.parts[:2], replace(rows, exponent=-1))),
+        replace(plan, parts=(*plan.parts[:2], replace(rows, offset=2))),
+        replace(plan, parts=(*plan.parts[:2], replace(rows, classes=1, hidden=2))),
+        replace(plan, parts=(*plan.parts[:2], replace(rows, source=MeansSource.OUTPUT_WEIGHTS))),
+        replace(plan, parts=(plan.parts[0], session_sketch(Digest(bytes([1]) * 32), 3))),
         replace(plan, parts=(plan.parts[1], plan.parts[0], plan.parts[2])),
     ]
     assert len({other.digest() for other in others}) == len(others)
 
 
-def test_a_coefficient_of_minus_two_to_the_63_counts_in_full() -> None:
-    part = LabelConfusion.from_matrix(0, np.array([[-(2**63), 1]], dtype=np.int64))
-    assert part.largest_coefficient == 2**63
+def test_a_coefficient_of_minus_two_to_the_31_counts_in_full() -> None:
+    part = LabelRows.from_matrix(0, np.array([[-(2**31), 1]], dtype=np.int64))
+    assert part.largest_coefficient == 2**31
 
 
-@pytest.mark.parametrize(("n", "g"), [(7, 3), (30, 5), (31, 5), (4, 9), (6, 1), (10, 10)])
-def test_groups_partition_the_dealers_evenly(n: int, g: int) -> None:
-    dealt = tuple(ClientId(3 * i) for i in range(n))
-    groups = draw_groups(bytes(32), dealt, g)
-    assert sorted(c for group in groups for c in group) == list(dealt)
+@pytest.mark.parametrize(("n", "g"), [(7, 3), (30, 5), (31, 5), (9, 5), (6, 1), (10, 10)])
+def test_groups_partition_the_uploads_evenly_and_none_is_below_g(n: int, g: int) -> None:
+    uploaded = tuple(ClientId(3 * i) for i in range(n))
+    groups = draw_groups(bytes(32), uploaded, g)
+    assert sorted(c for group in groups for c in group) == list(uploaded)
     sizes = [len(group) for group in groups]
-    assert len(groups) == max(1, n // g)
+    assert len(groups) == n // g
     assert max(sizes) - min(sizes) <= 1
-    assert groups == draw_groups(bytes(32), dealt[::-1], g)
+    assert min(sizes) >= g
+    assert groups == draw_groups(bytes(32), uploaded[::-1], g)
+
+
+def test_too_few_uploads_make_no_group() -> None:
+    with pytest.raises(ValueError, match="4 clients make no group of 5"):
+        draw_groups(bytes(32), tuple(ClientId(i) for i in range(4)), 5)
 
 
 def test_every_pair_meets_equally_often() -> None:
@@ -104,13 +116,15 @@ def test_every_pair_meets_equally_often() -> None:
 
 def test_public_seed_hangs_on_every_contribution() -> None:
     r = {ClientId(i): bytes([i]) * 32 for i in range(3)}
+    up = tuple(r)
     seeds = {
-        protocol_seed(Digest(bytes(32)), r),
-        protocol_seed(Digest(bytes([1]) * 32), r),
-        protocol_seed(Digest(bytes(32)), {**r, ClientId(2): bytes(32)}),
-        protocol_seed(Digest(bytes(32)), {c: r[c] for c in (ClientId(0), ClientId(1))}),
+        protocol_seed(Digest(bytes(32)), up, r),
+        protocol_seed(Digest(bytes([1]) * 32), up, r),
+        protocol_seed(Digest(bytes(32)), up[:2], r),
+        protocol_seed(Digest(bytes(32)), up, {**r, ClientId(2): bytes(32)}),
+        protocol_seed(Digest(bytes(32)), up, {c: r[c] for c in (ClientId(0), ClientId(1))}),
     }
-    assert len(seeds) == 4
+    assert len(seeds) == 5
 
 
 # Binding ----------------------------------------------------------------------------------------
@@ -151,28 +165,22 @@ def test_every_field_of_the_description_is_in_the_transcript() -> None:
     changes = {
         "round_id": RoundId(1, base.round_id.nonce),
         "attempt": 1,
-        "deployment": "x",
+        "deployment": bytes(16),
+        "policy": other,
+        "policy_version": 2,
+        "era": 1,
+        "step": 1,
+        "disputed": True,
+        "parent": other,
         "model": other,
-        "configuration": other,
         "plan": other,
-        "roster": other,
         "cohort": base.cohort[:4],
-        "version": 2,
+        "version": 3,
     }
     assert changes.keys() == {field.name for field in fields(base)}
     variants = [replace(base, **{name: value}) for name, value in changes.items()]
     variants.append(replace(base, round_id=RoundId(0, bytes(16))))
     assert len({v.transcript() for v in (base, *variants)}) == len(variants) + 1
-
-
-def test_every_parameter_is_in_the_configuration_hash() -> None:
-    seen = {configuration_digest(PARAMS, TASK), configuration_digest(PARAMS, b"other")}
-    for field in fields(PARAMS):
-        value = getattr(PARAMS, field.name)
-        step = 0.25 if isinstance(value, float) else 1
-        changed = replace(PARAMS, **{field.name: value + step})
-        seen.add(configuration_digest(changed, TASK))
-    assert len(seen) == 2 + len(fields(PARAMS))
 
 
 def test_every_bit_of_the_model_is_in_its_hash() -> None:
@@ -188,50 +196,27 @@ def test_every_bit_of_the_model_is_in_its_hash() -> None:
 def test_everything_a_client_was_told_is_in_its_view() -> None:
     progress = play(Deployment(7)).progress
     r = {c: bytes([c]) * 32 for c in progress.dealt}
-    base = (
-        Digest(bytes(32)),
-        progress.keys,
-        progress.dealt,
-        r,
-        progress.groups,
-        progress.digests,
-        Digest(bytes(32)),
-    )
     three, other = ClientId(3), Digest(bytes([1]) * 32)
+    first = (Digest(bytes(32)), progress.keys, progress.dealt, progress.digests)
+    fewer = {c: d for c, d in progress.digests.items() if c != three}
+    keys = {**progress.keys, three: replace(progress.keys[three], statistics_mask=other)}
+    told = {
+        uploads_digest(*first),
+        uploads_digest(other, *first[1:]),
+        uploads_digest(first[0], keys, *first[2:]),
+        uploads_digest(*first[:2], progress.dealt[:-1], first[3]),
+        uploads_digest(*first[:3], {**progress.digests, three: other}),
+        uploads_digest(*first[:3], fewer),
+    }
+    assert len(told) == 6
+    base = (Digest(bytes(32)), r, progress.groups, Digest(bytes(32)))
     changed = {
         0: other,
-        1: {**progress.keys, three: replace(progress.keys[three], statistics_mask=other)},
-        2: progress.dealt[:-1],
-        3: {**r, three: bytes(32)},
-        4: (progress.groups[1], progress.groups[0]),
-        5: {**progress.digests, three: other},
-        6: other,
+        1: {**r, three: bytes(32)},
+        2: (progress.groups[1], progress.groups[0]),
+        3: other,
     }
     views = {view_digest(*base)}
     for position, value in changed.items():
         views.add(view_digest(*(value if i == position else part for i, part in enumerate(base))))
-    assert len(views) == 8
-
-
-def test_roster_signature_covers_every_entry() -> None:
-    from auror.crypto.signing import SigningKey
-    from auror.errors import AuthenticationFailed
-    from auror.sim.seeded import seeded_entropy
-
-    deployment = Deployment(3)
-    operator = SigningKey.draw(seeded_entropy(0, "operator")).verify_key
-    roster = deployment.roster
-    roster.verify(operator)
-    entry = roster.entries[ClientId(1)]
-    for forged in (
-        replace(roster, deployment="other"),
-        replace(roster, entries={**roster.entries, ClientId(1): roster.entries[ClientId(0)]}),
-        replace(
-            roster,
-            entries={**roster.entries, ClientId(1): replace(entry, certificate=Digest(b"1" * 32))},
-        ),
-        replace(roster, entries={c: e for c, e in roster.entries.items() if c != 1}),
-    ):
-        assert forged.digest() != roster.digest()
-        with pytest.raises(AuthenticationFailed):
-            forged.verify(operator)
+    assert len(views) == 5

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from auror.errors import ConfigError
+from auror.ids import ClientId
 from auror.learn.attacks import parse_attack
 from auror.learn.datasets import load_dataset
 from auror.learn.host import TorchHost
@@ -15,13 +18,15 @@ from auror.learn.partition import parse_partition
 from auror.learn.task import Task
 from auror.learn.training import TrainingParams
 from auror.params import RoundParams
-from auror.round.campaign import CampaignConfig
+from auror.round.campaign import AfterFlag, CampaignConfig
 from auror.sim.population import LocalTrainer, Population
 from auror.sim.seeded import seeded_bytes, seeded_entropy
 from auror.sim.simulate import Aggregation, SimulationConfig, SimulationResult, simulate
 
 
-def run(aggregation: Aggregation, vmap: bool, dropout: float = 0.0) -> SimulationResult:
+def run(
+    aggregation: Aggregation, vmap: bool, dropout: float = 0.0, **campaign: Any
+) -> SimulationResult:
     data, attack, device = (
         load_dataset("digits", seed=1),
         parse_attack("flip:4:9"),
@@ -30,7 +35,8 @@ def run(aggregation: Aggregation, vmap: bool, dropout: float = 0.0) -> Simulatio
     task = Task(ModelSpec("mlp", data.input_shape, data.classes), TrainingParams())
     population = Population.divide(data, parse_partition("iid"), 10, 2, attack, 1)
     config = SimulationConfig(
-        campaign=CampaignConfig(params=RoundParams(group_size=3, colluders=2), rounds=2),
+        campaign=CampaignConfig(**{"rounds": 2, "after_flag": AfterFlag.CONTINUE, **campaign}),
+        params=RoundParams(group_size=3, colluders=2),
         seed=1,
         clients=10,
         aggregation=aggregation,
@@ -66,6 +72,31 @@ def test_seeded_randomness_repeats_and_separates() -> None:
 
 @pytest.mark.parametrize("field", ["dropout_before", "dropout_after"])
 def test_dropout_out_of_range(field: str) -> None:
-    campaign = CampaignConfig(params=RoundParams(), rounds=1)
+    campaign, params = CampaignConfig(rounds=1), RoundParams()
     with pytest.raises(ConfigError, match=field):
-        SimulationConfig(campaign=campaign, seed=1, clients=30, **{field: 1.0})
+        SimulationConfig(campaign=campaign, params=params, seed=1, clients=30, **{field: 1.0})
+
+
+class Flags:
+    """A verdict on everybody whom the test names."""
+
+    doubted: frozenset[ClientId] = frozenset()
+    scores: dict[ClientId, float] = {}  # noqa: RUF012
+
+    def __init__(self, *flagged: int) -> None:
+        self.flagged = frozenset(map(ClientId, flagged))
+
+    def to_dict(self) -> dict[str, object]:
+        return {}
+
+
+@pytest.mark.parametrize("aggregation", Aggregation)
+def test_the_simulator_signs_the_next_version_when_exclusions_ask_for_it(
+    aggregation: Aggregation,
+) -> None:
+    found = run(aggregation, True, rounds=12, detector=lambda ledger, invited: Flags(1, 4, 6, 8))
+    policy = found.campaign.policy
+    assert policy.version == 2
+    assert sorted(policy.members) == [0, 2, 3, 5, 7, 9]
+    assert all(record.aborted is None for record in found.records)
+    assert found.records[-1].cohort == (0, 2, 3, 5, 7, 9)

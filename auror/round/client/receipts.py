@@ -1,0 +1,83 @@
+"""Phase 1b, the client: read what others dealt, and say at once whose envelopes it cannot read.
+
+docs/protocol.md steps 1.7–1.10. Not holding a share of somebody's secret costs liveness only, so a
+dealer who lies to this client does not make it leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+
+from auror.crypto.tags import Tag
+from auror.errors import AuthenticationFailed, Refusal, Refused
+from auror.ids import ClientId
+from auror.round.client.state import HeldShares, Identity, Invitation, RoundSecrets
+from auror.round.messages import SHARED_KINDS, DealerList, KeyList, Receipt, ShareDelivery
+from auror.round.public import receipt_parts
+from auror.secagg.instance import SecretKind
+from auror.secagg.sharing import Share, receive
+
+
+def take_shares(
+    identity: Identity,
+    invitation: Invitation,
+    secrets: RoundSecrets,
+    listed: KeyList,
+    own_shares: Mapping[SecretKind, Share],
+    delivery: ShareDelivery,
+) -> tuple[HeldShares, Receipt]:
+    """Steps 1.7–1.8: open the envelopes; the receipt names the dealers of those that do not open.
+
+    Raises:
+        Refused: the dealers are no part of U1, lost me or are too few.
+    """
+    check_dealers(identity, invitation, listed.keys.keys(), delivery.dealers)
+    held: dict[ClientId, Mapping[SecretKind, Share]] = {identity.me: own_shares}
+    unreadable = []
+    for dealer in invitation.graph.among(identity.me, frozenset(delivery.dealers)):
+        envelope = delivery.envelopes.get(dealer)
+        try:
+            if envelope is None:
+                raise AuthenticationFailed(f"no envelope of client {dealer}")
+            held[dealer] = receive(
+                invitation.transcript,
+                dealer,
+                identity.me,
+                SHARED_KINDS,
+                envelope.ciphertext,
+                envelope.commitments,
+                secrets.encryption,
+                listed.keys[dealer].encryption,
+            )
+        except AuthenticationFailed:
+            unreadable.append(dealer)
+    names = tuple(sorted(unreadable))
+    parts = receipt_parts(invitation.transcript, delivery.dealers, names)
+    return held, Receipt(names, identity.signing_key.sign(Tag.RECEIPT, *parts))
+
+
+def take_dealers(
+    identity: Identity, invitation: Invitation, offered: tuple[ClientId, ...], told: DealerList
+) -> frozenset[ClientId]:
+    """Step 1.10: U2, final: some of those who dealt.
+
+    Raises:
+        Refused: U2 is no part of those, lost me or is too small.
+    """
+    check_dealers(identity, invitation, set(offered), told.dealers)
+    return frozenset(told.dealers)
+
+
+def check_dealers(
+    identity: Identity,
+    invitation: Invitation,
+    known: AbstractSet[ClientId],
+    dealers: tuple[ClientId, ...],
+) -> None:
+    """Raises Refused when ``dealers`` are not a sorted part of ``known``, with me, large enough."""
+    if list(dealers) != sorted(set(dealers)) or not known >= set(dealers):
+        raise Refused(Refusal.SET_NOT_SUBSET, "U2 is not part of U1")
+    floor = invitation.floors.present
+    if len(dealers) < floor or identity.me not in dealers:
+        raise Refused(Refusal.COHORT_TOO_SMALL, f"{len(dealers)} dealt, floor {floor}")

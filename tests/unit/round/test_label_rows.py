@@ -1,0 +1,333 @@
+"""Label rows: what a plan may read, what a client compares, what one row can carry."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rounds_kit import MEANS, NO_ANCHOR, PARAMS, Deployment, play
+
+from auror.defense.confusion import dual_readout
+from auror.errors import ConfigError, DataError, Refusal, Refused
+from auror.ids import ClientId
+from auror.params import LABEL_ROW_BITS, PLAN_PARTS, PlanCaps, RoundParams
+from auror.round.client.label_rows import check_output_rows
+from auror.round.client.machine import ClientMachine
+from auror.round.evidence import PlanChoice, build_plan
+from auror.round.host import OutputShape
+from auror.round.label_rows import (
+    ClassMeans,
+    LabelRows,
+    MeansSource,
+    rows_of_means,
+    rows_of_weights,
+)
+from auror.round.messages import Upload, Withdraw
+from auror.round.plan import OutputLayer, StatisticsPlan, session_sketch
+
+OUTPUT = OutputShape(5, 4, 6)
+DIM = 40
+CAPS = PlanCaps(parts=PLAN_PARTS)
+POLICY_OF_FOUR = PlanCaps()
+
+
+def activations(seed: int = 0) -> np.ndarray:
+    return np.abs(np.random.default_rng(seed).normal(size=(4, 6))).astype(np.float32)
+
+
+def model(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=DIM).astype(np.float32)
+
+
+def own(means: np.ndarray, count: int = 20) -> ClassMeans:
+    return ClassMeans(OUTPUT, means, np.full(4, count, dtype=np.int64))
+
+
+def refusal(plan: StatisticsPlan, mine: ClassMeans | None, **rules: float) -> Refusal | None:
+    try:
+        check_output_rows(plan, mine, replace(POLICY_OF_FOUR, **rules))
+    except Refused as refused:
+        return refused.reason
+    return None
+
+
+def plan_of(*parts: LabelRows | OutputLayer) -> StatisticsPlan:
+    return StatisticsPlan(DIM, parts)
+
+
+# Quantised means --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 16])
+@pytest.mark.parametrize("scale", [1e-30, 0.37, 1.0, 2.0**20, 1e30])
+def test_means_use_all_their_bits_and_are_no_further_than_half_a_step(
+    bits: int, scale: float
+) -> None:
+    means = (activations() * scale).astype(np.float32)
+    rows = rows_of_means(OUTPUT, means, bits)
+    assert 2 ** (bits - 1) <= rows.largest_coefficient <= 2**bits - 1 or bits == 1
+    step = 2.0**-rows.exponent
+    assert np.abs(rows.matrix * step - means.astype(np.float64)).max() <= step / 2
+    assert rows.source is MeansSource.CLEAN_SAMPLES
+
+
+@pytest.mark.parametrize(
+    "means", [np.zeros((4, 6)), np.full((4, 6), np.nan), np.full((4, 6), np.inf)]
+)
+def test_means_of_a_model_that_collapsed_are_refused(means: np.ndarray) -> None:
+    with pytest.raises(DataError, match="collapsed"):
+        rows_of_means(OUTPUT, means.astype(np.float32), 4)
+
+
+@pytest.mark.parametrize("scale", [1e-38, 1.0, 1e35])
+def test_output_weights_stand_in_centred_in_whatever_order_they_are_added(scale: float) -> None:
+    flat = (model() * scale).astype(np.float32)
+    rows = rows_of_weights(OUTPUT, flat, 16)
+    weights = OUTPUT.weights(flat).astype(np.float64)
+    centred = 4 * (weights - weights.mean(axis=0))
+    step = 2.0**-rows.exponent
+    assert np.abs(rows.matrix * step - centred).max() <= step * 0.51
+    shuffled = flat.copy()
+    OUTPUT.weights(shuffled)[:] = OUTPUT.weights(flat)[[2, 0, 3, 1]]
+    again = rows_of_weights(OUTPUT, shuffled, 16)
+    assert np.array_equal(again.matrix, rows.matrix[[2, 0, 3, 1]])
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, np.inf, np.nan])
+def test_output_weights_that_are_all_alike_or_not_finite(value: float) -> None:
+    with pytest.raises(DataError):
+        rows_of_weights(OUTPUT, np.full(DIM, value, dtype=np.float32), 4)
+
+
+# Caps -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("g", [1, 2, 3, 5, 10])
+@pytest.mark.parametrize("b", [2, 3, 8, 16, 24])
+def test_honest_means_fit_the_cap_for_every_group_and_quantisation(g: int, b: int) -> None:
+    params = RoundParams(group_size=g, quantisation_bits=b)
+    bits = params.label_row_bits()
+    assert 1 <= bits <= LABEL_ROW_BITS
+    assert 2**bits - 1 < params.coefficient_cap()
+    assert bits == LABEL_ROW_BITS or 2 ** (bits + 1) - 1 >= params.coefficient_cap()
+    plan = plan_of(rows_of_means(OUTPUT, activations(), bits))
+    plan.check(CAPS, params, NO_ANCHOR, model())
+
+
+def test_coefficients_stay_below_the_largest_group_sum_of_an_entry() -> None:
+    params = RoundParams(group_size=2, quantisation_bits=2, challenge_rows=0)
+    matrix = np.zeros((4, 6), dtype=np.int64)
+    matrix[0, 0] = params.coefficient_cap() - 1
+    assert matrix[0, 0] == 5
+    for sign in (1, -1):
+        at = plan_of(LabelRows.from_matrix(5, sign * matrix))
+        at.check(CAPS, params, NO_ANCHOR, model())
+        over = LabelRows.from_matrix(5, sign * np.where(matrix, 6, 0))
+        with pytest.raises(Refused, match="carry two entries"):
+            plan_of(over).check(CAPS, params, NO_ANCHOR, model())
+
+
+@given(g=st.integers(1, 4), b=st.integers(2, 4), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_row_below_the_cap_tells_every_two_entries_apart(
+    g: int, b: int, data: st.DataObject
+) -> None:
+    """Two pairs of group sums give one row value; one above the cap and they need not."""
+    cap = RoundParams(group_size=g, quantisation_bits=b).coefficient_cap()
+    first, second = (data.draw(st.integers(1 - cap, cap - 1)) for _ in range(2))
+    sums = range(cap + 1)
+    values = [first * x + second * y for x, y in itertools.product(sums, sums)]
+    assert len(set(values)) < len(values)
+    separable = {x + (cap + 1) * y for x, y in itertools.product(sums, sums)}
+    assert len(separable) == (cap + 1) ** 2
+
+
+@given(
+    st.integers(-15, 15).filter(bool),
+    st.integers(-15, 15).filter(bool),
+    st.integers(60, 120),
+)
+@settings(max_examples=60, deadline=None)
+def test_with_few_bits_many_pairs_fit_a_row_even_when_sums_are_known_within_a_window(
+    first: int, second: int, window: int
+) -> None:
+    """What protects where honest sums cover a small part of what is possible."""
+    at = np.arange(window)
+    value = first * at[:, None] + second * at[None, :]
+    middle = value[window // 2, window // 2]
+    assert (value == middle).sum() >= window // 15 - 1 >= 3
+
+
+def test_a_plan_has_one_part_of_a_kind() -> None:
+    rows = rows_of_means(OUTPUT, activations(), 4)
+    for twice in (
+        (rows, rows_of_means(OUTPUT, activations(1), 4)),
+        (OutputLayer(5, 28), OutputLayer(0, 5)),
+        (session_sketch(NO_ANCHOR, 2), session_sketch(NO_ANCHOR, 3)),
+    ):
+        with pytest.raises(Refused, match="two parts"):
+            StatisticsPlan(DIM, twice).check(CAPS, PARAMS, NO_ANCHOR, model())
+
+
+def test_output_weights_are_recomputed_from_the_model_bit_for_bit() -> None:
+    rows = rows_of_weights(OUTPUT, model(), PARAMS.label_row_bits())
+    plan_of(rows).check(CAPS, PARAMS, NO_ANCHOR, model())
+    matrix = rows.matrix
+    matrix[2, 3] += 1
+    for forged in (
+        LabelRows.from_matrix(5, matrix, rows.exponent, MeansSource.OUTPUT_WEIGHTS),
+        replace(rows, exponent=rows.exponent + 1),
+        replace(rows, offset=6),
+        rows_of_weights(OUTPUT, model(), 3),
+    ):
+        with pytest.raises(Refused) as caught:
+            plan_of(forged).check(CAPS, PARAMS, NO_ANCHOR, model())
+        assert caught.value.reason is Refusal.FORGED_MEANS
+    for bad in (np.full(DIM, np.nan, np.float32), np.zeros(DIM, np.float32)):
+        with pytest.raises(Refused) as caught:
+            plan_of(rows).check(CAPS, PARAMS, NO_ANCHOR, bad)
+        assert caught.value.reason is Refusal.FORGED_MEANS
+
+
+# The client's own comparison ----------------------------------------------------------------------
+
+
+def test_the_honest_rows_are_taken() -> None:
+    plan = plan_of(rows_of_means(OUTPUT, activations(), 4), OutputLayer(5, 28))
+    noisy = activations() * np.random.default_rng(1).uniform(0.8, 1.2, (4, 6))
+    assert refusal(plan, own(noisy.astype(np.float32))) is None
+
+
+@pytest.mark.parametrize("size", [1, 15])
+def test_unit_vectors_that_read_raw_entries_pass_every_cap_and_are_refused(size: int) -> None:
+    forged = plan_of(LabelRows.from_matrix(5, size * np.eye(4, 6, dtype=np.int64)))
+    forged.check(CAPS, PARAMS, NO_ANCHOR, model())
+    assert refusal(forged, own(activations())) is Refusal.FORGED_MEANS
+
+
+def test_one_forged_row_is_enough() -> None:
+    matrix = rows_of_means(OUTPUT, activations(), 4).matrix
+    matrix[3] = -matrix[3]
+    assert refusal(plan_of(LabelRows.from_matrix(5, matrix)), own(activations())) is (
+        Refusal.FORGED_MEANS
+    )
+
+
+def test_a_class_with_few_own_samples_is_not_compared() -> None:
+    forged = plan_of(LabelRows.from_matrix(5, np.eye(4, 6, dtype=np.int64)))
+    fewest = PlanCaps().min_class_samples
+    assert refusal(forged, own(activations(), fewest)) is Refusal.FORGED_MEANS
+    assert refusal(forged, own(activations(), fewest - 1)) is None
+    assert refusal(forged, own(activations(), fewest - 1), min_class_samples=1) is (
+        Refusal.FORGED_MEANS
+    )
+
+
+def test_the_cosine_asked_for_is_the_policys_own() -> None:
+    published = np.zeros((4, 6), dtype=np.int64)
+    published[:, 0] = 4
+    mine = np.zeros((4, 6), dtype=np.float32)
+    mine[:, 0], mine[:, 1] = 3, 4  # cosine 3/5
+    plan = plan_of(LabelRows.from_matrix(5, published))
+    assert refusal(plan, own(mine), min_cosine=0.59) is None
+    assert refusal(plan, own(mine), min_cosine=0.61) is Refusal.FORGED_MEANS
+    with pytest.raises(ConfigError, match="min_cosine"):
+        PlanCaps(min_cosine=1.1)
+    with pytest.raises(ConfigError, match="min_class_samples"):
+        PlanCaps(min_class_samples=0)
+
+
+def test_a_dead_class_opens_nothing_if_its_row_is_zero_and_is_refused_if_not() -> None:
+    dead = activations()
+    dead[2] = 0
+    assert refusal(plan_of(rows_of_means(OUTPUT, dead, 4)), own(activations())) is None
+    alive = plan_of(rows_of_means(OUTPUT, activations(), 4))
+    assert refusal(alive, own(dead)) is Refusal.FORGED_MEANS
+    assert refusal(alive, own(np.full((4, 6), np.nan, np.float32))) is Refusal.FORGED_MEANS
+
+
+def test_rows_outside_the_output_layer_and_clients_that_know_no_classes() -> None:
+    rows = rows_of_means(OUTPUT, activations(), 4)
+    mine = own(activations())
+    assert refusal(plan_of(rows), None) is Refusal.FORGED_MEANS
+    assert refusal(plan_of(OutputLayer(5, 28)), None) is None
+    for elsewhere in (
+        replace(rows, offset=6),
+        LabelRows.from_matrix(5, np.ones((2, 12), dtype=np.int64)),
+        OutputLayer(4, 28),
+        OutputLayer(5, 24),
+    ):
+        assert refusal(plan_of(elsewhere), mine) is Refusal.WRONG_CONFIGURATION
+    weights = rows_of_weights(OUTPUT, model(), 4)
+    assert refusal(plan_of(replace(weights, offset=6)), mine) is Refusal.WRONG_CONFIGURATION
+    assert refusal(plan_of(weights), mine) is None  # recomputed with the invitation
+
+
+def test_a_client_that_is_shown_forged_means_withdraws_before_it_uploads() -> None:
+    kit = Deployment(7)
+    forged = replace(MEANS, means=-MEANS.means)
+
+    class Suspicious(ClientMachine):
+        def on_update(self, update, seed, class_means=None):  # type: ignore[no-untyped-def]
+            return super().on_update(update, seed, forged)
+
+    victim = ClientId(2)
+    machines = kit.machines()
+    machines[victim].__class__ = Suspicious
+    played = play(kit, machines=machines)
+    assert played.gave_up[victim].refusal is Refusal.FORGED_MEANS
+    assert played.said(Withdraw)[victim] == [Withdraw(Refusal.FORGED_MEANS)]
+    assert victim not in played.said(Upload)
+    assert len(played.said(Upload)) == 6
+
+
+# What the server reads of it ----------------------------------------------------------------------
+
+
+class Host:
+    """An output layer, and class means or none."""
+
+    dim, task, output = DIM, b"{}", OUTPUT
+
+    def __init__(self, means: np.ndarray | None) -> None:
+        self._means = means
+
+    def initial(self, index: int) -> np.ndarray:
+        return model(index)
+
+    def class_means(self, flat: np.ndarray) -> np.ndarray | None:
+        return self._means
+
+    def evaluate(self, flat: np.ndarray) -> dict[str, float | None]:
+        return {}
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_the_columns_are_what_the_dual_basis_would_have_opened(clean: bool) -> None:
+    host = Host(activations() if clean else None)
+    choice = PlanChoice(output_layer=True, sketch_rows=3)
+    made = build_plan(choice, host, model(), RoundParams(), NO_ANCHOR)
+    made.plan.check(CAPS, RoundParams(), NO_ANCHOR, model())
+    assert refusal(made.plan, own(activations())) is None
+    change = np.random.default_rng(3).integers(-500, 500, DIM)
+    opened = made.plan.apply(change).astype(np.int64).astype(np.float64)
+    columns = made.read(opened)
+    rows = made.plan.parts[0]
+    assert isinstance(rows, LabelRows)
+    means = rows.matrix * 2.0**-rows.exponent
+    dual_basis = dual_readout(means) @ means
+    expected = OUTPUT.weights(change) @ dual_basis.T
+    np.testing.assert_allclose(columns[:16].reshape(4, 4), expected, rtol=1e-9)
+    assert np.array_equal(columns[16:], opened[16:])
+
+
+def test_without_label_rows_the_columns_are_the_sums() -> None:
+    made = build_plan(
+        PlanChoice(confusion=False, sketch_rows=3), Host(None), model(), RoundParams(), NO_ANCHOR
+    )
+    assert made.dual is None
+    assert np.array_equal(made.read(np.arange(3.0)), np.arange(3.0))
