@@ -5,6 +5,7 @@ python scripts/make_corpus.py
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -19,13 +20,15 @@ from targets import KINDS  # noqa: E402
 from auror.crypto.signing import SigningKey  # noqa: E402
 from auror.defense.ledger import Ledger  # noqa: E402
 from auror.defense.liability import Liability  # noqa: E402
+from auror.errors import AbortReason, Refusal  # noqa: E402
 from auror.ids import ClientId, Digest, RoundId  # noqa: E402
 from auror.round.client.memory import ClientMemory  # noqa: E402
-from auror.round.messages import MaskedStatistics  # noqa: E402
+from auror.round.messages import MaskedStatistics, RoundEnd, Withdraw  # noqa: E402
 from auror.secagg.packing import pack  # noqa: E402
 from auror.sim.seeded import seeded_entropy  # noqa: E402
 from auror.wire import codec, credentials  # noqa: E402
 from auror.wire.frames import client_frames, server_frames  # noqa: E402
+from auror.wire.policy_file import policy_json  # noqa: E402
 
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 
@@ -46,6 +49,10 @@ def lying(client: object, message: object) -> object:
 def main() -> None:
     kit = Deployment(5, 1, PARAMS)
     played = play(kit, to_server=lying)  # type: ignore[arg-type]
+    played.replies.append((ClientId(0), Withdraw(Refusal.SECOND_ANSWER)))
+    played.told.append(
+        (ClientId(0), RoundEnd(Digest(bytes(32)), AbortReason.BINDING_FAILED, (ClientId(1),), ()))
+    )
     for from_client, said in ((True, played.replies), (False, played.told)):
         for client, message in said:
             if client != 0:
@@ -62,7 +69,8 @@ def main() -> None:
     for bits in (1, 13, 21, 32):
         values = np.arange(40, dtype=np.uint32) % (1 << min(bits, 20))
         keep("packed", f"{bits}-bits", bytes([bits - 1, 40]) + pack(values, bits))
-    remembered = ClientMemory().joined(3).opened_statistics(Digest(bytes(32)))
+    remembered = ClientMemory().holding(kit.policy).joined(3)
+    remembered = remembered.attempted(kit.start().description).signing("uploads", Digest(bytes(32)))
     keep("memory", "one-round", remembered.to_json().encode())
     keep("memory", "torn", remembered.to_json().encode()[:40])
     keep("record", "empty", b"{}")
@@ -74,8 +82,9 @@ def main() -> None:
     signer = SigningKey.draw(seeded_entropy(1, "corpus"))
     keep("keys", "operator.pem", credentials.operator_pem(signer.verify_key))
     keep("keys", "zero", bytes(96))
-    keep("roster", "roster.json", credentials.roster_json(kit.roster))
-    keep("roster", "empty", b'{"deployment": "x", "clients": [], "signature": ""}')
+    keep("policy", "policy.json", policy_json(kit.policy))
+    keep("policy", "unsigned", policy_json(dataclasses.replace(kit.policy, signature=bytes(64))))
+    keep("policy", "empty", b'{"deployment": "", "members": [], "signature": ""}')
     for name in ("server.toml", "client.toml"):
         keep("settings", name, (ROOT / "deploy" / name).read_bytes())
     keep("settings", "unknown", b"[round]\ngroup_sise = 5\n")

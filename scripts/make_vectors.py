@@ -1,6 +1,8 @@
 """Write tests/vectors/*.json from the code as it is: a change in them is a change of the protocol.
 
 python scripts/make_vectors.py
+
+operations.json is written by hand; versions.json, which names all the others' hashes, comes last.
 """
 
 from __future__ import annotations

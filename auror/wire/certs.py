@@ -1,7 +1,7 @@
-"""Certificates, identities and the signed roster of a deployment: what ``auror certs`` writes.
+"""Certificates, identities and the signed policy of a deployment: what ``auror certs`` writes.
 
 TLS uses ECDSA P-256 (gRPC's TLS stack refuses Ed25519 certificates), the protocol signs with
-Ed25519; the roster, signed by the operator, ties the two together per client.
+Ed25519; the policy, signed by the operator, ties the two together per client.
 """
 
 from __future__ import annotations
@@ -9,33 +9,41 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+import safetensors.numpy
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from numpy.typing import NDArray
 
 from auror.crypto.entropy import Entropy, system_entropy
 from auror.crypto.signing import SigningKey
 from auror.errors import ConfigError, CredentialsError
 from auror.ids import ClientId, Digest
-from auror.round.description import Roster, RosterEntry
+from auror.params import Budget, PlanCaps, RoundParams
+from auror.round.description import model_digest
+from auror.round.policy import DEPLOYMENT_BYTES, NO_DIGEST, Policy, RosterEntry
 from auror.wire.credentials import (
     CA_FILE,
     CERTIFICATE_FILE,
     IDENTITY_FILE,
     KEY_FILE,
     OPERATOR_FILE,
-    ROSTER_FILE,
     client_folder,
+    first_model_file,
+    load_policy,
     operator_pem,
-    roster_json,
 )
+from auror.wire.policy_file import POLICY_FILE, policy_json
 
 MAX_CLIENTS = 10_000
+OPERATOR_FOLDER = "operator"
+OPERATOR_KEY_FILE = "operator.key"
 _VALID_DAYS = 825
 _CA_DAYS = 3650
 _CLOCK_SKEW = datetime.timedelta(minutes=5)
@@ -59,23 +67,35 @@ class _Issued:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What the operator signs beside who takes part."""
+
+    params: RoundParams
+    task: bytes
+    first_models: tuple[NDArray[np.float32], ...]
+    """Of each era, (d,)."""
+    budget: Budget
+    caps: PlanCaps = field(default_factory=PlanCaps)
+    days: int = 365
+    """Until the policy expires."""
+
+
 def create_deployment(
     folder: Path,
     clients: int,
     hosts: Sequence[str],
-    *,
-    deployment: str = "",
+    terms: Terms,
     entropy: Entropy = system_entropy,
-) -> Roster:
-    """Write a whole deployment's credentials below ``folder`` and return its roster.
+) -> Policy:
+    """Write a whole deployment below ``folder`` and return its policy.
 
-    ``ca.pem``, ``ca.key``, ``operator.key``, ``operator.pub``, ``roster.json``, ``server/`` and
-    ``clients/NNN/``; the last two are complete by themselves, to be copied to their machines.
-    ``hosts`` are the names and addresses under which clients reach the server. Private files
-    get mode 0600.
+    ``operator/`` holds the two keys that only enrolling needs; ``server/`` and ``clients/NNN/`` are
+    complete by themselves, to be copied to their machines. ``hosts`` are the names and addresses
+    under which clients reach the server. Private files get mode 0600.
 
     Raises:
-        ConfigError: no host, or a number of clients that is not 2 … 10,000.
+        ConfigError: no host, terms that cannot work, or not 2 … 10,000 clients.
         CredentialsError: ``folder`` holds something already, or cannot be written.
     """
     if not 2 <= clients <= MAX_CLIENTS:
@@ -87,49 +107,111 @@ def create_deployment(
             f"{folder} is not empty: choose a new folder, credentials are never overwritten"
         )
     try:
-        return _create(folder, clients, hosts, deployment, entropy)
+        return _create(folder, clients, hosts, terms, entropy)
     except OSError as error:
         raise CredentialsError(f"cannot write {error.filename}: {error.strerror}") from error
 
 
+def next_policy(folder: Path, without: Collection[ClientId], days: int | None) -> Policy:
+    """Sign the next version of the policy of the deployment in ``folder``, without some members,
+    and write it for operator, server and the clients that stay.
+
+    ``days``: until it expires; None keeps the date of the version before.
+
+    Raises:
+        ConfigError: one of ``without`` is no member, or too few would be left.
+        CredentialsError: the operator's files are missing or do not fit.
+    """
+    home = folder / OPERATOR_FOLDER
+    before = load_policy(home)
+    try:
+        operator = SigningKey.from_pem((home / OPERATOR_KEY_FILE).read_bytes())
+    except (OSError, ValueError) as error:
+        raise CredentialsError(
+            f"{home / OPERATOR_KEY_FILE} is missing or not a key: run this where the folder that"
+            " `auror certs` made is kept"
+        ) from error
+    if operator_pem(operator.verify_key) != (home / OPERATOR_FILE).read_bytes():
+        raise CredentialsError(
+            f"{home / OPERATOR_KEY_FILE} is another operator's: {OPERATOR_FILE} does not fit it"
+        )
+    expires = before.expires if days is None else _expiry(_now(), days)
+    after = before.successor(operator, without, expires)
+    folders = [home, folder / "server", *(client_folder(folder, c) for c in after.members)]
+    for one in (one for one in folders if one.is_dir()):
+        try:
+            temporary = one / f".{POLICY_FILE}.new"
+            temporary.write_bytes(policy_json(after))
+            temporary.replace(one / POLICY_FILE)
+        except OSError as error:
+            raise CredentialsError(f"cannot write {error.filename}: {error.strerror}") from error
+    return after
+
+
 def _create(
-    folder: Path, clients: int, hosts: Sequence[str], deployment: str, entropy: Entropy
-) -> Roster:
-    now = datetime.datetime.now(datetime.UTC)
-    deployment = deployment or f"auror-{entropy(4).hex()}"
-    ca = _issue_ca(deployment, now)
+    folder: Path, clients: int, hosts: Sequence[str], terms: Terms, entropy: Entropy
+) -> Policy:
+    now = _now()
+    deployment = entropy(DEPLOYMENT_BYTES)
     operator = SigningKey.draw(entropy)
     identities = {ClientId(i): SigningKey.draw(entropy) for i in range(clients)}
-    issued = {i: _issue_client(ca, deployment, i, now) for i in identities}
-    roster = Roster.signed(
-        deployment,
-        {
-            i: RosterEntry(
-                i, identities[i].verify_key, Digest(one.certificate.fingerprint(hashes.SHA256()))
-            )
-            for i, one in issued.items()
-        },
-        operator,
+    unsigned = Policy(  # checked before the first file is written
+        deployment=deployment,
+        version=1,
+        expires=_expiry(now, terms.days),
+        predecessor=NO_DIGEST,
+        members={i: RosterEntry(i, key.verify_key, NO_DIGEST) for i, key in identities.items()},
+        params=terms.params,
+        caps=terms.caps,
+        task=terms.task,
+        first_models=tuple(model_digest(model) for model in terms.first_models),
+        budget=terms.budget,
     )
+    name = f"auror-{unsigned.name[:8]}"
+    ca = _issue_ca(name, now)
+    issued = {i: _issue_client(ca, name, i, now) for i in identities}
+    members = {
+        i: replace(entry, certificate=Digest(issued[i].certificate.fingerprint(hashes.SHA256())))
+        for i, entry in unsigned.members.items()
+    }
+    policy = replace(unsigned, members=members).signed(operator)
     public = {
         CA_FILE: ca.certificate_pem,
-        ROSTER_FILE: roster_json(roster),
+        POLICY_FILE: policy_json(policy),
         OPERATOR_FILE: operator_pem(operator.verify_key),
     }
-    _write(folder, public, {"ca.key": ca.key_pem, "operator.key": operator.to_pem()})
+    _write(
+        folder / OPERATOR_FOLDER,
+        public,
+        {"ca.key": ca.key_pem, OPERATOR_KEY_FILE: operator.to_pem()},
+    )
     server = _issue_server(ca, hosts, now)
     _write(
         folder / "server",
         {**public, CERTIFICATE_FILE: server.certificate_pem},
         {KEY_FILE: server.key_pem},
     )
+    for era, model in enumerate(terms.first_models):
+        path = first_model_file(folder / "server", era)
+        content = safetensors.numpy.save({"model": np.ascontiguousarray(model)})
+        _write(path.parent, {path.name: content}, {})
     for i, one in issued.items():
         _write(
             client_folder(folder, i),
             {**public, CERTIFICATE_FILE: one.certificate_pem},
             {KEY_FILE: one.key_pem, IDENTITY_FILE: identities[i].to_pem()},
         )
-    return roster
+    return policy
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def _expiry(now: datetime.datetime, days: int) -> int:
+    if not 1 <= days <= _VALID_DAYS:  # certificates last no longer
+        raise ConfigError(f"--days {days}: choose 1 … {_VALID_DAYS}")
+    return int((now + datetime.timedelta(days=days)).timestamp())
 
 
 def _issue_ca(deployment: str, now: datetime.datetime) -> _Issued:

@@ -1,27 +1,31 @@
-"""Reading what ``auror certs`` wrote: TLS files, protocol identities and the signed roster."""
+"""Reading what ``auror certs`` wrote: TLS files, protocol identities and the signed policy."""
 
 from __future__ import annotations
 
+import datetime
 import hashlib
-import json
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+import safetensors.numpy
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from auror.crypto.signing import SigningKey
-from auror.errors import AuthenticationFailed, CredentialsError
+from auror.errors import AuthenticationFailed, ConfigError, CredentialsError
 from auror.ids import ClientId, Digest
-from auror.round.description import Roster, RosterEntry
+from auror.round.description import model_digest
+from auror.round.policy import Policy
+from auror.wire.policy_file import POLICY_FILE, parse_policy
 
 CA_FILE = "ca.pem"
 CERTIFICATE_FILE = "cert.pem"
 KEY_FILE = "key.pem"
 IDENTITY_FILE = "identity.key"
-ROSTER_FILE = "roster.json"
 OPERATOR_FILE = "operator.pub"
 
 
@@ -34,22 +38,24 @@ class TlsFiles:
     key: bytes = field(repr=False)
 
     def fingerprint(self) -> Digest:
-        """SHA-256 of the certificate's DER, as in the roster."""
+        """SHA-256 of the certificate's DER, as in the policy."""
         return certificate_fingerprint(self.certificate)
 
 
 @dataclass(frozen=True)
 class ServerCredentials:
     tls: TlsFiles
-    roster: Roster
+    policy: Policy
+    first_models: tuple[NDArray[np.float32], ...]
+    """Of each era, as the policy hashes them."""
 
 
 @dataclass(frozen=True)
 class ClientCredentials:
     tls: TlsFiles
-    roster: Roster
+    policy: Policy
     client: ClientId
-    """Who this is: the roster entry that carries this certificate."""
+    """Who this is: the member that carries this certificate."""
     identity: SigningKey
 
 
@@ -65,43 +71,48 @@ def certificate_fingerprint(pem: bytes) -> Digest:
 
 def load_server(folder: Path) -> ServerCredentials:
     """Raises CredentialsError, naming the file, when something is missing or does not fit."""
-    return ServerCredentials(_load_tls(folder), _load_roster(folder))
+    tls, policy = _load_tls(folder), load_policy(folder)
+    models = tuple(
+        _load_first_model(folder, era, digest) for era, digest in enumerate(policy.first_models)
+    )
+    return ServerCredentials(tls, policy, models)
 
 
 def load_client(folder: Path) -> ClientCredentials:
     """Raises CredentialsError, naming the file, when something is missing or does not fit."""
-    tls, roster = _load_tls(folder), _load_roster(folder)
+    tls, policy = _load_tls(folder), load_policy(folder)
     try:
         identity = SigningKey.from_pem(_read(folder, IDENTITY_FILE))
     except ValueError as error:
         raise _broken(folder / IDENTITY_FILE, "not an unencrypted Ed25519 key") from error
     fingerprint = tls.fingerprint()
-    for client, entry in roster.entries.items():
+    for client, entry in policy.members.items():
         if entry.certificate == fingerprint:
             if entry.verify_key != identity.verify_key:
                 raise _broken(
-                    folder / IDENTITY_FILE, f"not the identity of client {client} in the roster"
+                    folder / IDENTITY_FILE, f"not the identity of client {client} in the policy"
                 )
-            return ClientCredentials(tls, roster, client, identity)
-    raise _broken(folder / CERTIFICATE_FILE, "this certificate is in no roster entry")
+            return ClientCredentials(tls, policy, client, identity)
+    raise CredentialsError(
+        f"{folder / CERTIFICATE_FILE}: this certificate is no member's in version"
+        f" {policy.version} of the policy: this client was excluded, or {POLICY_FILE} is another"
+        " deployment's; ask the operator"
+    )
 
 
-def roster_json(roster: Roster) -> bytes:
-    """The text of ``roster.json``."""
-    rows = [
-        {
-            "client": client,
-            "verify_key": entry.verify_key.hex(),
-            "certificate": entry.certificate.hex(),
-        }
-        for client, entry in sorted(roster.entries.items())
-    ]
-    whole = {
-        "deployment": roster.deployment,
-        "clients": rows,
-        "signature": roster.signature.hex(),
-    }
-    return json.dumps(whole, indent=1).encode() + b"\n"
+def first_model_file(folder: Path, era: int) -> Path:
+    """Where the server keeps the model at step 0 of ``era``."""
+    return folder / "models" / f"era-{era}.safetensors"
+
+
+def check_expiry(policy: Policy, now: float) -> None:
+    """Raises CredentialsError when ``policy`` has expired at ``now``, in Unix seconds."""
+    if now >= policy.expires:
+        when = datetime.datetime.fromtimestamp(policy.expires, datetime.UTC)
+        raise CredentialsError(
+            f"{POLICY_FILE}, version {policy.version}, expired on {when:%Y-%m-%d %H:%M} UTC: let"
+            " the operator run `auror policy next DIR --days 365` and copy the new one"
+        )
 
 
 def operator_pem(verify_key: bytes) -> bytes:
@@ -131,14 +142,19 @@ def _load_tls(folder: Path) -> TlsFiles:
     return files
 
 
-def _load_roster(folder: Path) -> Roster:
-    path = folder / ROSTER_FILE
+def load_policy(folder: Path) -> Policy:
+    """The policy in ``folder``, signed by the operator whose key lies beside it.
+
+    Raises:
+        CredentialsError: naming the file, when something is missing or does not fit.
+    """
+    path = folder / POLICY_FILE
     try:
-        roster = _parse_roster(json.loads(_read(folder, ROSTER_FILE)))
-    except (ValueError, KeyError, TypeError) as error:
-        raise _broken(path, "not a roster") from error
-    if sorted(roster.entries) != list(range(len(roster.entries))):
-        raise _broken(path, "clients are not numbered 0 … n−1")
+        policy = parse_policy(_read(folder, POLICY_FILE))
+    except ConfigError as error:
+        raise _broken(path, str(error)) from error
+    except ValueError as error:
+        raise _broken(path, "not a policy") from error
     try:
         operator = serialization.load_pem_public_key(_read(folder, OPERATOR_FILE))
     except ValueError as error:
@@ -146,20 +162,21 @@ def _load_roster(folder: Path) -> Roster:
     if not isinstance(operator, Ed25519PublicKey):
         raise _broken(folder / OPERATOR_FILE, "not an Ed25519 key")
     try:
-        roster.verify(operator.public_bytes_raw())
+        policy.verify(operator.public_bytes_raw())
     except AuthenticationFailed as error:
         raise _broken(path, f"not signed by the operator key in {OPERATOR_FILE}") from error
-    return roster
+    return policy
 
 
-def _parse_roster(whole: dict[str, Any]) -> Roster:
-    entries = {}
-    for row in whole["clients"]:
-        client = ClientId(int(row["client"]))
-        entries[client] = RosterEntry(
-            client, bytes.fromhex(row["verify_key"]), Digest(bytes.fromhex(row["certificate"]))
-        )
-    return Roster(str(whole["deployment"]), entries, bytes.fromhex(whole["signature"]))
+def _load_first_model(folder: Path, era: int, digest: Digest) -> NDArray[np.float32]:
+    path = first_model_file(folder, era)
+    try:
+        model = safetensors.numpy.load(_read(path.parent, path.name))["model"]
+    except (SafetensorError, KeyError) as error:
+        raise _broken(path, "not a model") from error
+    if model.dtype != np.float32 or model.ndim != 1 or model_digest(model) != digest:
+        raise _broken(path, f"not the first model of era {era} that {POLICY_FILE} names")
+    return model
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -11,7 +11,7 @@ from auror.secagg.sharing import Share
 
 Entry = TypeVar("Entry")
 
-COMMITMENTS = 5
+COMMITMENTS = 3
 """Shared secrets per dealer, hence digests per row of commitments."""
 
 
@@ -45,7 +45,7 @@ def digest(name: str, raw: bytes) -> Digest:
 
 
 def digests(name: str, raw: bytes) -> tuple[Digest, ...]:
-    """One row of commitments: five digests, one after the other."""
+    """One row of commitments: three digests, one after the other."""
     exact(name, raw, COMMITMENTS * DIGEST_BYTES)
     starts = range(0, len(raw), DIGEST_BYTES)
     return tuple(Digest(raw[start : start + DIGEST_BYTES]) for start in starts)

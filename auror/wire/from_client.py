@@ -8,6 +8,7 @@ from auror.crypto.aead import OVERHEAD_BYTES
 from auror.crypto.kex import PUBLIC_KEY_BYTES
 from auror.crypto.signing import SIGNATURE_BYTES
 from auror.errors import Refusal
+from auror.params import Floors
 from auror.round import messages as m
 from auror.secagg.client.unmask import OpenedShares
 from auror.wire import fields
@@ -24,26 +25,26 @@ def pack(message: m.ClientMessage) -> pb.ClientMessage:
             return pb.ClientMessage(advertised_keys=pack_keys(message))
         case m.DealtShares():
             return pb.ClientMessage(dealt_shares=_pack_dealt(message))
-        case m.Upload():
-            shares = [
+        case m.Receipt(unreadable, signature):
+            return pb.ClientMessage(receipt=pb.Receipt(unreadable=unreadable, signature=signature))
+        case m.Upload(payload, digest):
+            return pb.ClientMessage(upload=pb.Upload(payload=payload, digest=digest))
+        case m.Consistency(signature):
+            return pb.ClientMessage(consistency=pb.Consistency(signature=signature))
+        case m.RandomnessShares(shares):
+            rows = [
                 pb.ShareEntry(client=client, share=share.to_bytes())
-                for client, share in sorted(message.randomness.items())
+                for client, share in sorted(shares.items())
             ]
-            return pb.ClientMessage(
-                upload=pb.Upload(payload=message.payload, digest=message.digest, randomness=shares)
-            )
+            return pb.ClientMessage(randomness_shares=pb.RandomnessShares(shares=rows))
         case m.MaskedStatistics(payload, signature):
             return pb.ClientMessage(
                 masked_statistics=pb.MaskedStatistics(payload=payload, signature=signature)
             )
-        case m.StatisticsShares(shares):
-            return pb.ClientMessage(
-                statistics_shares=pb.StatisticsShares(shares=_pack_opened(shares))
-            )
         case m.Agreement(signature):
             return pb.ClientMessage(agreement=pb.Agreement(signature=signature))
-        case m.UpdateShares(shares):
-            return pb.ClientMessage(update_shares=pb.UpdateShares(shares=_pack_opened(shares)))
+        case m.UpdateShares(opened):
+            return pb.ClientMessage(update_shares=pb.UpdateShares(shares=_pack_opened(opened)))
         case m.CrossMasks(images):
             found = [pb.MaskImage(client=c, image=image) for c, image in sorted(images.items())]
             return pb.ClientMessage(cross_masks=pb.CrossMasks(images=found))
@@ -58,16 +59,28 @@ def unpack(wire: pb.ClientMessage, limits: Limits) -> m.ClientMessage:
             return unpack_keys(wire.advertised_keys)
         case "dealt_shares":
             return _unpack_dealt(wire.dealt_shares, limits)
+        case "receipt":
+            return m.Receipt(
+                fields.clients("unreadable", wire.receipt.unreadable, limits.clients),
+                fields.exact("signature", wire.receipt.signature, SIGNATURE_BYTES),
+            )
         case "upload":
-            return _unpack_upload(wire.upload, limits)
+            return m.Upload(
+                fields.at_most("upload", wire.upload.payload, limits.dim * UPDATE_WORD),
+                fields.digest("upload digest", wire.upload.digest),
+            )
+        case "consistency":
+            return m.Consistency(
+                fields.exact("signature", wire.consistency.signature, SIGNATURE_BYTES)
+            )
+        case "randomness_shares":
+            return _unpack_randomness(wire.randomness_shares, limits)
         case "masked_statistics":
             statistics = wire.masked_statistics
             return m.MaskedStatistics(
                 fields.words("statistics", statistics.payload, 8, limits.statistics),
                 fields.exact("signature", statistics.signature, SIGNATURE_BYTES),
             )
-        case "statistics_shares":
-            return m.StatisticsShares(_unpack_opened(wire.statistics_shares.shares, limits))
         case "agreement":
             return m.Agreement(fields.exact("signature", wire.agreement.signature, SIGNATURE_BYTES))
         case "update_shares":
@@ -87,6 +100,9 @@ def pack_keys(keys: m.AdvertisedKeys) -> pb.AdvertisedKeys:
         statistics_mask=keys.statistics_mask,
         randomness=keys.randomness,
         signature=keys.signature,
+        min_present=keys.floors.present,
+        min_accepted=keys.floors.accepted,
+        min_group=keys.floors.group,
     )
 
 
@@ -97,6 +113,7 @@ def unpack_keys(wire: pb.AdvertisedKeys) -> m.AdvertisedKeys:
         fields.exact("statistics mask key", wire.statistics_mask, PUBLIC_KEY_BYTES),
         fields.digest("randomness commitment", wire.randomness),
         fields.exact("signature", wire.signature, SIGNATURE_BYTES),
+        Floors(wire.min_present, wire.min_accepted, wire.min_group),
     )
 
 
@@ -129,12 +146,10 @@ def _unpack_dealt(wire: pb.DealtShares, limits: Limits) -> m.DealtShares:
     )
 
 
-def _unpack_upload(wire: pb.Upload, limits: Limits) -> m.Upload:
-    rows = fields.entries("shares", wire.randomness, lambda entry: entry.client, limits.clients)
-    return m.Upload(
-        fields.at_most("upload", wire.payload, limits.dim * UPDATE_WORD),
-        fields.digest("upload digest", wire.digest),
-        {client: fields.share("share of randomness", entry.share) for client, entry in rows},
+def _unpack_randomness(wire: pb.RandomnessShares, limits: Limits) -> m.RandomnessShares:
+    rows = fields.entries("shares", wire.shares, lambda entry: entry.client, limits.clients)
+    return m.RandomnessShares(
+        {client: fields.share("share of randomness", entry.share) for client, entry in rows}
     )
 
 

@@ -40,25 +40,30 @@ def pack(message: m.ServerMessage) -> pb.ServerMessage:
                     ],
                 )
             )
-        case m.UploadList(digests, randomness):
+        case m.DealerList(dealers):
+            return pb.ServerMessage(dealer_list=pb.DealerList(dealers=dealers))
+        case m.UploadList(digests):
+            uploads = [
+                pb.ClientDigest(client=client, digest=digest)
+                for client, digest in sorted(digests.items())
+            ]
+            return pb.ServerMessage(upload_list=pb.UploadList(digests=uploads))
+        case m.ConsistencyList(signatures):
             return pb.ServerMessage(
-                upload_list=pb.UploadList(
-                    digests=[
-                        pb.ClientDigest(client=client, digest=digest)
-                        for client, digest in sorted(digests.items())
-                    ],
-                    randomness=[
-                        pb.ClientRandomness(client=client, randomness=value)
-                        for client, value in sorted(randomness.items())
-                    ],
+                consistency_list=pb.ConsistencyList(signatures=_pack_signatures(signatures))
+            )
+        case m.RandomnessList(randomness):
+            values = [
+                pb.ClientRandomness(client=client, randomness=value)
+                for client, value in sorted(randomness.items())
+            ]
+            return pb.ServerMessage(randomness_list=pb.RandomnessList(randomness=values))
+        case m.AcceptedSet(accepted, signatures):
+            return pb.ServerMessage(
+                accepted_set=pb.AcceptedSet(
+                    accepted=accepted, signatures=_pack_signatures(signatures)
                 )
             )
-        case m.StatisticsList(signatures):
-            return pb.ServerMessage(
-                statistics_list=pb.StatisticsList(signatures=_pack_signatures(signatures))
-            )
-        case m.AcceptedSet(accepted):
-            return pb.ServerMessage(accepted_set=pb.AcceptedSet(accepted=accepted))
         case m.AgreementList(signatures):
             return pb.ServerMessage(
                 agreement_list=pb.AgreementList(signatures=_pack_signatures(signatures))
@@ -80,12 +85,22 @@ def unpack(wire: pb.ServerMessage, limits: Limits) -> m.ServerMessage:
             return m.KeyList({client: unpack_keys(entry.keys) for client, entry in keys})
         case "share_delivery":
             return _unpack_delivery(wire.share_delivery, limits)
+        case "dealer_list":
+            return m.DealerList(fields.clients("dealers", wire.dealer_list.dealers, known))
         case "upload_list":
-            return _unpack_uploads(wire.upload_list, limits)
-        case "statistics_list":
-            return m.StatisticsList(_unpack_signatures(wire.statistics_list.signatures, known))
+            digests = fields.entries("uploads", wire.upload_list.digests, lambda e: e.client, known)
+            return m.UploadList(
+                {client: fields.digest("upload digest", entry.digest) for client, entry in digests}
+            )
+        case "consistency_list":
+            return m.ConsistencyList(_unpack_signatures(wire.consistency_list.signatures, known))
+        case "randomness_list":
+            return _unpack_randomness(wire.randomness_list, known)
         case "accepted_set":
-            return m.AcceptedSet(fields.clients("accepted", wire.accepted_set.accepted, known))
+            return m.AcceptedSet(
+                fields.clients("accepted", wire.accepted_set.accepted, known),
+                _unpack_signatures(wire.accepted_set.signatures, known),
+            )
         case "agreement_list":
             return m.AgreementList(_unpack_signatures(wire.agreement_list.signatures, known))
         case "binding_failed":
@@ -110,12 +125,10 @@ def _unpack_delivery(wire: pb.ShareDelivery, limits: Limits) -> m.ShareDelivery:
     )
 
 
-def _unpack_uploads(wire: pb.UploadList, limits: Limits) -> m.UploadList:
-    digests = fields.entries("uploads", wire.digests, lambda e: e.client, limits.clients)
-    values = fields.entries("randomness", wire.randomness, lambda e: e.client, limits.clients)
-    return m.UploadList(
-        {client: fields.digest("upload digest", entry.digest) for client, entry in digests},
-        {client: fields.exact("randomness", entry.randomness, 32) for client, entry in values},
+def _unpack_randomness(wire: pb.RandomnessList, known: int) -> m.RandomnessList:
+    values = fields.entries("randomness", wire.randomness, lambda e: e.client, known)
+    return m.RandomnessList(
+        {client: fields.exact("randomness", entry.randomness, 32) for client, entry in values}
     )
 
 

@@ -9,13 +9,11 @@ from auror.wire.fields import WireError
 from auror.wire.v1 import transport_pb2 as pb
 
 CHUNK_BYTES = 256 * 1024
-TASK_BYTES = 64 * 1024
 PLAN_PARTS = 16
-NAME_CHARACTERS = 200
 
 _ENTRY = 16  # tags, lengths and the client id around one entry of a map
 _FIXED = 1024  # everything of a message that does not grow with n, d or k
-_ENVELOPE = 5 * (33 + 16) + 16 + 5 * 32  # five sealed shares, the tag, five commitments
+_ENVELOPE = 3 * (33 + 16) + 16 + 3 * 32  # three sealed shares, the tag, three commitments
 UPDATE_WORD = 4
 _STATISTIC_WORD = 8
 
@@ -25,18 +23,22 @@ class Kind(enum.Enum):
 
     ADVERTISED_KEYS = pb.MESSAGE_KIND_ADVERTISED_KEYS
     DEALT_SHARES = pb.MESSAGE_KIND_DEALT_SHARES
+    RECEIPT = pb.MESSAGE_KIND_RECEIPT
     UPLOAD = pb.MESSAGE_KIND_UPLOAD
+    CONSISTENCY = pb.MESSAGE_KIND_CONSISTENCY
+    RANDOMNESS_SHARES = pb.MESSAGE_KIND_RANDOMNESS_SHARES
     MASKED_STATISTICS = pb.MESSAGE_KIND_MASKED_STATISTICS
-    STATISTICS_SHARES = pb.MESSAGE_KIND_STATISTICS_SHARES
     AGREEMENT = pb.MESSAGE_KIND_AGREEMENT
     UPDATE_SHARES = pb.MESSAGE_KIND_UPDATE_SHARES
-    WITHDRAW = pb.MESSAGE_KIND_WITHDRAW
     CROSS_MASKS = pb.MESSAGE_KIND_CROSS_MASKS
+    WITHDRAW = pb.MESSAGE_KIND_WITHDRAW
     ROUND_START = pb.MESSAGE_KIND_ROUND_START
     KEY_LIST = pb.MESSAGE_KIND_KEY_LIST
     SHARE_DELIVERY = pb.MESSAGE_KIND_SHARE_DELIVERY
+    DEALER_LIST = pb.MESSAGE_KIND_DEALER_LIST
     UPLOAD_LIST = pb.MESSAGE_KIND_UPLOAD_LIST
-    STATISTICS_LIST = pb.MESSAGE_KIND_STATISTICS_LIST
+    CONSISTENCY_LIST = pb.MESSAGE_KIND_CONSISTENCY_LIST
+    RANDOMNESS_LIST = pb.MESSAGE_KIND_RANDOMNESS_LIST
     ACCEPTED_SET = pb.MESSAGE_KIND_ACCEPTED_SET
     AGREEMENT_LIST = pb.MESSAGE_KIND_AGREEMENT_LIST
     BINDING_FAILED = pb.MESSAGE_KIND_BINDING_FAILED
@@ -56,7 +58,7 @@ class Limits:
     """What bounds the messages of a deployment."""
 
     clients: int
-    """n: clients in the roster."""
+    """One more than the largest number of a client."""
     dim: int
     """d: entries of an update."""
     statistics: int
@@ -70,20 +72,24 @@ class Limits:
             + {
                 Kind.ADVERTISED_KEYS: 0,
                 Kind.DEALT_SHARES: n * (_ENVELOPE + 2 * _ENTRY),
-                Kind.UPLOAD: dim * UPDATE_WORD + n * (49 + _ENTRY),
+                Kind.RECEIPT: n * _ENTRY,
+                Kind.UPLOAD: dim * UPDATE_WORD,
+                Kind.CONSISTENCY: 0,
+                Kind.RANDOMNESS_SHARES: n * (49 + _ENTRY),
                 Kind.MASKED_STATISTICS: self.statistics * _STATISTIC_WORD,
-                Kind.STATISTICS_SHARES: n * (49 + _ENTRY),
                 Kind.AGREEMENT: 0,
                 Kind.UPDATE_SHARES: n * (49 + _ENTRY),
                 Kind.WITHDRAW: 0,
                 Kind.CROSS_MASKS: n * (self.statistics * UPDATE_WORD + _ENTRY),
-                # the model, and a label-confusion basis of up to d int64
-                Kind.ROUND_START: dim * (UPDATE_WORD + 8) + TASK_BYTES + n * _ENTRY + 4096,
-                Kind.KEY_LIST: n * (4 * 32 + 64 + 2 * _ENTRY),
+                # the model, and class means of up to d int32
+                Kind.ROUND_START: dim * (UPDATE_WORD + 4) + n * _ENTRY + 4096,
+                Kind.KEY_LIST: n * (4 * 32 + 64 + 3 * _ENTRY),
                 Kind.SHARE_DELIVERY: n * (_ENVELOPE + 3 * _ENTRY),
-                Kind.UPLOAD_LIST: n * 2 * (32 + _ENTRY),
-                Kind.STATISTICS_LIST: n * (64 + _ENTRY),
-                Kind.ACCEPTED_SET: n * _ENTRY,
+                Kind.DEALER_LIST: n * _ENTRY,
+                Kind.UPLOAD_LIST: n * (32 + _ENTRY),
+                Kind.CONSISTENCY_LIST: n * (64 + _ENTRY),
+                Kind.RANDOMNESS_LIST: n * (32 + _ENTRY),
+                Kind.ACCEPTED_SET: n * (64 + 2 * _ENTRY),
                 Kind.AGREEMENT_LIST: n * (64 + _ENTRY),
                 Kind.BINDING_FAILED: 0,
                 Kind.ROUND_END: n * 4 * _ENTRY,

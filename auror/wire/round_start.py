@@ -1,38 +1,24 @@
-"""The invitation: description, parameters, statistics plan and model."""
+"""The invitation: description, statistics plan and model."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from auror.errors import ConfigError
 from auror.ids import ROUND_NONCE_BYTES, RoundId
-from auror.params import RoundParams
 from auror.round.description import RoundDescription, model_bytes
+from auror.round.label_rows import LabelRows, MeansSource
 from auror.round.messages import RoundStart
-from auror.round.plan import CountSketch, LabelConfusion, OutputLayer, PlanPart, StatisticsPlan
+from auror.round.plan import CountSketch, OutputLayer, PlanPart, StatisticsPlan
+from auror.round.policy import DEPLOYMENT_BYTES
 from auror.wire import fields
 from auror.wire.fields import WireError
-from auror.wire.limits import NAME_CHARACTERS, PLAN_PARTS, TASK_BYTES, Limits
+from auror.wire.limits import PLAN_PARTS, Limits
 from auror.wire.v1 import round_pb2 as pb
-
-_PARAMETERS = (
-    "group_size",
-    "colluders",
-    "quantisation_bits",
-    "quantisation_range",
-    "challenge_rows",
-    "min_accepted_groups",
-    "max_attempts",
-    "dropouts",
-    "audit_probability",
-)
 
 
 def pack_start(message: RoundStart) -> pb.RoundStart:
     return pb.RoundStart(
         description=_pack_description(message.description),
-        params=pb.RoundParams(**{name: getattr(message.params, name) for name in _PARAMETERS}),
-        task=message.task,
         plan=pb.StatisticsPlan(
             dim=message.plan.dim, parts=[_pack_part(part) for part in message.plan.parts]
         ),
@@ -45,8 +31,6 @@ def unpack_start(wire: pb.RoundStart, limits: Limits) -> RoundStart:
     raw = fields.exact("model", wire.model, 4 * plan.dim)
     return RoundStart(
         _unpack_description(wire.description, limits),
-        _unpack_params(wire.params),
-        fields.at_most("task", wire.task, TASK_BYTES),
         plan,
         np.frombuffer(raw, dtype="<f4").astype(np.float32),
     )
@@ -56,38 +40,37 @@ def _pack_description(description: RoundDescription) -> pb.RoundDescription:
     return pb.RoundDescription(
         version=description.version,
         deployment=description.deployment,
+        policy=description.policy,
+        policy_version=description.policy_version,
         round_id=pb.RoundId(counter=description.round_id.counter, nonce=description.round_id.nonce),
         attempt=description.attempt,
+        era=description.era,
+        step=description.step,
+        disputed=description.disputed,
+        parent=description.parent,
         model=description.model,
-        configuration=description.configuration,
         plan=description.plan,
-        roster=description.roster,
         cohort=description.cohort,
     )
 
 
 def _unpack_description(wire: pb.RoundDescription, limits: Limits) -> RoundDescription:
-    if len(wire.deployment) > NAME_CHARACTERS:
-        raise WireError("deployment: name too long")
     nonce = fields.exact("round nonce", wire.round_id.nonce, ROUND_NONCE_BYTES)
     return RoundDescription(
+        deployment=fields.exact("deployment", wire.deployment, DEPLOYMENT_BYTES),
+        policy=fields.digest("policy", wire.policy),
+        policy_version=wire.policy_version,
         round_id=RoundId(wire.round_id.counter, nonce),
         attempt=wire.attempt,
-        deployment=wire.deployment,
+        era=wire.era,
+        step=wire.step,
+        disputed=wire.disputed,
+        parent=fields.digest("parent", wire.parent),
         model=fields.digest("model", wire.model),
-        configuration=fields.digest("configuration", wire.configuration),
         plan=fields.digest("plan", wire.plan),
-        roster=fields.digest("roster", wire.roster),
         cohort=fields.clients("cohort", wire.cohort, limits.clients),
         version=wire.version,
     )
-
-
-def _unpack_params(wire: pb.RoundParams) -> RoundParams:
-    try:
-        return RoundParams(**{name: getattr(wire, name) for name in _PARAMETERS})
-    except ConfigError as error:
-        raise WireError(f"round parameters: {error}") from error
 
 
 def _pack_part(part: PlanPart) -> pb.PlanPart:
@@ -98,10 +81,15 @@ def _pack_part(part: PlanPart) -> pb.PlanPart:
             return pb.PlanPart(
                 count_sketch=pb.CountSketch(seed=seed, rows=rows, challenge=challenge)
             )
-        case LabelConfusion(offset, basis, classes, hidden):
+        case LabelRows(offset, means, classes, hidden, exponent, source):
             return pb.PlanPart(
-                label_confusion=pb.LabelConfusion(
-                    offset=offset, basis=basis, classes=classes, hidden=hidden
+                label_rows=pb.LabelRows(
+                    offset=offset,
+                    means=means,
+                    classes=classes,
+                    hidden=hidden,
+                    exponent=exponent,
+                    source=f"MEANS_SOURCE_{source.name}",
                 )
             )
 
@@ -124,13 +112,26 @@ def _unpack_part(wire: pb.PlanPart, dim: int) -> PlanPart:
         case "count_sketch":
             sketch = wire.count_sketch
             part = CountSketch(sketch.seed, sketch.rows, sketch.challenge)
-        case "label_confusion":
-            confusion = wire.label_confusion
-            part = LabelConfusion(
-                confusion.offset, confusion.basis, confusion.classes, confusion.hidden
+        case "label_rows":
+            label = wire.label_rows
+            part = LabelRows(
+                label.offset,
+                label.means,
+                label.classes,
+                label.hidden,
+                label.exponent,
+                _unpack_source(label.source),
             )
         case _:
             raise WireError("plan: empty part")
     if not part.fits(dim):
         raise WireError(f"plan: a part does not fit {dim} entries")
     return part
+
+
+def _unpack_source(value: int) -> MeansSource:
+    if value == pb.MEANS_SOURCE_CLEAN_SAMPLES:
+        return MeansSource.CLEAN_SAMPLES
+    if value == pb.MEANS_SOURCE_OUTPUT_WEIGHTS:
+        return MeansSource.OUTPUT_WEIGHTS
+    raise WireError(f"plan: unknown source {value} of class means")

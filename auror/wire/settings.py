@@ -10,7 +10,9 @@ import enum
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -35,14 +37,17 @@ def load(
     prefix: str,
     environment: Mapping[str, str],
     flags: Sequence[str] = (),
+    moved: Mapping[str, str] = MappingProxyType({}),
 ) -> Model:
     """Build ``model`` from the file, ``PREFIX__SECTION__KEY`` variables and ``key=value`` flags.
+
+    ``moved``: settings or sections that are none any more, and where they went.
 
     Raises:
         ConfigError: one line naming the source, the setting and the fix.
     """
     tree: Tree = {}
-    known = list(_leaves(model))
+    known = _Known(tuple(_leaves(model)), moved)
     if path is not None:
         file = _read(path)
         _check_keys(file, model, known, str(path))
@@ -102,33 +107,47 @@ def _leaves(model: type[BaseModel], above: str = "") -> Iterator[str]:
             yield above + name
 
 
+@dataclass(frozen=True)
+class _Known:
+    """Settings that there are, and those that there were."""
+
+    keys: tuple[str, ...]
+    moved: Mapping[str, str]
+
+
 def _check_keys(
-    tree: Tree, model: type[BaseModel], known: Sequence[str], source: str, above: str = ""
+    tree: Tree, model: type[BaseModel], known: _Known, source: str, above: str = ""
 ) -> None:
     for name, value in tree.items():
         info = model.model_fields.get(name)
         if info is None:
+            key = above + name
+            if key in known.moved and isinstance(value, dict) and value:
+                key += f".{next(iter(value))}"
             siblings = [above + sibling for sibling in model.model_fields]
-            raise _unknown(f"{above}{name}", [*siblings, *known], source)
+            raise _unknown(key, known, source, siblings)
         if isinstance(info.annotation, type) and issubclass(info.annotation, Section):
             if not isinstance(value, dict):
                 raise ConfigError(f"{source}: {above}{name} is a section: write [{above}{name}]")
             _check_keys(value, info.annotation, known, source, f"{above}{name}.")
 
 
-def _unknown(key: str, known: Sequence[str], source: str) -> ConfigError:
-    near = difflib.get_close_matches(key, known, 1, 0.5)
+def _unknown(key: str, known: _Known, source: str, siblings: Sequence[str] = ()) -> ConfigError:
+    went = known.moved.get(key, known.moved.get(key.partition(".")[0]))
+    if went is not None:
+        return ConfigError(f"{source}: {key} {went}")
+    near = difflib.get_close_matches(key, [*siblings, *known.keys], 1, 0.5)
     if not near:  # the right name in the wrong section, or a bare name
-        leaf = {candidate.rsplit(".", 1)[-1]: candidate for candidate in known}
+        leaf = {candidate.rsplit(".", 1)[-1]: candidate for candidate in known.keys}
         near = [leaf[name] for name in difflib.get_close_matches(key.rsplit(".", 1)[-1], leaf, 1)]
     hint = f"did you mean {near[0]}?" if near else "--print-config lists all keys"
     return ConfigError(f"{source}: unknown key {key}; {hint}")
 
 
 def _set(
-    tree: Tree, model: type[BaseModel], known: Sequence[str], key: str, text: str, source: str
+    tree: Tree, model: type[BaseModel], known: _Known, key: str, text: str, source: str
 ) -> None:
-    if key not in known:
+    if key not in known.keys:
         raise _unknown(key, known, source)
     *sections, leaf = key.split(".")
     for section in sections:

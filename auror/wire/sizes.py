@@ -1,6 +1,6 @@
 """How many bytes a client's messages have, from n, degree, d, k and b alone.
 
-The formula's parts are those of Bonawitz 2017, table 1, with our five secrets instead of two,
+The formula's parts are those of Bonawitz 2017, table 1, with our three secrets instead of two,
 salted commitments, signatures and protobuf's framing. Byte-exact: a test compares every part
 with what is sent in a played round. Not in it: the invitation (the model), and below the
 messages HTTP/2 and TLS, about 0.3 % of an upload.
@@ -8,14 +8,15 @@ messages HTTP/2 and TLS, about 0.3 % of an upload.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from auror.params import STATISTICS_RING_BITS
 from auror.secagg.packing import packed_bytes
 from auror.wire.limits import CHUNK_BYTES
 
 _DIGEST, _KEY, _SIGNATURE, _SHARE = 32, 32, 64, 49
-_SECRETS = 5
+_SECRETS = 3
 _CIPHERTEXT = _SECRETS * _SHARE + 16
 _COMMITMENTS = _SECRETS * _DIGEST
 
@@ -44,9 +45,9 @@ def _entry(client: int, *fields: int) -> int:
 # Client → server ------------------------------------------------------------------------------
 
 
-def advertised_keys() -> int:
-    """Phase 0."""
-    return field(_keys())
+def advertised_keys(floors: Ids = ()) -> int:
+    """Phase 0; ``floors``: a client's own, 0 takes no bytes."""
+    return field(_keys(floors))
 
 
 def dealt_shares(me: int, neighbours: Ids) -> int:
@@ -55,56 +56,75 @@ def dealt_shares(me: int, neighbours: Ids) -> int:
     return field(sealed + _entry(me, field(_COMMITMENTS)) + field(_COMMITMENTS) + field(_SIGNATURE))
 
 
-def upload(dim: int, bits: int, dealers: Ids) -> int:
-    """Phase 2: d ring elements of ``bits``, and a share of each dealer's r."""
-    shares = sum(_entry(dealer, field(_SHARE)) for dealer in dealers)
-    return field(field(packed_bytes(dim, bits)) + field(_DIGEST) + shares)
+def receipt(unreadable: Ids = ()) -> int:
+    """Phase 1b."""
+    return field(_id_list(unreadable) + field(_SIGNATURE))
+
+
+def upload(dim: int, bits: int) -> int:
+    """Phase 2: d ring elements of ``bits``."""
+    return field(field(packed_bytes(dim, bits)) + field(_DIGEST))
+
+
+def signature() -> int:
+    """Phases 3a and 5, committee only."""
+    return field(field(_SIGNATURE))
+
+
+def randomness_shares(dealers: Ids) -> int:
+    """Phase 3b: a share of each dealer's r."""
+    return field(sum(_entry(dealer, field(_SHARE)) for dealer in dealers))
 
 
 def masked_statistics(rows: int) -> int:
-    """Phase 3."""
+    """Phase 4."""
     return field(field(packed_bytes(rows, STATISTICS_RING_BITS)) + field(_SIGNATURE))
 
 
 def opened_shares(owners: Ids) -> int:
-    """Phases 4 and 6: one share per owner, of its seed or of its key."""
+    """Phase 6: one share per owner, of its seed or of its key."""
     return field(sum(_entry(owner, field(_SHARE)) for owner in owners))
-
-
-def agreement() -> int:
-    """Phase 5, committee only."""
-    return field(field(_SIGNATURE))
 
 
 # Server → client ------------------------------------------------------------------------------
 
 
-def key_list(clients: Ids) -> int:
-    """Phase 0: everybody's keys."""
-    return field(sum(_entry(client, field(_keys())) for client in clients))
+def key_list(clients: Ids, floors: Mapping[int, Ids] = MappingProxyType({})) -> int:
+    """Phase 0: everybody's keys, with the ``floors`` of those who have their own."""
+    return field(sum(_entry(client, field(_keys(floors.get(client, ())))) for client in clients))
 
 
 def share_delivery(dealers: Ids, neighbours: Ids) -> int:
-    """Phase 1: U2, and an envelope of every neighbour."""
+    """Phase 1: who dealt, and an envelope of every neighbour."""
     envelopes = sum(
         _entry(dealer, field(_CIPHERTEXT), field(_COMMITMENTS)) for dealer in neighbours
     )
     return field(_id_list(dealers) + envelopes)
 
 
-def upload_list(uploaded: Ids, dealers: Ids) -> int:
-    """Phase 2: everybody's digest and r."""
-    return field(sum(_entry(client, field(_DIGEST)) for client in (*uploaded, *dealers)))
+def dealer_list(dealers: Ids) -> int:
+    """Phase 1b: U2."""
+    return field(_id_list(dealers))
+
+
+def upload_list(uploaded: Ids) -> int:
+    """Phase 2: everybody's digest."""
+    return field(sum(_entry(client, field(_DIGEST)) for client in uploaded))
 
 
 def signature_list(signers: Ids) -> int:
-    """Phase 3 (S) and phase 5 (the committee)."""
+    """Phases 3a and 5, of the committee."""
     return field(sum(_entry(client, field(_SIGNATURE)) for client in signers))
 
 
+def randomness_list(dealers: Ids) -> int:
+    """Phase 3b: everybody's r."""
+    return field(sum(_entry(client, field(_DIGEST)) for client in dealers))
+
+
 def accepted_set(accepted: Ids) -> int:
-    """Phase 5."""
-    return field(_id_list(accepted))
+    """Phase 5: A, and its members' signatures."""
+    return field(_id_list(accepted) + sum(_entry(client, field(_SIGNATURE)) for client in accepted))
 
 
 def framed(size: int, counter: int) -> int:
@@ -121,8 +141,9 @@ def published_formula(clients: int, dim: int, bits: int, ring_bits: int) -> floa
     return (2 * clients * 256 + (5 * clients - 4) * 256 + dim * ring_bits) / (dim * bits)
 
 
-def _keys() -> int:
-    return 3 * field(_KEY) + field(_DIGEST) + field(_SIGNATURE)
+def _keys(floors: Ids) -> int:
+    own = sum(1 + varint(floor) for floor in floors if floor)
+    return 3 * field(_KEY) + field(_DIGEST) + field(_SIGNATURE) + own
 
 
 def _id_list(clients: Ids) -> int:

@@ -22,23 +22,28 @@ from auror.defense.ledger import Ledger
 from auror.defense.liability import Liability
 from auror.errors import AuthenticationFailed, UserError
 from auror.experiments.runfolder import read_model, read_run
-from auror.ids import ClientId
-from auror.params import ClientPolicy
+from auror.ids import ClientId, Digest
+from auror.params import PlanCaps, RoundParams
 from auror.round.client.memory import ClientMemory
-from auror.round.description import configuration_digest
 from auror.round.messages import RoundStart
 from auror.round.record_json import record_from_json, record_to_json
 from auror.secagg.packing import pack, unpack
 from auror.secagg.sharing import Share
+from auror.sim.seeded import seeded_entropy
 from auror.wire import codec, credentials
+from auror.wire.credentials import POLICY_FILE
 from auror.wire.fields import WireError
 from auror.wire.frames import Assembler
 from auror.wire.limits import Kind, Limits
+from auror.wire.policy_file import parse_policy, policy_json
 from auror.wire.settings import load
 from auror.wire.v1 import transport_pb2 as pb
 
 LIMITS = Limits(12, 64, 32)
+OPERATOR = SigningKey.draw(seeded_entropy(1, "operator")).verify_key
+"""Who signed the policy of the corpus."""
 KINDS = tuple(Kind)
+CAPS = PlanCaps(parts=("count-sketch", "label-rows", "output-layer"))
 
 
 def message(data: bytes) -> None:
@@ -54,9 +59,9 @@ def message(data: bytes) -> None:
         else:
             told = codec.decode_server(kind, body, LIMITS)
             if isinstance(told, RoundStart):
-                configuration_digest(told.params, told.task)
+                told.description.transcript()
                 told.plan.digest()
-                told.plan.check(ClientPolicy(), told.params.challenge_rows)
+                told.plan.check(CAPS, RoundParams(), Digest(bytes(32)), told.model)
             again = codec.encode_server(told)
             assert codec.encode_server(codec.decode_server(kind, again, LIMITS)) == again
     except WireError:
@@ -103,8 +108,10 @@ def memory(data: bytes) -> None:
         assert ClientMemory.from_json(found.to_json()) == found
     except ValueError:
         pass
-    with tempfile.TemporaryDirectory() as name:
-        journal = Journal(Path(name), "fuzz", ClientId(0))
+    with (
+        tempfile.TemporaryDirectory() as name,
+        Journal(Path(name), "fuzz", ClientId(0)) as journal,
+    ):
         journal.load()
         journal.save(ClientMemory())
         for file in (file for file in Path(name).rglob("*") if file.is_file()):
@@ -150,14 +157,15 @@ def keys(data: bytes) -> None:
             attempt()
 
 
-def roster(data: bytes) -> None:
-    """roster.json in a folder that is otherwise whole."""
+def policy(data: bytes) -> None:
+    """policy.json in a folder that is otherwise whole; what is accepted has one text."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / credentials.ROSTER_FILE).write_bytes(data)
-        (folder / credentials.OPERATOR_FILE).write_bytes(credentials.operator_pem(bytes(32)))
+        (folder / POLICY_FILE).write_bytes(data)
+        (folder / credentials.OPERATOR_FILE).write_bytes(credentials.operator_pem(OPERATOR))
         with contextlib.suppress(UserError):
-            credentials._load_roster(folder)
+            found = credentials.load_policy(folder)
+            assert parse_policy(policy_json(found)) == found
 
 
 def settings(data: bytes) -> None:
@@ -185,6 +193,6 @@ def run_folder(data: bytes) -> None:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
-        message, frames, packed, memory, record, evidence, keys, roster, settings, run_folder
+        message, frames, packed, memory, record, evidence, keys, policy, settings, run_folder
     )
 }  # fmt: skip

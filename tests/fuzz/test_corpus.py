@@ -6,7 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from targets import TARGETS
+from targets import KINDS, LIMITS, OPERATOR, TARGETS
+
+from auror.errors import AuthenticationFailed
+from auror.wire import codec
+from auror.wire.credentials import POLICY_FILE
+from auror.wire.limits import Kind
+from auror.wire.policy_file import parse_policy
 
 CORPUS = Path(__file__).parent / "corpus"
 FILES = sorted(path for path in CORPUS.rglob("*") if path.is_file())
@@ -14,6 +20,21 @@ FILES = sorted(path for path in CORPUS.rglob("*") if path.is_file())
 
 def test_every_parser_has_a_corpus_and_every_corpus_a_parser() -> None:
     assert {path.parent.name for path in FILES} == TARGETS.keys()
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_message_has_a_seed_that_decodes(kind: Kind) -> None:
+    """Of the version that the code speaks: a corpus that nothing decodes fuzzes only headers."""
+    seed = (CORPUS / "message" / kind.field).read_bytes()
+    assert KINDS[seed[0]] is kind
+    decode = codec.decode_client if kind.from_client else codec.decode_server
+    assert codec.kind_of(decode(kind, seed[1:], LIMITS)) is kind
+
+
+def test_the_seed_of_the_policy_is_signed_by_the_operator_of_the_targets() -> None:
+    parse_policy((CORPUS / "policy" / POLICY_FILE).read_bytes()).verify(OPERATOR)
+    with pytest.raises(AuthenticationFailed):
+        parse_policy((CORPUS / "policy" / "unsigned").read_bytes()).verify(OPERATOR)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,25 @@ from auror.crypto.signing import SigningKey, verify
 from auror.crypto.tags import Tag, encode, number, tagged_hash
 from auror.errors import AbortReason, AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId, Digest
-from auror.round.messages import MaskedStatistics, RoundEnd, RoundStart, Withdraw
-from auror.round.plan import CountSketch, LabelConfusion, OutputLayer, StatisticsPlan
-from auror.round.public import draw_committee, draw_groups
+from auror.params import Floors
+from auror.round.description import PROTOCOL_VERSION
+from auror.round.label_rows import LabelRows
+from auror.round.messages import AdvertisedKeys, MaskedStatistics, RoundEnd, RoundStart, Withdraw
+from auror.round.plan import CountSketch, OutputLayer, StatisticsPlan
+from auror.round.public import (
+    agreement_parts,
+    draw_committee,
+    draw_groups,
+    protocol_seed,
+    receipt_parts,
+    upload_digest,
+    uploads_digest,
+    view_digest,
+)
 from auror.round.server.context import Decision
 from auror.secagg.graph import Graph
-from auror.secagg.instance import SecretKind
+from auror.secagg.instance import Instance, Ring, SecretKind, SumContext
+from auror.secagg.masking import add_self_mask, pairwise_mask
 from auror.secagg.packing import pack, unpack
 from auror.secagg.quantize import Quantiser
 from auror.secagg.sharing import Share, secret_commitment, share_commitment
@@ -68,7 +82,7 @@ def primitives() -> Vectors:
     )
     plan = StatisticsPlan(
         12, (OutputLayer(2, 3), CountSketch(fixed("sketch"), 4, False),
-             LabelConfusion.from_matrix(4, np.array([[3, -2], [-7, 1]], dtype=np.int64))),
+             LabelRows.from_matrix(4, np.array([[3, -2], [-7, 1]], dtype=np.int64), 2)),
     )  # fmt: skip
     return {
         "encode": encode(b"", b"ab", number(258)).hex(),
@@ -83,11 +97,13 @@ def primitives() -> Vectors:
         "verify_key": signer.verify_key.hex(),
         "shamir_shares": {str(x): value.hex() for x, value in dealt.items()},
         "share_commitment": share_commitment(
-            Digest(fixed("T")), ClientId(1), ClientId(2), SecretKind.UPDATE_MASK_KEY, share
+            Digest(fixed("T")), ClientId(1), ClientId(2), SecretKind.MASK_KEY, share
         ).hex(),
         "secret_commitment": secret_commitment(
             Digest(fixed("T")), ClientId(1), SecretKind.RANDOMNESS, secret
         ).hex(),
+        "masks": _masks(),
+        "signed": _digests(),
         "packed": {str(bits): pack(values, bits).hex() for bits in (11, 13, 21, 32)},
         "quantised": quantised.tolist(),
         "plan_digest": plan.digest().hex(),
@@ -97,6 +113,46 @@ def primitives() -> Vectors:
         "committee": sorted(
             draw_committee(fixed("committee"), cohort, Topology(12, 1, 4, 3, 2, 5, 2))
         ),
+    }
+
+
+def _masks() -> Vectors:
+    """Clients 1 and 2, ring 2^21 for the update and 2^64 for the statistics under h."""
+    one, other = KeyPair(Secret(fixed("one"))), KeyPair(Secret(fixed("other")))
+    update = SumContext(Digest(fixed("T")), Instance.UPDATE, Ring(21), 5)
+    statistics = SumContext(Digest(fixed("h")), Instance.STATISTICS, Ring(64), 5)
+    alone = update.ring.zeros(5)
+    add_self_mask(alone, Secret(fixed("seed")), update, ClientId(1), +1)
+    return {
+        "self": update.ring.reduce(alone).tolist(),
+        "update": pairwise_mask(one, other.public, update, ClientId(1), ClientId(2)).tolist(),
+        "statistics": pairwise_mask(
+            one, other.public, statistics, ClientId(1), ClientId(2)
+        ).tolist(),
+    }
+
+
+def _digests() -> Vectors:
+    """What clients sign, and the seed, of three clients of which the last did not upload."""
+    transcript, everybody = Digest(fixed("T")), tuple(ClientId(i) for i in range(3))
+    keys = {
+        c: AdvertisedKeys(
+            *(fixed(f"{role} {c}") for role in ("encryption", "update", "statistics")),
+            Digest(fixed(f"commitment {c}")), bytes(64), Floors(c, 0, 2),
+        )
+        for c in everybody
+    }  # fmt: skip
+    digests = {c: upload_digest(transcript, c, fixed(f"payload {c}")) for c in everybody[:2]}
+    randomness = {c: fixed(f"r {c}") for c in everybody}
+    uploads = uploads_digest(transcript, keys, everybody, digests)
+    view = view_digest(uploads, randomness, ((everybody[0], everybody[1]),), Digest(fixed("plan")))
+    return {
+        "receipt": encode(*receipt_parts(transcript, everybody, everybody[1:2])).hex(),
+        "upload": digests[everybody[0]].hex(),
+        "uploads": uploads.hex(),
+        "public_seed": protocol_seed(transcript, everybody[:2], randomness).hex(),
+        "view": view.hex(),
+        "agreement": encode(*agreement_parts(transcript, view, frozenset(everybody[:2]))).hex(),
     }
 
 
@@ -221,14 +277,18 @@ def wire_error(kind: Kind, body: bytes) -> str:
 
 
 def whole_round() -> Vectors:
-    """n = 4, t = 3: every message's hash and every value that the parties agree on."""
+    """n = 4, t = 3: every message's hash and every value that the parties agree on, in the order
+    of the phases."""
     kit, played = _played(lie=False)
     context, progress = played.server.context, played.progress
     return {
         "clients": kit.count,
         "transcript": context.transcript.hex(),
         "threshold": context.topology.shares,
-        "quorum": context.topology.quorum(4),
+        "quorum": context.topology.quorum,
+        "policy": kit.policy.digest().hex(),
+        "committee": sorted(int(client) for client in context.committee),
+        "uploads": progress.uploads.hex(),
         "messages": [
             [codec.kind_of(message).field, int(client), _hash(message)]
             for client, message in (*played.told, *played.replies)
@@ -265,10 +325,33 @@ def plain(value: Any) -> Any:
     return value
 
 
+def versions() -> Vectors:
+    """Per version of the protocol, the SHA-256 of its vectors: the newest row is of the files that
+    lie here. Other vectors under an old number would be another protocol under an old name."""
+    names = [*(name for name in FILES if name != "versions.json"), OPERATIONS]
+    now = {name: hashlib.sha256((HERE / name).read_bytes()).hexdigest() for name in sorted(names)}
+    return {**{str(version): row for version, row in EARLIER.items()}, str(PROTOCOL_VERSION): now}
+
+
+EARLIER: dict[int, dict[str, str]] = {
+    1: {
+        "messages.json": "2405fde6e6111213697620699667e44b013d365d3006da4ca801345932a5952e",
+        "messages_bad.json": "96a2830dbd445897ebb2d5e199d9ea82e90a6fef38668975de09ae307e6b314a",
+        "primitives.json": "c1ae7fc52e885802602ecc903d5607313b3d96a9779b477f4eff09a3c799bee9",
+        "primitives_bad.json": "53a1b7645118512bcf3de578ffcf4247a68f9f8d845c2ce14547f650870c2938",
+        "round.json": "6893f2a43a82c85fa3af9fc82eac034e997d226b839e43892353477953a4e869",
+    },
+}
+"""Versions whose vectors are fixed for good. A release adds its row here."""
+
+HERE = Path(__file__).parent
+OPERATIONS = "operations.json"
+"""Written by hand; ``playing.py`` plays it."""
 FILES: dict[str, Callable[[], Vectors]] = {
     "primitives.json": primitives,
     "primitives_bad.json": bad_primitives,
     "messages.json": messages,
     "messages_bad.json": bad_messages,
     "round.json": whole_round,
+    "versions.json": versions,
 }

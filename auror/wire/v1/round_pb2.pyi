@@ -7,17 +7,23 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class MeansSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MEANS_SOURCE_UNSPECIFIED: _ClassVar[MeansSource]
+    MEANS_SOURCE_CLEAN_SAMPLES: _ClassVar[MeansSource]
+    MEANS_SOURCE_OUTPUT_WEIGHTS: _ClassVar[MeansSource]
+
 class Refusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     REFUSAL_UNSPECIFIED: _ClassVar[Refusal]
     REFUSAL_COHORT_TOO_SMALL: _ClassVar[Refusal]
-    REFUSAL_THRESHOLD_UNSAFE: _ClassVar[Refusal]
+    REFUSAL_WRONG_COHORT: _ClassVar[Refusal]
     REFUSAL_GROUP_TOO_SMALL: _ClassVar[Refusal]
     REFUSAL_STATISTICS_TOO_LARGE: _ClassVar[Refusal]
     REFUSAL_RING_OVERFLOW: _ClassVar[Refusal]
     REFUSAL_WRONG_MODEL: _ClassVar[Refusal]
     REFUSAL_WRONG_CONFIGURATION: _ClassVar[Refusal]
-    REFUSAL_WRONG_ROSTER: _ClassVar[Refusal]
+    REFUSAL_WRONG_POLICY: _ClassVar[Refusal]
     REFUSAL_ROUND_REPLAYED: _ClassVar[Refusal]
     REFUSAL_ATTEMPTS_EXHAUSTED: _ClassVar[Refusal]
     REFUSAL_TOTAL_REPEATED: _ClassVar[Refusal]
@@ -30,13 +36,16 @@ class Refusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REFUSAL_VIEW_DISAGREES: _ClassVar[Refusal]
     REFUSAL_ACCEPTED_NOT_GROUPS: _ClassVar[Refusal]
     REFUSAL_ACCEPTED_TOO_SMALL: _ClassVar[Refusal]
-    REFUSAL_TOO_MANY_LEFT_OUT: _ClassVar[Refusal]
+    REFUSAL_TOO_MANY_DISPUTED: _ClassVar[Refusal]
     REFUSAL_QUORUM_MISSING: _ClassVar[Refusal]
     REFUSAL_SECOND_ANSWER: _ClassVar[Refusal]
     REFUSAL_OUT_OF_TURN: _ClassVar[Refusal]
     REFUSAL_BAD_UPDATE: _ClassVar[Refusal]
-    REFUSAL_UNREADABLE_SHARE: _ClassVar[Refusal]
     REFUSAL_MASKS_WOULD_SHOW: _ClassVar[Refusal]
+    REFUSAL_POLICY_EXPIRED: _ClassVar[Refusal]
+    REFUSAL_WRONG_STEP: _ClassVar[Refusal]
+    REFUSAL_BUDGET_SPENT: _ClassVar[Refusal]
+    REFUSAL_FORGED_MEANS: _ClassVar[Refusal]
 
 class AbortReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -44,6 +53,7 @@ class AbortReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ABORT_REASON_TOO_FEW_ADVERTISED: _ClassVar[AbortReason]
     ABORT_REASON_TOO_FEW_DEALT: _ClassVar[AbortReason]
     ABORT_REASON_TOO_FEW_UPLOADED: _ClassVar[AbortReason]
+    ABORT_REASON_TOO_FEW_CONSISTENT: _ClassVar[AbortReason]
     ABORT_REASON_TOO_FEW_STATISTICS: _ClassVar[AbortReason]
     ABORT_REASON_TOO_FEW_SHARES: _ClassVar[AbortReason]
     ABORT_REASON_TOO_FEW_AGREED: _ClassVar[AbortReason]
@@ -51,15 +61,18 @@ class AbortReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ABORT_REASON_BINDING_FAILED: _ClassVar[AbortReason]
     ABORT_REASON_BAD_RECONSTRUCTION: _ClassVar[AbortReason]
     ABORT_REASON_SERVER_STOPPED: _ClassVar[AbortReason]
+MEANS_SOURCE_UNSPECIFIED: MeansSource
+MEANS_SOURCE_CLEAN_SAMPLES: MeansSource
+MEANS_SOURCE_OUTPUT_WEIGHTS: MeansSource
 REFUSAL_UNSPECIFIED: Refusal
 REFUSAL_COHORT_TOO_SMALL: Refusal
-REFUSAL_THRESHOLD_UNSAFE: Refusal
+REFUSAL_WRONG_COHORT: Refusal
 REFUSAL_GROUP_TOO_SMALL: Refusal
 REFUSAL_STATISTICS_TOO_LARGE: Refusal
 REFUSAL_RING_OVERFLOW: Refusal
 REFUSAL_WRONG_MODEL: Refusal
 REFUSAL_WRONG_CONFIGURATION: Refusal
-REFUSAL_WRONG_ROSTER: Refusal
+REFUSAL_WRONG_POLICY: Refusal
 REFUSAL_ROUND_REPLAYED: Refusal
 REFUSAL_ATTEMPTS_EXHAUSTED: Refusal
 REFUSAL_TOTAL_REPEATED: Refusal
@@ -72,17 +85,21 @@ REFUSAL_DIGEST_FORGED: Refusal
 REFUSAL_VIEW_DISAGREES: Refusal
 REFUSAL_ACCEPTED_NOT_GROUPS: Refusal
 REFUSAL_ACCEPTED_TOO_SMALL: Refusal
-REFUSAL_TOO_MANY_LEFT_OUT: Refusal
+REFUSAL_TOO_MANY_DISPUTED: Refusal
 REFUSAL_QUORUM_MISSING: Refusal
 REFUSAL_SECOND_ANSWER: Refusal
 REFUSAL_OUT_OF_TURN: Refusal
 REFUSAL_BAD_UPDATE: Refusal
-REFUSAL_UNREADABLE_SHARE: Refusal
 REFUSAL_MASKS_WOULD_SHOW: Refusal
+REFUSAL_POLICY_EXPIRED: Refusal
+REFUSAL_WRONG_STEP: Refusal
+REFUSAL_BUDGET_SPENT: Refusal
+REFUSAL_FORGED_MEANS: Refusal
 ABORT_REASON_UNSPECIFIED: AbortReason
 ABORT_REASON_TOO_FEW_ADVERTISED: AbortReason
 ABORT_REASON_TOO_FEW_DEALT: AbortReason
 ABORT_REASON_TOO_FEW_UPLOADED: AbortReason
+ABORT_REASON_TOO_FEW_CONSISTENT: AbortReason
 ABORT_REASON_TOO_FEW_STATISTICS: AbortReason
 ABORT_REASON_TOO_FEW_SHARES: AbortReason
 ABORT_REASON_TOO_FEW_AGREED: AbortReason
@@ -92,48 +109,56 @@ ABORT_REASON_BAD_RECONSTRUCTION: AbortReason
 ABORT_REASON_SERVER_STOPPED: AbortReason
 
 class ClientMessage(_message.Message):
-    __slots__ = ("advertised_keys", "dealt_shares", "upload", "masked_statistics", "statistics_shares", "agreement", "update_shares", "withdraw", "cross_masks")
+    __slots__ = ("advertised_keys", "dealt_shares", "receipt", "upload", "consistency", "randomness_shares", "masked_statistics", "agreement", "update_shares", "cross_masks", "withdraw")
     ADVERTISED_KEYS_FIELD_NUMBER: _ClassVar[int]
     DEALT_SHARES_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
     UPLOAD_FIELD_NUMBER: _ClassVar[int]
+    CONSISTENCY_FIELD_NUMBER: _ClassVar[int]
+    RANDOMNESS_SHARES_FIELD_NUMBER: _ClassVar[int]
     MASKED_STATISTICS_FIELD_NUMBER: _ClassVar[int]
-    STATISTICS_SHARES_FIELD_NUMBER: _ClassVar[int]
     AGREEMENT_FIELD_NUMBER: _ClassVar[int]
     UPDATE_SHARES_FIELD_NUMBER: _ClassVar[int]
-    WITHDRAW_FIELD_NUMBER: _ClassVar[int]
     CROSS_MASKS_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAW_FIELD_NUMBER: _ClassVar[int]
     advertised_keys: AdvertisedKeys
     dealt_shares: DealtShares
+    receipt: Receipt
     upload: Upload
+    consistency: Consistency
+    randomness_shares: RandomnessShares
     masked_statistics: MaskedStatistics
-    statistics_shares: StatisticsShares
     agreement: Agreement
     update_shares: UpdateShares
-    withdraw: Withdraw
     cross_masks: CrossMasks
-    def __init__(self, advertised_keys: _Optional[_Union[AdvertisedKeys, _Mapping]] = ..., dealt_shares: _Optional[_Union[DealtShares, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., masked_statistics: _Optional[_Union[MaskedStatistics, _Mapping]] = ..., statistics_shares: _Optional[_Union[StatisticsShares, _Mapping]] = ..., agreement: _Optional[_Union[Agreement, _Mapping]] = ..., update_shares: _Optional[_Union[UpdateShares, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ..., cross_masks: _Optional[_Union[CrossMasks, _Mapping]] = ...) -> None: ...
+    withdraw: Withdraw
+    def __init__(self, advertised_keys: _Optional[_Union[AdvertisedKeys, _Mapping]] = ..., dealt_shares: _Optional[_Union[DealtShares, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., consistency: _Optional[_Union[Consistency, _Mapping]] = ..., randomness_shares: _Optional[_Union[RandomnessShares, _Mapping]] = ..., masked_statistics: _Optional[_Union[MaskedStatistics, _Mapping]] = ..., agreement: _Optional[_Union[Agreement, _Mapping]] = ..., update_shares: _Optional[_Union[UpdateShares, _Mapping]] = ..., cross_masks: _Optional[_Union[CrossMasks, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ...) -> None: ...
 
 class ServerMessage(_message.Message):
-    __slots__ = ("round_start", "key_list", "share_delivery", "upload_list", "statistics_list", "accepted_set", "agreement_list", "round_end", "binding_failed")
+    __slots__ = ("round_start", "key_list", "share_delivery", "dealer_list", "upload_list", "consistency_list", "randomness_list", "accepted_set", "agreement_list", "binding_failed", "round_end")
     ROUND_START_FIELD_NUMBER: _ClassVar[int]
     KEY_LIST_FIELD_NUMBER: _ClassVar[int]
     SHARE_DELIVERY_FIELD_NUMBER: _ClassVar[int]
+    DEALER_LIST_FIELD_NUMBER: _ClassVar[int]
     UPLOAD_LIST_FIELD_NUMBER: _ClassVar[int]
-    STATISTICS_LIST_FIELD_NUMBER: _ClassVar[int]
+    CONSISTENCY_LIST_FIELD_NUMBER: _ClassVar[int]
+    RANDOMNESS_LIST_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_SET_FIELD_NUMBER: _ClassVar[int]
     AGREEMENT_LIST_FIELD_NUMBER: _ClassVar[int]
-    ROUND_END_FIELD_NUMBER: _ClassVar[int]
     BINDING_FAILED_FIELD_NUMBER: _ClassVar[int]
+    ROUND_END_FIELD_NUMBER: _ClassVar[int]
     round_start: RoundStart
     key_list: KeyList
     share_delivery: ShareDelivery
+    dealer_list: DealerList
     upload_list: UploadList
-    statistics_list: StatisticsList
+    consistency_list: ConsistencyList
+    randomness_list: RandomnessList
     accepted_set: AcceptedSet
     agreement_list: AgreementList
-    round_end: RoundEnd
     binding_failed: BindingFailed
-    def __init__(self, round_start: _Optional[_Union[RoundStart, _Mapping]] = ..., key_list: _Optional[_Union[KeyList, _Mapping]] = ..., share_delivery: _Optional[_Union[ShareDelivery, _Mapping]] = ..., upload_list: _Optional[_Union[UploadList, _Mapping]] = ..., statistics_list: _Optional[_Union[StatisticsList, _Mapping]] = ..., accepted_set: _Optional[_Union[AcceptedSet, _Mapping]] = ..., agreement_list: _Optional[_Union[AgreementList, _Mapping]] = ..., round_end: _Optional[_Union[RoundEnd, _Mapping]] = ..., binding_failed: _Optional[_Union[BindingFailed, _Mapping]] = ...) -> None: ...
+    round_end: RoundEnd
+    def __init__(self, round_start: _Optional[_Union[RoundStart, _Mapping]] = ..., key_list: _Optional[_Union[KeyList, _Mapping]] = ..., share_delivery: _Optional[_Union[ShareDelivery, _Mapping]] = ..., dealer_list: _Optional[_Union[DealerList, _Mapping]] = ..., upload_list: _Optional[_Union[UploadList, _Mapping]] = ..., consistency_list: _Optional[_Union[ConsistencyList, _Mapping]] = ..., randomness_list: _Optional[_Union[RandomnessList, _Mapping]] = ..., accepted_set: _Optional[_Union[AcceptedSet, _Mapping]] = ..., agreement_list: _Optional[_Union[AgreementList, _Mapping]] = ..., binding_failed: _Optional[_Union[BindingFailed, _Mapping]] = ..., round_end: _Optional[_Union[RoundEnd, _Mapping]] = ...) -> None: ...
 
 class RoundId(_message.Message):
     __slots__ = ("counter", "nonce")
@@ -144,48 +169,34 @@ class RoundId(_message.Message):
     def __init__(self, counter: _Optional[int] = ..., nonce: _Optional[bytes] = ...) -> None: ...
 
 class RoundDescription(_message.Message):
-    __slots__ = ("version", "deployment", "round_id", "attempt", "model", "configuration", "plan", "roster", "cohort")
+    __slots__ = ("version", "deployment", "policy", "policy_version", "round_id", "attempt", "era", "step", "disputed", "parent", "model", "plan", "cohort")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
     ROUND_ID_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    ERA_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    DISPUTED_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
-    CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
-    ROSTER_FIELD_NUMBER: _ClassVar[int]
     COHORT_FIELD_NUMBER: _ClassVar[int]
     version: int
-    deployment: str
+    deployment: bytes
+    policy: bytes
+    policy_version: int
     round_id: RoundId
     attempt: int
+    era: int
+    step: int
+    disputed: bool
+    parent: bytes
     model: bytes
-    configuration: bytes
     plan: bytes
-    roster: bytes
     cohort: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, version: _Optional[int] = ..., deployment: _Optional[str] = ..., round_id: _Optional[_Union[RoundId, _Mapping]] = ..., attempt: _Optional[int] = ..., model: _Optional[bytes] = ..., configuration: _Optional[bytes] = ..., plan: _Optional[bytes] = ..., roster: _Optional[bytes] = ..., cohort: _Optional[_Iterable[int]] = ...) -> None: ...
-
-class RoundParams(_message.Message):
-    __slots__ = ("group_size", "colluders", "quantisation_bits", "quantisation_range", "challenge_rows", "min_accepted_groups", "max_attempts", "audit_probability", "dropouts")
-    GROUP_SIZE_FIELD_NUMBER: _ClassVar[int]
-    COLLUDERS_FIELD_NUMBER: _ClassVar[int]
-    QUANTISATION_BITS_FIELD_NUMBER: _ClassVar[int]
-    QUANTISATION_RANGE_FIELD_NUMBER: _ClassVar[int]
-    CHALLENGE_ROWS_FIELD_NUMBER: _ClassVar[int]
-    MIN_ACCEPTED_GROUPS_FIELD_NUMBER: _ClassVar[int]
-    MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
-    AUDIT_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
-    DROPOUTS_FIELD_NUMBER: _ClassVar[int]
-    group_size: int
-    colluders: int
-    quantisation_bits: int
-    quantisation_range: float
-    challenge_rows: int
-    min_accepted_groups: int
-    max_attempts: int
-    audit_probability: float
-    dropouts: float
-    def __init__(self, group_size: _Optional[int] = ..., colluders: _Optional[int] = ..., quantisation_bits: _Optional[int] = ..., quantisation_range: _Optional[float] = ..., challenge_rows: _Optional[int] = ..., min_accepted_groups: _Optional[int] = ..., max_attempts: _Optional[int] = ..., audit_probability: _Optional[float] = ..., dropouts: _Optional[float] = ...) -> None: ...
+    def __init__(self, version: _Optional[int] = ..., deployment: _Optional[bytes] = ..., policy: _Optional[bytes] = ..., policy_version: _Optional[int] = ..., round_id: _Optional[_Union[RoundId, _Mapping]] = ..., attempt: _Optional[int] = ..., era: _Optional[int] = ..., step: _Optional[int] = ..., disputed: _Optional[bool] = ..., parent: _Optional[bytes] = ..., model: _Optional[bytes] = ..., plan: _Optional[bytes] = ..., cohort: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class OutputLayer(_message.Message):
     __slots__ = ("offset", "length")
@@ -205,27 +216,31 @@ class CountSketch(_message.Message):
     challenge: bool
     def __init__(self, seed: _Optional[bytes] = ..., rows: _Optional[int] = ..., challenge: _Optional[bool] = ...) -> None: ...
 
-class LabelConfusion(_message.Message):
-    __slots__ = ("offset", "basis", "classes", "hidden")
+class LabelRows(_message.Message):
+    __slots__ = ("offset", "means", "classes", "hidden", "exponent", "source")
     OFFSET_FIELD_NUMBER: _ClassVar[int]
-    BASIS_FIELD_NUMBER: _ClassVar[int]
+    MEANS_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
     HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    EXPONENT_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
     offset: int
-    basis: bytes
+    means: bytes
     classes: int
     hidden: int
-    def __init__(self, offset: _Optional[int] = ..., basis: _Optional[bytes] = ..., classes: _Optional[int] = ..., hidden: _Optional[int] = ...) -> None: ...
+    exponent: int
+    source: MeansSource
+    def __init__(self, offset: _Optional[int] = ..., means: _Optional[bytes] = ..., classes: _Optional[int] = ..., hidden: _Optional[int] = ..., exponent: _Optional[int] = ..., source: _Optional[_Union[MeansSource, str]] = ...) -> None: ...
 
 class PlanPart(_message.Message):
-    __slots__ = ("output_layer", "count_sketch", "label_confusion")
+    __slots__ = ("output_layer", "count_sketch", "label_rows")
     OUTPUT_LAYER_FIELD_NUMBER: _ClassVar[int]
     COUNT_SKETCH_FIELD_NUMBER: _ClassVar[int]
-    LABEL_CONFUSION_FIELD_NUMBER: _ClassVar[int]
+    LABEL_ROWS_FIELD_NUMBER: _ClassVar[int]
     output_layer: OutputLayer
     count_sketch: CountSketch
-    label_confusion: LabelConfusion
-    def __init__(self, output_layer: _Optional[_Union[OutputLayer, _Mapping]] = ..., count_sketch: _Optional[_Union[CountSketch, _Mapping]] = ..., label_confusion: _Optional[_Union[LabelConfusion, _Mapping]] = ...) -> None: ...
+    label_rows: LabelRows
+    def __init__(self, output_layer: _Optional[_Union[OutputLayer, _Mapping]] = ..., count_sketch: _Optional[_Union[CountSketch, _Mapping]] = ..., label_rows: _Optional[_Union[LabelRows, _Mapping]] = ...) -> None: ...
 
 class StatisticsPlan(_message.Message):
     __slots__ = ("dim", "parts")
@@ -236,32 +251,34 @@ class StatisticsPlan(_message.Message):
     def __init__(self, dim: _Optional[int] = ..., parts: _Optional[_Iterable[_Union[PlanPart, _Mapping]]] = ...) -> None: ...
 
 class RoundStart(_message.Message):
-    __slots__ = ("description", "params", "task", "plan", "model")
+    __slots__ = ("description", "plan", "model")
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
-    PARAMS_FIELD_NUMBER: _ClassVar[int]
-    TASK_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     description: RoundDescription
-    params: RoundParams
-    task: bytes
     plan: StatisticsPlan
     model: bytes
-    def __init__(self, description: _Optional[_Union[RoundDescription, _Mapping]] = ..., params: _Optional[_Union[RoundParams, _Mapping]] = ..., task: _Optional[bytes] = ..., plan: _Optional[_Union[StatisticsPlan, _Mapping]] = ..., model: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, description: _Optional[_Union[RoundDescription, _Mapping]] = ..., plan: _Optional[_Union[StatisticsPlan, _Mapping]] = ..., model: _Optional[bytes] = ...) -> None: ...
 
 class AdvertisedKeys(_message.Message):
-    __slots__ = ("encryption", "update_mask", "statistics_mask", "randomness", "signature")
+    __slots__ = ("encryption", "update_mask", "statistics_mask", "randomness", "signature", "min_present", "min_accepted", "min_group")
     ENCRYPTION_FIELD_NUMBER: _ClassVar[int]
     UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
     STATISTICS_MASK_FIELD_NUMBER: _ClassVar[int]
     RANDOMNESS_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    MIN_PRESENT_FIELD_NUMBER: _ClassVar[int]
+    MIN_ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    MIN_GROUP_FIELD_NUMBER: _ClassVar[int]
     encryption: bytes
     update_mask: bytes
     statistics_mask: bytes
     randomness: bytes
     signature: bytes
-    def __init__(self, encryption: _Optional[bytes] = ..., update_mask: _Optional[bytes] = ..., statistics_mask: _Optional[bytes] = ..., randomness: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+    min_present: int
+    min_accepted: int
+    min_group: int
+    def __init__(self, encryption: _Optional[bytes] = ..., update_mask: _Optional[bytes] = ..., statistics_mask: _Optional[bytes] = ..., randomness: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., min_present: _Optional[int] = ..., min_accepted: _Optional[int] = ..., min_group: _Optional[int] = ...) -> None: ...
 
 class KeyListEntry(_message.Message):
     __slots__ = ("client", "keys")
@@ -315,23 +332,27 @@ class ShareDelivery(_message.Message):
     envelopes: _containers.RepeatedCompositeFieldContainer[EnvelopeEntry]
     def __init__(self, dealers: _Optional[_Iterable[int]] = ..., envelopes: _Optional[_Iterable[_Union[EnvelopeEntry, _Mapping]]] = ...) -> None: ...
 
-class ShareEntry(_message.Message):
-    __slots__ = ("client", "share")
-    CLIENT_FIELD_NUMBER: _ClassVar[int]
-    SHARE_FIELD_NUMBER: _ClassVar[int]
-    client: int
-    share: bytes
-    def __init__(self, client: _Optional[int] = ..., share: _Optional[bytes] = ...) -> None: ...
+class Receipt(_message.Message):
+    __slots__ = ("unreadable", "signature")
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    unreadable: _containers.RepeatedScalarFieldContainer[int]
+    signature: bytes
+    def __init__(self, unreadable: _Optional[_Iterable[int]] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class DealerList(_message.Message):
+    __slots__ = ("dealers",)
+    DEALERS_FIELD_NUMBER: _ClassVar[int]
+    dealers: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, dealers: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Upload(_message.Message):
-    __slots__ = ("payload", "digest", "randomness")
+    __slots__ = ("payload", "digest")
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
-    RANDOMNESS_FIELD_NUMBER: _ClassVar[int]
     payload: bytes
     digest: bytes
-    randomness: _containers.RepeatedCompositeFieldContainer[ShareEntry]
-    def __init__(self, payload: _Optional[bytes] = ..., digest: _Optional[bytes] = ..., randomness: _Optional[_Iterable[_Union[ShareEntry, _Mapping]]] = ...) -> None: ...
+    def __init__(self, payload: _Optional[bytes] = ..., digest: _Optional[bytes] = ...) -> None: ...
 
 class ClientDigest(_message.Message):
     __slots__ = ("client", "digest")
@@ -341,29 +362,17 @@ class ClientDigest(_message.Message):
     digest: bytes
     def __init__(self, client: _Optional[int] = ..., digest: _Optional[bytes] = ...) -> None: ...
 
-class ClientRandomness(_message.Message):
-    __slots__ = ("client", "randomness")
-    CLIENT_FIELD_NUMBER: _ClassVar[int]
-    RANDOMNESS_FIELD_NUMBER: _ClassVar[int]
-    client: int
-    randomness: bytes
-    def __init__(self, client: _Optional[int] = ..., randomness: _Optional[bytes] = ...) -> None: ...
-
 class UploadList(_message.Message):
-    __slots__ = ("digests", "randomness")
+    __slots__ = ("digests",)
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
-    RANDOMNESS_FIELD_NUMBER: _ClassVar[int]
     digests: _containers.RepeatedCompositeFieldContainer[ClientDigest]
-    randomness: _containers.RepeatedCompositeFieldContainer[ClientRandomness]
-    def __init__(self, digests: _Optional[_Iterable[_Union[ClientDigest, _Mapping]]] = ..., randomness: _Optional[_Iterable[_Union[ClientRandomness, _Mapping]]] = ...) -> None: ...
+    def __init__(self, digests: _Optional[_Iterable[_Union[ClientDigest, _Mapping]]] = ...) -> None: ...
 
-class MaskedStatistics(_message.Message):
-    __slots__ = ("payload", "signature")
-    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+class Consistency(_message.Message):
+    __slots__ = ("signature",)
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
-    payload: bytes
     signature: bytes
-    def __init__(self, payload: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, signature: _Optional[bytes] = ...) -> None: ...
 
 class ClientSignature(_message.Message):
     __slots__ = ("client", "signature")
@@ -373,7 +382,63 @@ class ClientSignature(_message.Message):
     signature: bytes
     def __init__(self, client: _Optional[int] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
-class StatisticsList(_message.Message):
+class ConsistencyList(_message.Message):
+    __slots__ = ("signatures",)
+    SIGNATURES_FIELD_NUMBER: _ClassVar[int]
+    signatures: _containers.RepeatedCompositeFieldContainer[ClientSignature]
+    def __init__(self, signatures: _Optional[_Iterable[_Union[ClientSignature, _Mapping]]] = ...) -> None: ...
+
+class ShareEntry(_message.Message):
+    __slots__ = ("client", "share")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    client: int
+    share: bytes
+    def __init__(self, client: _Optional[int] = ..., share: _Optional[bytes] = ...) -> None: ...
+
+class RandomnessShares(_message.Message):
+    __slots__ = ("shares",)
+    SHARES_FIELD_NUMBER: _ClassVar[int]
+    shares: _containers.RepeatedCompositeFieldContainer[ShareEntry]
+    def __init__(self, shares: _Optional[_Iterable[_Union[ShareEntry, _Mapping]]] = ...) -> None: ...
+
+class ClientRandomness(_message.Message):
+    __slots__ = ("client", "randomness")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    RANDOMNESS_FIELD_NUMBER: _ClassVar[int]
+    client: int
+    randomness: bytes
+    def __init__(self, client: _Optional[int] = ..., randomness: _Optional[bytes] = ...) -> None: ...
+
+class RandomnessList(_message.Message):
+    __slots__ = ("randomness",)
+    RANDOMNESS_FIELD_NUMBER: _ClassVar[int]
+    randomness: _containers.RepeatedCompositeFieldContainer[ClientRandomness]
+    def __init__(self, randomness: _Optional[_Iterable[_Union[ClientRandomness, _Mapping]]] = ...) -> None: ...
+
+class MaskedStatistics(_message.Message):
+    __slots__ = ("payload", "signature")
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    payload: bytes
+    signature: bytes
+    def __init__(self, payload: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class AcceptedSet(_message.Message):
+    __slots__ = ("accepted", "signatures")
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURES_FIELD_NUMBER: _ClassVar[int]
+    accepted: _containers.RepeatedScalarFieldContainer[int]
+    signatures: _containers.RepeatedCompositeFieldContainer[ClientSignature]
+    def __init__(self, accepted: _Optional[_Iterable[int]] = ..., signatures: _Optional[_Iterable[_Union[ClientSignature, _Mapping]]] = ...) -> None: ...
+
+class Agreement(_message.Message):
+    __slots__ = ("signature",)
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    signature: bytes
+    def __init__(self, signature: _Optional[bytes] = ...) -> None: ...
+
+class AgreementList(_message.Message):
     __slots__ = ("signatures",)
     SIGNATURES_FIELD_NUMBER: _ClassVar[int]
     signatures: _containers.RepeatedCompositeFieldContainer[ClientSignature]
@@ -388,30 +453,6 @@ class OpenedShare(_message.Message):
     self_seed: bytes
     mask_key: bytes
     def __init__(self, client: _Optional[int] = ..., self_seed: _Optional[bytes] = ..., mask_key: _Optional[bytes] = ...) -> None: ...
-
-class StatisticsShares(_message.Message):
-    __slots__ = ("shares",)
-    SHARES_FIELD_NUMBER: _ClassVar[int]
-    shares: _containers.RepeatedCompositeFieldContainer[OpenedShare]
-    def __init__(self, shares: _Optional[_Iterable[_Union[OpenedShare, _Mapping]]] = ...) -> None: ...
-
-class AcceptedSet(_message.Message):
-    __slots__ = ("accepted",)
-    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
-    accepted: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, accepted: _Optional[_Iterable[int]] = ...) -> None: ...
-
-class Agreement(_message.Message):
-    __slots__ = ("signature",)
-    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
-    signature: bytes
-    def __init__(self, signature: _Optional[bytes] = ...) -> None: ...
-
-class AgreementList(_message.Message):
-    __slots__ = ("signatures",)
-    SIGNATURES_FIELD_NUMBER: _ClassVar[int]
-    signatures: _containers.RepeatedCompositeFieldContainer[ClientSignature]
-    def __init__(self, signatures: _Optional[_Iterable[_Union[ClientSignature, _Mapping]]] = ...) -> None: ...
 
 class UpdateShares(_message.Message):
     __slots__ = ("shares",)

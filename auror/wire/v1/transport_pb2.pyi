@@ -11,22 +11,26 @@ class MessageKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MESSAGE_KIND_UNSPECIFIED: _ClassVar[MessageKind]
     MESSAGE_KIND_ADVERTISED_KEYS: _ClassVar[MessageKind]
     MESSAGE_KIND_DEALT_SHARES: _ClassVar[MessageKind]
+    MESSAGE_KIND_RECEIPT: _ClassVar[MessageKind]
     MESSAGE_KIND_UPLOAD: _ClassVar[MessageKind]
+    MESSAGE_KIND_CONSISTENCY: _ClassVar[MessageKind]
+    MESSAGE_KIND_RANDOMNESS_SHARES: _ClassVar[MessageKind]
     MESSAGE_KIND_MASKED_STATISTICS: _ClassVar[MessageKind]
-    MESSAGE_KIND_STATISTICS_SHARES: _ClassVar[MessageKind]
     MESSAGE_KIND_AGREEMENT: _ClassVar[MessageKind]
     MESSAGE_KIND_UPDATE_SHARES: _ClassVar[MessageKind]
-    MESSAGE_KIND_WITHDRAW: _ClassVar[MessageKind]
     MESSAGE_KIND_CROSS_MASKS: _ClassVar[MessageKind]
+    MESSAGE_KIND_WITHDRAW: _ClassVar[MessageKind]
     MESSAGE_KIND_ROUND_START: _ClassVar[MessageKind]
     MESSAGE_KIND_KEY_LIST: _ClassVar[MessageKind]
     MESSAGE_KIND_SHARE_DELIVERY: _ClassVar[MessageKind]
+    MESSAGE_KIND_DEALER_LIST: _ClassVar[MessageKind]
     MESSAGE_KIND_UPLOAD_LIST: _ClassVar[MessageKind]
-    MESSAGE_KIND_STATISTICS_LIST: _ClassVar[MessageKind]
+    MESSAGE_KIND_CONSISTENCY_LIST: _ClassVar[MessageKind]
+    MESSAGE_KIND_RANDOMNESS_LIST: _ClassVar[MessageKind]
     MESSAGE_KIND_ACCEPTED_SET: _ClassVar[MessageKind]
     MESSAGE_KIND_AGREEMENT_LIST: _ClassVar[MessageKind]
-    MESSAGE_KIND_ROUND_END: _ClassVar[MessageKind]
     MESSAGE_KIND_BINDING_FAILED: _ClassVar[MessageKind]
+    MESSAGE_KIND_ROUND_END: _ClassVar[MessageKind]
 
 class GoodbyeReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -37,22 +41,26 @@ class GoodbyeReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 MESSAGE_KIND_UNSPECIFIED: MessageKind
 MESSAGE_KIND_ADVERTISED_KEYS: MessageKind
 MESSAGE_KIND_DEALT_SHARES: MessageKind
+MESSAGE_KIND_RECEIPT: MessageKind
 MESSAGE_KIND_UPLOAD: MessageKind
+MESSAGE_KIND_CONSISTENCY: MessageKind
+MESSAGE_KIND_RANDOMNESS_SHARES: MessageKind
 MESSAGE_KIND_MASKED_STATISTICS: MessageKind
-MESSAGE_KIND_STATISTICS_SHARES: MessageKind
 MESSAGE_KIND_AGREEMENT: MessageKind
 MESSAGE_KIND_UPDATE_SHARES: MessageKind
-MESSAGE_KIND_WITHDRAW: MessageKind
 MESSAGE_KIND_CROSS_MASKS: MessageKind
+MESSAGE_KIND_WITHDRAW: MessageKind
 MESSAGE_KIND_ROUND_START: MessageKind
 MESSAGE_KIND_KEY_LIST: MessageKind
 MESSAGE_KIND_SHARE_DELIVERY: MessageKind
+MESSAGE_KIND_DEALER_LIST: MessageKind
 MESSAGE_KIND_UPLOAD_LIST: MessageKind
-MESSAGE_KIND_STATISTICS_LIST: MessageKind
+MESSAGE_KIND_CONSISTENCY_LIST: MessageKind
+MESSAGE_KIND_RANDOMNESS_LIST: MessageKind
 MESSAGE_KIND_ACCEPTED_SET: MessageKind
 MESSAGE_KIND_AGREEMENT_LIST: MessageKind
-MESSAGE_KIND_ROUND_END: MessageKind
 MESSAGE_KIND_BINDING_FAILED: MessageKind
+MESSAGE_KIND_ROUND_END: MessageKind
 GOODBYE_REASON_UNSPECIFIED: GoodbyeReason
 GOODBYE_REASON_FINISHED: GoodbyeReason
 GOODBYE_REASON_STOPPED: GoodbyeReason

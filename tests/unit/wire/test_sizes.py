@@ -6,22 +6,26 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from rounds_kit import PARAMS, POLICY, Deployment, play
+from rounds_kit import PARAMS, Deployment, play
 
-from auror.ids import RoundId
+from auror.ids import ClientId, RoundId
 from auror.round.messages import (
     AcceptedSet,
     AdvertisedKeys,
     Agreement,
     AgreementList,
+    Consistency,
+    ConsistencyList,
+    DealerList,
     DealtShares,
     KeyList,
     MaskedStatistics,
+    RandomnessList,
+    RandomnessShares,
+    Receipt,
     RoundEnd,
     RoundStart,
     ShareDelivery,
-    StatisticsList,
-    StatisticsShares,
     UpdateShares,
     Upload,
     UploadList,
@@ -31,37 +35,49 @@ from auror.wire import codec, sizes
 from auror.wire.frames import client_frames, server_frames
 
 
-@pytest.mark.parametrize(("count", "bits", "lost"), [(7, 12, None), (12, 16, 5), (140, 5, 131)])
+@pytest.mark.parametrize(
+    ("count", "bits", "lost", "sparse"),
+    [(7, 12, None, False), (12, 16, 5, False), (140, 5, 131, True)],
+)
 def test_every_message_has_the_bytes_that_the_formula_says(
-    count: int, bits: int, lost: int | None
+    count: int, bits: int, lost: int | None, sparse: bool
 ) -> None:
-    deployment = Deployment(
-        count, 2, replace(PARAMS, quantisation_bits=bits), replace(POLICY, min_group=1)
-    )
+    deployment = Deployment(count, 2, replace(PARAMS, quantisation_bits=bits))
+    machines, own = deployment.machines(), (count - 1, 0, 3)  # client 2 has two rules of its own
+    machines[ClientId(2)] = deployment.machine(ClientId(2), min_present=own[0], min_group=own[2])
+    floors = {2: own}
 
     def losing(client: Any, message: Any) -> Any:
         return None if client == lost and isinstance(message, Upload) else message
 
-    played = play(deployment, to_server=losing)
+    played = play(deployment, machines=machines, to_server=losing)
     progress, everybody = played.progress, range(count)
     assert progress.graph is not None
+    assert progress.graph.is_complete is not sparse
     near, up = progress.graph.neighbours, tuple(progress.digests)
+    assert len(up) == count - (lost is not None)
+    signed, agreed = list(progress.consistent), list(progress.agreed)
+    assert (len(signed) < len(up)) is sparse  # of a sparse cohort only a committee signs
     plan, m = progress.plan, ring_bits(count, bits)
     assert plan is not None
     expected = {
-        AdvertisedKeys: lambda c: sizes.advertised_keys(),
+        AdvertisedKeys: lambda c: sizes.advertised_keys(floors.get(c, ())),
         DealtShares: lambda c: sizes.dealt_shares(c, near[c]),
-        Upload: lambda c: sizes.upload(plan.dim, m, (*near[c], c)),
+        Receipt: lambda c: sizes.receipt(),
+        Upload: lambda c: sizes.upload(plan.dim, m),
+        Consistency: lambda c: sizes.signature(),
+        RandomnessShares: lambda c: sizes.randomness_shares((*near[c], c)),
         MaskedStatistics: lambda c: sizes.masked_statistics(plan.rows),
-        StatisticsShares: lambda c: sizes.opened_shares([i for i in up if i in (*near[c], c)]),
-        Agreement: lambda c: sizes.agreement(),
+        Agreement: lambda c: sizes.signature(),
         UpdateShares: lambda c: sizes.opened_shares((*near[c], c)),
-        KeyList: lambda c: sizes.key_list(everybody),
+        KeyList: lambda c: sizes.key_list(everybody, floors),
         ShareDelivery: lambda c: sizes.share_delivery(everybody, near[c]),
-        UploadList: lambda c: sizes.upload_list(up, everybody),
-        StatisticsList: lambda c: sizes.signature_list(up),
+        DealerList: lambda c: sizes.dealer_list(everybody),
+        UploadList: lambda c: sizes.upload_list(up),
+        ConsistencyList: lambda c: sizes.signature_list(signed),
+        RandomnessList: lambda c: sizes.randomness_list(everybody),
         AcceptedSet: lambda c: sizes.accepted_set(progress.accepted),
-        AgreementList: lambda c: sizes.signature_list(list(progress.agreed)),
+        AgreementList: lambda c: sizes.signature_list(agreed),
     }
     seen = set()
     for client, message in (*played.replies, *played.told):
@@ -78,8 +94,15 @@ def test_every_message_has_the_bytes_that_the_formula_says(
 
 
 _FROM_CLIENT = {
-    AdvertisedKeys, DealtShares, Upload, MaskedStatistics, StatisticsShares, Agreement, UpdateShares
+    AdvertisedKeys, DealtShares, Receipt, Upload, Consistency, RandomnessShares, MaskedStatistics,
+    Agreement, UpdateShares,
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [(), (0,), (0, 127), (5, 128, 16_383), (16_384, 70_000)])
+def test_a_receipt_grows_with_the_names_on_it(names: tuple[int, ...]) -> None:
+    receipt = Receipt(tuple(ClientId(c) for c in names), bytes(64))
+    assert len(codec.encode_client(receipt)) == sizes.receipt(names)
 
 
 @pytest.mark.parametrize(
