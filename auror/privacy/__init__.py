@@ -1,1 +1,1 @@
-"""What a run gave away: the account every report prints (DESIGN section 6)."""
+"""What a run gave away: the account every report prints."""

@@ -1,4 +1,4 @@
-"""The account of one run, from what its rounds left behind (DESIGN section 6).
+"""The account of one run, from what its rounds left behind.
 
 It never prints one "anonymity set" for a run: over many rounds the evidence is meant to single
 out the flagged, so that number is 1 as soon as detection works, and says nothing. What it
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from auror.ids import ClientId
 from auror.privacy.collusion import Collusion, assess
-from auror.privacy.recovery import OpenedSet, estimates, fit, r_squared, recovery
+from auror.privacy.recovery import OpenedSet, estimate, fit, r_squared, recovery
 from auror.privacy.truth import TruthRecorder
 from auror.round.record import RoundRecord
 
@@ -144,7 +144,7 @@ def _statistic_recovery(
 ) -> dict[ClientId, float] | None:
     if truth is None:
         return None
-    opened = _known(_groups(records), truth)
+    opened = _known([*_groups(records), *_totals(records)], truth)
     vectors = _of_rounds(truth.statistics, opened)
     if not vectors or not len(next(iter(vectors.values()))):
         return None
@@ -171,10 +171,10 @@ def _update_recovery(
     if not inside:
         return None
     near, far = fit(inside), fit(outside)
-    guesses = [estimates([*groups, *totals], inside, near)]
+    guess = estimate([*groups, *totals], inside, near)
     if totals:
-        guesses.append(estimates(totals, outside, far))
-    found = r_squared(near.own + far.own, guesses)
+        guess = guess + estimate(totals, outside, far)
+    found = r_squared(near.own + far.own, guess)
     of_statistics = statistics or {}
     sketched = [truth.sketch_fraction * of_statistics.get(c, 0.0) for c in near.clients]
     return _named(near.clients, found + (1 - found) * np.array(sketched))
@@ -212,11 +212,14 @@ def _mean(values: dict[ClientId, float] | None) -> float | None:
 
 
 def _most_per_model(records: Sequence[RoundRecord], happened: Callable[[RoundRecord], bool]) -> int:
-    """How often ``happened`` fell on one and the same model that rounds started from."""
-    counted: Counter[tuple[int, bytes]] = Counter()
-    before: dict[int, bytes] = {}
+    """How often ``happened`` fell on one and the same model that rounds started from.
+
+    Attempts on a model begin at 0. The model after the round before is not always the one that a
+    round starts from: a model that an aborted round has spent is left (docs/adr/0005).
+    """
+    counted: Counter[int] = Counter()
+    model = 0
     for record in sorted(records, key=lambda r: r.index):
-        start = before.get(record.era, b"initial")
-        counted[record.era, start] += happened(record)
-        before[record.era] = record.model
+        model += record.attempt == 0
+        counted[model] += happened(record)
     return max(counted.values(), default=0)

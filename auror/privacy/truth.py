@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.ids import ClientId
-from auror.round.plan import CountSketch, LabelConfusion, OutputLayer, StatisticsPlan
+from auror.round.label_rows import LabelRows
+from auror.round.plan import CountSketch, OutputLayer, StatisticsPlan
 
 SKETCH_ENTRIES = 1024
 _FIXED_POINT = float(1 << 24)  # updates as integers, finer than any quantisation in use
@@ -31,8 +32,8 @@ class TruthRecorder:
     """Filled by a simulation, round by round; read by ``auror.privacy.account``."""
 
     statistics: dict[_Key, NDArray[np.float64]] = field(default_factory=dict)
-    """P·u without the challenge rows (those change every round), (k,). Label confusion is
-    divided by its basis's size, which is another one in every round."""
+    """P·u without the challenge rows (those change every round), (k,). Label rows are
+    divided by the size of their matrix, which is another one in every round."""
     inside: dict[_Key, Small] = field(default_factory=dict)
     """Sketch of the part of u that the statistics determine, (SKETCH_ENTRIES,)."""
     outside: dict[_Key, Small] = field(default_factory=dict)
@@ -70,18 +71,18 @@ def determined(plan: StatisticsPlan, update: Update) -> Update:
     """The part of ``update`` (d,) that P·update determines, count sketches aside, float32 (d,).
 
     That is its projection on the row space: the output layer's entries themselves, and for
-    label confusion the span of the basis D in every row of the output weights.
+    label rows the span of the class means M in every row of the output weights.
     """
     found = np.zeros_like(update)
     for part in plan.parts:
         if isinstance(part, OutputLayer):
             span = slice(part.offset, part.offset + part.length)
             found[span] = update[span]
-        elif isinstance(part, LabelConfusion):
+        elif isinstance(part, LabelRows):
             span = slice(part.offset, part.offset + part.classes * part.hidden)
-            basis = part.matrix.astype(np.float64)
+            means = part.matrix.astype(np.float64)
             left = (update[span] - found[span]).reshape(part.classes, part.hidden)
-            onto = np.linalg.pinv(basis) @ basis
+            onto = np.linalg.pinv(means) @ means
             found[span] += (left @ onto).reshape(-1).astype(np.float32)
     return found
 
@@ -105,7 +106,7 @@ def _hashes(dim: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
 def _units(plan: StatisticsPlan) -> NDArray[np.float64]:
     units = [
         np.full(part.rows, max(float(np.linalg.norm(part.matrix)), 1.0))
-        if isinstance(part, LabelConfusion)
+        if isinstance(part, LabelRows)
         else np.ones(part.rows)
         for part in plan.parts
     ]

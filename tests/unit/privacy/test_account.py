@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -110,9 +111,84 @@ def test_attempts_on_one_model_are_counted_together() -> None:
     stuck = replace(
         second, model=first.model, total_opened=False, aborted=AbortReason.TOO_FEW_AGREED
     )
-    found = account([first, stuck, third], group_size=2, colluders=1, quantisation_bits=8)
+    again = replace(third, attempt=1)
+    found = account([first, stuck, again], group_size=2, colluders=1, quantisation_bits=8)
     assert found.openings_per_model == 2
     assert found.totals_per_model == 1
+    spent_twice = [first, replace(second, attempt=1)]
+    found = account(spent_twice, group_size=2, colluders=1, quantisation_bits=8)
+    assert found.totals_per_model == 2
+
+
+def aborted_after_opening(made: RoundRecord) -> RoundRecord:
+    """As a campaign records it: nobody is in a total that was not opened."""
+    return replace(
+        made,
+        accepted=(),
+        accepted_groups=(),
+        total_opened=False,
+        aborted=AbortReason.TOO_FEW_AGREED,
+    )
+
+
+def binding_failed(made: RoundRecord) -> RoundRecord:
+    """The total was opened, and the server has it whatever its check says."""
+    return replace(made, aborted=AbortReason.BINDING_FAILED)
+
+
+@pytest.mark.parametrize("ending", [aborted_after_opening, binding_failed])
+def test_what_was_opened_before_a_round_was_aborted_counts_in_every_number(
+    ending: Callable[[RoundRecord], RoundRecord],
+) -> None:
+    finished = rounds_of(3, 8)
+    small = [[0, 1], *([i, i + 1, i + 2] for i in range(2, N - 2, 3))]
+    finished[5] = record(5, small, accepted=[0, 1])
+    cut = [ending(r) if r.index % 2 else r for r in finished]
+    norms = np.ones(ENTRIES, dtype=np.int64)
+
+    def told(records: list[RoundRecord]) -> PrivacyAccount:
+        return account(
+            records,
+            group_size=3,
+            colluders=3,
+            quantisation_bits=16,
+            row_norms=norms,
+            truth=truth(records, own(), 1.0, seed=11),
+        )
+
+    found, whole, half = told(cut), told(finished), told(finished[::2])
+    assert found.rounds_opened == 8
+    assert found.smallest_group == 2
+    assert half.smallest_group == 3
+    # whether a round was finished changes nothing in what its groups gave away
+    for name in (
+        "rounds_opened",
+        "groups_opened",
+        "smallest_group",
+        "leverage_per_round",
+        "bits_opened_per_group",
+        "bits_of_range_per_group",
+        "openings_per_model",
+        "collusion",
+    ):
+        assert getattr(found, name) == getattr(whole, name)
+    assert found.statistic_recovery_of == pytest.approx(whole.statistic_recovery_of)
+    assert (found.statistic_recovery or 0) > (half.statistic_recovery or 0) + 0.05
+    if ending is binding_failed:
+        assert found.update_recovery_of == pytest.approx(whole.update_recovery_of)
+
+
+def test_a_total_whose_check_failed_is_recovered_from_and_its_model_left() -> None:
+    groups = [rounds_of(3, 8)[r].groups for r in range(8)]
+    kept = [record(r, g, accepted=[0, 1, 2]) for r, g in enumerate(groups)]
+    failed = [binding_failed(r) for r in kept]
+    never = [aborted_after_opening(r) for r in kept]
+    assert of(failed).update_recovery == pytest.approx(of(kept).update_recovery)
+    assert (of(failed).update_recovery or 0) > 0.05
+    assert of(never).update_recovery == pytest.approx(0.0, abs=1e-6)
+    # a failed check leaves the model as it is, and the next round starts from another one
+    stays = [replace(r, model=failed[0].model) for r in failed]
+    assert of(stays).totals_per_model == 1
 
 
 def test_a_run_that_opened_nothing_has_an_empty_account() -> None:

@@ -5,7 +5,8 @@ import pytest
 
 from auror.ids import ClientId
 from auror.privacy.truth import SKETCH_ENTRIES, TruthRecorder, determined, sketch
-from auror.round.plan import CountSketch, LabelConfusion, OutputLayer, StatisticsPlan
+from auror.round.label_rows import LabelRows
+from auror.round.plan import CountSketch, OutputLayer, StatisticsPlan
 
 DIM = 3_000
 
@@ -35,13 +36,13 @@ def test_output_layer_entries_are_determined_and_nothing_else() -> None:
     assert not found[30:].any()
 
 
-def test_label_confusion_determines_the_span_of_its_basis() -> None:
+def test_label_rows_determine_the_span_of_their_means() -> None:
     rng = np.random.default_rng(4)
-    basis = rng.integers(-50, 50, size=(3, 8))
-    plan = StatisticsPlan(DIM, (LabelConfusion.from_matrix(100, basis),))
+    means = rng.integers(-50, 50, size=(3, 8))
+    plan = StatisticsPlan(DIM, (LabelRows.from_matrix(100, means),))
     update = updates(1)[ClientId(0)]
     found = determined(plan, update)
-    before, after = (v[100:124].reshape(3, 8) @ basis.T for v in (update, found))
+    before, after = (v[100:124].reshape(3, 8) @ means.T for v in (update, found))
     assert after == pytest.approx(before, abs=1e-4)  # the statistics are the same
     assert np.linalg.norm(found) < np.linalg.norm(update[100:124])  # with less than the whole
 
