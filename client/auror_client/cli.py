@@ -23,10 +23,13 @@ _EPILOG = """\b
 Exit codes:
   0  the session finished
   2  a setting cannot be used
-  3  a certificate, key or roster is missing, does not fit, or is refused
+  3  a certificate, key or policy is missing, does not fit, has expired, or is refused
   4  the data cannot be loaded
   5  the server cannot be reached
   6  stopped before the end, by a signal or by the server
+  7  the session finished, and no round that trained had this client (of many clients in one
+     process: any of them) in its total; see the log for why
+  8  the budget of this client's data is spent
 """
 
 
@@ -38,14 +41,18 @@ Exit codes:
 @click.option("--credentials", help="Folder made by `auror certs` (client.credentials).")
 @click.option("--state", help="Folder for what must survive restarts (client.state).")
 @click.option("--dataset", help="digits, mnist5k, mnist, npz or synthetic (data.dataset).")
-@click.option("--npz", help="File with own samples (data.npz).")
+@click.option("--npz", help="File with own samples instead of a data set (data.npz).")
 @click.option("--device", help="auto, cpu, cuda or cuda:N (client.device).")
 @click.option("--clients", help='Many clients in one process, e.g. "0-14" (swarm.clients).')
 @click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
 @click.option("--print-config", is_flag=True, help="Print the resolved settings as TOML.")
+@click.option("--account", is_flag=True, help="Print what this client's data were used for.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text",
+              show_default=True, help="Of --account.")  # fmt: skip
 def main(
-    path: Path | None, flags: tuple[str, ...], print_config: bool, **common: str | None
-) -> None:
+    path: Path | None, flags: tuple[str, ...], print_config: bool, account: bool, form: str,
+    **common: str | None,
+) -> None:  # fmt: skip
     """Take part in federated training without showing anybody the own update.
 
     Settings come from the TOML file, then AUROR_CLIENT__SECTION__KEY variables, then flags.
@@ -57,9 +64,15 @@ def main(
             return
         # imported here: --help and --print-config need neither gRPC nor the data
         from auror_client import swarm  # noqa: PLC0415
+        from auror_client.account import as_text  # noqa: PLC0415
         from auror_client.driver import Ending  # noqa: PLC0415
 
         configure(config.client.log, config.client.quiet)
+        if account:
+            found = swarm.accounts(config)
+            lines = json.dumps([one.to_dict() for one in found])
+            click.echo(lines if form == "json" else as_text(found))
+            return
         ending = asyncio.run(swarm.run(config))
     except UserError as error:
         click.echo(f"auror-client: {error}", err=True)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from auror.errors import ConfigError
 from auror.ids import ClientId
-from auror.params import ClientPolicy
+from auror.params import OwnRules
 from auror.wire.addresses import check_address
 from auror.wire.settings import Section, load
 
@@ -50,11 +50,12 @@ class DataSection(Section):
     data_dir: str = ""
     """Folder of the data set where it is not packaged."""
     npz: str = ""
-    """With dataset = "npz": a file with x (samples, channels, height, width) and y (samples)."""
+    """Own samples: a file with x (samples, channels, height, width) and y (samples). Selects
+    dataset = "npz"."""
     partition: str = "iid"
     """How a shared data set is dealt out: iid, dirichlet:ALPHA or shards:K."""
     parts: int = Field(default=0, ge=0)
-    """Into how many parts; 0 = one per client of the roster."""
+    """Into how many parts; 0 = one per client that was ever enrolled."""
     part: int = Field(default=-1, ge=-1)
     """Which part is this client's; -1 = the one with its own number."""
     seed: int = Field(default=1, ge=0)
@@ -65,19 +66,19 @@ class DataSection(Section):
     """Of many clients in one process, those that attack, e.g. "3,7-9"; "" = none."""
 
 
-class PolicySection(Section):
-    """This client's own floors and caps; the server's word does not replace them."""
+class RulesSection(Section):
+    """This client's own rules, tighter than the operator's policy; 0 = as the policy says."""
 
-    min_cohort: int = 3
-    min_group: int = 1
-    min_accepted: int = 2
-    colluders: int = 0
-    """c that this client assumes; thresholds below its own arithmetic are refused."""
-    max_statistics: int = 2048
-    max_coefficient_bits: int = 24
-    max_row_norm_bits: int = 36
-    max_left_out: int = 1_000_000
-    max_attempts: int = 3
+    min_group: int = Field(default=0, ge=0)
+    """Fewest members of a group whose statistics it helps to open."""
+    min_present: int = Field(default=0, ge=0)
+    """Fewest clients in a round it takes part in."""
+    min_accepted: int = Field(default=0, ge=0)
+    """Fewest clients in a total that it helps to open."""
+    max_statistics: int = Field(default=0, ge=0)
+    """Most statistics per group that it may be asked for."""
+    max_openings: int = Field(default=0, ge=0)
+    """Attempts it joins over all trainings: the budget of its data."""
 
 
 class SwarmSection(Section):
@@ -109,14 +110,18 @@ class ClientConfig(Section):
 
     client: ClientSection = ClientSection()
     data: DataSection = DataSection()
-    policy: PolicySection = PolicySection()
+    rules: RulesSection = RulesSection()
     swarm: SwarmSection = SwarmSection()
     record: RecordSection = RecordSection()
     faults: FaultsSection = FaultsSection()
 
-    def client_policy(self) -> ClientPolicy:
-        """Raises ConfigError when a floor or cap cannot be used."""
-        return ClientPolicy(**self.policy.model_dump())
+    def own_rules(self) -> OwnRules:
+        return OwnRules(**{name: value or None for name, value in self.rules.model_dump().items()})
+
+
+MOVED: Mapping[str, str] = {
+    "policy": "is no setting: the operator's policy.json decides, and [rules] may be tighter"
+}
 
 
 def parse_ids(setting: str, text: str) -> tuple[ClientId, ...]:
@@ -138,11 +143,39 @@ def load_config(
     path: Path | None, environment: Mapping[str, str], flags: Sequence[str]
 ) -> ClientConfig:
     """Raises ConfigError: one line with the fix."""
-    config = load(ClientConfig, path, PREFIX, environment, flags)
-    config.client_policy()
+    config = load(ClientConfig, path, PREFIX, environment, flags, MOVED)
     check_address("client.server", config.client.server)
     parse_ids("swarm.clients", config.swarm.clients)
     parse_ids("data.malicious", config.data.malicious)
-    if config.data.dataset == "npz" and not config.data.npz:
+    return config.model_copy(update={"data": _chosen(config.data)})
+
+
+_SHARED_ONLY = ("data_dir", "partition", "parts", "part", "seed", "attack", "malicious")
+"""What says which part of a shared data set a client has, and what it does to it."""
+
+
+def _chosen(data: DataSection) -> DataSection:
+    """``data`` with its data set decided: a named file is meant, and nothing is ignored.
+
+    Raises:
+        ConfigError: two settings contradict each other, or one has no effect.
+    """
+    if data.npz and "dataset" not in data.model_fields_set:
+        data = data.model_copy(update={"dataset": "npz"})
+    if data.npz and data.dataset != "npz":
+        raise ConfigError(
+            f'data.npz = "{data.npz}" and data.dataset = "{data.dataset}" contradict each other:'
+            ' leave one of them out, or set data.dataset = "npz"'
+        )
+    if data.dataset == "npz" and not data.npz:
         raise ConfigError('data.dataset = "npz": name the file in data.npz')
-    return config
+    if data.dataset in {"npz", "synthetic"}:
+        for name in _SHARED_ONLY:
+            value = getattr(data, name)
+            # a printed configuration lists all settings: only another value is somebody's wish
+            if value != DataSection.model_fields[name].default:
+                raise ConfigError(
+                    f"data.{name} = {value} has no effect with data.dataset ="
+                    f' "{data.dataset}": leave it out'
+                )
+    return data

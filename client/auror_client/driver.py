@@ -10,6 +10,7 @@ import asyncio
 import enum
 import functools
 import secrets
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -20,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.crypto.entropy import Secret, system_entropy
-from auror.errors import CredentialsError, UnavailableError, UserError
+from auror.errors import BudgetSpent, CredentialsError, Refusal, UnavailableError, UserError
 from auror.ids import RoundId
-from auror.params import ClientPolicy
+from auror.params import OwnRules
 from auror.round.client.machine import ClientMachine
 from auror.round.client.state import ClientEffect, Ended, GaveUp, Remember, Reply, Train
 from auror.round.messages import ClientMessage, RoundStart, ServerMessage
@@ -33,8 +34,10 @@ from auror.wire.frames import Assembler, Received, client_frames
 from auror.wire.limits import Limits
 from auror.wire.logs import logger
 from auror.wire.v1 import transport_pb2 as pb
+from auror_client.account import Account
 from auror_client.faults import Faults, RoundClock, Vanish
 from auror_client.journal import Journal
+from auror_client.participation import Participation
 from auror_client.recording import Recording
 from auror_client.trainer import Trainer
 from auror_client.transport import Broken, Link, diagnose
@@ -70,13 +73,14 @@ class Member:
         self,
         credentials: ClientCredentials,
         folder: Path,
-        policy: ClientPolicy,
+        rules: OwnRules,
         journal: Journal,
         trainer: Trainer,
         limits: Limits,
         shared: Shared,
     ) -> None:
         self._me = credentials.client
+        self.participation = Participation(credentials.client)
         self._credentials = credentials
         self._folder = folder
         self._journal = journal
@@ -87,11 +91,13 @@ class Member:
         self._machine = ClientMachine(
             credentials.client,
             credentials.identity,
-            credentials.roster,
-            policy,
+            credentials.policy,
+            rules,
             journal.load(),
             system_entropy,
+            time.time,
         )
+        journal.save(self._machine.memory)  # which version of the policy it holds
         self._turn = asyncio.Lock()
         self._start: RoundStart | None = None
         self._link: Link | None = None
@@ -102,8 +108,11 @@ class Member:
         """Take part until the server says goodbye.
 
         Raises:
-            UserError: the server cannot be reached, or refuses this client.
+            UserError: the server cannot be reached, or refuses this client; the budget is spent.
         """
+        detail = self._machine.spent
+        if detail is not None:
+            raise self._spent(detail)
         last_contact, pause, diagnosed = self._loop.time(), _FIRST_PAUSE, False
         while True:
             try:
@@ -134,6 +143,17 @@ class Member:
                 # full jitter: many clients that lost one server do not return as one
                 await asyncio.sleep(pause * (0.5 + secrets.randbelow(1000) / 1000))
                 pause = min(2 * pause, _LONGEST_PAUSE)
+
+    @property
+    def account(self) -> Account:
+        """What this client's data were used for so far."""
+        return Account.of(self._me, self._machine.memory)
+
+    def _spent(self, detail: str) -> BudgetSpent:
+        return BudgetSpent(
+            f"client {self._me}: the budget of this client's data is spent ({detail}): it takes"
+            " part in nothing more; `auror-client --account` says what it was spent on"
+        )
 
     async def close(self) -> None:
         """Stop a training that nobody waits for any more."""
@@ -206,6 +226,7 @@ class Member:
                 self._start = message
             elif not self._is_current(envelope.round_id):
                 return
+            self.participation.heard(envelope.round_id, message)
             await self._carry(envelope.round_id, await self._step(message))
 
     async def _step(self, message: ServerMessage) -> list[ClientEffect]:
@@ -235,9 +256,13 @@ class Member:
                 case Ended(end):
                     aborted = None if end.aborted is None else end.aborted.value
                     self._log.info("round ended", round=str(round_id), aborted=aborted)
+                    self.participation.ended(round_id, end)
                     self._shared.clock.ended(round_id.counter)
                 case GaveUp(refusal, detail):
+                    self.participation.gave_up(round_id, refusal)
                     self._log.warning("refused to go on", why=refusal.value, detail=detail)
+                    if refusal is Refusal.BUDGET_SPENT:
+                        raise self._spent(detail)
         if broken is not None:
             raise broken
 
@@ -257,19 +282,21 @@ class Member:
     async def _train(self, round_id: RoundId, task: bytes, model: NDArray[np.float32]) -> None:
         seed = int.from_bytes(system_entropy(8), "little") >> 1
         rounding = Secret.draw(system_entropy)
-        recording, start = self._shared.recording, self._start
+        recording, params = self._shared.recording, self._credentials.policy.params
         update = await self._loop.run_in_executor(
             self._shared.training, self._trainer.train, task, model, seed
         )
-        if start is not None:
-            await self._compute(
-                lambda: recording.update(round_id.counter, self._me, start.params, update, rounding)
-            )
+        means = await self._loop.run_in_executor(
+            self._shared.training, self._trainer.class_means, task, model
+        )
+        await self._compute(
+            lambda: recording.update(round_id.counter, self._me, params, update, rounding)
+        )
         await self._compute(lambda: recording.seeds(round_id.counter, self._me, seed, rounding))
         async with self._turn:
             if not self._is_current(round_id):
                 return
-            effects = await self._compute(lambda: self._machine.on_update(update, rounding))
+            effects = await self._compute(lambda: self._machine.on_update(update, rounding, means))
             try:
                 await self._carry(round_id, effects)
             except Broken as error:

@@ -4,22 +4,64 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.round.client.memory import ClientMemory
+from auror.wire.locks import Lock
 
 
 class Journal:
-    """One client's memory in one deployment; a new deployment begins with an empty one."""
+    """One client's memory; a state folder belongs to one deployment.
+
+    Use as a context manager. The lock is taken before anything is read and held to the end:
+    memory that lives in this process cannot be older than the file, so writing it undoes nothing.
+    """
 
     def __init__(self, folder: Path, deployment: str, client: ClientId) -> None:
-        self._path = folder / deployment / f"client-{client:03d}.json"
+        """Raises ConfigError when ``folder`` cannot be used, or another process has this state."""
+        home = folder / deployment
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            others = [found.name for found in folder.iterdir() if found.is_dir() and found != home]
+            if not others:
+                home.mkdir(mode=0o700, exist_ok=True)
+                home.chmod(0o700)
+        except OSError as error:
+            raise ConfigError(
+                f"client.state = {folder}: cannot write there ({error.strerror}); choose another"
+                " folder, but never one without what this client has to remember"
+            ) from error
+        if others:
+            raise ConfigError(
+                f"client.state = {folder} belongs to deployment {others[0]}, these credentials are"
+                f" of {deployment}: name another folder, one for each deployment"
+            )
+        self._path = home / f"client-{client:03d}.json"
+        self._lock = Lock(
+            home / f"client-{client:03d}.lock",
+            "client.state",
+            f"another process runs client {client} on {folder}; end that one first, and run each"
+            " client only once",
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.close()
 
     def load(self) -> ClientMemory:
-        """Raises ConfigError when the file is there but cannot be read: forgetting is not safe."""
+        """Raises ConfigError when the file is there but cannot be read (forgetting is not safe), or
+        when the folder is another deployment's."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             return ClientMemory.from_json(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return ClientMemory()
@@ -30,12 +72,28 @@ class Journal:
             ) from error
 
     def save(self, memory: ClientMemory) -> None:
-        """Write, fsync, rename, fsync the folder."""
+        """Write, fsync, rename, fsync the folder.
+
+        Raises:
+            ConfigError: the lock file is no longer ours, or the disk takes nothing more.
+        """
+        self._lock.check()
+        try:
+            self._write(memory.to_json())
+        except OSError as error:
+            raise ConfigError(
+                f"client.state: {self._path} cannot be written ({error.strerror}); mend that and"
+                " start again"
+            ) from error
+
+    def _write(self, text: str) -> None:
         temporary = self._path.with_suffix(".new")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(memory.to_json())
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, 0o600)  # one that a crash left may have another mode
+            file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(descriptor)
         temporary.replace(self._path)
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:

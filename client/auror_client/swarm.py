@@ -5,17 +5,26 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 from auror.errors import ConfigError
-from auror.wire.credentials import ClientCredentials, client_folder, load_client
+from auror.wire.credentials import (
+    ClientCredentials,
+    check_expiry,
+    client_folder,
+    load_client,
+)
 from auror.wire.limits import Limits
+from auror.wire.locks import allow_many_files
+from auror_client.account import Account, as_text
 from auror_client.config import ClientConfig, parse_ids
 from auror_client.driver import Ending, Member, Shared, first_error
 from auror_client.faults import Faults, RoundClock
 from auror_client.journal import Journal
+from auror_client.participation import check_took_part
 from auror_client.recording import Recording
 from auror_client.trainer import make_trainers
 
@@ -48,13 +57,24 @@ async def run(config: ClientConfig) -> Ending:
     """Take part in one session with every client of this process.
 
     Raises:
-        UserError: bad settings, credentials or data; the server cannot be reached.
+        UserError: bad settings, credentials or data; the server cannot be reached; the session
+            finished and trained with none of these clients.
     """
     members = load_members(config)
-    enrolled = len(members[0][1].roster.entries)
-    trainers = make_trainers(config, [own.client for _, own in members], enrolled)
-    limits = Limits(enrolled, config.client.max_dim, config.policy.max_statistics)
+    for _, own in members:
+        check_expiry(own.policy, time.time())
+    enrolled = members[0][1].policy.id_bound
+    limits = Limits(enrolled, config.client.max_dim, members[0][1].policy.caps.max_statistics)
+    allow_many_files()
     with ExitStack() as stack:
+        # before all else: a second process must find out before it has read or written anything
+        journals = {
+            own.client: stack.enter_context(
+                Journal(config.client.state, own.policy.name, own.client)
+            )
+            for _, own in members
+        }
+        trainers = make_trainers(config, list(journals), enrolled)
         shared = Shared(
             config.client.server,
             config.client.give_up_after_s,
@@ -68,15 +88,32 @@ async def run(config: ClientConfig) -> Ending:
             Member(
                 own,
                 folder,
-                config.client_policy(),
-                Journal(config.client.state, own.roster.deployment, own.client),
+                config.own_rules(),
+                journals[own.client],
                 trainers[own.client],
                 limits,
                 shared,
             )
             for folder, own in members
         ]
-        return await _together(started)
+        try:
+            return await _together(started)
+        finally:
+            if not config.client.quiet:
+                print(as_text([member.account for member in started]), flush=True)
+
+
+def accounts(config: ClientConfig) -> list[Account]:
+    """What the data of the client, or of every client of ``swarm.clients``, were used for.
+
+    Raises:
+        UserError: a folder is missing or broken.
+    """
+    found = []
+    for _, own in load_members(config):
+        with Journal(config.client.state, own.policy.name, own.client) as journal:
+            found.append(Account.of(own.client, journal.load()))
+    return found
 
 
 async def _together(members: list[Member]) -> Ending:
@@ -89,5 +126,7 @@ async def _together(members: list[Member]) -> Ending:
     error = first_error([r for r in results if not isinstance(r, asyncio.CancelledError)])
     if error is not None:
         raise error
-    finished = all(result is Ending.FINISHED for result in results)
-    return Ending.FINISHED if finished else Ending.STOPPED
+    if not all(result is Ending.FINISHED for result in results):
+        return Ending.STOPPED
+    check_took_part([member.participation for member in members])
+    return Ending.FINISHED

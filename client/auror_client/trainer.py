@@ -10,9 +10,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.errors import ConfigError, DataError
+from auror.errors import ConfigError
 from auror.ids import ClientId
+from auror.round.label_rows import ClassMeans
 from auror_client.config import ClientConfig, DataSection, parse_ids
+from auror_client.samples import load_npz
 
 
 class Trainer(Protocol):
@@ -20,6 +22,13 @@ class Trainer(Protocol):
 
     def train(self, task: bytes, model: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         """The update, new minus old, float32 (d,).
+
+        Raises:
+            UserError: the task or the samples cannot be used.
+        """
+
+    def class_means(self, task: bytes, model: NDArray[np.float32]) -> ClassMeans | None:
+        """What this client's classes look like under ``model``; None where there are none.
 
         Raises:
             UserError: the task or the samples cannot be used.
@@ -34,14 +43,17 @@ class SyntheticTrainer:
             dim = int(json.loads(task)["synthetic"])
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(
-                'the server trains a real model: data.dataset = "synthetic" is for load tests'
+                'the policy is to train a real model: data.dataset = "synthetic" is for load tests'
             ) from error
         values = np.random.default_rng(seed).integers(-32, 33, size=dim)
         return (values / 64).astype(np.float32)
 
+    def class_means(self, task: bytes, model: NDArray[np.float32]) -> ClassMeans | None:
+        return None
+
 
 class TorchTrainer:
-    """Trains as the server's task says."""
+    """Trains as the task in the signed policy says."""
 
     def __init__(self, x: NDArray[np.float32], y: NDArray[np.int64], device: str) -> None:
         self._x, self._y, self._device = x, y, device
@@ -63,11 +75,19 @@ class TorchTrainer:
             device=resolve_device(self._device),
         )
 
+    def class_means(self, task: bytes, model: NDArray[np.float32]) -> ClassMeans | None:
+        from auror.learn.device import resolve_device  # noqa: PLC0415
+        from auror.learn.evaluate import own_class_means  # noqa: PLC0415
+        from auror.learn.task import Task  # noqa: PLC0415
+
+        spec = Task.from_bytes(task).model
+        return own_class_means(spec, model, self._x, self._y, resolve_device(self._device))
+
 
 def make_trainers(
     config: ClientConfig, clients: Sequence[ClientId], enrolled: int
 ) -> Mapping[ClientId, Trainer]:
-    """One trainer per client; ``enrolled`` is the size of the roster.
+    """One trainer per client; ``enrolled``: how many were at first.
 
     Raises:
         UserError: unknown data set, unreadable file, a part that does not exist.
@@ -80,7 +100,7 @@ def make_trainers(
     torch.set_num_threads(1)  # the clients of a process share its cores
     device = config.client.device
     if data.dataset == "npz":
-        x, y = _load_npz(Path(data.npz))
+        x, y = load_npz(Path(data.npz))
         return {client: TorchTrainer(x, y, device) for client in clients}
     return _from_shared(data, clients, enrolled, device)
 
@@ -115,17 +135,3 @@ def _from_shared(
             x, y, _changed = poison_samples(x, y, attack, rng)
         trainers[client] = TorchTrainer(x, y, device)
     return trainers
-
-
-def _load_npz(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            x, y = file["x"].astype(np.float32), file["y"].astype(np.int64)
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"data.npz = {path}: needs arrays x and y ({error})") from error
-    if x.ndim != 4 or y.shape != (len(x),) or not len(y):
-        raise DataError(
-            f"data.npz = {path}: x must be (samples, channels, height, width) and y (samples,),"
-            f" not {x.shape} and {y.shape}"
-        )
-    return x, y

@@ -100,7 +100,7 @@ class Link:
         self._call = method()
         hello = pb.Hello(
             protocol_version=PROTOCOL_VERSION,
-            deployment=self._credentials.roster.deployment,
+            deployment=self._credentials.policy.name,
             client=self._credentials.client,
         )
         await self.send([pb.ClientFrame(hello=hello).SerializeToString()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,23 +16,23 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from auror.crypto.entropy import system_entropy
-from auror.errors import UnavailableError
+from auror.errors import AbortReason, UnavailableError, UntrainedError
 from auror.round.arithmetic import check_round
-from auror.round.campaign import Campaign
-from auror.round.description import model_digest
+from auror.round.campaign import Campaign, check_campaign
+from auror.round.policy import Policy
 from auror.secagg.topology import Topology
 from auror.wire.addresses import check_address
-from auror.wire.credentials import ServerCredentials, load_server
+from auror.wire.credentials import ServerCredentials, check_expiry, load_server
 from auror.wire.logs import logger
 from auror.wire.service import SERVER_OPTIONS, SERVICE
 from auror.wire.settings import to_toml
 from auror_server import checkpoint
 from auror_server.config import ServerConfig
-from auror_server.hosts import make_host
-from auror_server.recorder import Recorder
+from auror_server.hosts import make_host, synthetic_dim
+from auror_server.recorder import Recorder, begin_again, trained
 from auror_server.servicer import Servicer
 from auror_server.session import Ending, Session
-from auror_server.store import CONFIG, Store
+from auror_server.store import CONFIG, Store, lock_folder
 
 GOODBYE_SECONDS = 5.0
 _log = logger("server")
@@ -41,49 +42,61 @@ _log = logger("server")
 class Checked:
     """What ``--check`` prints."""
 
-    deployment: str
-    clients: int
+    policy: Policy
     topology: Topology
 
 
 def check(config: ServerConfig) -> tuple[ServerCredentials, Checked]:
-    """Load credentials and check the wiring of the whole roster.
+    """Load credentials and policy, and check the wiring of all members.
 
     Raises:
         UserError: one line with the fix.
     """
     credentials = load_server(config.server.credentials)
-    clients = len(credentials.roster.entries)
-    topology = check_round(config.campaign().params, clients)
-    return credentials, Checked(credentials.roster.deployment, clients, topology)
+    policy = credentials.policy
+    check_expiry(policy, time.time())
+    check_campaign(config.campaign(synthetic_dim(policy.task) is not None), policy)
+    topology = check_round(policy.params, len(policy.members))
+    return credentials, Checked(policy, topology)
 
 
 async def serve(config: ServerConfig) -> Ending:
     """Run one session.
 
     Raises:
-        UserError: bad settings or credentials, a port in use, too few clients.
+        UserError: bad settings or credentials, a port in use, too few clients; all rounds are
+            over and none of them trained the model.
     """
     credentials, _checked = check(config)
     async with AsyncExitStack() as stack:
+        # before anything in the folder is read or written: a second server must change nothing
+        stack.enter_context(lock_folder(config.server.run_dir))
         pool = stack.enter_context(ThreadPoolExecutor(config.server.threads, "compute"))
         loop = asyncio.get_running_loop()
-        host = await loop.run_in_executor(pool, make_host, config.learning)
-        identity = _identity(config)
+        policy = credentials.policy
+        host = await loop.run_in_executor(pool, make_host, config.learning, policy.task)
+        identity = _identity(config, policy)
         resumed = checkpoint.load(config.server.run_dir, identity)
         state, ledger = resumed if resumed is not None else (None, None)
         campaign = Campaign(
-            config.campaign(), host, credentials.roster, system_entropy, state, ledger
+            config.campaign(synthetic_dim(policy.task) is not None),
+            host,
+            policy,
+            system_entropy,
+            state,
+            ledger,
+            first_model=lambda era: credentials.first_models[era],
         )
         store = Store(config.server.run_dir)
         stack.callback(store.close)
         store.keep_text(CONFIG, to_toml(config))
         if resumed is not None:
             _log.info("resuming", folder=str(store.folder), index=campaign.state.index)
+            begin_again(campaign)
         _pass_interrupted(store, campaign)
         recorder = Recorder(store, identity, config.server.keep_totals)
         recorder.spool.mkdir(exist_ok=True)
-        session = Session(config.session, campaign, host, credentials.roster, recorder, pool)
+        session = Session(config.session, campaign, host, recorder, pool)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, session.stop)
         healthy = await _start_health(config.server.health, stack)
@@ -97,29 +110,42 @@ async def serve(config: ServerConfig) -> Ending:
             await healthy.enter_graceful_shutdown()
             session.say_goodbye(ending)
         if ending is Ending.FINISHED:
+            if not trained(campaign):  # not marked as finished: starting again goes on
+                raise _untrained(store)
             await loop.run_in_executor(pool, recorder.finish, campaign)
         _log.info("session over", ending=ending.value, folder=str(store.folder))
         return ending
 
 
+def _untrained(store: Store) -> UntrainedError:
+    aborts = store.aborts()
+    said = [
+        f' {times} of {aborts.total()} aborted rounds say "{AbortReason[name].value}";'
+        for name, times in aborts.most_common(1)
+    ]
+    return UntrainedError(
+        f"no round trained; the model is unchanged:{''.join(said)} see the log for why; start"
+        " again to go on"
+    )
+
+
 def _pass_interrupted(store: Store, campaign: Campaign) -> None:
     """A round that a crash broke off is aborted: its id is never used again, and what clients
-    may have helped to open for its model stays counted (rule 3)."""
+    may have counted at its step stays counted (rule 3)."""
     broken = store.interrupted()
     if broken is None:
         return
-    state, model = campaign.state, model_digest(campaign.state.model)
-    state.counter = max(state.counter, broken.counter + 1)
-    if broken.statistics_opened:
-        state.openings[model] = state.openings.get(model, 0) + 1
-    if broken.shares_asked:
-        state.totals.add(model)
+    campaign.state.counter = max(campaign.state.counter, broken.counter + 1)
+    campaign.book(
+        attempted=broken.attempted, unmasking=broken.shares_asked, disputed=broken.disputed
+    )
     _log.warning("round was interrupted and is aborted", counter=broken.counter)
 
 
-def _identity(config: ServerConfig) -> str:
-    """Hash of the settings that decide the training: a resumed run must share them."""
-    parts = (config.campaign().params, config.session.rounds, config.session.after_flag)
+def _identity(config: ServerConfig, policy: Policy) -> str:
+    """Hash of the settings that decide the training: a resumed run must share them. A later version
+    of the policy may go on with it."""
+    parts = (policy.name, config.session.rounds, config.session.after_flag)
     text = repr((parts, config.session.defend, config.statistics, config.learning))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -133,14 +159,14 @@ async def _listen(
 ) -> None:
     tls = credentials.tls
     server = grpc.aio.server(options=SERVER_OPTIONS)
-    server.add_generic_rpc_handlers((Servicer(credentials.roster, session, spool).handler(),))
+    server.add_generic_rpc_handlers((Servicer(credentials.policy, session, spool).handler(),))
     secure = grpc.ssl_server_credentials(
         [(tls.key, tls.certificate)], root_certificates=tls.ca, require_client_auth=True
     )
     _bind("server.listen", config.server.listen, lambda a: server.add_secure_port(a, secure))
     await server.start()
     stack.push_async_callback(server.stop, GOODBYE_SECONDS)
-    _log.info("listening", address=config.server.listen, deployment=credentials.roster.deployment)
+    _log.info("listening", address=config.server.listen, deployment=credentials.policy.name)
 
 
 async def _start_health(address: str, stack: AsyncExitStack) -> health.aio.HealthServicer:

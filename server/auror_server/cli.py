@@ -23,10 +23,11 @@ _EPILOG = """\b
 Exit codes:
   0  the session finished
   2  a setting cannot be used
-  3  a certificate, key or roster is missing or does not fit
+  3  a certificate, key or policy is missing, does not fit or has expired
   4  a data set cannot be loaded
-  5  a port is in use, or too few clients came
+  5  a port is in use, too few clients came, or too few members are left to go on
   6  stopped by SIGTERM or SIGINT before the end; start again to resume
+  7  no round trained; the model is unchanged: see the log for why; start again to go on
 """
 
 
@@ -68,11 +69,13 @@ def main(
         if only_check:
             _credentials, found = app.check(config)
             topology = found.topology
+            policy, params = found.policy, found.policy.params
             click.echo(
-                f"deployment {found.deployment}: {found.clients} clients,"
-                f" g = {config.round.group_size}, c = {config.round.colluders},"
-                f" t = {topology.shares}, Q = {topology.quorum(found.clients)},"
-                f" up to {topology.silent} silent"
+                f"deployment {policy.name}, version {policy.version}: {topology.cohort} clients,"
+                f" g = {params.group_size}, c = {params.colluders},"
+                f" t = {topology.shares}, Q = {topology.quorum},"
+                f" up to {topology.cohort - max(topology.fewest, policy.fewest_present(False))}"
+                " silent"
             )
             return
         ending = asyncio.run(app.serve(config))

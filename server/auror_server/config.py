@@ -9,7 +9,6 @@ from typing import Literal
 from pydantic import Field
 
 from auror.errors import ConfigError
-from auror.params import RoundParams
 from auror.round.campaign import AfterFlag, CampaignConfig
 from auror.round.evidence import PlanChoice
 from auror.wire.addresses import check_address
@@ -26,7 +25,7 @@ class ServerSection(Section):
     health: str = "127.0.0.1:7444"
     """host:port of the plaintext gRPC health service; "" turns it off."""
     credentials: Path = Path("certs/server")
-    """Folder with ca.pem, cert.pem, key.pem, roster.json and operator.pub."""
+    """Folder with ca.pem, cert.pem, key.pem, policy.json, operator.pub and models/."""
     run_dir: Path = Path("runs/server")
     """Run folder; an unfinished run in it is resumed."""
     log: Literal["console", "json"] = "console"
@@ -60,29 +59,6 @@ class SessionSection(Section):
     """Whether verdicts have consequences."""
 
 
-class RoundSection(Section):
-    """What every round description binds (see `auror plan` for the arithmetic)."""
-
-    group_size: int = 5
-    """g: clients per group, the privacy dial (1 = statistics in the clear)."""
-    colluders: int = 9
-    """c: clients assumed to collude."""
-    quantisation_bits: int = 16
-    """b: bits of one quantised entry."""
-    quantisation_range: float = 0.5
-    """Updates are clipped to ± this."""
-    challenge_rows: int = 8
-    """Rows of the sketch that nobody can foresee; 0 = off."""
-    min_accepted_groups: int = 1
-    """A round with fewer accepted groups is discarded."""
-    max_attempts: int = 3
-    """Openings of statistics that one model may cause."""
-    dropouts: float = 0.1
-    """Fraction of a large cohort that may be silent or left out."""
-    audit_probability: float = 0.1
-    """Chance that a round leaves out a random group after its statistics are open; 0 = off."""
-
-
 class StatisticsSection(Section):
     """What is opened per group: the fewer, the less the server learns."""
 
@@ -95,32 +71,46 @@ class StatisticsSection(Section):
 
 
 class LearningSection(Section):
-    """Model and training task."""
+    """The server's own samples: what is trained stands in the signed policy."""
 
-    host: Literal["torch", "synthetic"] = "torch"
-    """"synthetic" has no model behind it: load tests."""
     dataset: str = "mnist5k"
     """digits, mnist5k or mnist: the server's own clean and test samples."""
     data_dir: str = ""
     """Folder of the data set where it is not packaged."""
     clean_samples: int = Field(default=100, ge=0, le=100)
     """Clean samples to read label confusion with; 0 = none, the model's own weights serve."""
-    model: Literal["mlp", "cnn"] = "mlp"
-    hidden: int = Field(default=64, ge=1)
-    """Width of the layer before the output."""
-    epochs: int = Field(default=2, ge=1)
-    batch_size: int = Field(default=32, ge=1)
-    learning_rate: float = Field(default=0.1, gt=0)
-    momentum: float = Field(default=0.0, ge=0)
-    weight_decay: float = Field(default=0.0, ge=0)
     device: str = "cpu"
     """auto, cpu, cuda or cuda:N, for the server's own evaluation."""
     seed: int = Field(default=1, ge=0)
-    """Seed of the initial models and of the data split."""
+    """Seed of the data split; the same at server and clients."""
     report_attack: str = ""
     """E.g. flip:4:9: classes that the evaluation reports on; nothing else looks at it."""
-    dim: int = Field(default=10_000, ge=1)
-    """Entries of a synthetic model."""
+
+
+_IN_POLICY = "stands in the signed policy now: enrol with `auror certs"
+MOVED: Mapping[str, str] = {
+    "round.group_size": f"{_IN_POLICY} --group-size`",
+    "round.colluders": f"{_IN_POLICY} --colluders`",
+    "round": f"{_IN_POLICY}`",
+    "learning.model": f"{_IN_POLICY} --model`",
+    **dict.fromkeys(
+        (
+            f"learning.{name}"
+            for name in (
+                "host",
+                "hidden",
+                "epochs",
+                "batch_size",
+                "learning_rate",
+                "momentum",
+                "weight_decay",
+                "dim",
+            )
+        ),
+        f"{_IN_POLICY}`",
+    ),
+}
+"""Settings that a server no longer decides, and where they went."""
 
 
 class ServerConfig(Section):
@@ -128,19 +118,13 @@ class ServerConfig(Section):
 
     server: ServerSection = ServerSection()
     session: SessionSection = SessionSection()
-    round: RoundSection = RoundSection()
     statistics: StatisticsSection = StatisticsSection()
     learning: LearningSection = LearningSection()
 
-    def round_params(self) -> RoundParams:
-        """Raises ConfigError with the arithmetic when a value cannot be used."""
-        return RoundParams(**self.round.model_dump())
-
-    def campaign(self) -> CampaignConfig:
-        synthetic = self.learning.host == "synthetic"
+    def campaign(self, synthetic: bool = False) -> CampaignConfig:
+        """``synthetic``: the policy's task has no model behind it, so there is nothing to read."""
         statistics = self.statistics
         return CampaignConfig(
-            params=self.round_params(),
             rounds=self.session.rounds,
             after_flag=self.session.after_flag,
             defend=self.session.defend and not synthetic,
@@ -156,8 +140,7 @@ def load_config(
     path: Path | None, environment: Mapping[str, str], flags: Sequence[str]
 ) -> ServerConfig:
     """Raises ConfigError: one line with the fix."""
-    config = load(ServerConfig, path, PREFIX, environment, flags)
-    config.round_params()
+    config = load(ServerConfig, path, PREFIX, environment, flags, MOVED)
     check_address("server.listen", config.server.listen)
     if config.server.health:
         check_address("server.health", config.server.health)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from auror.errors import ConfigError
 from auror.round.host import ModelHost, OutputShape
 from auror_server.config import LearningSection
 
@@ -17,7 +18,8 @@ from auror_server.config import LearningSection
 class SyntheticHost:
     """A model of ``dim`` numbers that nobody trains: load tests."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, task: bytes, dim: int) -> None:
+        self._task = task
         self._dim = dim
 
     @property
@@ -26,7 +28,7 @@ class SyntheticHost:
 
     @property
     def task(self) -> bytes:
-        return json.dumps({"synthetic": self._dim}).encode()
+        return self._task
 
     @property
     def output(self) -> OutputShape | None:
@@ -35,37 +37,49 @@ class SyntheticHost:
     def initial(self, index: int) -> NDArray[np.float32]:
         return np.full(self._dim, index, dtype=np.float32)
 
-    def confusion_basis(self, model: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    def class_means(self, model: NDArray[np.float32]) -> NDArray[np.float32] | None:
         return None
 
     def evaluate(self, model: NDArray[np.float32]) -> Mapping[str, float | None]:
         return {}
 
 
-def make_host(settings: LearningSection) -> ModelHost:
-    """Raises UserError when the data set, model or device cannot be used."""
-    if settings.host == "synthetic":
-        return SyntheticHost(settings.dim)
+def synthetic_dim(task: bytes) -> int | None:
+    """Entries of a load test's model; None when ``task`` is to train a real one."""
+    try:
+        return int(json.loads(task)["synthetic"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def make_host(settings: LearningSection, task: bytes) -> ModelHost:
+    """What stands behind the model that the policy's ``task`` trains.
+
+    Raises:
+        UserError: the data set or device cannot be used, or does not fit the task.
+    """
+    dim = synthetic_dim(task)
+    if dim is not None:
+        return SyntheticHost(task, dim)
     # imported here: a synthetic host must not pay seconds for torch
     from auror.learn.attacks import parse_attack  # noqa: PLC0415
     from auror.learn.datasets import load_dataset  # noqa: PLC0415
     from auror.learn.device import resolve_device  # noqa: PLC0415
     from auror.learn.host import TorchHost  # noqa: PLC0415
-    from auror.learn.models import ModelSpec  # noqa: PLC0415
     from auror.learn.task import Task  # noqa: PLC0415
-    from auror.learn.training import TrainingParams  # noqa: PLC0415
 
     folder = Path(settings.data_dir) if settings.data_dir else None
+    wanted = Task.from_bytes(task)
     data = load_dataset(settings.dataset, folder, settings.seed, settings.clean_samples)
-    attack = parse_attack(settings.report_attack or "none", data.classes)
-    task = Task(
-        ModelSpec(settings.model, data.input_shape, data.classes, settings.hidden),
-        TrainingParams(
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            learning_rate=settings.learning_rate,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-        ),
+    found, needed = (
+        (data.input_shape, data.classes),
+        (wanted.model.input_shape, wanted.model.classes),
     )
-    return TorchHost(task, data, resolve_device(settings.device), settings.seed, attack)
+    if found != needed:
+        raise ConfigError(
+            f"learning.dataset = {settings.dataset}: samples of shape {found[0]} in {found[1]}"
+            f" classes, but the policy's task is for {needed[0]} in {needed[1]}: name the data set"
+            " that `auror certs --dataset` was given"
+        )
+    attack = parse_attack(settings.report_attack or "none", data.classes)
+    return TorchHost(wanted, data, resolve_device(settings.device), settings.seed, attack)

@@ -17,6 +17,17 @@ from auror_server.store import Store
 _log = logger("run")
 
 
+def trained(campaign: Campaign) -> bool:
+    """Whether any total has gone into the present model, in this training or before a crash."""
+    return campaign.state.previous is not None
+
+
+def begin_again(campaign: Campaign) -> None:
+    """When all rounds of a training are over and none trained, a resumed run plays them again."""
+    if not trained(campaign) and campaign.state.era_round >= campaign.config.rounds:
+        campaign.state.era_round = 0
+
+
 class Recorder:
     """Writes one run folder as rounds go by."""
 
@@ -59,7 +70,8 @@ class Recorder:
         }
         if total is not None and self._keep_totals:
             self._store.keep_total(record.index, total.total)
-        self._store.keep_model(campaign.state.model)
+        if trained(campaign):  # an initial model must not replace one that was trained
+            self._store.keep_model(campaign.state.model)
         if verdict is not None:
             self._store.keep_verdict(verdict)
         self._store.keep_round(record, extra)

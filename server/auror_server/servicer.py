@@ -1,6 +1,6 @@
 """The gRPC side of one client's stream: who it is, frames in, frames out.
 
-Nothing of a peer is parsed before its certificate was found in the roster.
+Nothing of a peer is parsed before its certificate was found in the policy.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import grpc.aio
 
 from auror.errors import ProtocolError
 from auror.ids import ClientId, Digest
-from auror.round.description import PROTOCOL_VERSION, Roster
+from auror.round.description import PROTOCOL_VERSION
+from auror.round.policy import Policy
 from auror.wire.credentials import certificate_fingerprint
 from auror.wire.fields import WireError
 from auror.wire.frames import Assembler, Received
@@ -49,11 +50,11 @@ class Desk(Protocol):
 class Servicer:
     """Handler of ``Participate``."""
 
-    def __init__(self, roster: Roster, desk: Desk, spool: Path) -> None:
-        self._roster = roster
+    def __init__(self, policy: Policy, desk: Desk, spool: Path) -> None:
+        self._deployment = policy.name
         self._desk = desk
         self._spool = spool
-        self._clients = {entry.certificate: c for c, entry in roster.entries.items()}
+        self._clients = {entry.certificate: c for c, entry in policy.members.items()}
 
     def handler(self) -> grpc.GenericRpcHandler:
         method = grpc.stream_stream_rpc_method_handler(
@@ -68,7 +69,7 @@ class Servicer:
         except ProtocolError as error:
             _log.warning("stream refused", peer=context.peer(), why=str(error))
             await context.abort(*status_of(error))
-        welcome = pb.Welcome(protocol_version=PROTOCOL_VERSION, deployment=self._roster.deployment)
+        welcome = pb.Welcome(protocol_version=PROTOCOL_VERSION, deployment=self._deployment)
         await context.write(pb.ServerFrame(welcome=welcome).SerializeToString())
         connection = self._desk.connected(client)
         reader = asyncio.create_task(self._read(context, client))
@@ -97,7 +98,7 @@ class Servicer:
         hello = frame.hello
         if hello.protocol_version != PROTOCOL_VERSION:
             raise WrongHello(f"protocol version {hello.protocol_version}")
-        if hello.deployment != self._roster.deployment:
+        if hello.deployment != self._deployment:
             raise WrongHello("another deployment")
         if hello.client != client:
             raise WrongHello(f"certificate of client {client}, hello of client {hello.client}")
@@ -136,12 +137,12 @@ def identify(
     """The client whose certificate this connection was made with.
 
     Raises:
-        NotEnrolled: no certificate, or one that is in no roster entry.
+        NotEnrolled: no certificate, or one that is no member's.
     """
     found = auth_context.get("x509_pem_cert", [])
     if len(found) != 1:
         raise NotEnrolled("no client certificate")
     client = clients.get(certificate_fingerprint(found[0]))
     if client is None:
-        raise NotEnrolled("certificate is in no roster entry")
+        raise NotEnrolled("certificate of no member")
     return client

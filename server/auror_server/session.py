@@ -16,15 +16,12 @@ from typing import TypeVar
 
 from auror.errors import (
     AbortReason,
-    ConfigError,
     DropReason,
     PeerMisbehaved,
     UnavailableError,
 )
 from auror.ids import ClientId, Digest, RoundId
-from auror.round.arithmetic import check_round
 from auror.round.campaign import Campaign
-from auror.round.description import Roster
 from auror.round.host import ModelHost
 from auror.round.messages import ClientMessage, RoundEnd, RoundStart, ServerMessage
 from auror.round.record import OpenedGroup
@@ -110,6 +107,7 @@ class _Round:
     meter: RoundMeter
     seen: dict[tuple[ClientId, Kind], Digest]
     banned: set[ClientId]
+    disputed: bool
     phase: Phase = Phase.ADVERTISE
     phase_started: float = 0.0
     deadline: float = 0.0
@@ -125,21 +123,20 @@ class Session:
         settings: SessionSection,
         campaign: Campaign,
         host: ModelHost,
-        roster: Roster,
         recorder: Recorder,
         pool: Executor,
     ) -> None:
         self._settings = settings
         self._campaign = campaign
         self._host = host
-        self._roster = roster
+        self._policy = campaign.policy
         self._recorder = recorder
         self._pool = pool
         self._loop = asyncio.get_running_loop()
         self._inbox: asyncio.Queue[_Event] = asyncio.Queue()
-        self._connections = Connections(roster.entries, self._now())
+        self._connections = Connections(self._policy.members, self._now())
         self._round: _Round | None = None
-        self._limits = Limits(len(roster.entries), host.dim, 0)
+        self._limits = Limits(self._policy.id_bound, host.dim, 0)
         self._stopping = False
         self._last_start = self._now()
 
@@ -191,10 +188,11 @@ class Session:
         """Play rounds until the training is over or :meth:`stop` is called.
 
         Raises:
-            UnavailableError: too few clients connected in time, or too many aborted rounds.
+            UnavailableError: too few clients connected in time, too many aborted rounds, or too few
+                members left.
         """
-        wanted = self._settings.min_clients or len(self._roster.entries)
-        await self._wait_for_clients(wanted - len(self._campaign.uninvited))
+        wanted = self._settings.min_clients or len(self._policy.members)
+        await self._wait_for_clients(min(wanted, len(self._campaign.invitable)))
         aborted = 0
         while not self._stopping:
             await self._wait_for_returning()
@@ -242,25 +240,14 @@ class Session:
         """Give clients lost in the last round a moment to come back; then enough for a round."""
         deadline = self._now() + self._settings.reconnect_grace_s
         while not self._stopping and self._now() < deadline:
-            recent = [c for c in self._invited() if self._lost_at(c) >= self._last_start]
+            recent = [c for c in self._campaign.invitable if self._lost_at(c) >= self._last_start]
             if not recent:
                 break
             await self._event(deadline)
-        if not self._workable(len(self._available())):
-            smallest = next(
-                (n for n in range(2, len(self._roster.entries) + 1) if self._workable(n)), 0
-            )
-            await self._wait_for_clients(smallest or len(self._roster.entries))
-
-    def _workable(self, cohort: int) -> bool:
-        try:
-            check_round(self._campaign.config.params, cohort)
-        except ConfigError:
-            return False
-        return True
-
-    def _invited(self) -> list[ClientId]:
-        return [c for c in self._roster.entries if c not in self._campaign.uninvited]
+        # if exclusions leave fewer than that, the campaign says so
+        fewest = min(self._policy.fewest_present(False), len(self._campaign.invitable))
+        if len(self._available()) < fewest:
+            await self._wait_for_clients(fewest)
 
     def _available(self) -> frozenset[ClientId]:
         return self._connections.clients() - self._campaign.uninvited
@@ -273,11 +260,14 @@ class Session:
 
     async def _play(self, start: RoundStart) -> _Outcome:
         now = self._now()
-        statistics = start.plan.rows + start.params.challenge_rows
-        self._limits = Limits(len(self._roster.entries), start.plan.dim, statistics)
+        statistics = start.plan.rows + self._policy.params.challenge_rows
+        self._limits = Limits(self._policy.id_bound, start.plan.dim, statistics)
         uploads = SpooledUploads(self._recorder.spool / "uploads")
-        machine = await self._compute(lambda: RoundServer(start, self._roster, uploads))
-        self._round = _Round(machine, start.description.round_id, RoundMeter(now), {}, set())
+        machine = await self._compute(lambda: RoundServer(start, self._policy, uploads))
+        description = start.description
+        self._round = _Round(
+            machine, description.round_id, RoundMeter(now), {}, set(), description.disputed
+        )
         self._last_start = now
         try:
             effects = await self._compute(machine.start)
@@ -372,6 +362,8 @@ class Session:
         current.phase, current.phase_started, current.deadline = phase, now, now + seconds
         current.overtime = None
         current.meter.phase(phase, now)
+        if phase is Phase.UPLOAD:
+            self._recorder.note("attempt", {"disputed": current.disputed})
         if phase is Phase.UNMASK:
             self._recorder.note("unmasking", {})
         _log.info("phase", round=str(current.round_id), phase=phase.name.lower(), waiting=waiting)

@@ -12,7 +12,7 @@ from auror.wire.fields import WireError
 
 
 class NotEnrolled(ProtocolError):
-    """The TLS certificate is in no roster entry."""
+    """The TLS certificate is no member's."""
 
 
 class WrongHello(ProtocolError):
@@ -27,7 +27,7 @@ _TABLE: tuple[tuple[type[ProtocolError], grpc.StatusCode, str], ...] = (
     (
         NotEnrolled,
         grpc.StatusCode.PERMISSION_DENIED,
-        "this certificate is not in the server's roster",
+        "this certificate is not in the server's policy",
     ),
     (
         WrongHello,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from auror.errors import ConfigError
 from auror.round.record import RoundRecord
 from auror.round.record_json import record_to_json
+from auror.wire.locks import Lock
 
 JOURNAL = "journal.jsonl"
 ROUNDS = "rounds.jsonl"
@@ -27,6 +29,7 @@ TIMINGS = "timings.jsonl"
 MODEL = "model.safetensors"
 VERDICT = "verdict.json"
 CONFIG = "config.toml"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -34,26 +37,47 @@ class Interrupted:
     """A round that the journal knows and no record closes."""
 
     counter: int
-    statistics_opened: bool
-    shares_asked: bool
+    attempted: bool = False
+    """Clients may have uploaded for it: they count an attempt."""
+    shares_asked: bool = False
     """Clients may have helped to open its total."""
+    disputed: bool = False
+
+
+def lock_folder(folder: Path) -> Lock:
+    """Make ``folder`` this process's run folder.
+
+    Raises:
+        ConfigError: it cannot be used, or another server runs on it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    return Lock(
+        folder / LOCK,
+        "server.run_dir",
+        f"another auror-server runs on {folder}; end that one first, or choose another folder",
+    )
+
+
+def _unusable(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"server.run_dir = {folder}: cannot write there ({error.strerror}); choose another folder"
+    )
 
 
 class Store:
-    """One run folder, open for writing."""
+    """One run folder, open for writing; see :func:`lock_folder`."""
 
     def __init__(self, folder: Path) -> None:
         """Raises ConfigError when ``folder`` cannot be used."""
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             self.folder = folder
             _end_last_line(folder / JOURNAL)
             self._journal: IO[str] = (folder / JOURNAL).open("a", encoding="utf-8")
         except OSError as error:
-            raise ConfigError(
-                f"server.run_dir = {folder}: cannot write there ({error.strerror}); choose"
-                " another folder"
-            ) from error
+            raise _unusable(folder, error) from error
         self._dirty = False
 
     def close(self) -> None:
@@ -98,17 +122,22 @@ class Store:
     def keep_text(self, name: str, text: str) -> None:
         replace(self.folder / name, text.encode())
 
+    def aborts(self) -> Counter[str]:
+        """How many rounds so far were aborted, by the name of the reason."""
+        lines = read_lines(self.folder / ROUNDS)
+        return Counter(line["aborted"] for line in lines if line.get("aborted") is not None)
+
     def interrupted(self) -> Interrupted | None:
         """The round that a crash broke off, if any."""
         found: Interrupted | None = None
         for line in read_lines(self.folder / JOURNAL):
             match line.get("kind"):
                 case "round":
-                    found = Interrupted(int(line["counter"]), False, False)
-                case "opened" if found is not None:
-                    found = Interrupted(found.counter, True, False)
+                    found = Interrupted(int(line["counter"]))
+                case "attempt" if found is not None:
+                    found = Interrupted(found.counter, True, False, bool(line["disputed"]))
                 case "unmasking" if found is not None:
-                    found = Interrupted(found.counter, True, True)
+                    found = Interrupted(found.counter, True, True, found.disputed)
                 case "ended" if found is not None:
                     found = None
         return found

@@ -10,12 +10,27 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from auror.experiments.enrol import synthetic_terms
 from auror.experiments.processes import Starter, free_address, wait_until_listening
+from auror.params import RoundParams
+from auror.round.policy import Policy
+from auror.wire.certs import create_deployment
 
 QUICK = {**os.environ, "OMP_NUM_THREADS": "1", "AUROR_SERVER__SERVER__HEALTH": ""}
+
+
+PARAMS = RoundParams(group_size=2, colluders=1, audit_probability=0.0)
+"""Of small tests that want whole cohorts."""
+
+
+def enrol(folder: Path, clients: int = 6, rounds: int = 500, **params: Any) -> Policy:
+    """A deployment in ``folder``/certs for quick rounds of numbers that nobody trains."""
+    terms = synthetic_terms(500, replace(PARAMS, **params), rounds)
+    return create_deployment(folder / "certs", clients, ["127.0.0.1"], terms)
 
 
 def run(program: str, *words: str, cwd: Path, seconds: float = 60) -> tuple[int, str]:
@@ -50,11 +65,6 @@ def server_settings(folder: Path, address: str, **more: Any) -> dict[str, Any]:
         "server.run_dir": folder / "run",
         "session.rounds": 3,
         "session.reconnect_grace_s": 1,
-        "round.group_size": 2,
-        "round.colluders": 1,
-        "round.audit_probability": 0.0,  # tests that want whole cohorts
-        "learning.host": "synthetic",
-        "learning.dim": 500,
         **{key.replace("__", "."): value for key, value in more.items()},
     }
 

@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import shutil
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import kit
 import pytest
 
+from auror.crypto.signing import SigningKey
 from auror.experiments.processes import free_address, programs, wait_until_listening
-from auror.wire.certs import create_deployment
+from auror.wire.credentials import load_policy
+from auror.wire.policy_file import policy_json
 
 
 @pytest.fixture(scope="module")
 def deployments(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("deployments")
-    for name in ("certs", "others"):
-        create_deployment(folder / name, 3, ["127.0.0.1"])
+    kit.enrol(folder, 3)
+    kit.enrol(folder / "others", 3)
+    shutil.copytree(folder / "certs" / "server", folder / "expired")
+    policy = replace(load_policy(folder / "expired"), expires=1)
+    key = SigningKey.from_pem((folder / "certs" / "operator" / "operator.key").read_bytes())
+    (folder / "expired" / "policy.json").write_bytes(policy_json(policy.signed(key)))
+    shutil.copytree(folder / "certs" / "server", folder / "spoilt")
+    (folder / "spoilt" / "policy.json").write_text("{}")
     (folder / "broken").mkdir()
     shutil.copytree(folder / "certs" / "clients" / "001", folder / "broken" / "client")
     (folder / "broken" / "client" / "cert.pem").unlink()
+    (folder / "text.npz").write_text("x,y\n1,2\n")
+    (folder / "used" / ("0" * 32)).mkdir(parents=True)
     (folder / "typo.toml").write_text("[session]\nronds = 3\n")
     return folder
 
 
-SERVER = ("--credentials", "certs/server", "--health", "", "--set", "round.colluders=1",
-          "--set", "round.group_size=2")  # fmt: skip
+SERVER = ("--credentials", "certs/server", "--health", "")
 
 
 @pytest.mark.parametrize(
@@ -35,9 +45,24 @@ SERVER = ("--credentials", "certs/server", "--health", "", "--set", "round.collu
         ("auror_server", ["--config", "typo.toml"], 2, "did you mean session.rounds?"),
         ("auror_server", ["--config", "none.toml"], 2, "no configuration file none.toml"),
         ("auror_server", ["--credentials", "nowhere"], 3, "no credentials folder nowhere"),
-        ("auror_server", [*SERVER, "--dataset", "mnits"], 2, "mnits"),
-        ("auror_server", [*SERVER, "--set", "round.group_size=9"], 2, "group_size = 9"),
-        ("auror_server", [*SERVER, "--set", "round.colluders=2"], 2, "colluders = 2"),
+        ("auror_server", ["--credentials", "expired"], 3, "expired on 1970-01-01"),
+        ("auror_server", ["--credentials", "spoilt"], 3, "policy.json: not a policy"),
+        ("auror_server", [*SERVER, "--rounds", "600"], 2, "the policy allows 550 steps"),
+        ("auror_server", [*SERVER, "--set", "round.group_size=9"], 2, "auror certs --group-size"),
+        ("auror_server", [*SERVER, "--set", "learning.epochs=9"], 2, "in the signed policy"),
+        (
+            "auror_client",
+            ["--credentials", "certs/clients/000", "--dataset", "synthetic", "--state", "used"],
+            2,
+            "belongs to deployment",
+        ),
+        (
+            "auror_client",
+            ["--credentials", "certs/clients/000", "--dataset", "synthetic", "--set",
+             "rules.min_group=1"],
+            2,
+            "rules.min_group = 1 has no effect: the operator's policy says 2",
+        ),
         ("auror_server", [*SERVER, "--listen", "7443"], 2, "host:port"),
         ("auror_client", ["--credentials", "broken/client"], 3, "cert.pem is missing"),
         ("auror_client", ["--set", "client.sever=x:1"], 2, "did you mean client.server?"),
@@ -47,6 +72,11 @@ SERVER = ("--credentials", "certs/server", "--health", "", "--set", "round.collu
             2,
             "nmist",
         ),
+        ("auror_client", ["--credentials", "certs/clients/000", "--npz", "none.npz"], 4,
+         "data.npz = none.npz: cannot be read"),
+        ("auror_client", ["--credentials", "certs/clients/000", "--npz", "text.npz"], 4,
+         "data.npz = text.npz: not an npz file"),
+        ("auror_client", ["--npz", "own.npz", "--dataset", "mnist5k"], 2, "contradict each other"),
         (
             "auror_client",
             ["--credentials", "certs/clients/000", "--dataset", "synthetic",
@@ -68,7 +98,7 @@ def test_one_line_and_the_documented_exit_code(
 
 def test_too_few_clients_is_said(deployments: Path) -> None:
     code, said = kit.run(
-        "auror_server", *SERVER, "--set", "learning.host=synthetic", "--listen", free_address(),
+        "auror_server", *SERVER, "--listen", free_address(),
         "--set", "session.join_timeout_s=0.5", "--run-dir", "few", cwd=deployments,
     )  # fmt: skip
     assert code == 5
@@ -81,7 +111,7 @@ def test_a_port_in_use_is_said(deployments: Path) -> None:
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         code, said = kit.run(
-            "auror_server", *SERVER, "--set", "learning.host=synthetic", "--listen", address,
+            "auror_server", *SERVER, "--listen", address,
             "--run-dir", "busy", cwd=deployments,
         )  # fmt: skip
     assert code == 5
@@ -93,9 +123,9 @@ def test_strangers_are_turned_away(deployments: Path, tmp_path: Path) -> None:
     """Another CA on either side, another identity's name, and the same identity twice."""
     address = free_address()
     mixed = tmp_path / "mixed"
-    shutil.copytree(deployments / "others" / "clients" / "000", mixed)
-    shutil.copy(deployments / "certs" / "ca.pem", mixed / "ca.pem")
-    words = ("--server", address, "--dataset", "synthetic", "--state", str(tmp_path / "state"))
+    shutil.copytree(deployments / "others" / "certs" / "clients" / "000", mixed)
+    shutil.copy(deployments / "certs" / "operator" / "ca.pem", mixed / "ca.pem")
+    words = ("--server", address, "--dataset", "synthetic", "--state", str(tmp_path / "others"))
     with programs(tmp_path / "logs") as starter:
         server = starter.server(
             {
@@ -106,7 +136,7 @@ def test_strangers_are_turned_away(deployments: Path, tmp_path: Path) -> None:
         )
         wait_until_listening(address, server)
         code, said = kit.run(
-            "auror_client", "--credentials", "others/clients/000", *words, cwd=deployments
+            "auror_client", "--credentials", "others/certs/clients/000", *words, cwd=deployments
         )
         assert code == 3
         assert "cannot trust the server" in said
@@ -121,7 +151,10 @@ def test_strangers_are_turned_away(deployments: Path, tmp_path: Path) -> None:
         }
         first = starter.clients(own, "first")
         kit.wait_for(lambda: "connected" in first.log.read_text(), starter)
-        second = starter.clients(own, "second")
+        third = starter.clients(own, "third")
+        assert third.process.wait(20) == 2
+        assert "another process runs client 0" in third.last_line()
+        second = starter.clients({**own, "client.state": tmp_path / "copy"}, "second")
         assert first.process.wait(20) == 5
         assert "run each identity only once" in first.last_line()
         assert second.running()

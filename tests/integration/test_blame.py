@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import kit
@@ -9,7 +11,6 @@ import pytest
 
 from auror.experiments.loadtest import read_lines
 from auror.experiments.processes import free_address, programs, wait_until_listening
-from auror.wire.certs import create_deployment
 
 LIAR = 5
 
@@ -17,8 +18,9 @@ LIAR = 5
 def test_a_liar_is_excluded_by_proof_while_training_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create_deployment(tmp_path / "certs", 6, ["127.0.0.1"])
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    kit.enrol(tmp_path)
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     address = free_address()
     with programs(tmp_path / "logs") as starter:
         server = starter.server(
@@ -29,7 +31,7 @@ def test_a_liar_is_excluded_by_proof_while_training_goes_on(
         liar = starter._start("liar", "liar", kit.client_settings(tmp_path, address, str(LIAR)))
         assert server.process.wait(90) == 0, server.last_line()
         assert honest.process.wait(20) == 0, honest.last_line()
-        assert liar.process.wait(20) == 0, liar.last_line()
+        assert liar.process.wait(20) in (0, 7), liar.last_line()  # 7: it never trained
     lines = read_lines(tmp_path / "run" / "rounds.jsonl")
     failed = [line for line in lines if line["aborted"] == "BINDING_FAILED"]
     assert failed

@@ -13,7 +13,6 @@ import pytest
 from auror.experiments.loadtest import read_lines
 from auror.experiments.processes import free_address, programs, wait_until_listening
 from auror.round.description import PROTOCOL_VERSION
-from auror.wire.certs import create_deployment
 from auror.wire.credentials import client_folder, load_client
 from auror.wire.limits import Kind
 from auror.wire.service import CLIENT_OPTIONS, PATH
@@ -27,7 +26,7 @@ class Stream:
 
     def __init__(self, address: str, folder: Path) -> None:
         own = load_client(client_folder(folder / "certs", ROGUE))
-        self._deployment = own.roster.deployment
+        self._deployment = own.policy.name
         secure = grpc.ssl_channel_credentials(own.tls.ca, own.tls.key, own.tls.certificate)
         self._channel = grpc.secure_channel(address, secure, options=CLIENT_OPTIONS)
         self._out: Queue[pb.ClientFrame | None] = Queue()
@@ -52,7 +51,7 @@ class Stream:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    create_deployment(tmp_path / "certs", 6, ["127.0.0.1"])
+    kit.enrol(tmp_path)
     return tmp_path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import safetensors.numpy
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from auror.experiments.enrol import Enrolment, terms_of
 from auror.experiments.loadtest import LoadTest, read_lines, run_loadtest
 from auror.experiments.processes import free_address, programs, wait_until_listening
 from auror.round.description import model_digest
@@ -24,7 +26,7 @@ CLIENTS = 6
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    create_deployment(tmp_path / "certs", CLIENTS, ["127.0.0.1"])
+    kit.enrol(tmp_path, CLIENTS)
     return tmp_path
 
 
@@ -32,14 +34,12 @@ def rounds(folder: Path) -> list[dict[str, Any]]:
     return read_lines(folder / "run" / "rounds.jsonl")
 
 
-def test_three_rounds_of_learning(folder: Path) -> None:
-    address = free_address()
-    learning = {
-        "learning.host": "torch",
-        "learning.dataset": "digits",
-        "learning.hidden": 16,
-        "session.rounds": 3,
-    }
+def test_three_rounds_of_learning(tmp_path: Path) -> None:
+    folder, address = tmp_path, free_address()
+    terms = terms_of(Enrolment(clients=CLIENTS, dataset="digits", rounds=3))
+    terms = dataclasses.replace(terms, params=kit.PARAMS)
+    create_deployment(folder / "certs", CLIENTS, ["127.0.0.1"], terms)
+    learning = {"learning.dataset": "digits", "session.rounds": 3}
     with programs(folder / "logs") as starter:
         server = starter.server({**kit.server_settings(folder, address), **learning})
         wait_until_listening(address, server)
@@ -57,7 +57,18 @@ def test_three_rounds_of_learning(folder: Path) -> None:
     assert model_digest(model).hex() == lines[-1]["model"]
     journals = sorted((folder / "state").rglob("client-*.json"))
     assert len(journals) == CLIENTS
-    assert all(len(json.loads(path.read_text())["totals"]) == 3 for path in journals)
+    assert all(json.loads(path.read_text())["totals"] == 3 for path in journals)
+    said = clients.log.read_text()
+    line = "3 rounds joined, 3 attempts, 3 openings, 3 totals, smallest group 2 (leverage 0.50)"
+    assert all(f"account of client {client}: {line}" in said for client in range(CLIENTS))
+    code, told = kit.run(
+        "auror_client", "--account", "--format", "json", "--credentials", "certs/clients",
+        "--clients", "0-5", "--state", "state", cwd=folder,
+    )  # fmt: skip
+    assert code == 0
+    assert [(one["client"], one["totals"]) for one in json.loads(told)] == [
+        (client, 3) for client in range(CLIENTS)
+    ]
 
 
 def test_a_client_killed_in_a_round_stalls_nobody(folder: Path) -> None:
@@ -137,6 +148,77 @@ def test_sigterm_tells_the_clients(folder: Path) -> None:
     assert "server stopped before the end" in clients.log.read_text()
 
 
+def test_when_everybody_refuses_nobody_ends_well_and_the_run_can_go_on(folder: Path) -> None:
+    address = free_address()
+    settings = kit.server_settings(folder, address, session__rounds=2)
+    with programs(folder / "logs") as starter:
+        server = starter.server(settings, "first")
+        wait_until_listening(address, server)
+        clients = starter.clients(
+            kit.client_settings(folder, address, "0-5", rules__min_group=5), "refusing"
+        )
+        assert server.process.wait(60) == 7
+        assert clients.process.wait(20) == 7
+    assert "no round trained; the model is unchanged: 2 of 2" in server.last_line()
+    assert '12 of 12 invitations ended with "group smaller than' in clients.last_line()
+    assert [line["aborted"] is None for line in rounds(folder)] == [False] * 2
+    assert not (folder / "run" / "model.safetensors").exists()
+    with programs(folder / "logs") as starter:
+        server = starter.server(settings, "second")
+        wait_until_listening(address, server)
+        # one process of which some took part, and one of which nobody did
+        willing = starter.clients(kit.client_settings(folder, address, "0-4"), "willing")
+        refusing = starter.clients(
+            kit.client_settings(folder, address, "5", rules__min_group=5), "still-refusing"
+        )
+        assert server.process.wait(60) == 0, server.last_line()
+        assert willing.process.wait(20) == 0, willing.last_line()
+        assert refusing.process.wait(20) == 7
+    assert "resuming" in server.log.read_text()
+    assert [line["accepted"] for line in rounds(folder)[2:]] == [[0, 1, 2, 3, 4]] * 2
+    assert (folder / "run" / "model.safetensors").exists()
+
+
+def test_a_second_process_changes_nothing_and_a_killed_one_holds_nothing(folder: Path) -> None:
+    address = free_address()
+    # the round in which a client dies and comes back waits for it until the deadline
+    settings = {
+        **kit.server_settings(folder, address, session__rounds=500),
+        "session.phase_deadline_s": 3,
+        "session.upload_deadline_s": 3,
+    }
+    other = kit.server_settings(folder, free_address(), session__rounds=7)
+    with programs(folder / "logs") as starter:
+        server = starter.server(settings)
+        wait_until_listening(address, server)
+        victim = starter.clients(kit.client_settings(folder, address, "0"), "victim")
+        starter.clients(kit.client_settings(folder, address, "1-5"), "most")
+        kit.wait_for(lambda: len(rounds(folder)) >= 1, starter)
+        before = (folder / "run" / "config.toml").read_bytes()
+        second = starter.server(other, "second")
+        assert second.process.wait(20) == 2
+        assert f"another auror-server runs on {folder / 'run'}" in second.last_line()
+        assert (folder / "run" / "config.toml").read_bytes() == before
+        again = starter.clients(kit.client_settings(folder, address, "0"), "again")
+        assert again.process.wait(20) == 2
+        assert "another process runs client 0" in again.last_line()
+        for refused in (second, again):
+            starter.started.remove(refused)  # refused on purpose
+        victim.process.kill()
+        victim.process.wait()
+        starter.started.remove(victim)
+        count = len(rounds(folder))
+        returned = starter.clients(kit.client_settings(folder, address, "0"), "returned")
+        kit.wait_for(lambda: any(0 in r["accepted"] for r in rounds(folder)[count + 1 :]), starter)
+        assert returned.running()
+        server.process.kill()
+        server.process.wait()
+        starter.started.remove(server)
+        third = starter.server(settings, "third")
+        wait_until_listening(address, third)
+        assert "resuming" in third.log.read_text()
+
+
 def test_nothing_secret_is_written(folder: Path) -> None:
     address = free_address()
     record = folder / "seeds.jsonl"
@@ -160,7 +242,8 @@ def test_nothing_secret_is_written(folder: Path) -> None:
 
 def test_a_load_test_with_dropouts_is_exact() -> None:
     said: list[str] = []
-    report = run_loadtest(LoadTest(clients=16, dim=3000, dropout=0.2, rounds=2), said.append)
+    test = LoadTest(clients=16, dim=3000, dropout=0.2, rounds=2, group_size=2)
+    report = run_loadtest(test, said.append)
     assert report.exact
     assert report.rounds_finished == 2
     assert set(report.phases) >= {"advertise", "share_keys", "upload", "unmask"}

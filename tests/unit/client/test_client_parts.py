@@ -7,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from auror_client.account import Account, as_text
 from auror_client.config import FaultsSection, RecordSection, load_config, parse_ids
 from auror_client.faults import Faults, RoundClock, Vanish
 from auror_client.journal import Journal
 from auror_client.recording import Recording
-from auror_client.trainer import SyntheticTrainer, TorchTrainer, make_trainers
+from auror_client.trainer import SyntheticTrainer, make_trainers
 
 from auror.crypto.entropy import Secret
-from auror.errors import ConfigError, DataError
+from auror.errors import ConfigError
 from auror.ids import ClientId, Digest
-from auror.params import RoundParams
+from auror.params import OwnRules, RoundParams
 from auror.round.client.memory import ClientMemory
 from auror.round.messages import Agreement, Upload
 from auror.secagg.quantize import Quantiser
@@ -36,9 +37,10 @@ def test_ids_are_read() -> None:
     [
         ("client.server=example", "host:port"),
         ("data.dataset=npz", r"data\.npz"),
-        ("policy.min_cohort=1", "min_cohort = 1"),
+        ("rules.min_present=-1", r"rules\.min_present = -1"),
         ("swarm.clients=x", r"swarm\.clients"),
-        ("policy.min_cohrt=3", r"did you mean policy\.min_cohort"),
+        ("rules.min_presnt=3", r"did you mean rules\.min_present"),
+        ("policy.min_cohort=3", r"policy\.min_cohort is no setting: .* \[rules\]"),
     ],
 )
 def test_settings_are_checked(flag: str, says: str) -> None:
@@ -47,20 +49,74 @@ def test_settings_are_checked(flag: str, says: str) -> None:
 
 
 def test_the_sample_loads() -> None:
-    assert load_config(ROOT / "deploy" / "client.toml", {}, []).policy.min_cohort == 3
+    assert load_config(ROOT / "deploy" / "client.toml", {}, []).own_rules() == OwnRules()
+    tight = load_config(None, {}, ["rules.min_group=7", "rules.max_openings=9"])
+    assert tight.own_rules() == OwnRules(min_group=7, max_openings=9)
 
 
 def test_memory_survives_and_damage_is_not_forgotten(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, "house", ClientId(2))
-    assert journal.load() == ClientMemory()
-    memory = ClientMemory().joined(7).opened_total(Digest(b"m" * 32))
-    journal.save(memory)
-    assert Journal(tmp_path, "house", ClientId(2)).load() == memory
-    assert Journal(tmp_path, "other", ClientId(2)).load() == ClientMemory()
-    path = next(tmp_path.rglob("client-002.json"))
-    path.write_text('{"counter": 7}')
-    with pytest.raises(ConfigError, match="restore it"):
-        journal.load()
+    memory = ClientMemory(totals=3).joined(7).signing("view", Digest(b"m" * 32))
+    with Journal(tmp_path, "house", ClientId(2)) as journal:
+        assert journal.load() == ClientMemory()
+        journal.save(memory)
+    for client in (2, 9):
+        with pytest.raises(ConfigError, match="belongs to deployment house") as error:
+            Journal(tmp_path, "other", ClientId(client))
+        assert error.value.exit_code == 2
+    with (
+        Journal(tmp_path, "house", ClientId(2)) as journal,
+        Journal(tmp_path, "house", ClientId(3)) as other,
+    ):
+        assert journal.load() == memory
+        assert other.load() == ClientMemory()
+        path = next(tmp_path.rglob("client-002.json"))
+        path.write_text('{"counter": 7}')
+        with pytest.raises(ConfigError, match="restore it"):
+            journal.load()
+
+
+def test_one_holder_per_client_and_only_the_holder_writes(tmp_path: Path) -> None:
+    with Journal(tmp_path, "house", ClientId(2)) as journal:
+        with pytest.raises(ConfigError, match=f"another process runs client 2 on {tmp_path}"):
+            Journal(tmp_path, "house", ClientId(2))
+        with Journal(tmp_path, "house", ClientId(3)):
+            journal.save(ClientMemory().joined(1))
+        # somebody clears the folder away, and another process begins there
+        next(tmp_path.rglob("client-002.lock")).unlink()
+        with Journal(tmp_path, "house", ClientId(2)) as second:
+            second.save(ClientMemory().joined(9))
+            with pytest.raises(ConfigError, match="removed or replaced"):
+                journal.save(ClientMemory().joined(2))
+            assert second.load() == ClientMemory().joined(9)
+    with Journal(tmp_path, "house", ClientId(2)) as journal:
+        assert journal.load().counter == 9
+
+
+def test_nobody_else_reads_what_a_client_remembers(tmp_path: Path) -> None:
+    home = tmp_path / "state" / "house"
+    home.mkdir(parents=True, mode=0o755)
+    stale = home / "client-002.new"
+    stale.touch(0o644)
+    for client in (ClientId(1), ClientId(2)):
+        with Journal(tmp_path / "state", "house", client) as journal:
+            journal.save(ClientMemory())
+    with Journal(tmp_path / "new" / "state", "house", ClientId(1)):
+        pass
+    for folder in (home, tmp_path / "new" / "state", tmp_path / "new" / "state" / "house"):
+        assert folder.stat().st_mode & 0o777 == 0o700
+    files = [path for path in home.iterdir() if path.is_file()]
+    assert len(files) == 4
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+def test_a_state_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"client\.state"):
+        Journal(tmp_path / "file", "house", ClientId(2))
+    with Journal(tmp_path, "house", ClientId(2)) as journal:
+        (tmp_path / "house" / "client-002.new").mkdir()
+        with pytest.raises(ConfigError, match="cannot be written"):
+            journal.save(ClientMemory())
 
 
 def test_synthetic_updates_repeat_and_refuse_real_tasks() -> None:
@@ -74,19 +130,6 @@ def test_synthetic_updates_repeat_and_refuse_real_tasks() -> None:
         trainer.train(b'{"model": {}}', model, 3)
 
 
-def test_own_samples_are_read(tmp_path: Path) -> None:
-    path = tmp_path / "own.npz"
-    np.savez(path, x=np.zeros((3, 1, 4, 4)), y=np.array([0, 1, 1]))
-    config = load_config(None, {}, ["data.dataset=npz", f'data.npz="{path}"'])
-    assert isinstance(make_trainers(config, [ClientId(0)], 3)[ClientId(0)], TorchTrainer)
-    np.savez(path, x=np.zeros((3, 4)), y=np.array([0, 1, 1]))
-    with pytest.raises(DataError, match="x must be"):
-        make_trainers(config, [ClientId(0)], 3)
-    path.write_text("no")
-    with pytest.raises(DataError, match="needs arrays"):
-        make_trainers(config, [ClientId(0)], 3)
-
-
 def test_a_part_that_does_not_exist_is_named() -> None:
     config = load_config(None, {}, ["data.dataset=digits", "data.parts=3", "data.part=3"])
     with pytest.raises(ConfigError, match=r"choose 0 … 2"):
@@ -95,7 +138,7 @@ def test_a_part_that_does_not_exist_is_named() -> None:
 
 def test_faults_are_drawn_alike_and_about_as_often_as_asked() -> None:
     faults = Faults(FaultsSection(dropout=0.4, seed=1))
-    upload = Upload(b"", Digest(bytes(32)), {})
+    upload = Upload(b"", Digest(bytes(32)))
     before = after = 0
     for client in range(400):
         try:
@@ -144,3 +187,19 @@ def test_records_repeat_the_quantised_update(tmp_path: Path) -> None:
     kept = np.load(tmp_path / "inputs" / "3-1.npy")
     assert np.array_equal(kept, Quantiser(16, 0.5).quantise(update, rounding))
     Recording(RecordSection()).seeds(3, ClientId(1), 99, rounding)
+
+
+def test_the_account_of_one_client() -> None:
+    fresh = Account.of(ClientId(4), ClientMemory())
+    assert (fresh.smallest_group, fresh.leverage) == (None, None)
+    assert "no statistics were opened" in as_text([fresh])
+    memory = ClientMemory(rounds=5, all_attempts=4, openings=3, totals=2, smallest_group=8)
+    account = Account.of(ClientId(4), memory)
+    assert account.to_dict() == {
+        "client": 4, "rounds": 5, "attempts": 4, "openings": 3, "totals": 2,
+        "smallest_group": 8, "leverage": 0.125,
+    }  # fmt: skip
+    assert as_text([account]) == (
+        "account of client 4: 5 rounds joined, 4 attempts, 3 openings, 2 totals,"
+        " smallest group 8 (leverage 0.12)"
+    )

@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from auror_server.config import LearningSection
 from auror_server.hosts import make_host
 
-from auror.learn.evaluate import centred_output_weights, confusion_basis
+from auror.errors import ConfigError
 from auror.learn.models import ModelSpec
+from auror.learn.task import Task
+from auror.learn.training import TrainingParams
+from auror.params import RoundParams
+from auror.round.evidence import label_rows
+from auror.round.label_rows import MeansSource, rows_of_weights
+
+TASK = Task(ModelSpec("mlp", (1, 8, 8), 10), TrainingParams()).to_bytes()
 
 
-def test_without_clean_samples_the_output_weights_give_the_basis() -> None:
+def test_without_clean_samples_the_output_weights_stand_in() -> None:
     with_them, without = (
-        make_host(LearningSection(dataset="digits", clean_samples=count)) for count in (100, 0)
+        make_host(LearningSection(dataset="digits", clean_samples=count), TASK)
+        for count in (100, 0)
     )
     model = without.initial(0)
     np.testing.assert_array_equal(model, with_them.initial(0))
-    spec = ModelSpec("mlp", (1, 8, 8), 10, hidden=64)
-    expected = confusion_basis(centred_output_weights(spec, model))
-    found, other = without.confusion_basis(model), with_them.confusion_basis(model)
-    assert found is not None
-    assert other is not None
-    np.testing.assert_array_equal(found, expected)
-    assert not np.allclose(found, other)
+    assert without.class_means(model) is None
+    assert without.output is not None
+    found = label_rows(without, model, RoundParams())
+    assert found == rows_of_weights(without.output, model, 4)
+    assert label_rows(with_them, model, RoundParams()).source is MeansSource.CLEAN_SAMPLES
     assert without.evaluate(model) == with_them.evaluate(model)
+
+
+def test_samples_that_do_not_fit_the_task() -> None:
+    with pytest.raises(
+        ConfigError, match=r"mnist5k: samples of shape \(1, 28, 28\) .* \(1, 8, 8\)"
+    ):
+        make_host(LearningSection(dataset="mnist5k"), TASK)
+
+
+def test_a_load_test_has_no_model_behind_it() -> None:
+    host = make_host(LearningSection(), b'{"synthetic":9}')
+    assert (host.dim, host.task, host.output) == (9, b'{"synthetic":9}', None)

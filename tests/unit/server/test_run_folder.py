@@ -4,40 +4,45 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from auror_server import checkpoint
 from auror_server.hosts import SyntheticHost
-from auror_server.store import JOURNAL, Store, read_lines
+from auror_server.metrics import RoundMeter
+from auror_server.recorder import Recorder, begin_again
+from auror_server.store import JOURNAL, Store, lock_folder, read_lines
 from auror_server.uploads import SpooledUploads
+from rounds_kit import PARAMS, Deployment
 
 from auror.crypto.entropy import system_entropy
-from auror.errors import ConfigError
-from auror.ids import ClientId, Digest
-from auror.params import RoundParams
-from auror.round.campaign import Campaign, CampaignConfig
-from auror.round.description import Roster
+from auror.errors import AbortReason, ConfigError
+from auror.ids import ClientId, Digest, RoundId
+from auror.round.campaign import Campaign, CampaignConfig, CampaignState
+from auror.round.description import model_digest
 from auror.round.evidence import PlanChoice
+from auror.round.record import RoundRecord
 
 
 def campaign() -> Campaign:
-    config = CampaignConfig(
-        params=RoundParams(group_size=2, colluders=0),
-        rounds=5,
-        plan=PlanChoice(confusion=False, sketch_rows=4),
-        defend=False,
-    )
-    return Campaign(config, SyntheticHost(7), Roster("house", {}, b""), system_entropy)
+    plan = PlanChoice(confusion=False, sketch_rows=4)
+    config = CampaignConfig(rounds=5, plan=plan, defend=False)
+    host = SyntheticHost(b"{}", 7)
+    first = (model_digest(host.initial(0)),)
+    kit = Deployment(4, params=replace(PARAMS, group_size=2), task=host.task, first_models=first)
+    return Campaign(config, host, kit.policy, system_entropy)
 
 
 def test_a_checkpoint_gives_the_same_state_back(tmp_path: Path) -> None:
     made = campaign()
     made.state.previous = np.arange(7, dtype=np.float32)
     made.state.flagged = {ClientId(3): 2}
-    made.state.openings = {Digest(b"m" * 32): 2}
-    made.state.totals = {Digest(b"t" * 32)}
+    made.state.parent = Digest(b"p" * 32)
+    made.state.step, made.state.attempts, made.state.disputed = 6, 2, 1
+    made.state.spent = made.state.cautious = True
     made.state.counter, made.state.index = 9, 8
     checkpoint.save(tmp_path, made, "hash", finished=False)
     loaded = checkpoint.load(tmp_path, "hash")
@@ -65,23 +70,64 @@ def test_checkpoints_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         checkpoint.load(tmp_path, "hash")
 
 
+def test_an_initial_model_never_replaces_a_trained_one(tmp_path: Path) -> None:
+    made = campaign()
+    store = Store(tmp_path)
+    recorder = Recorder(store, "hash", keep_totals=False)
+    record = record_of_round(made.state)
+
+    def conclude(model: np.ndarray, previous: np.ndarray | None) -> None:
+        made.state.model, made.state.previous = model, previous
+        recorder.conclude(made, record, None, {}, RoundMeter(0.0), 1.0)
+
+    initial, trained, fresh = (np.full(7, value, dtype=np.float32) for value in (0, 1, 2))
+    conclude(initial, None)
+    assert not (tmp_path / "model.safetensors").exists()
+    conclude(trained, initial)
+    conclude(fresh, None)  # begun anew after a flag, and nothing trained since
+    kept = safetensors.numpy.load_file(tmp_path / "model.safetensors")["model"]
+    assert kept.tobytes() == trained.tobytes()
+
+
+def record_of_round(state: CampaignState) -> RoundRecord:
+    return RoundRecord(
+        index=0, era=0, round_id=RoundId(0, bytes(16)), attempt=0, cohort=(), dealt=(),
+        uploaded=(), sent=(), groups=(), opened=(), accepted_groups=(), accepted=(), left_out={},
+        flagged=(), dropped={}, aborted=AbortReason.TOO_FEW_DEALT, total_opened=False,
+        model=model_digest(state.model), public_seed=b"",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("era_round", "previous", "expected"), [(5, False, 0), (4, False, 4), (5, True, 5)]
+)
+def test_only_rounds_that_all_trained_nothing_are_played_again(
+    era_round: int, previous: bool, expected: int
+) -> None:
+    made = campaign()
+    made.state.era_round = era_round
+    made.state.previous = made.state.model if previous else None
+    begin_again(made)
+    assert made.state.era_round == expected
+
+
 @pytest.mark.parametrize(
     ("kinds", "expected"),
     [
         ([], None),
         (["round", "ended"], None),
-        (["round"], (4, False, False)),
-        (["round", "opened"], (4, True, False)),
-        (["round", "opened", "unmasking"], (4, True, True)),
-        (["round", "opened", "unmasking", "ended", "round"], (4, False, False)),
+        (["round"], (4, False, False, False)),
+        (["round", "attempt"], (4, True, False, True)),
+        (["round", "attempt", "opened", "unmasking"], (4, True, True, True)),
+        (["round", "attempt", "unmasking", "ended", "round"], (4, False, False, False)),
     ],
 )
 def test_the_journal_names_the_interrupted_round(
-    tmp_path: Path, kinds: list[str], expected: tuple[int, bool, bool] | None
+    tmp_path: Path, kinds: list[str], expected: tuple[int, bool, bool, bool] | None
 ) -> None:
     store = Store(tmp_path)
     for kind in kinds:
-        store.note(kind, {"counter": 4})
+        store.note(kind, {"counter": 4, "disputed": True})
     store.close()
     found = Store(tmp_path).interrupted()
     assert (None if found is None else dataclasses.astuple(found)) == expected
@@ -97,8 +143,11 @@ def test_a_line_cut_short_does_not_spoil_the_next(tmp_path: Path) -> None:
 
 def test_an_unusable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ConfigError, match=r"server\.run_dir"):
+            lock_folder(folder)
     with pytest.raises(ConfigError, match=r"server\.run_dir"):
-        Store(tmp_path / "file")
+        Store(tmp_path / "none")
 
 
 def test_uploads_live_on_disk_and_leave_nothing(tmp_path: Path) -> None:

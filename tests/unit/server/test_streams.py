@@ -12,7 +12,9 @@ from auror_server.servicer import identify
 from auror_server.status import NotEnrolled, WrongHello, status_of
 
 from auror.errors import ConfigError, ProtocolError
+from auror.experiments.enrol import synthetic_terms
 from auror.ids import ClientId
+from auror.params import RoundParams
 from auror.wire.certs import create_deployment
 from auror.wire.credentials import client_folder
 from auror.wire.fields import WireError
@@ -23,8 +25,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_the_certificate_alone_says_who_it_is(tmp_path: Path) -> None:
-    roster = create_deployment(tmp_path / "certs", 3, ["localhost"])
-    clients = {entry.certificate: client for client, entry in roster.entries.items()}
+    terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
+    policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
+    clients = {entry.certificate: client for client, entry in policy.members.items()}
     for client in range(3):
         pem = (client_folder(tmp_path / "certs", client) / "cert.pem").read_bytes()
         assert identify({"x509_pem_cert": [pem]}, clients) == client
@@ -65,8 +68,10 @@ def test_the_newest_stream_of_a_client_counts() -> None:
         ("server.health=127.0.0.1:7443", "port of its own"),
         ("session.rounds=0", "session.rounds = 0"),
         ("session.after_flag=sometimes", "session.after_flag"),
-        ("round.quantisation_bits=60", "quantisation_bits = 60"),
-        ("round.group_sise=3", "did you mean round.group_size"),
+        ("round.group_size=3", "round.group_size stands in the signed policy"),
+        ("round.sise=3", "stands in the signed policy"),
+        ("learning.epochs=3", "learning.epochs stands in the signed policy"),
+        ("session.ronds=3", "did you mean session.rounds"),
     ],
 )
 def test_settings_are_checked(flag: str, says: str) -> None:
