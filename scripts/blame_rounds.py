@@ -24,12 +24,13 @@ from auror.crypto.entropy import Secret
 from auror.crypto.signing import SigningKey
 from auror.errors import AbortReason, RoundAborted
 from auror.ids import ClientId, Digest
-from auror.params import RoundParams
+from auror.params import Budget, PlanCaps, RoundParams
 from auror.round.arithmetic import check_round
 from auror.round.campaign import AfterFlag, Campaign, CampaignConfig
-from auror.round.description import Roster, RosterEntry
+from auror.round.description import model_digest
 from auror.round.evidence import PlanChoice
 from auror.round.messages import RoundStart
+from auror.round.policy import NO_DIGEST, Policy, RosterEntry
 from auror.round.public import draw_groups
 from auror.round.record import Mark, MarkKind, OpenedGroup
 from auror.round.server.agree import propose
@@ -59,7 +60,7 @@ class Host:
     def initial(self, index: int) -> NDArray[np.float32]:
         return np.full(DIM, index, dtype=np.float32)
 
-    def confusion_basis(self, model: NDArray[np.float32]) -> None:
+    def class_means(self, model: NDArray[np.float32]) -> None:
         return None
 
     def evaluate(self, model: NDArray[np.float32]) -> Mapping[str, float | None]:
@@ -70,23 +71,21 @@ def hunt(liars: int, bound: int, lies: Strategy, seed: int) -> dict[str, object]
     """One campaign until every liar is out."""
     rng = np.random.default_rng([31, liars, bound, seed])
     wicked = {ClientId(int(c)) for c in rng.choice(CLIENTS, size=liars, replace=False)}
-    params = RoundParams(group_size=GROUP, colluders=bound, challenge_rows=0)
-    roster = _roster(seed)
+    policy = _policy(seed, RoundParams(group_size=GROUP, colluders=bound, challenge_rows=0))
     config = CampaignConfig(
-        params=params,
         rounds=LONGEST,
         plan=PlanChoice(confusion=False, sketch_rows=1),
         after_flag=AfterFlag.CONTINUE,
         detector=_nobody,
     )
-    campaign = Campaign(config, Host(), roster, seeded_entropy(seed, "campaign"))
+    campaign = Campaign(config, Host(), policy, seeded_entropy(seed, "campaign"))
     trained = 0
     for rounds in range(1, LONGEST + 1):
         start = campaign.next_round()
         if start is None:
             break
         active = {client for client in sorted(wicked) if lies(rng)}
-        trained += _play(campaign, start, roster, active, rng)
+        trained += _play(campaign, start, policy, active, rng)
         found = campaign.state.excluded.keys()
         if not found <= wicked:
             raise AssertionError(f"an honest client was named: {sorted(found - wicked)}")
@@ -96,22 +95,21 @@ def hunt(liars: int, bound: int, lies: Strategy, seed: int) -> dict[str, object]
 
 
 def _play(
-    campaign: Campaign, start: RoundStart, roster: Roster, active: set[ClientId],
+    campaign: Campaign, start: RoundStart, policy: Policy, active: set[ClientId],
     rng: np.random.Generator,
 ) -> bool:  # fmt: skip
-    topology = check_round(start.params, len(start.description.cohort))
-    context = RoundContext.open(
-        start.description, start.params, start.plan, roster, topology, {}, lambda *_: b""
-    )
-    progress, cohort = context.progress, start.description.cohort
+    cohort = start.description.cohort
+    topology = check_round(policy.params, len(cohort))
+    context = RoundContext.open(start.description, policy, start.plan, topology, {}, lambda *_: b"")
+    progress = context.progress
     progress.graph = Graph.complete(cohort)
-    progress.dealt = cohort
+    progress.dealt, progress.uploading = cohort, True
     progress.digests = dict.fromkeys(cohort, Digest(bytes(32)))
     progress.signatures = dict.fromkeys(cohort, b"")
-    progress.groups = draw_groups(rng.bytes(32), cohort, start.params.group_size)
+    progress.groups = draw_groups(rng.bytes(32), cohort, policy.params.group_size)
     nothing = np.zeros(start.plan.rows, dtype=np.uint64)
     progress.opened = tuple(
-        OpenedGroup(index, members, nothing) for index, members in context.open_groups().items()
+        OpenedGroup(index, members, nothing) for index, members in context.whole_groups().items()
     )
     try:
         propose(context, campaign.decide(progress.opened, start.plan))
@@ -140,20 +138,31 @@ def _nobody(ledger: object, roster: object) -> _Nobody:
 
 class _Nobody:
     flagged: frozenset[ClientId] = frozenset()
+    doubted: frozenset[ClientId] = frozenset()
     scores: dict[ClientId, float] = {}  # noqa: RUF012
 
     def to_dict(self) -> dict[str, object]:
         return {}
 
 
-def _roster(seed: int) -> Roster:
-    operator = SigningKey(Secret(seeded_bytes(seed, "operator", length=32)))
+def _policy(seed: int, params: RoundParams) -> Policy:
     nothing = bytes(32)
-    return Roster.signed(
-        "hunt",
-        {ClientId(i): RosterEntry(ClientId(i), nothing, Digest(nothing)) for i in range(CLIENTS)},
-        operator,
-    )
+    return Policy(
+        deployment=bytes(16),
+        version=1,
+        expires=2**40,
+        predecessor=NO_DIGEST,
+        members={
+            ClientId(i): RosterEntry(ClientId(i), nothing, Digest(nothing)) for i in range(CLIENTS)
+        },
+        params=params,
+        caps=PlanCaps(parts=("count-sketch",)),
+        task=Host.task,
+        first_models=(model_digest(Host().initial(0)),),
+        budget=Budget(
+            max_openings=LONGEST, max_totals=LONGEST, max_steps=LONGEST, max_disputed=LONGEST
+        ),
+    ).signed(SigningKey(Secret(seeded_bytes(seed, "operator", length=32))))
 
 
 def main() -> None:

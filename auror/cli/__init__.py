@@ -17,10 +17,10 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's C core would write to 
 import click
 
 from auror import __version__
-from auror.cli.shared import EPILOG, FORMAT, one_line_errors
+from auror.cli.shared import EPILOG, FORMAT, Program, one_line_errors
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="auror")
 def main() -> None:
     """Federated training that is private and robust at once, and shows the price of each."""
@@ -137,16 +137,45 @@ def replay(run: Path, form: str) -> None:
 @click.option("--clients", default=30, show_default=True, help="Clients to enrol, 2 to 10,000.")
 @click.option("--server", "hosts", multiple=True, required=True, metavar="HOST",
               help="Name or address under which clients reach the server; may repeat.")  # fmt: skip
+@click.option("--group-size", type=int, default=None,
+              help="g, clients per group.  [default: 5, or half of the clients]")  # fmt: skip
+@click.option("--colluders", type=int, default=None,
+              help="c, clients assumed to collude.  [default: g - 2]")  # fmt: skip
+@click.option("--dataset", default="mnist5k", show_default=True,
+              help="digits, mnist5k or mnist: decides shape and scale of the samples.")  # fmt: skip
+@click.option("--data-dir", type=click.Path(path_type=Path), default=None,
+              help="Folder of mnist; downloaded there when absent.")  # fmt: skip
+@click.option("--model", type=click.Choice(["mlp", "cnn"]), default="mlp", show_default=True,
+              help="What is trained.")  # fmt: skip
+@click.option("--rounds", default=100, show_default=True,
+              help="Most rounds of one training: the budget of everybody's data.")  # fmt: skip
+@click.option("--eras", default=2, show_default=True,
+              help="Trainings from a fresh model; a restart after a flag is one.")  # fmt: skip
+@click.option("--days", default=365, show_default=True, help="Until the policy expires.")
+@click.option("--parts", default=None,
+              help="Statistics a server may ask for, e.g. label-rows,output-layer.  "
+              "[default: label-rows]")  # fmt: skip
+@click.option("--seed", default=1, show_default=True, help="Of the first models.")
 @one_line_errors
-def certs(folder: Path, clients: int, hosts: tuple[str, ...]) -> None:
-    """Make a CA, certificates, identities and the signed roster in the new folder DIR."""
+def certs(folder: Path, hosts: tuple[str, ...], parts: str | None, **options: Any) -> None:
+    """Enrol everybody: certificates, identities and the signed policy, in the new folder DIR."""
+    from auror.experiments.enrol import Enrolment, terms_of  # noqa: PLC0415
     from auror.wire.certs import create_deployment  # noqa: PLC0415
 
-    roster = create_deployment(folder, clients, hosts)
+    asked = None if parts is None else tuple(sorted(filter(None, parts.split(","))))
+    wanted = Enrolment(parts=asked, **options)
+    made = create_deployment(folder, wanted.clients, hosts, terms_of(wanted))
+    g, c = made.params.group_size, made.params.colluders
     click.echo(
-        f"{folder}: deployment {roster.deployment}, {clients} clients; copy server/ to the server,"
-        " clients/NNN/ to client NNN, and keep ca.key and operator.key offline"
+        f"{folder}: deployment {made.name}, {wanted.clients} clients in groups of {g}, {c} may"
+        " collude; copy server/ to the server and clients/NNN/ to client NNN"
     )
+    click.echo(f"{folder}/operator: keep it offline, neither server nor clients may hold it")
+    if c > g - 2:
+        click.echo(
+            f"note: with c = {c} > g - 2 = {g - 2} a client may meet colluders only; `auror plan"
+            f" --clients {wanted.clients} --group-size {g} --colluders {c}` says how often"
+        )
 
 
 @main.command(epilog=EPILOG)
@@ -180,8 +209,9 @@ def _config(options: dict[str, Any]) -> Any:
 
 from auror.cli.defend_bench import defend_bench  # noqa: E402
 from auror.cli.plan import plan  # noqa: E402 - the group must exist first
+from auror.cli.policy import policy  # noqa: E402
 from auror.cli.protocol import protocol  # noqa: E402
 from auror.cli.sweep import report, sweep  # noqa: E402
 
-for command in (plan, protocol, sweep, report, defend_bench):
+for command in (plan, policy, protocol, sweep, report, defend_bench):
     main.add_command(command)

@@ -11,7 +11,7 @@ from auror.cli.shared import EPILOG, FORMAT, one_line_errors
 
 
 @click.command(epilog=EPILOG)
-@click.option("--clients", default=6, show_default=True, help="n, clients in the round.")
+@click.option("--clients", default=10, show_default=True, help="n, clients in the round.")
 @click.option("--drop", default=1, show_default=True,
               help="How many of them vanish before their upload.")  # fmt: skip
 @click.option("--exclude-group", type=int, default=None,
@@ -30,8 +30,8 @@ def protocol(
     if form == "json":
         click.echo(json.dumps(story.to_dict()))
     else:
-        for number, scene in enumerate(story.scenes):
-            title = click.style(f"{number}  {scene.title}", bold=True)
+        for scene in story.scenes:
+            title = click.style(f"{scene.phase:<2} {scene.title}", bold=True)
             click.echo(f"{title}  (docs/protocol.md {scene.steps})")
             for who, lines in (("clients", scene.clients), ("server now knows", scene.server)):
                 label = click.style(f"{who:>18}", fg="cyan")

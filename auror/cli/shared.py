@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import io
 import sys
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import click
 
@@ -33,6 +34,16 @@ FORMAT = click.option(
     show_default=True,
     help="json prints one JSON object on standard output and nothing else there.",
 )
+
+
+class Program(click.Group):
+    """The whole command. A console that lacks a sign (cp1252 has no ≤) shows ? instead."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        return super().main(*args, **kwargs)
 
 
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:

@@ -14,7 +14,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,9 +26,10 @@ from auror.experiments.processes import Program, free_address, programs, wait_un
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.replay import RANDOMNESS, read_seeds, replay
 from auror.experiments.result import ExperimentResult, RunOutcome
+from auror.params import Budget
 from auror.round.campaign import AfterFlag
 from auror.round.record_json import record_from_json
-from auror.wire.certs import create_deployment
+from auror.wire.certs import Terms, create_deployment
 
 CLIENT_PROCESSES = 2
 _POLL_SECONDS = 0.1
@@ -87,7 +88,7 @@ def _over_network(
     report(Progress(stage=RunName.DEFENDED, note="certificates and processes"))
     with tempfile.TemporaryDirectory(prefix="auror-demo-") as scratch:
         certificates = Path(scratch) / "certs"
-        create_deployment(certificates, config.clients, [_HOST])
+        create_deployment(certificates, config.clients, [_HOST], _terms(prepared))
         address = free_address(_HOST)
         with programs(folder / "logs") as starter:
             server = starter.server(
@@ -118,6 +119,17 @@ def _over_network(
     return lines
 
 
+def _terms(prepared: Prepared) -> Terms:
+    config, host = prepared.config, prepared.host
+    eras = 2 if config.after_flag is AfterFlag.RESTART else 1
+    return Terms(
+        params=config.round_params,
+        task=host.task,
+        first_models=tuple(host.initial(era) for era in range(eras)),
+        budget=Budget.for_rounds(config.rounds, eras),
+    )
+
+
 def _server_settings(
     prepared: Prepared, address: str, certificates: Path, run_dir: Path
 ) -> dict[str, Any]:
@@ -130,13 +142,9 @@ def _server_settings(
         "session.rounds": config.rounds,
         "session.min_clients": config.clients,
         "session.after_flag": config.after_flag.value,
-        **{f"round.{name}": value for name, value in asdict(config.round_params).items()},
         "learning.dataset": config.dataset,
         "learning.data_dir": _data_dir(config),
         "learning.clean_samples": config.clean_samples,
-        "learning.model": config.model,
-        "learning.hidden": prepared.task.model.hidden,
-        **{f"learning.{name}": value for name, value in asdict(config.training).items()},
         "learning.device": config.device,
         "learning.seed": config.seed,
         "learning.report_attack": "" if config.attack is None else str(config.attack),
@@ -161,7 +169,6 @@ def _client_settings(
         "client.device": config.device,
         "client.quiet": True,
         "swarm.clients": ",".join(map(str, mine)),
-        "policy.colluders": config.round_params.colluders,
         "data.dataset": config.dataset,
         "data.data_dir": _data_dir(config),
         "data.partition": str(config.partition),

@@ -38,7 +38,7 @@ from auror.round.campaign import (
     decoded_detector,
     published_detector,
 )
-from auror.round.evidence import PlanChoice
+from auror.round.evidence import PlanChoice, label_rows
 from auror.round.plan import StatisticsPlan
 from auror.round.record import RoundRecord
 from auror.sim.population import LocalTrainer, Population
@@ -72,7 +72,7 @@ class Prepared:
         data = load_dataset(config.dataset, config.data_dir, config.seed, config.clean_samples)
         attack = config.attack and parse_attack(str(config.attack), data.classes)
         spec = ModelSpec(config.model, data.input_shape, data.classes)
-        task = Task(spec, config.training)
+        task = Task(spec, config.training, data.standardisation)
         return cls(
             config,
             data,
@@ -89,12 +89,15 @@ class Prepared:
     def trainer(self, population: Population) -> LocalTrainer:
         return LocalTrainer(population, self.task, self.config.seed, self.device)
 
+    def known_matrix(self, model: NDArray[np.float32]) -> NDArray[np.float64]:
+        """M (C, h) as a defended round under ``model`` reads it, for attackers who hide from it."""
+        return label_rows(self.host, model, self.config.round_params).matrix.astype(np.float64)
+
     def campaign_config(self) -> CampaignConfig:
         """The defended run as the server configures it."""
         config = self.config
         published = config.mode is Mode.PAPER
         return CampaignConfig(
-            params=config.round_params,
             rounds=config.rounds,
             after_flag=config.after_flag,
             plan=_PUBLISHED_PLAN if published else PlanChoice(),
@@ -106,12 +109,11 @@ class Prepared:
     def _calibrated(self) -> float:
         """α of the published algorithm, from a run in which nobody lies."""
         config = self.config
-        honest = CampaignConfig(
-            params=config.round_params, rounds=config.rounds, plan=_PUBLISHED_PLAN, defend=False
-        )
+        honest = CampaignConfig(rounds=config.rounds, plan=_PUBLISHED_PLAN, defend=False)
         result = simulate(
             SimulationConfig(
                 campaign=honest,
+                params=config.round_params,
                 seed=config.seed,
                 clients=config.clients,
                 aggregation=Aggregation.PLAIN,
@@ -171,6 +173,7 @@ def simulated_run(prepared: Prepared, report: Reporter) -> tuple[RunOutcome, Def
     result = simulate(
         SimulationConfig(
             campaign=prepared.campaign_config(),
+            params=config.round_params,
             seed=config.seed,
             clients=config.clients,
             aggregation=config.aggregation,
@@ -286,7 +289,7 @@ def _average(
     model = prepared.host.initial(0)
     history = []
     for index in range(prepared.config.rounds):
-        basis = prepared.host.confusion_basis(model) if population.forged else None
+        basis = prepared.known_matrix(model) if population.forged else None
         updates = trainer.train(model, cohort, index, basis)
         stacked = np.stack([updates[client] for client in cohort])
         model = (model + stacked.mean(axis=0, dtype=np.float64)).astype(np.float32)

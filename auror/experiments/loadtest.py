@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from auror.errors import ConfigError, UnavailableError
+from auror.errors import ConfigError, UnavailableError, UntrainedError
+from auror.experiments.enrol import synthetic_terms
 from auror.experiments.processes import Starter, free_address, programs, wait_until_listening
 from auror.experiments.relay import CountingRelay
 from auror.params import RoundParams
@@ -61,6 +62,7 @@ class LoadTest:
             quantisation_range=0.5,
             quantisation_bits=self.quantisation_bits,
             dropouts=max(0.1, 1.5 * self.dropout),
+            audit_probability=0.0,
         )
 
 
@@ -111,7 +113,8 @@ def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
     """
     with tempfile.TemporaryDirectory(prefix="auror-loadtest-") as name:
         folder = Path(name)
-        create_deployment(folder / "certs", test.clients, ["127.0.0.1"])
+        terms = synthetic_terms(test.dim, test.params(), test.rounds)
+        create_deployment(folder / "certs", test.clients, ["127.0.0.1"], terms)
         started = time.monotonic()
         address = free_address()
         with CountingRelay(address) as relay, programs(folder / "logs") as starter:
@@ -122,7 +125,6 @@ def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
 
 def _start(test: LoadTest, folder: Path, starter: Starter, address: str, door: str) -> None:
     """The server listens at ``address``; clients go through ``door``, which counts."""
-    params = test.params()
     server = starter.server(
         {
             "server.listen": address,
@@ -134,14 +136,6 @@ def _start(test: LoadTest, folder: Path, starter: Starter, address: str, door: s
             "session.phase_deadline_s": _DEADLINE_SECONDS,
             "session.upload_deadline_s": _DEADLINE_SECONDS,
             "session.reconnect_grace_s": 2,
-            "round.group_size": params.group_size,
-            "round.colluders": params.colluders,
-            "round.quantisation_range": params.quantisation_range,
-            "round.quantisation_bits": params.quantisation_bits,
-            "round.dropouts": params.dropouts,
-            "round.audit_probability": 0.0,
-            "learning.host": "synthetic",
-            "learning.dim": test.dim,
         }
     )
     wait_until_listening(address, server)
@@ -160,6 +154,8 @@ def _start(test: LoadTest, folder: Path, starter: Starter, address: str, door: s
                     "faults.dropout": test.dropout,
                 },
                 f"clients-{worker}",
+                # all clients of a process may have vanished on purpose in every round
+                fine=(0, UntrainedError.exit_code) if test.dropout else (0,),
             )
 
 

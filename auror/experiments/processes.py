@@ -27,6 +27,8 @@ class Program:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    fine: tuple[int, ...] = (0,)
+    """Exit codes that are no error."""
 
     def running(self) -> bool:
         return self.process.poll() is None
@@ -39,7 +41,7 @@ class Program:
     def check(self) -> None:
         """Raises UnavailableError when the process ended with an error."""
         code = self.process.poll()
-        if code:
+        if code is not None and code not in self.fine:
             raise UnavailableError(f"{self.name} ended with exit code {code}: {self.last_line()}")
 
     def stop(self) -> None:
@@ -75,15 +77,23 @@ class Starter:
     def server(self, settings: Mapping[str, Any], name: str = "server") -> Program:
         return self._start(name, "auror_server.cli", settings)
 
-    def clients(self, settings: Mapping[str, Any], name: str = "clients") -> Program:
-        return self._start(name, "auror_client.cli", settings)
+    def clients(
+        self, settings: Mapping[str, Any], name: str = "clients", fine: tuple[int, ...] = (0,)
+    ) -> Program:
+        return self._start(name, "auror_client.cli", settings, fine)
 
     def check(self) -> None:
         """Raises UnavailableError when one of them ended with an error."""
         for program in self.started:
             program.check()
 
-    def _start(self, name: str, module: str, settings: Mapping[str, Any]) -> Program:
+    def _start(
+        self,
+        name: str,
+        module: str,
+        settings: Mapping[str, Any],
+        fine: tuple[int, ...] = (0,),
+    ) -> Program:
         flags = [
             part
             for key, value in settings.items()
@@ -98,7 +108,7 @@ class Starter:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **_ONE_THREAD},
             )
-        program = Program(name, process, path)
+        program = Program(name, process, path, fine)
         self.started.append(program)
         return program
 

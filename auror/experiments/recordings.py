@@ -23,7 +23,7 @@ from auror.defense.verdict import VerdictParams, judge
 from auror.experiments.config import ExperimentConfig
 from auror.experiments.experiment import Prepared
 from auror.experiments.files import name_of
-from auror.ids import ClientId, GroupIndex
+from auror.ids import ClientId, Digest, GroupIndex
 from auror.params import RoundParams
 from auror.round.arithmetic import quantiser
 from auror.round.audits import drawn_by
@@ -33,7 +33,8 @@ from auror.round.public import Groups, draw_groups
 from auror.round.suspects import Inquiry, Suspects, Verdict
 from auror.sim.seeded import rounding_seed
 
-_FORMAT = 1
+_FORMAT = 2
+_ANCHOR = Digest(bytes(32))  # of the session sketch: no roster signs a recording
 COLLUDERS_SHARE = 0.3
 """The part of the clients that parameters assume to collude."""
 CHANGED = 3
@@ -83,8 +84,8 @@ def _train(config: ExperimentConfig, choice: PlanChoice) -> Recording:
     model = prepared.host.initial(0)
     seen = []
     for index in range(config.rounds):
-        plan = build_plan(choice, prepared.host, model)
-        updates = trainer.train(model, cohort, index, prepared.host.confusion_basis(model))
+        plan = build_plan(choice, prepared.host, model, config.round_params, _ANCHOR)
+        updates = trainer.train(model, cohort, index, prepared.known_matrix(model))
         offset = quantise.clip * plan.plan.row_sums()
         total = np.zeros(model.size, dtype=np.int64)
         rows = []
@@ -92,7 +93,7 @@ def _train(config: ExperimentConfig, choice: PlanChoice) -> Recording:
             values = quantise.quantise(updates[client], rounding_seed(config.seed, index, client))
             total += values
             exact = plan.plan.apply(values).astype(np.int64) * quantise.step
-            rows.append((exact - offset) / plan.scales)
+            rows.append(plan.read(exact - offset))
         seen.append(np.stack(rows))
         model = (model + quantise.mean(total, len(cohort))).astype(np.float32)
     return Recording(
@@ -226,7 +227,8 @@ def replay(
             out: Container[GroupIndex] = ()
             if audits is not None:
                 numbered = {GroupIndex(k): group for k, group in enumerate(groups)}
-                out = inquiry.left_out(numbered, len(present), params)
+                fewest = params.fewest_accepted(len(present), len(present))
+                out = inquiry.left_out(numbered, len(present), params, fewest)
             kept = tuple(group for k, group in enumerate(groups) if k not in out)
             index = at * partitions + part
             if not _bound(sent, true, kept):

@@ -27,14 +27,14 @@ from auror.experiments.result import Defended, HistoryPoint
 from auror.experiments.runfolder import read_run
 from auror.ids import ClientId, Digest, GroupIndex
 from auror.learn.training import train_client
-from auror.round.campaign import Campaign
-from auror.round.description import Roster, RosterEntry
+from auror.round.campaign import Campaign, CampaignConfig
 from auror.round.messages import RoundStart
+from auror.round.policy import Policy
 from auror.round.record import RoundRecord
 from auror.round.run import RoundOutcome
 from auror.round.server.context import Phase, Progress
 from auror.sim.plain import plain_round
-from auror.sim.simulate import SimulatedRound
+from auror.sim.simulate import SimulatedRound, signed_policy
 
 RANDOMNESS = "randomness"
 """Folder with one file per client process."""
@@ -91,12 +91,12 @@ def replay(
     """Play ``records`` again, one thread, one client after the other, as the programs do."""
     watch = DefenceWatch(prepared, report)
     watch.stage = "replay"
-    roster = _roster(prepared.config.clients)
+    config = prepared.campaign_config()
     audited: tuple[GroupIndex, ...] = ()
     campaign = Campaign(
-        prepared.campaign_config(),
+        config,
         prepared.host,
-        roster,
+        _policy(prepared, config),
         system_entropy,
         draw=lambda _groups, _suspected: audited,
     )
@@ -109,7 +109,7 @@ def replay(
                 first = record.index if first is None else first
                 break
             updates = _updates(prepared, start, record, seeds)
-            outcome = _play(start, roster, record, updates, seeds, campaign)
+            outcome = _play(start, record, updates, seeds, campaign)
             _end, made = campaign.finish(outcome.progress, outcome.total, outcome.aborted)
             if made.model != record.model and first is None:
                 first = record.index
@@ -168,7 +168,6 @@ def _updates(
 
 def _play(
     start: RoundStart,
-    roster: Roster,
     record: RoundRecord,
     updates: Mapping[ClientId, NDArray[np.float32]],
     seeds: Seeds,
@@ -179,12 +178,12 @@ def _play(
         return _aborted(start, record, campaign)
     return plain_round(
         start,
-        roster,
+        campaign.policy,
         updates,
         lambda client: seeds[counter, client][1],
         campaign.decide,
         _lost(record),
-        lambda _transcript, _randomness: record.public_seed,
+        lambda _transcript, _uploaded, _randomness: record.public_seed,
     )
 
 
@@ -205,7 +204,7 @@ def _aborted(start: RoundStart, record: RoundRecord, campaign: Campaign) -> Roun
         dropped=dict(record.dropped),
     )
     if record.opened:
-        plan = start.plan.with_challenge(record.public_seed, start.params.challenge_rows)
+        plan = start.plan.with_challenge(record.public_seed, campaign.policy.params.challenge_rows)
         campaign.decide(record.opened, plan)
     return RoundOutcome(None, record.aborted, "", progress)
 
@@ -224,15 +223,12 @@ def _lost(record: RoundRecord) -> dict[ClientId, Phase]:
     return lost
 
 
-def _roster(clients: int) -> Roster:
+def _policy(prepared: Prepared, campaign: CampaignConfig) -> Policy:
     """Anybody's: identities decide nothing that a replay computes."""
+    keys = {ClientId(i): SigningKey.draw(system_entropy) for i in range(prepared.config.clients)}
     operator = SigningKey.draw(system_entropy)
-    nothing = Digest(bytes(32))
-    entries = {
-        ClientId(i): RosterEntry(ClientId(i), SigningKey.draw(system_entropy).verify_key, nothing)
-        for i in range(clients)
-    }
-    return Roster.signed("replay", entries, operator)
+    params = prepared.config.round_params
+    return signed_policy(prepared.config.seed, keys, operator, campaign, params, prepared.host)
 
 
 @contextlib.contextmanager

@@ -15,28 +15,25 @@ from numpy.typing import NDArray
 
 from auror.crypto.signing import SigningKey
 from auror.errors import ConfigError
-from auror.ids import ClientId, Digest, GroupIndex, RoundId
-from auror.params import ClientPolicy, RoundParams
+from auror.ids import ClientId, GroupIndex, RoundId
+from auror.params import Budget, OwnRules, PlanCaps, RoundParams
 from auror.round.arithmetic import check_round, quantiser
 from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
-from auror.round.description import (
-    Roster,
-    RosterEntry,
-    RoundDescription,
-    configuration_digest,
-    model_digest,
-)
+from auror.round.description import RoundDescription, model_digest
 from auror.round.messages import (
     AdvertisedKeys,
     ClientMessage,
     DealtShares,
     MaskedStatistics,
+    RandomnessShares,
+    Receipt,
     RoundStart,
     UpdateShares,
     Upload,
 )
 from auror.round.plan import OutputLayer, StatisticsPlan
+from auror.round.policy import DEPLOYMENT_BYTES, NO_DIGEST, Policy, RosterEntry
 from auror.round.record import OpenedGroup
 from auror.round.run import RoundOutcome, run_round
 from auror.round.server.context import Decision, Phase
@@ -45,14 +42,23 @@ from auror.secagg.quantize import ring_bits
 from auror.sim.seeded import rounding_seed, seeded_bytes, seeded_entropy
 
 DIM, STATISTICS = 6, 3
-_TASK = b"{}"
-_Message = TypeVar("_Message", AdvertisedKeys, DealtShares, Upload, MaskedStatistics, UpdateShares)
+_Message = TypeVar(
+    "_Message",
+    AdvertisedKeys,
+    DealtShares,
+    Receipt,
+    Upload,
+    RandomnessShares,
+    MaskedStatistics,
+    UpdateShares,
+)
 
 
 @dataclass(frozen=True)
 class Scene:
     """One phase: what happens and what it makes known. ``steps`` are those of docs/protocol.md."""
 
+    phase: str
     title: str
     steps: str
     clients: list[str]
@@ -66,6 +72,7 @@ class Story:
     clients: int
     group_size: int
     threshold: int
+    quorum: int
     dropped: list[int]
     groups: list[list[int]] = field(default_factory=list)
     accepted: list[int] = field(default_factory=list)
@@ -82,17 +89,11 @@ class Story:
 
 
 class _Cast:
-    """Roster, machines, inputs, and every message that is sent."""
+    """Policy, machines, inputs, and every message that is sent."""
 
     def __init__(self, clients: int, group_size: int, seed: int) -> None:
         self.everybody = tuple(ClientId(i) for i in range(clients))
         keys = {c: SigningKey.draw(seeded_entropy(seed, "identity", c)) for c in self.everybody}
-        nothing = Digest(bytes(32))
-        self.roster = Roster.signed(
-            "walkthrough",
-            {c: RosterEntry(c, key.verify_key, nothing) for c, key in keys.items()},
-            SigningKey.draw(seeded_entropy(seed, "operator")),
-        )
         self.params = RoundParams(
             group_size=group_size,
             colluders=0,
@@ -111,11 +112,28 @@ class _Cast:
             .astype(np.int64)
             for c in self.everybody
         }
-        policy = ClientPolicy(min_cohort=2)
+        self.policy = Policy(
+            deployment=seeded_bytes(seed, "deployment", length=DEPLOYMENT_BYTES),
+            version=1,
+            expires=1,
+            predecessor=NO_DIGEST,
+            members={c: RosterEntry(c, key.verify_key, NO_DIGEST) for c, key in keys.items()},
+            params=self.params,
+            caps=PlanCaps(parts=("output-layer",)),
+            task=b"{}",
+            first_models=(model_digest(self.model),),
+            budget=Budget.for_rounds(1, 1),
+        ).signed(SigningKey.draw(seeded_entropy(seed, "operator")))
         self.sent: dict[tuple[ClientId, type[ClientMessage]], ClientMessage] = {}
         self.machines: Mapping[ClientId, ClientMachine] = {
             c: ClientMachine(
-                c, keys[c], self.roster, policy, ClientMemory(), seeded_entropy(seed, "client", c)
+                c,
+                keys[c],
+                self.policy,
+                OwnRules(),
+                ClientMemory(),
+                seeded_entropy(seed, "client", c),
+                lambda: 0.0,
             )
             for c in self.everybody
         }
@@ -130,16 +148,20 @@ class _Cast:
 
     def start(self) -> RoundStart:
         description = RoundDescription(
-            RoundId(0, seeded_bytes(self.seed, "round", length=16)),
-            0,
-            self.roster.deployment,
-            model_digest(self.model),
-            configuration_digest(self.params, _TASK),
-            self.plan.digest(),
-            self.roster.digest(),
-            self.everybody,
+            deployment=self.policy.deployment,
+            policy=self.policy.digest(),
+            policy_version=self.policy.version,
+            round_id=RoundId(0, seeded_bytes(self.seed, "round", length=16)),
+            attempt=0,
+            era=0,
+            step=0,
+            disputed=False,
+            parent=NO_DIGEST,
+            model=model_digest(self.model),
+            plan=self.plan.digest(),
+            cohort=self.everybody,
         )
-        return RoundStart(description, self.params, _TASK, self.plan, self.model)
+        return RoundStart(description, self.plan, self.model)
 
 
 def tell(clients: int, drop: int, exclude: int | None, group_size: int, seed: int) -> Story:
@@ -154,15 +176,17 @@ def tell(clients: int, drop: int, exclude: int | None, group_size: int, seed: in
     topology = check_round(cast.params, clients)
     if not topology.complete:
         raise ConfigError(f"--clients {clients}: at most 100 fit on a screen")
-    if drop > topology.silent:
+    fewest = cast.policy.floors(topology, disputed=False).present
+    if drop > clients - fewest:
         raise ConfigError(
-            f"--drop {drop}: {clients} clients survive at most {topology.silent} dropouts"
-            f" (t = {topology.shares} shares are needed); drop fewer or take more clients"
+            f"--drop {drop}: {clients} clients survive at most {clients - fewest} dropouts"
+            f" ({fewest} must stay); drop fewer or take more clients"
         )
-    count = max(1, clients // group_size)
+    uploads = clients - drop
+    count = uploads // group_size  # never none: the floor above is a group's worth
     if exclude is not None and not 0 <= exclude < count:
         raise ConfigError(
-            f"--exclude-group {exclude}: {clients} clients make groups 0 … {count - 1} of"
+            f"--exclude-group {exclude}: {uploads} uploads make groups 0 … {count - 1} of"
             f" {group_size}"
         )
     gone = cast.everybody[clients - drop :]
@@ -173,11 +197,11 @@ def tell(clients: int, drop: int, exclude: int | None, group_size: int, seed: in
         return Decision(kept, left)
 
     outcome = run_round(
-        cast.start(), cast.roster, cast.machines, cast.updates,
+        cast.start(), cast.policy, cast.machines, cast.updates,
         lambda client: rounding_seed(seed, 0, client), decide,
         dict.fromkeys(gone, Phase.UPLOAD), overhear=cast.overhear,
     )  # fmt: skip
-    story = Story(clients, group_size, topology.shares, [int(c) for c in gone])
+    story = Story(clients, group_size, topology.shares, topology.quorum, [int(c) for c in gone])
     _check(story, cast, outcome)
     story.scenes = _scenes(story, cast, outcome)
     return story
@@ -200,74 +224,116 @@ def _check(story: Story, cast: _Cast, outcome: RoundOutcome) -> None:
 
 
 def _scenes(story: Story, cast: _Cast, outcome: RoundOutcome) -> list[Scene]:
+    end = _abort(outcome) if outcome.total is None else _unmask(story, cast, outcome)
+    return [*_setup(story, cast, outcome), *_draw(story, cast, outcome),
+            _statistics(story, cast, outcome), *end]  # fmt: skip
+
+
+def _setup(story: Story, cast: _Cast, outcome: RoundOutcome) -> list[Scene]:
+    """Phases 0 to 2."""
     progress, hero = outcome.progress, cast.everybody[0]
-    others, t = story.clients - 1, story.threshold
-    ring = Ring(ring_bits(story.clients, cast.params.quantisation_bits))
+    n, t = story.clients, story.threshold
+    ring = Ring(ring_bits(n, cast.params.quantisation_bits))
     keys, dealt = cast.said(hero, AdvertisedKeys), cast.said(hero, DealtShares)
-    upload, statistics = cast.said(hero, Upload), cast.said(hero, MaskedStatistics)
-    masked = [int(value) for value in ring.from_bytes(upload.payload, DIM)]
+    masked = [int(v) for v in ring.from_bytes(cast.said(hero, Upload).payload, DIM)]
     plain = [int(value) for value in cast.quantised[hero]]
-    mine = [int(value) for value in cast.plan.apply(cast.quantised[hero])]
-    blurred = Ring(64).from_bytes(statistics.payload, STATISTICS)
+    unreadable = _names(sorted({int(c) for d in progress.unreadable.values() for c in d}))
     lost = ", ".join(str(c) for c in story.dropped)
     return [
-        Scene("Advertise", "0.1 – 0.6", [
-            "each draws three key pairs, two self-mask seeds and r, its part of the public dice",
+        Scene("0", "Advertise", "0.1 – 0.8", [
+            "each draws three key pairs, a self-mask seed and r, its part of the public dice",
             f"client 0 signs its public keys ({keys.update_mask.hex()[:8]}…) and a commitment to r",
-        ], [f"who takes part: {story.clients} clients, all keys signed over the round's hash T"]),
-        Scene("Share keys", "1.1 – 1.8", [
-            f"client 0 splits five secrets so that any {t} of {story.clients} shares restore one",
+        ], [f"who takes part: {n} clients, all keys signed over the round's hash T"]),
+        Scene("1", "Share keys", "1.1 – 1.6", [
+            f"client 0 splits its seed, its mask key and r: any {t} of {n} shares restore one",
             f"it seals {len(dealt.ciphertexts)} envelopes, one for each other, and commits to all",
+            "the key of its statistics masks it shares with nobody",
         ], ["ciphertexts it cannot open, and hashes to hold liars to"]),
-        Scene("Upload", "2.1 – 2.6", [
+        Scene("1b", "Receipts", "1.7 – 1.10", [
+            "each opens its envelopes and signs whose it cannot read: "
+            + (unreadable or "nobody's"),
+        ], [f"whose secrets can be restored: {len(progress.dealt)} dealers; U2 is final"]),
+        Scene("2", "Upload", "2.1 – 2.5", [
             f"client 0 has the quantised update          {_row(plain)}",
-            f"it sends it masked against {others} others       {_row(masked)}",
+            f"it sends it masked against {n - 1} others       {_row(masked)}",
             *([f"client {lost} vanishes: its secrets are already shared, so nothing is stuck"]
               if lost else []),
+        ], [f"{len(progress.digests)} vectors that look random, modulo 2^{ring.bits}"]),
+    ]  # fmt: skip
+
+
+def _draw(story: Story, cast: _Cast, outcome: RoundOutcome) -> list[Scene]:
+    """Phases 3a and 3b: first the set, then the dice."""
+    signed = len(outcome.progress.consistent)
+    given = cast.said(cast.everybody[0], RandomnessShares)
+    return [
+        Scene("3a", "Agree on the uploads", "3.1 – 3.5", [
+            "each checks that U3 holds its own upload unchanged, and signs U3 once",
         ], [
-            f"{len(progress.digests)} vectors that look random, modulo 2^{ring.bits}",
-            "all r, opened by shares now that no update can change: the dice fall",
+            f"{signed} signatures under one U3, {story.quorum} are needed: it is final",
+        ]),
+        Scene("3b", "Draw", "3.6 – 3.10", [
+            f"shown these, client 0 gives its shares of {len(given.shares)} r",
+        ], [
+            "all r, now that neither updates nor U3 can change: the dice fall",
             f"groups: {_groups(story)}",
         ]),
-        Scene("Statistics", "3.1 – 3.7", [
-            f"client 0 computes u = P·q, three numbers: {_row(mine)}",
-            f"it sends them masked inside its group:    {_row([int(v) for v in blurred[:1]])} …",
-            "and signs h, the hash of everything it was told",
-        ], [f"{len(progress.signatures)} masked vectors, and that they all saw the same round"]),
-        Scene("Open statistics", "4.1 – 4.5", [
-            "each gives shares of the statistics seeds of members who signed its own h",
-        ], [
-            *(f"group {index}: the sum over clients {_names(members)} is {_row(values)}"
-              for index, members, values in _opened(story, outcome)),
-            "of one client's three numbers: nothing beyond its group's sum",
-        ]),
-        Scene("Agree", "5.1 – 5.6", [
+    ]  # fmt: skip
+
+
+def _statistics(story: Story, cast: _Cast, outcome: RoundOutcome) -> Scene:
+    hero = cast.everybody[0]
+    mine = [int(value) for value in cast.plan.apply(cast.quantised[hero])]
+    blurred = Ring(64).from_bytes(cast.said(hero, MaskedStatistics).payload, STATISTICS)
+    return Scene("4", "Statistics", "4.1 – 4.8", [
+        f"client 0 computes u = P·q, three numbers: {_row(mine)}",
+        f"it sends them masked inside its group:    {_row([int(v) for v in blurred[:1]])} …",
+        "these masks cancel when the whole group has sent, and nobody can take them off before",
+        "and it signs h, the hash of everything it was told",
+    ], [
+        *(f"group {index}: the sum over clients {_names(members)} is {_row(values)}"
+          for index, members, values in _opened(story, outcome)),
+        "of one client's three numbers: nothing beyond its group's sum",
+    ])  # fmt: skip
+
+
+def _abort(outcome: RoundOutcome) -> list[Scene]:
+    why = outcome.aborted.value if outcome.aborted is not None else ""
+    left = f"left out: {_left_out(outcome)}" if outcome.progress.left_out else ""
+    return [
+        Scene("5", "Abort", "5.1 – 6.5", ["nothing more is opened"],
+              [*([left] if left else []), f"{why}: no total"]),
+    ]  # fmt: skip
+
+
+def _unmask(story: Story, cast: _Cast, outcome: RoundOutcome) -> list[Scene]:
+    """Phases 5 to 7 of a round that ends well."""
+    progress = outcome.progress
+    hero = progress.accepted[0]
+    shares = cast.said(hero, UpdateShares)
+    seeds, keys = len(shares.shares.self_seeds), len(shares.shares.mask_keys)
+    outside = [c for c in range(story.clients) if c not in story.accepted]
+    return [
+        Scene("5", "Agree", "5.1 – 5.6", [
             "each checks that the accepted set A is made of whole groups, and signs it once",
         ], [
             f"A = clients {_names(story.accepted)}"
             + (f"; left out: {_left_out(outcome)}" if progress.left_out else ""),
         ]),
-        _last(story, cast, outcome),
+        Scene("6", "Unmask", "6.1 – 6.5", [
+            f"shown {len(progress.agreed)} signatures under its own h and A, client {hero} gives",
+            f"shares of {seeds} self-mask seeds (clients in A) and of {keys} mask keys (others),",
+            "never of both for one client",
+        ], [
+            f"the total over A: {_row(story.total)}",
+            "P·total equals the sum of the accepted groups' statistics, bit for bit",
+            *([f"not the updates of clients {_names(outside)}: their self masks stay on for ever"]
+              if outside else []),
+        ]),
+        Scene("7", "Localise", "7.1 – 7.6", [
+            "not needed: had P·total differed, each would open its masks across groups",
+        ], ["nothing more; nobody is blamed"]),
     ]  # fmt: skip
-
-
-def _last(story: Story, cast: _Cast, outcome: RoundOutcome) -> Scene:
-    hero = next(iter(outcome.progress.accepted), cast.everybody[0])
-    if outcome.total is None:
-        why = outcome.aborted.value if outcome.aborted is not None else ""
-        return Scene("Abort", "4.5 – 6.5", ["nothing more is opened"], [f"{why}: no total"])
-    shares = cast.said(hero, UpdateShares)
-    seeds, keys = len(shares.shares.self_seeds), len(shares.shares.mask_keys)
-    outside = [c for c in range(story.clients) if c not in story.accepted]
-    return Scene("Unmask", "6.1 – 6.5", [
-        f"client {hero} gives shares of {seeds} self-mask seeds (clients in A) and of {keys} mask",
-        "keys (the others), never of both for one client",
-    ], [
-        f"the total over A: {_row(story.total)}",
-        "P·total equals the sum of the accepted groups' statistics, bit for bit",
-        *([f"not the updates of clients {_names(outside)}: their self masks stay on for ever"]
-          if outside else []),
-    ])  # fmt: skip
 
 
 def _opened(story: Story, outcome: RoundOutcome) -> list[tuple[int, list[int], list[int]]]:

@@ -56,7 +56,7 @@ def under_rule(config: ExperimentConfig, name: str) -> Row:
     model = prepared.host.initial(0)
     rejected = []
     for index in range(config.rounds):
-        basis = prepared.host.confusion_basis(model) if population.forged else None
+        basis = prepared.known_matrix(model) if population.forged else None
         updates = trainer.train(model, everybody, index, basis)
         root = _root_update(prepared, model, index) if name == "fltrust" else None
         found = rule(np.stack([updates[client] for client in everybody]), root)

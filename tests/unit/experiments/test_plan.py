@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -57,7 +60,11 @@ def test_text_names_every_threshold() -> None:
     [
         (["--clients", "10", "--colluders", "9"], "two clients must be honest"),
         (["--clients", "10", "--colluders", "10"], "choose 0 … 8"),
-        (["--clients", "10", "--group-size", "11"], "group_size = 11 is larger"),
+        (
+            ["--clients", "10", "--group-size", "11", "--colluders", "1"],
+            "group_size = 11 is larger",
+        ),
+        (["--clients", "10", "--rounds", "0"], "rounds = 0: choose 1 or more"),
         (["--clients", "10", "--dropouts", "0.9"], "choose a fraction from 0 to 0.5"),
         (["--clients", "10", "--audit-probability", "1"], "below 1"),
         (["--clients", "10", "--dim", "0"], "--dim must be 1 or more"),
@@ -68,3 +75,56 @@ def test_bad_plans_are_one_line_with_the_fix(words: list[str], why: str) -> None
     assert result.exit_code == 2
     assert why in result.output
     assert result.output.count("\n") == 1
+
+
+def verdicts(made: Any) -> dict[str, bool]:
+    return {promise["name"]: promise["kept"] for promise in made["promises"]}
+
+
+@pytest.mark.parametrize("clients", ["15", "20", "30", "100", "1000"])
+def test_the_default_policy_keeps_every_promise(clients: str) -> None:
+    made = planned("--clients", clients)
+    assert all(verdicts(made).values())
+    assert [seat["alone"] for seat in made["seats"]] == [0, 0, 0]
+    text = CliRunner().invoke(main, ["plan", "--clients", clients]).output
+    assert text.count("  kept  ") == len(made["promises"])
+    assert "WEAK" not in text
+
+
+def test_where_a_lying_server_may_isolate_a_client_is_said_plainly() -> None:
+    company = "a chosen client does not sit among colluders only"
+    weak = planned("--clients", "30", "--colluders", "9", "--group-size", "5")
+    assert not verdicts(weak)[company]
+    whole, floor, disputed = weak["seats"]
+    assert (whole["members"], floor["members"], disputed["members"]) == (30, 20, 15)
+    assert whole["alone"] == pytest.approx(0.0053, rel=0.02)
+    assert floor["alone"] == pytest.approx(0.033, rel=0.02)
+    assert (whole["draws"], disputed["draws"]) == (220, 50)
+    strong = planned("--clients", "30", "--colluders", "9", "--group-size", "10")
+    assert verdicts(strong)[company]
+    assert strong["seats"][1]["alone"] == pytest.approx(1e-5, rel=0.2)
+    assert verdicts(planned("--clients", "1000", "--colluders", "50"))[company]
+    text = CliRunner().invoke(main, ["plan", "--clients", "30", "--colluders", "9"]).output
+    assert f"WEAK  {company}" in text
+
+
+def test_weak_promises_of_other_kinds() -> None:
+    clear = verdicts(planned("--clients", "30", "--group-size", "1", "--colluders", "9"))
+    assert not clear["a group hides its members from g - 2 of them"]
+    two = verdicts(planned("--clients", "30", "--group-size", "15", "--colluders", "9"))
+    assert not two["audits can leave a group out of a total"]
+    assert not two["colluders who fall silent stop no round"]
+
+
+def test_groups_lost_to_dropouts_after_the_upload() -> None:
+    lost = planned("--clients", "30")["groups_lost"]
+    assert lost == pytest.approx({"1%": 0.049, "5%": 0.226, "10%": 0.41}, abs=0.001)
+
+
+def test_a_console_without_the_signs_gets_question_marks() -> None:
+    command = [sys.executable, "-m", "auror.cli", "plan", "--clients", "30", "--colluders", "9"]
+    env = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, env=env, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert b"9 assumed to collude" in done.stdout
+    assert b"?" in done.stdout
