@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rounds_kit import PARAMS, POLICY, Deployment
+from rounds_kit import PARAMS, Deployment
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "property"))
 
 
 @pytest.fixture
 def nine() -> Deployment:
-    return Deployment(9, 3, replace(PARAMS, colluders=2), replace(POLICY, colluders=2))
+    return Deployment(9, 3, replace(PARAMS, colluders=2))

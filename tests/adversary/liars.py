@@ -3,7 +3,7 @@ was about to say, with the liar's own keys where a signature is needed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,18 +11,20 @@ from rounds_kit import Deployment
 
 from auror.crypto.tags import Tag
 from auror.ids import ClientId, Digest
-from auror.round.client.machine import ClientMachine, Uploaded
+from auror.round.client.machine import ClientMachine, Receipted, Uploaded
 from auror.round.messages import (
     Agreement,
     ClientMessage,
+    Consistency,
     CrossMasks,
     DealtShares,
     MaskedStatistics,
-    StatisticsShares,
+    RandomnessShares,
+    Receipt,
     UpdateShares,
     Upload,
 )
-from auror.round.public import upload_digest
+from auror.round.public import receipt_parts, upload_digest
 from auror.secagg.client.unmask import OpenedShares
 from auror.secagg.instance import Ring, SecretKind
 from auror.secagg.quantize import ring_bits
@@ -113,18 +115,50 @@ def _reuploaded(them: Liars, client: ClientId, message: Upload, values: np.ndarr
 
 
 def unreadable_envelopes(them: Liars, client: ClientId, message: ClientMessage) -> ClientMessage:
-    """Garbage for some holders, good shares for the others."""
+    """Garbage for some holders, good shares for the others, all of it signed."""
     if not isinstance(message, DealtShares):
         return message
     count = int(them.rng.integers(1, 3))
-    cheated = them.rng.choice(sorted(message.ciphertexts), size=count, replace=False)
-    return replace(
-        message,
-        ciphertexts={
-            holder: bytes(len(sealed)) if holder in cheated else sealed
-            for holder, sealed in message.ciphertexts.items()
-        },
-    )
+    return _garbage(them, client, message, count)
+
+
+def readable_by_nobody(them: Liars, client: ClientId, message: ClientMessage) -> ClientMessage:
+    """A dealer: well-formed, signed, garbage."""
+    if not isinstance(message, DealtShares):
+        return message
+    return _garbage(them, client, message, len(message.ciphertexts))
+
+
+def _garbage(them: Liars, client: ClientId, message: DealtShares, count: int) -> DealtShares:
+    holders = sorted(message.ciphertexts)
+    cheated = them.rng.choice(holders, size=min(count, len(holders)), replace=False)
+    spoilt = {
+        holder: bytes(len(sealed)) if holder in cheated else sealed
+        for holder, sealed in message.ciphertexts.items()
+    }
+    return _redealt(them, client, replace(message, ciphertexts=spoilt))
+
+
+def _redealt(them: Liars, client: ClientId, message: DealtShares) -> DealtShares:
+    dealing = Dealing(message.ciphertexts, message.share_commitments, message.secret_commitments)
+    signature = them.kit.keys[client].sign(Tag.DEALING, them.transcript, *dealing.signed_parts())
+    return replace(message, signature=signature)
+
+
+def false_receipt(count: int) -> Lie:
+    """Says, signed, that it cannot read the envelopes of ``count`` others."""
+
+    def lie(them: Liars, client: ClientId, message: ClientMessage) -> ClientMessage:
+        state = them.machines[client]._state
+        if not isinstance(message, Receipt) or not isinstance(state, Receipted):
+            return message
+        peers = [c for c in state.offered if c != client]
+        chosen = them.rng.choice(peers, size=min(count, len(peers)), replace=False)
+        names = tuple(sorted({*message.unreadable, *(ClientId(int(c)) for c in chosen)}))
+        parts = receipt_parts(them.transcript, state.offered, names)
+        return Receipt(names, them.kit.keys[client].sign(Tag.RECEIPT, *parts))
+
+    return lie
 
 
 def inconsistent_dealing(kind: SecretKind) -> Lie:
@@ -135,11 +169,7 @@ def inconsistent_dealing(kind: SecretKind) -> Lie:
             return message
         wrong = list(message.secret_commitments)
         wrong[kind.value] = Digest(bytes(32))
-        dealing = Dealing(message.ciphertexts, message.share_commitments, tuple(wrong))
-        signature = them.kit.keys[client].sign(
-            Tag.DEALING, them.transcript, *dealing.signed_parts()
-        )
-        return replace(message, secret_commitments=tuple(wrong), signature=signature)
+        return _redealt(them, client, replace(message, secret_commitments=tuple(wrong)))
 
     return lie
 
@@ -147,16 +177,12 @@ def inconsistent_dealing(kind: SecretKind) -> Lie:
 def false_shares(them: Liars, client: ClientId, message: ClientMessage) -> ClientMessage:
     """Opens other shares than it was dealt."""
     match message:
-        case Upload():
-            if not message.randomness:
-                return message
-            owner = min(message.randomness)
-            return replace(message, randomness={**message.randomness, owner: _other(owner)})
-        case StatisticsShares(shares) | UpdateShares(shares):
-            if not shares.self_seeds:
-                return message
+        case RandomnessShares(shares) if shares:
+            owner = min(shares)
+            return RandomnessShares({**shares, owner: _other(owner)})
+        case UpdateShares(shares) if shares.self_seeds:
             seeds = {**shares.self_seeds, min(shares.self_seeds): _other(0)}
-            return type(message)(OpenedShares(seeds, shares.mask_keys))
+            return UpdateShares(OpenedShares(seeds, shares.mask_keys))
         case _:
             return message
 
@@ -167,9 +193,31 @@ def _other(owner: int) -> Share:
 
 def withheld_shares(them: Liars, client: ClientId, message: ClientMessage) -> ClientMessage:
     """Opens nothing, politely."""
-    if isinstance(message, StatisticsShares | UpdateShares):
-        return type(message)(OpenedShares({}, {}))
+    if isinstance(message, RandomnessShares):
+        return RandomnessShares({})
+    if isinstance(message, UpdateShares):
+        return UpdateShares(OpenedShares({}, {}))
     return message
+
+
+def one_share_withheld(them: Liars, client: ClientId, message: ClientMessage) -> ClientMessage:
+    """All but the share of one dealer, which its receipt says it can read."""
+    if isinstance(message, RandomnessShares):
+        return RandomnessShares(_less(message.shares, client))
+    if isinstance(message, UpdateShares):
+        seeds = _less(message.shares.self_seeds, client)
+        return UpdateShares(OpenedShares(seeds, message.shares.mask_keys))
+    return message
+
+
+def _less(shares: Mapping[ClientId, Share], client: ClientId) -> dict[ClientId, Share]:
+    gone = min((c for c in shares if c != client), default=client)
+    return {c: share for c, share in shares.items() if c != gone}
+
+
+def abstains(them: Liars, client: ClientId, message: ClientMessage) -> ClientMessage:
+    """Politely sends no statistics."""
+    return MaskedStatistics(b"", b"") if isinstance(message, MaskedStatistics) else message
 
 
 def false_masks(them: Liars, client: ClientId, message: ClientMessage) -> ClientMessage:
@@ -193,7 +241,7 @@ def silent_from(kind: type[ClientMessage]) -> Lie:
 
 def unsigned(them: Liars, client: ClientId, message: ClientMessage) -> ClientMessage:
     """A signature of somebody else's."""
-    if isinstance(message, MaskedStatistics | Agreement) and message.signature:
+    if isinstance(message, Receipt | Consistency | MaskedStatistics | Agreement):
         return replace(message, signature=bytes(64))
     return message
 
@@ -223,16 +271,26 @@ STRATEGIES: dict[str, Lie] = {
     "shifted upload": shifted_upload,
     "overflowing upload": overflowing_upload,
     "unreadable envelopes": unreadable_envelopes,
-    "inconsistent seed": inconsistent_dealing(SecretKind.UPDATE_SELF_SEED),
-    "inconsistent mask key": inconsistent_dealing(SecretKind.STATISTICS_MASK_KEY),
+    "readable by nobody": readable_by_nobody,
+    "false receipt": false_receipt(1),
+    "false receipt of many": false_receipt(8),
+    "inconsistent seed": inconsistent_dealing(SecretKind.SELF_SEED),
+    "inconsistent mask key": inconsistent_dealing(SecretKind.MASK_KEY),
+    "inconsistent r": inconsistent_dealing(SecretKind.RANDOMNESS),
     "false shares": false_shares,
     "withheld shares": withheld_shares,
+    "one share withheld": one_share_withheld,
+    "abstains": abstains,
     "false masks": false_masks,
     "unsigned": unsigned,
     "twice": twice,
     "stale": stale,
     "contradicted": contradicted,
+    "silent before its receipt": silent_from(Receipt),
     "silent before upload": silent_from(Upload),
+    "silent when U3 is to be signed": silent_from(Consistency),
+    "silent when r is to be opened": silent_from(RandomnessShares),
     "silent after upload": silent_from(MaskedStatistics),
+    "silent when the total is to be opened": silent_from(UpdateShares),
     "silent when asked for masks": silent_from(CrossMasks),
 }

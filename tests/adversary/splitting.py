@@ -14,35 +14,41 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from knowledge import Observer, Vector, _masked, spans, without_masks
+from knowledge import Observer, Vector, spans, together, without_masks
 from rounds_kit import Deployment, Played, play
 
 from auror.ids import ClientId
 from auror.round.messages import (
+    AcceptedSet,
     AdvertisedKeys,
     Agreement,
     AgreementList,
     ClientMessage,
+    Consistency,
+    ConsistencyList,
+    DealerList,
     DealtShares,
     KeyList,
     MaskedStatistics,
+    RandomnessList,
+    RandomnessShares,
+    Receipt,
     ServerMessage,
     ShareDelivery,
-    StatisticsList,
-    StatisticsShares,
     UpdateShares,
     Upload,
     UploadList,
 )
-from auror.round.public import draw_groups, protocol_seed
+from auror.round.public import draw_groups, protocol_seed, uploads_digest, view_digest
 from auror.round.run import Decide, accept_all
 
 T = TypeVar("T")
+L = TypeVar("L", bound=ServerMessage)
 VICTIM = ClientId(0)
 
 ORDER: tuple[type[ClientMessage], ...] = (
-    AdvertisedKeys, DealtShares, Upload, MaskedStatistics, StatisticsShares, Agreement,
-    UpdateShares,
+    AdvertisedKeys, DealtShares, Receipt, Upload, Consistency, RandomnessShares, MaskedStatistics,
+    Agreement, UpdateShares,
 )  # fmt: skip
 """What clients say, phase by phase."""
 
@@ -94,31 +100,49 @@ class Split:
         return found
 
     def check(self, worlds: list[Played]) -> None:
-        """All worlds together open disjoint sets of statistics and one total, and show no more."""
-        opened = {frozenset(g.members) for world in worlds for g in world.progress.opened}
-        assert sum(map(len, opened)) == len(frozenset().union(*opened)), "one client in two sums"
+        """All worlds together open disjoint groups and one total, and show no more."""
+        observers = self.observers(worlds)
+        opened = self.opened(observers)
+        honest = [group - self.colluders for group in opened]
+        assert sum(map(len, honest)) == len(frozenset().union(*honest)), "one client in two sums"
         totals = {frozenset(w.total.accepted) for w in worlds if w.total is not None}
         assert len(totals) <= 1, "two totals"
-        observers = self.observers(worlds)
+        if not observers:
+            return
         sums = observers[0].allowed([*opened, *totals])
-        assert spans(sums, derived(observers, "xu"))
+        known = derived(observers, "xu")
+        assert spans(sums, known)
         assert spans(observers[0].allowed(totals), derived(observers, "x"))
+        for seen in observers:
+            for client in seen.sent - self.colluders:
+                assert together(known, set(seen.company(client)[0]) - self.colluders)
+
+    def opened(self, observers: list[Observer]) -> set[frozenset[ClientId]]:
+        """Groups of one view of which all have sent, in whichever world."""
+        sent: dict[tuple[tuple[ClientId, ...], bytes], set[ClientId]] = {}
+        for seen in observers:
+            for client in seen.sent:
+                sent.setdefault(seen.company(client), set()).add(client)
+        return {
+            frozenset(group)
+            for (group, _view), members in sent.items()
+            if members | self.colluders >= set(group)
+        }
 
 
 def derived(observers: list[Observer], names: str) -> list[Vector]:
     """What follows about inputs, from uploads (``x``) and statistics (``u``)."""
     rows: list[Vector] = []
     for seen in observers:
-        rows += seen._masked_updates()
+        rows += seen.updates_rows()
         if "u" in names:
-            rows += seen._masked_statistics()
-        for name in names:
-            rows += seen._known_masks(name)
+            rows += seen.statistics_rows()
     return without_masks(rows)
 
 
 LISTS: tuple[type[ServerMessage], ...] = (
-    KeyList, ShareDelivery, UploadList, StatisticsList, AgreementList,
+    KeyList, ShareDelivery, DealerList, UploadList, ConsistencyList, RandomnessList, AcceptedSet,
+    AgreementList,
 )  # fmt: skip
 
 
@@ -141,13 +165,18 @@ class Lacking:
             case ShareDelivery(dealers, envelopes):
                 fewer = tuple(c for c in dealers if c not in self.missing)
                 return ShareDelivery(fewer, self._without(envelopes))
-            case UploadList(digests, randomness):
-                dealt = LISTS.index(self.since) > LISTS.index(ShareDelivery)
-                return UploadList(
-                    self._without(digests), randomness if dealt else self._without(randomness)
-                )
-            case StatisticsList(signatures):
-                return StatisticsList(self._without(signatures))
+            case DealerList(dealers):
+                return DealerList(tuple(c for c in dealers if c not in self.missing))
+            case UploadList(digests):
+                return UploadList(self._without(digests))
+            case ConsistencyList(signatures):
+                return ConsistencyList(self._without(signatures))
+            case RandomnessList(randomness):
+                dealt = LISTS.index(self.since) > LISTS.index(DealerList)
+                return RandomnessList(randomness if dealt else self._without(randomness))
+            case AcceptedSet(accepted, signatures):
+                fewer = tuple(c for c in accepted if c not in self.missing)
+                return AcceptedSet(fewer, self._without(signatures))
             case AgreementList(signatures):
                 return AgreementList(self._without(signatures))
             case _:
@@ -166,26 +195,27 @@ class Misled(Observer):
         for client, said in played.replies:
             self.hear(client, said)
 
-    def _masked_updates(self) -> list[Vector]:
-        return [_masked("x", c, set(self._dealers(c)) - {c}) for c in sorted(self.uploaded)]
+    def masked_against(self, client: ClientId) -> set[ClientId]:
+        return set(self._list(client, DealerList).dealers) - {client}
 
-    def _masked_statistics(self) -> list[Vector]:
-        return [_masked("u", c, self._companions(c)) for c in sorted(self.sent)]
-
-    def _dealers(self, client: ClientId) -> tuple[ClientId, ...]:
-        delivery = self.told[client, ShareDelivery]
-        assert isinstance(delivery, ShareDelivery)
-        return delivery.dealers
-
-    def _companions(self, client: ClientId) -> set[ClientId]:
-        """The others of its group as it drew it, as far as it heard that they uploaded."""
-        told = self.told[client, UploadList]
-        assert isinstance(told, UploadList)
-        seed = protocol_seed(self.context.transcript, told.randomness)
-        size = self.context.params.group_size
-        groups = draw_groups(seed, self._dealers(client), size)
+    def company(self, client: ClientId) -> tuple[tuple[ClientId, ...], bytes]:
+        """The group that it drew from what it was told, and its h."""
+        keys, digests = self._list(client, KeyList).keys, self._list(client, UploadList).digests
+        dealers = self._list(client, DealerList).dealers
+        told = self._list(client, RandomnessList).randomness
+        transcript, params = self.context.transcript, self.context.params
+        uploaded = tuple(sorted(digests))
+        seed = protocol_seed(transcript, uploaded, told)
+        groups = draw_groups(seed, uploaded, params.group_size)
+        plan = self.context.plan.with_challenge(seed, params.challenge_rows)
+        uploads = uploads_digest(transcript, keys, dealers, digests)
         (own,) = (group for group in groups if client in group)
-        return set(own) & told.digests.keys() - {client}
+        return own, view_digest(uploads, told, groups, plan.digest())
+
+    def _list(self, client: ClientId, kind: type[L]) -> L:
+        told = self.told[client, kind]
+        assert isinstance(told, kind)
+        return told
 
 
 def learned(played: Played, colluders: frozenset[ClientId] = frozenset()) -> Observer:

@@ -6,20 +6,25 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hostile import Hostile
 from knowledge import spans
-from rounds_kit import PARAMS, POLICY, Deployment, play
+from rounds_kit import PARAMS, Deployment, play
 from splitting import VICTIM, Lacking, Misled, Split, assert_kept_apart, learned
 
 from auror.errors import Refusal
 from auror.ids import ClientId
 from auror.round.messages import (
+    AcceptedSet,
     AdvertisedKeys,
     Agreement,
+    Consistency,
+    DealerList,
     DealtShares,
     KeyList,
     MaskedStatistics,
+    RandomnessShares,
+    Receipt,
     ShareDelivery,
-    StatisticsList,
     Upload,
     UploadList,
 )
@@ -35,8 +40,10 @@ HONEST, COLLUDERS = range(7), frozenset(map(ClientId, (7, 8)))
     [
         pytest.param(AdvertisedKeys, id="U1"),
         pytest.param(DealtShares, id="U2"),
+        pytest.param(Receipt, id="receipts"),
         pytest.param(Upload, id="U3"),
-        pytest.param(MaskedStatistics, id="S"),
+        pytest.param(Consistency, id="signatures under U3"),
+        pytest.param(RandomnessShares, id="r"),
     ],
 )
 def test_a_server_that_shows_two_lists_opens_one_world_at_most(
@@ -49,8 +56,29 @@ def test_a_server_that_shows_two_lists_opens_one_world_at_most(
     split.check(worlds)
     few, many = worlds
     assert few.total is None
-    assert many.total is not None  # the attack costs the others nothing
-    assert sides[0].isdisjoint(many.total.accepted)
+    whole = [g for g in many.progress.groups if sides[0].isdisjoint(g)]
+    # groups are of U3, so after it whoever is away closes its own; else it costs the others nothing
+    assert (many.total is not None) == (sum(map(len, whole)) >= nine.params.colluders + 2)
+    if parted not in {Consistency, RandomnessShares}:
+        assert many.total is not None
+    if many.total is not None:
+        assert sides[0].isdisjoint(many.total.accepted)
+
+
+@pytest.mark.parametrize("alone", [1, 2, 3])
+def test_statistics_heard_in_two_worlds_open_whole_groups_only(
+    nine: Deployment, alone: int
+) -> None:
+    """Each world lacks the others' statistics; together they make the groups that all agreed on."""
+    sides = frozenset(map(ClientId, HONEST[:alone])), frozenset(map(ClientId, HONEST[alone:]))
+    split = Split(nine, MaskedStatistics, sides, COLLUDERS)
+    worlds = split.worlds()
+    split.check(worlds)
+    assert worlds[0].total is None
+    assert split.opened(split.observers(worlds)) == set(map(frozenset, worlds[0].progress.groups))
+    for world in worlds:
+        for group in world.progress.opened:
+            assert sides[0].isdisjoint(group.members) or sides[1].isdisjoint(group.members)
 
 
 @pytest.mark.parametrize("alone", [1, 2, 3])
@@ -77,7 +105,7 @@ def test_with_more_colluders_than_assumed_two_worlds_do_open(nine: Deployment) -
     split = Split(nine, Upload, sides, frozenset(map(ClientId, (5, 6, 7, 8))))
     worlds = split.worlds()
     assert all(world.total is not None for world in worlds)
-    with pytest.raises(AssertionError, match="two totals"):
+    with pytest.raises(AssertionError, match=r"two totals|two sums"):
         split.check(worlds)
 
 
@@ -85,66 +113,68 @@ def test_with_more_colluders_than_assumed_two_worlds_do_open(nine: Deployment) -
     "since",
     [
         pytest.param(KeyList, id="U1"),
-        pytest.param(ShareDelivery, id="U2"),
+        pytest.param(ShareDelivery, id="who dealt"),
+        pytest.param(DealerList, id="U2"),
         pytest.param(UploadList, id="U3"),
-        pytest.param(StatisticsList, id="S"),
+        pytest.param(AcceptedSet, id="A"),
     ],
 )
 def test_a_victim_shown_a_shorter_list_loses_nothing(nine: Deployment, since: type) -> None:
-    """The others' view is not its own, so nobody opens it; from S on its own answer differs."""
+    """The others' view is not its own, so nobody opens it; from A on its own answer differs."""
     played = play(nine, to_client=Lacking(VICTIM, frozenset({ClientId(8)}), since))
     seen = Misled(played)
     alone = [{("input", VICTIM): 1}]
-    # it goes along and masks for another world; who deals to fewer holders is no part of U2
-    assert (VICTIM in seen.uploaded) == (since is not KeyList)
+    # from U2 on it goes along and masks for another world; before, what it signs is about other
+    # lists than the server's, and it is no part of U2
+    assert (VICTIM in seen.uploaded) == (since not in {KeyList, ShareDelivery})
+    assert (VICTIM in seen.sent) == (since is AcceptedSet)
     assert not spans(seen.about_updates(), alone)
     assert not spans(seen.about_statistics(), alone)
     opened = [group.members for group in played.progress.opened]
     totals = [played.total.accepted] if played.total is not None else []
     assert spans(seen.allowed([*opened, *totals]), seen.about_statistics())
     assert spans(seen.allowed(totals), seen.about_updates())
-    if since is not StatisticsList:
+    if since is not AcceptedSet:
         assert VICTIM not in played.progress.accepted
+    else:  # eight of nine agree without it
+        assert played.gave_up[VICTIM].refusal is Refusal.ACCEPTED_NOT_GROUPS
 
 
 def test_a_victim_is_not_opened_with_others_than_it_masked_against() -> None:
-    """The victim hears of two companions only and masks against them; the others are asked to open
-    it together with the other two, giving the keys of the first two. Nothing would be left on it.
-    """
+    """The victim hears of fewer uploads and draws a group of its own; the others are told of all,
+    draw theirs with the victim in it, and whatever they sign is passed on to it. It signs, and
+    gets no quorum: seen 3 of Q = 7 with both colluders."""
     params = replace(PARAMS, group_size=5, colluders=2)
-    ten = Deployment(10, 3, params, replace(POLICY, colluders=2))
-    (group,) = (g for g in play(ten).progress.groups if VICTIM in g)
-    mates = [c for c in group if c != VICTIM]
-    first, hidden = frozenset(mates[:2]), frozenset(mates[2:])
-    shorter = Lacking(VICTIM, hidden, UploadList)
-    signature: dict[ClientId, bytes] = {}
-
-    def listening(client: ClientId, message: Any) -> Any:
-        if isinstance(message, MaskedStatistics):
-            signature[client] = message.signature
-        return message
-
-    def swapped(client: ClientId, message: Any) -> Any:
-        if isinstance(message, StatisticsList) and client != VICTIM:
-            return StatisticsList({c: s for c, s in signature.items() if c not in first})
-        return shorter(client, message)
-
-    played = play(ten, to_client=swapped, to_server=listening)
-    seen = Misled(played)
-    assert VICTIM in seen.sent
-    assert not spans(seen.about_statistics(), [{("input", VICTIM): 1}])
-    assert {g.refusal for g in played.gave_up.values()} >= {Refusal.VIEW_DISAGREES}
+    stage = Hostile(Deployment(10, 3, params), frozenset(map(ClientId, (8, 9))))
+    stage.upload()
+    fewer = stage.everybody - frozenset(map(ClientId, (1, 2, 3)))
+    for client in stage.honest:
+        stage.show_uploads(client, fewer if client == VICTIM else stage.everybody)
+    assert len(stage.signed_uploads(stage.shown[VICTIM])) == 3
+    assert stage.topology.quorum == 7
+    for client in stage.honest:
+        stage.show_signatures(client)
+    for client in stage.honest:
+        stage.show_draw(client)
+    assert stage.refused == {VICTIM: Refusal.QUORUM_MISSING}
+    assert set(stage.company) == set(stage.honest) - {VICTIM}
+    for client in stage.honest:
+        assert not spans(stage.about_statistics(), [{("input", client): 1}])
+    rest = stage.everybody - {VICTIM}
+    assert all(stage.show_accepted(c, rest) is None for c in stage.company)
+    assert {stage.refused[c] for c in stage.company} == {Refusal.ACCEPTED_NOT_GROUPS}
 
 
-def test_half_the_cohort_shown_another_s_opens_no_smaller_group(nine: Deployment) -> None:
-    """One member of the victim's group is taken out of S for half of the holders."""
+def test_half_the_cohort_shown_another_a_opens_no_smaller_group(nine: Deployment) -> None:
+    """One member of a group is taken out of A for half of the holders."""
 
     def two_lists(client: ClientId, message: Any) -> Any:
-        if client % 2 and isinstance(message, StatisticsList):
-            return StatisticsList({c: s for c, s in message.signatures.items() if c != 8})
+        if client % 2 and isinstance(message, AcceptedSet):
+            return replace(message, accepted=tuple(c for c in message.accepted if c != 8))
         return message
 
     played = play(nine, to_client=two_lists)
+    assert {g.refusal for g in played.gave_up.values()} == {Refusal.ACCEPTED_NOT_GROUPS}
     assert_kept_apart(played)
     seen = learned(played)
     for group in played.progress.groups:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from knowledge import spans
 from liars import STRATEGIES, Liars
-from rounds_kit import DIM, PARAMS, POLICY, Deployment, Played, play
+from rounds_kit import DIM, PARAMS, Deployment, Played, play
 from splitting import VICTIM, assert_kept_apart, learned
 
 from auror.defense.liability import Liability
@@ -19,15 +19,16 @@ from auror.round.messages import (
     AdvertisedKeys,
     Agreement,
     AgreementList,
+    ConsistencyList,
     DealtShares,
     KeyList,
     MaskedStatistics,
-    StatisticsList,
-    StatisticsShares,
+    RandomnessShares,
     UpdateShares,
     Upload,
 )
 from auror.round.plan import OutputLayer, StatisticsPlan
+from auror.round.record import MarkKind
 from auror.round.server.context import Decision
 from auror.secagg.instance import SecretKind
 
@@ -36,7 +37,7 @@ from auror.secagg.instance import SecretKind
 
 def test_excluding_a_client_from_the_total_does_not_open_its_statistics(nine: Deployment) -> None:
     """Its update mask key is restored; with one key pair for both sums that would be the end of
-    its statistics' masks too."""
+    its statistics' masks too. Of the key of those nothing is dealt."""
 
     def all_but_the_victims(groups: Any, plan: Any) -> Decision:
         left = {g.index: "test" for g in groups if VICTIM in g.members}
@@ -44,15 +45,16 @@ def test_excluding_a_client_from_the_total_does_not_open_its_statistics(nine: De
 
     played = play(nine, decide=all_but_the_victims)
     seen = learned(played)
-    assert seen.knows(VICTIM, SecretKind.UPDATE_MASK_KEY)
-    assert not seen.knows(VICTIM, SecretKind.STATISTICS_MASK_KEY)
+    assert seen.knows(VICTIM, SecretKind.MASK_KEY)
+    assert not seen.knows(VICTIM, SecretKind.SELF_SEED)
     assert_kept_apart(played)
+    assert {kind.name for kind in SecretKind} == {"SELF_SEED", "MASK_KEY", "RANDOMNESS"}
     for keys in played.said(AdvertisedKeys)[VICTIM]:
         assert isinstance(keys, AdvertisedKeys)
         assert len(set(keys.public_keys())) == 3
 
 
-@pytest.mark.parametrize("early", [StatisticsList, AgreementList])
+@pytest.mark.parametrize("early", [ConsistencyList, AgreementList])
 def test_nothing_is_opened_early(nine: Deployment, early: type) -> None:
     """The lists that ask for shares, before the sets they rest on are agreed."""
     asked: set[ClientId] = set()
@@ -64,7 +66,7 @@ def test_nothing_is_opened_early(nine: Deployment, early: type) -> None:
         return message
 
     played = play(nine, to_client=hasty)
-    assert not played.said(StatisticsShares)
+    assert not played.said(RandomnessShares)
     assert not played.said(UpdateShares)
     assert len(played.gave_up) == 9
 
@@ -106,7 +108,7 @@ def _payload(played: Played) -> Any:
 def test_a_round_is_not_replayed_to_a_client_that_remembers(nine: Deployment) -> None:
     start, machines = nine.start(), nine.machines()
     play(nine, start=start, machines=machines)
-    effects = machines[VICTIM].on_message(nine.start(counter=0, model=1))
+    effects = machines[VICTIM].on_message(nine.start(counter=0, step=1))
     assert [e for e in effects if isinstance(e, GaveUp)]
 
 
@@ -120,15 +122,17 @@ def test_shares_that_only_some_holders_can_read_stop_nobody(nine: Deployment) ->
     played = play(nine, machines=liars.machines, to_server=liars.to_server)
     assert played.total is not None
     assert not played.dropped
-    assert not played.progress.marks
+    marks = [mark for mark in played.progress.marks if mark.kind is MarkKind.RECEIPT]
+    assert marks == played.progress.marks
+    assert 1 <= len(marks) <= 2  # a pair for each holder that could not read
+    assert all(ClientId(4) in mark.clients for mark in marks)
+    assert ClientId(4) in played.total.accepted
 
 
 def test_an_update_in_the_null_space_of_the_plan_meets_the_challenge() -> None:
     """It changes nothing that the session's rows can see; rows drawn after the upload see it."""
     plan = StatisticsPlan(DIM, (OutputLayer(0, 4),))
-    kit = Deployment(
-        9, 6, replace(PARAMS, challenge_rows=8, colluders=2), replace(POLICY, colluders=2), plan
-    )
+    kit = Deployment(9, 6, replace(PARAMS, challenge_rows=8, colluders=2), plan)
     updates = {c: np.zeros(DIM, dtype=np.float32) for c in kit.everybody}
     hidden = {c: update.copy() for c, update in updates.items()}
     hidden[ClientId(5)][4:] = np.where(np.arange(DIM - 4) % 2, 1.0, -1.0)

@@ -7,7 +7,7 @@ import ast
 import pytest
 from _tree import PACKAGES, ROOT, dotted_names, python_files, text_files
 
-# Modules where secrets live, or that read bytes of peers (DESIGN section 4, rules 5 and 6).
+# Modules where secrets live, or that read bytes of peers.
 GUARDED = (
     ROOT / "auror" / "crypto",
     ROOT / "auror" / "secagg",

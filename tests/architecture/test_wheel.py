@@ -1,4 +1,4 @@
-"""What gets installed (DESIGN section 7, packaging)."""
+"""What gets installed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def test_the_wheel_holds_the_three_packages_and_nothing_else(tmp_path: Path) -> 
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("auror-*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
+    archive = zipfile.ZipFile(wheel)
+    names = archive.namelist()
     top = {name.split("/")[0] for name in names}
     assert {name for name in top if not name.endswith(".dist-info")} == {
         "auror",
@@ -23,6 +24,10 @@ def test_the_wheel_holds_the_three_packages_and_nothing_else(tmp_path: Path) -> 
         "auror_client",
     }
     assert "auror/experiments/templates/report.html" in names
+    (facts,) = (archive.read(name).decode() for name in names if name.endswith("/METADATA"))
+    assert "License-Expression: Apache-2.0" in facts
+    (terms,) = (archive.read(name) for name in names if name.endswith("/licenses/LICENSE"))
+    assert terms == (ROOT / "LICENSE").read_bytes()
 
 
 def test_every_console_script_can_be_loaded() -> None:

@@ -4,6 +4,9 @@ Every plain input and every mask stream is a formal variable. The server's knowl
 linear combinations of them: masked inputs as they arrive, and each mask whose secret it can restore
 from the shares that it or a colluder holds. What it can *derive about inputs* is the part of their
 span that contains no mask. Streams of different keys count as independent: the PRG's promise.
+
+Masks of statistics are bound to a view h: two clients that saw different views share no mask. Only
+a colluding end knows them; no shares of their keys exist.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from auror.round.messages import (
     ClientMessage,
     CrossMasks,
     MaskedStatistics,
-    StatisticsShares,
+    RandomnessShares,
     UpdateShares,
     Upload,
 )
@@ -50,12 +53,11 @@ class Observer:
                 self.uploaded.add(sender)
             case MaskedStatistics(payload) if payload:
                 self.sent.add(sender)
-            case StatisticsShares(shares):
-                self._shares(sender, SecretKind.STATISTICS_SELF_SEED, shares.self_seeds)
-                self._shares(sender, SecretKind.STATISTICS_MASK_KEY, shares.mask_keys)
+            case RandomnessShares(contributions):
+                self._shares(sender, SecretKind.RANDOMNESS, contributions)
             case UpdateShares(shares):
-                self._shares(sender, SecretKind.UPDATE_SELF_SEED, shares.self_seeds)
-                self._shares(sender, SecretKind.UPDATE_MASK_KEY, shares.mask_keys)
+                self._shares(sender, SecretKind.SELF_SEED, shares.self_seeds)
+                self._shares(sender, SecretKind.MASK_KEY, shares.mask_keys)
             case CrossMasks(images):
                 self.images |= {frozenset((sender, peer)) for peer in images}
             case _:
@@ -77,56 +79,83 @@ class Observer:
 
     def about_updates(self) -> list[Vector]:
         """Combinations of plain updates that they can derive."""
-        return without_masks([*self._masked_updates(), *self._known_masks("x")])
+        return without_masks(self.updates_rows())
 
     def about_statistics(self) -> list[Vector]:
         """Combinations of plain statistics: uploads count through P as well."""
-        rows = [*self._masked_updates(), *self._known_masks("x"), *self._masked_statistics(),
-                *self._known_masks("u")]  # fmt: skip
-        rows += [{("mask", "x", *sorted(pair)): 1} for pair in self.images]
-        return without_masks(rows)
+        return without_masks([*self.updates_rows(), *self.statistics_rows(), *self.image_rows()])
 
     def allowed(self, sums: Iterable[Iterable[ClientId]]) -> list[Vector]:
         """``sums`` over clients, and what colluders put in themselves."""
         rows: list[Vector] = [{("input", client): 1 for client in clients} for clients in sums]
         return rows + [{("input", client): 1} for client in sorted(self.colluders)]
 
-    def _masked_updates(self) -> list[Vector]:
-        dealt = frozenset(self.context.progress.dealt)
-        graph = self.context.graph
-        return [_masked("x", c, graph.among(c, dealt)) for c in sorted(self.uploaded)]
+    def updates_rows(self) -> list[Vector]:
+        """Masked uploads, and the update masks that they can restore."""
+        rows = [masked_update(c, self.masked_against(c)) for c in sorted(self.uploaded)]
+        return [*rows, *self._known_masks()]
 
-    def _masked_statistics(self) -> list[Vector]:
-        progress = self.context.progress
-        up = set(progress.digests)
-        rows = []
-        for group in progress.groups:
-            present = [c for c in group if c in up]
-            rows += [
-                _masked("u", c, [p for p in present if p != c]) for c in present if c in self.sent
-            ]
-        return rows
-
-    def _known_masks(self, name: str) -> list[Vector]:
-        seed, key = {
-            "x": (SecretKind.UPDATE_SELF_SEED, SecretKind.UPDATE_MASK_KEY),
-            "u": (SecretKind.STATISTICS_SELF_SEED, SecretKind.STATISTICS_MASK_KEY),
-        }[name]
-        cohort = self.context.description.cohort
-        rows: list[Vector] = [{("self", name, c): 1} for c in cohort if self.knows(c, seed)]
-        rows += [
-            {("mask", name, *pair): 1}
-            for pair in combinations(cohort, 2)
-            if any(self.knows(end, key) for end in pair)
+    def statistics_rows(self) -> list[Vector]:
+        """Masked statistics, and the masks of which a colluder is an end."""
+        rows = [
+            masked_statistics(c, group, view)
+            for c in sorted(self.sent)
+            for group, view in [self.company(c)]
         ]
-        return rows
+        return [*rows, *masks_of(self.colluders, rows)]
+
+    def image_rows(self) -> list[Vector]:
+        """Images of update masks, opened in phase 7."""
+        return [{("mask", "x", *sorted(pair)): 1} for pair in self.images]
+
+    def masked_against(self, client: ClientId) -> Iterable[ClientId]:
+        """Whose update masks are on the client's upload."""
+        return self.context.graph.among(client, frozenset(self.context.progress.dealt))
+
+    def company(self, client: ClientId) -> tuple[tuple[ClientId, ...], bytes]:
+        """The group the client masked its statistics in, and under which h."""
+        progress = self.context.progress
+        (group,) = (group for group in progress.groups if client in group)
+        return group, progress.view
+
+    def _known_masks(self) -> list[Vector]:
+        cohort = self.context.description.cohort
+        rows: list[Vector] = [
+            {("self", "x", c): 1} for c in cohort if self.knows(c, SecretKind.SELF_SEED)
+        ]
+        keys = {c for c in cohort if self.knows(c, SecretKind.MASK_KEY)}
+        return rows + [
+            {("mask", "x", *pair): 1} for pair in combinations(cohort, 2) if keys & set(pair)
+        ]
 
 
-def _masked(name: str, client: ClientId, peers: Iterable[ClientId]) -> Vector:
-    row: Vector = {("input", client): 1, ("self", name, client): 1}
-    for peer in peers:
-        row[("mask", name, *sorted((client, peer)))] = 1 if client < peer else FIELD - 1
-    return row
+def masked_update(client: ClientId, peers: Iterable[ClientId]) -> Vector:
+    """An upload: self mask, and a pairwise mask with each of ``peers``."""
+    return {("input", client): 1, ("self", "x", client): 1, **_pairwise(client, peers, "x")}
+
+
+def masked_statistics(client: ClientId, group: Iterable[ClientId], view: bytes) -> Vector:
+    """Statistics: a pairwise mask under ``view`` with everybody else of ``group``, nothing more."""
+    return {("input", client): 1, **_pairwise(client, group, "u", view)}
+
+
+def _pairwise(client: ClientId, peers: Iterable[ClientId], *name: object) -> Vector:
+    return {
+        ("mask", *name, *sorted((client, peer))): 1 if client < peer else FIELD - 1
+        for peer in peers
+        if peer != client
+    }
+
+
+def masks_of(ends: frozenset[ClientId], rows: Iterable[Vector]) -> list[Vector]:
+    """Every pairwise mask in ``rows`` of which one of ``ends`` is an end."""
+    names = {name for row in rows for name in row if name[0] == "mask" and ends & set(name[-2:])}
+    return [{name: 1} for name in sorted(names, key=repr)]
+
+
+def together(derived: Iterable[Vector], clients: Iterable[ClientId]) -> bool:
+    """Whether all ``clients`` stand with one and the same weight in everything ``derived``."""
+    return all(len({row.get(("input", c), 0) for c in clients}) <= 1 for row in derived)
 
 
 def without_masks(rows: list[Vector]) -> list[Vector]:

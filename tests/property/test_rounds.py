@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rounds_kit import PARAMS, POLICY, Deployment, rounding
+from rounds_kit import PARAMS, Deployment, rounding
 
 from auror.errors import AbortReason, ConfigError
 from auror.ids import ClientId
@@ -29,13 +29,11 @@ def random_case(seed: int, largest: int) -> tuple[Deployment, dict[ClientId, Pha
         challenge_rows=int(rng.integers(0, 4)),
         quantisation_bits=int(rng.integers(2, 20)),
     )
-    # floors below the thresholds, so that no client refuses what the plain round cannot know
-    policy = replace(POLICY, colluders=colluders, min_group=1, min_cohort=2, min_accepted=1)
-    deployment = Deployment(n, seed, params, policy)
+    deployment = Deployment(n, seed, params)
     silent = Topology.for_cohort(n, colluders).silent
     allowed = int(rng.integers(0, silent + 2))  # now and then one too many
     lost = {
-        ClientId(int(c)): Phase(int(rng.integers(0, 7)))
+        ClientId(int(c)): Phase(int(rng.integers(0, Phase.LOCALISE.value)))
         for c in rng.choice(n, size=min(allowed, n), replace=False)
     }
     return deployment, lost, float(rng.choice([0.0, 0.2, 0.5]))
@@ -55,14 +53,23 @@ def check_round_exact(seed: int, largest: int) -> RoundOutcome:
 
     machines = {c: deployment.machine(c, public_seed=public_seed) for c in deployment.everybody}
     secure = run_round(
-        start, deployment.roster, machines, updates, rounding, decide, lost, public_seed
+        start,
+        deployment.policy,
+        machines,
+        updates,
+        rounding,
+        decide,
+        lost,
+        public_seed,
+        class_means=deployment.means,
     )
     quantiser = Quantiser(deployment.params.quantisation_bits, deployment.params.quantisation_range)
     q = {c: quantiser.quantise(updates[c], rounding(c)).astype(np.int64) for c in updates}
     progress = secure.progress
     assert set(progress.accepted) <= set(progress.signatures) <= set(progress.digests)
     assert set(progress.digests) <= set(progress.dealt) <= set(progress.keys)
-    assert not {c for c, phase in lost.items() if phase.value <= 3} & set(progress.accepted)
+    early = {c for c, phase in lost.items() if phase.value <= Phase.STATISTICS.value}
+    assert not early & set(progress.accepted)
     for group in progress.opened:
         dense = sum(progress.plan.apply(q[c]) for c in group.members)
         assert np.array_equal(group.total, dense)
@@ -71,7 +78,7 @@ def check_round_exact(seed: int, largest: int) -> RoundOutcome:
         assert np.array_equal(secure.total.total, expected)
         assert secure.total.total.dtype == np.int64
 
-    plain = plain_round(start, deployment.roster, updates, rounding, decide, lost, public_seed)
+    plain = plain_round(start, deployment.policy, updates, rounding, decide, lost, public_seed)
     assert plain.aborted == secure.aborted
     assert plain.progress.groups == progress.groups
     assert plain.progress.accepted == progress.accepted
@@ -93,7 +100,7 @@ def check_round_exact(seed: int, largest: int) -> RoundOutcome:
 def run_many(seeds: range, largest: int = 8) -> None:
     outcomes = [check_round_exact(seed, largest) for seed in seeds]
     finished = sum(outcome.total is not None for outcome in outcomes)
-    assert finished > len(seeds) // 3  # else the comparison above compared little
+    assert finished > len(seeds) // 4  # else the comparison above compared little
     assert any(outcome.aborted is not None for outcome in outcomes)
 
 
@@ -114,18 +121,22 @@ def test_ten_thousand_random_rounds_equal_plain_sums_bit_for_bit(block: int) -> 
 
 
 def test_a_tenth_lost_before_upload_and_a_tenth_after() -> None:
-    deployment = Deployment(
-        30, 5, replace(PARAMS, group_size=5, colluders=9), replace(POLICY, colluders=9)
-    )
+    deployment = Deployment(30, 5, replace(PARAMS, group_size=5, colluders=9))
     lost = {ClientId(i): Phase.UPLOAD for i in (3, 14, 27)}
     lost |= {
         ClientId(1): Phase.STATISTICS,
-        ClientId(8): Phase.OPEN_STATISTICS,
+        ClientId(8): Phase.DRAW,
         ClientId(20): Phase.UNMASK,
     }
     updates = deployment.updates()
     outcome = run_round(
-        deployment.start(), deployment.roster, deployment.machines(), updates, rounding, lost=lost
+        deployment.start(),
+        deployment.policy,
+        deployment.machines(),
+        updates,
+        rounding,
+        lost=lost,
+        class_means=deployment.means,
     )
     assert outcome.aborted is None
     assert outcome.total is not None
@@ -134,8 +145,9 @@ def test_a_tenth_lost_before_upload_and_a_tenth_after() -> None:
     quantiser = Quantiser(12, 1.0)
     expected = sum(quantiser.quantise(updates[c], rounding(c)).astype(np.int64) for c in survivors)
     assert np.array_equal(outcome.total.total, expected)
-    kept = [g for g in outcome.progress.groups if len(set(g) - {3, 14, 27, 1}) >= 3]
-    assert set(survivors) == {c for g in kept for c in g} - {3, 14, 27, 1}
+    assert sum(map(len, outcome.progress.groups)) == 27
+    kept = [g for g in outcome.progress.groups if not {1, 8} & set(g)]
+    assert set(survivors) == {c for g in kept for c in g}
 
 
 @pytest.mark.parametrize("phase", list(Phase))
@@ -144,11 +156,12 @@ def test_one_too_many_lost_before_any_phase_aborts_with_a_reason(phase: Phase) -
     lost = {ClientId(i): phase for i in range(3)}  # t = 5 of 7
     outcome = run_round(
         deployment.start(),
-        deployment.roster,
+        deployment.policy,
         deployment.machines(),
         deployment.updates(),
         rounding,
         lost=lost,
+        class_means=deployment.means,
     )
     if phase is Phase.LOCALISE:  # there is none unless a check failed
         assert outcome.total is not None
@@ -157,9 +170,11 @@ def test_one_too_many_lost_before_any_phase_aborts_with_a_reason(phase: Phase) -
     expected = {
         Phase.ADVERTISE: {AbortReason.TOO_FEW_ADVERTISED},
         Phase.SHARE_KEYS: {AbortReason.TOO_FEW_DEALT},
+        Phase.RECEIPTS: {AbortReason.TOO_FEW_DEALT},
         Phase.UPLOAD: {AbortReason.TOO_FEW_UPLOADED},
-        Phase.STATISTICS: {AbortReason.TOO_FEW_STATISTICS, AbortReason.TOO_FEW_SHARES},
-        Phase.OPEN_STATISTICS: {AbortReason.TOO_FEW_SHARES},
+        Phase.CONSISTENCY: {AbortReason.TOO_FEW_CONSISTENT},
+        Phase.DRAW: {AbortReason.TOO_FEW_SHARES},
+        Phase.STATISTICS: {AbortReason.TOO_FEW_STATISTICS, AbortReason.TOO_FEW_AGREED},
         Phase.AGREE: {AbortReason.TOO_FEW_AGREED},
         Phase.UNMASK: {AbortReason.TOO_FEW_SHARES},
     }

@@ -12,8 +12,8 @@ from scipy.stats import chi2, norm
 
 from auror.crypto.kex import KeyPair
 from auror.ids import ClientId, Digest
-from auror.secagg.client.advertise import InstanceSecrets
-from auror.secagg.client.masked_input import mask_input
+from auror.secagg.client.advertise import MaskSecrets
+from auror.secagg.client.masked_input import mask_input, mask_pairwise
 from auror.secagg.instance import Instance, Ring, SumContext
 from auror.sim.seeded import seeded_entropy
 
@@ -32,9 +32,13 @@ def masked(name: str, bits: int, peers: int, instance: Instance = Instance.UPDAT
     ring, entropy = Ring(bits), seeded_entropy(9, name, bits, peers)
     context = SumContext(Digest(entropy(32)), instance, ring, LENGTH)
     values = INPUTS[name](np.random.default_rng(5), (1 << min(bits, 16)) - 1)
-    secrets = InstanceSecrets.draw(instance, entropy)
+    secrets = MaskSecrets.draw(entropy)
     keys = {ClientId(k + 1): KeyPair.draw(entropy).public for k in range(peers)}
-    sent = mask_input(context, ClientId(0), secrets, keys, values.astype(ring.dtype))
+    plain = values.astype(ring.dtype)
+    if instance is Instance.UPDATE:
+        sent = mask_input(context, ClientId(0), secrets, keys, plain)
+    else:  # statistics: no self mask
+        sent = mask_pairwise(context, ClientId(0), secrets.mask_key, keys, plain)
     return ring.to_bytes(sent)
 
 
@@ -43,9 +47,21 @@ def bits_of(payload: bytes, length: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", INPUTS)
-@pytest.mark.parametrize(("bits", "peers"), [(17, 0), (21, 3), (26, 5), (32, 1), (64, 2)])
-def test_bytes_of_masked_inputs_are_uniform(name: str, bits: int, peers: int) -> None:
-    payload = masked(name, bits, peers)
+@pytest.mark.parametrize(
+    ("bits", "peers", "instance"),
+    [
+        (17, 0, Instance.UPDATE),
+        (21, 3, Instance.UPDATE),
+        (26, 5, Instance.UPDATE),
+        (32, 1, Instance.UPDATE),
+        (64, 1, Instance.STATISTICS),
+        (64, 2, Instance.STATISTICS),
+    ],
+)
+def test_bytes_of_masked_inputs_are_uniform(
+    name: str, bits: int, peers: int, instance: Instance
+) -> None:
+    payload = masked(name, bits, peers, instance)
     counts = np.bincount(np.frombuffer(payload, dtype=np.uint8), minlength=256)
     expected = len(payload) / 256
     statistic = ((counts - expected) ** 2 / expected).sum()

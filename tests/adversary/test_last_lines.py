@@ -1,0 +1,135 @@
+"""Checks that stand behind another one: each is reached by taking away what stands before it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hostile import Hostile
+from rounds_kit import PARAMS, Deployment, play, rounding
+
+from auror.crypto.kex import KeyPair
+from auror.errors import AbortReason, Refusal
+from auror.ids import ClientId, Digest
+from auror.params import STATISTICS_RING_BITS
+from auror.round.client import draw, statistics
+from auror.round.messages import KeyList, MaskedStatistics
+from auror.round.public import draw_committee, draw_graph
+from auror.secagg.instance import Ring
+from auror.secagg.quantize import Quantiser
+from auror.secagg.topology import Topology
+
+N = 24
+WIRED = Topology(N, 1, degree=8, shares=6, window=2, committee=9, silent=4)
+"""A sparse graph small enough for a test, as in tests/unit/round/test_sparse.py."""
+
+
+def test_masks_of_two_views_do_not_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The victim is told another digest for a peer. T, U3, r and so the groups are the same: with
+    masks under T its group would open although its members signed different things."""
+    monkeypatch.setattr(draw, "check_quorum", lambda *_: None)
+    stage = Hostile(Deployment(9, 3, replace(PARAMS, challenge_rows=0)))
+    stage.upload()
+    whole = stage.upload_list(stage.everybody)
+    victim = stage.honest[0]
+    groups = stage.groups(stage.shown[victim])
+    (own,) = (group for group in groups if victim in group)
+    stranger = next(c for c in stage.honest if c not in own)
+    forged = replace(whole, digests={**whole.digests, stranger: Digest(bytes(32))})
+    for client in stage.honest:
+        stage.tell(client, forged if client == victim else whole)
+        stage.show_signatures(client, {})
+        assert stage.show_draw(client) is not None
+    ring, sent = Ring(STATISTICS_RING_BITS), stage.heard(MaskedStatistics)
+    quantiser, rows = Quantiser(12, 1.0), stage.kit.plan.rows
+    for group in groups:
+        found, plain = ring.zeros(rows), ring.zeros(rows)
+        for client in group:
+            found += ring.from_bytes(sent[client].payload, rows)
+            quantised = quantiser.quantise(stage.updates[client], rounding(client))
+            plain += stage.kit.plan.apply(quantised)
+        assert np.array_equal(found, plain) == (group != own)
+
+
+def test_keys_of_group_mates_that_are_no_neighbours_are_verified_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a sparse graph a member of the group need not be a neighbour: the server could give its
+    own key for each of them, and the statistics would be masked against the server only."""
+    monkeypatch.setattr(Topology, "for_cohort", classmethod(lambda cls, *args: WIRED))
+    monkeypatch.setattr(draw, "check_quorum", lambda *_: None)
+    stage = Hostile(Deployment(N, 7, replace(PARAMS, group_size=4)))
+    victim = stage.honest[0]
+    tell = stage.tell
+
+    def substituting(client: ClientId, message: object) -> object:
+        if client == victim and isinstance(message, KeyList):
+            other = KeyPair.draw(stage.kit.entropy("server")).public
+            for peer in sorted(message.keys):
+                # the graph is drawn from all keys, the substituted one among them
+                if peer != victim and peer not in drawn(stage, message, peer, other):
+                    changed = replace(message.keys[peer], statistics_mask=other)
+                    substituted.append(peer)
+                    return tell(client, KeyList({**message.keys, peer: changed}))
+        return tell(client, message)  # type: ignore[arg-type]
+
+    substituted: list[ClientId] = []
+    stage.tell = substituting  # type: ignore[assignment, method-assign]
+    stage.upload()
+    assert victim not in stage.refused  # nobody it shares secrets with
+    assert len(substituted) == 1
+    stage.tell = tell  # type: ignore[method-assign]
+    company = (tuple(sorted(stage.honest)),)  # a draw in which they meet
+    monkeypatch.setattr(statistics, "draw_groups", lambda *_: company)
+    stage.show_uploads(victim, stage.everybody)
+    stage.show_signatures(victim, {})
+    assert stage.show_draw(victim) is None
+    assert stage.refused == {victim: Refusal.KEYS_SUBSTITUTED}
+    assert (victim, MaskedStatistics) not in stage.said
+
+
+def drawn(stage: Hostile, listed: KeyList, peer: ClientId, other: bytes) -> tuple[ClientId, ...]:
+    """The victim's neighbours, were ``peer`` listed with another key."""
+    changed = replace(listed.keys[peer], statistics_mask=other)
+    keys = {**listed.keys, peer: changed}
+    cohort = stage.start.description.cohort
+    return draw_graph(stage.topology, stage.transcript, cohort, keys).neighbours[stage.honest[0]]
+
+
+def test_a_group_below_the_floor_is_refused_whatever_drew_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """``draw_groups`` makes none; a client looks again before its statistics leave."""
+    stage = Hostile(Deployment(9, 3))
+    stage.upload()
+    for client in stage.honest:
+        stage.show_uploads(client, stage.everybody)
+    victim = stage.honest[0]
+    stage.show_signatures(victim)
+    small = ((victim, stage.honest[1]), stage.honest[2:])
+    monkeypatch.setattr(statistics, "draw_groups", lambda *_: small)
+    assert stage.show_draw(victim) is None
+    assert stage.refused == {victim: Refusal.GROUP_TOO_SMALL}
+
+
+def test_the_committee_is_another_in_every_round_and_of_the_whole_cohort() -> None:
+    """From T over the cohort: whoever decides who is in a later set decides nothing here."""
+    cohort = tuple(ClientId(c) for c in range(N))
+    committees = [draw_committee(Digest(bytes([k]) * 32), cohort, WIRED) for k in range(40)]
+    assert all(len(committee) == WIRED.committee for committee in committees)
+    assert len(set(committees)) == 40
+    assert frozenset().union(*committees) == frozenset(cohort)
+
+
+def test_one_whole_group_is_not_opened_when_no_client_would_take_its_total() -> None:
+    """Nine clients, three groups; a member of two of them is lost. Five must be in a total."""
+    kit = Deployment(9, 3)
+    groups = play(kit).progress.groups
+    lost = {groups[0][0], groups[1][0]}
+    played = play(
+        kit,
+        to_server=lambda c, m: None if c in lost and isinstance(m, MaskedStatistics) else m,
+    )
+    assert played.aborted is AbortReason.TOO_FEW_STATISTICS
+    assert not played.progress.opened
