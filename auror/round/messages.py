@@ -25,6 +25,10 @@ from auror.secagg.sharing import Share
 SHARED_KINDS = tuple(SecretKind)
 """The three secrets of phase 1, in the order of envelopes and commitments."""
 
+KEY_ALGORITHM = b"x25519"
+"""What masks and envelopes are agreed with: recorded traffic is not safe against a quantum
+computer (docs/threat-model.md)."""
+
 # Phase 0, advertise ---------------------------------------------------------------------------
 
 
@@ -55,8 +59,10 @@ class AdvertisedKeys:
         return self.encryption, self.update_mask, self.statistics_mask
 
     def signed_parts(self) -> tuple[bytes, ...]:
+        """With the algorithm: no key can be taken for one of another later."""
         floors = (self.floors.present, self.floors.accepted, self.floors.group)
-        return *self.public_keys(), self.randomness, *(number(floor) for floor in floors)
+        rest = (self.randomness, *(number(floor) for floor in floors))
+        return KEY_ALGORITHM, *self.public_keys(), *rest
 
 
 @dataclass(frozen=True)

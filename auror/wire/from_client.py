@@ -103,10 +103,13 @@ def pack_keys(keys: m.AdvertisedKeys) -> pb.AdvertisedKeys:
         min_present=keys.floors.present,
         min_accepted=keys.floors.accepted,
         min_group=keys.floors.group,
+        algorithm=pb.KEY_ALGORITHM_X25519,
     )
 
 
 def unpack_keys(wire: pb.AdvertisedKeys) -> m.AdvertisedKeys:
+    if wire.algorithm != pb.KEY_ALGORITHM_X25519:
+        raise WireError(f"keys of algorithm {wire.algorithm}, only X25519 is spoken")
     return m.AdvertisedKeys(
         fields.exact("encryption key", wire.encryption, PUBLIC_KEY_BYTES),
         fields.exact("update mask key", wire.update_mask, PUBLIC_KEY_BYTES),

@@ -17,6 +17,7 @@ from auror.wire.limits import CHUNK_BYTES
 
 _DIGEST, _KEY, _SIGNATURE, _SHARE = 32, 32, 64, 49
 _SECRETS = 3
+_ALGORITHM = 2  # tag and value of the enum
 _CIPHERTEXT = _SECRETS * _SHARE + 16
 _COMMITMENTS = _SECRETS * _DIGEST
 
@@ -143,7 +144,7 @@ def published_formula(clients: int, dim: int, bits: int, ring_bits: int) -> floa
 
 def _keys(floors: Ids) -> int:
     own = sum(1 + varint(floor) for floor in floors if floor)
-    return 3 * field(_KEY) + field(_DIGEST) + field(_SIGNATURE) + own
+    return 3 * field(_KEY) + field(_DIGEST) + field(_SIGNATURE) + own + _ALGORITHM
 
 
 def _id_list(clients: Ids) -> int:

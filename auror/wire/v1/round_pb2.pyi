@@ -13,6 +13,11 @@ class MeansSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MEANS_SOURCE_CLEAN_SAMPLES: _ClassVar[MeansSource]
     MEANS_SOURCE_OUTPUT_WEIGHTS: _ClassVar[MeansSource]
 
+class KeyAlgorithm(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    KEY_ALGORITHM_UNSPECIFIED: _ClassVar[KeyAlgorithm]
+    KEY_ALGORITHM_X25519: _ClassVar[KeyAlgorithm]
+
 class Refusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     REFUSAL_UNSPECIFIED: _ClassVar[Refusal]
@@ -64,6 +69,8 @@ class AbortReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 MEANS_SOURCE_UNSPECIFIED: MeansSource
 MEANS_SOURCE_CLEAN_SAMPLES: MeansSource
 MEANS_SOURCE_OUTPUT_WEIGHTS: MeansSource
+KEY_ALGORITHM_UNSPECIFIED: KeyAlgorithm
+KEY_ALGORITHM_X25519: KeyAlgorithm
 REFUSAL_UNSPECIFIED: Refusal
 REFUSAL_COHORT_TOO_SMALL: Refusal
 REFUSAL_WRONG_COHORT: Refusal
@@ -261,7 +268,7 @@ class RoundStart(_message.Message):
     def __init__(self, description: _Optional[_Union[RoundDescription, _Mapping]] = ..., plan: _Optional[_Union[StatisticsPlan, _Mapping]] = ..., model: _Optional[bytes] = ...) -> None: ...
 
 class AdvertisedKeys(_message.Message):
-    __slots__ = ("encryption", "update_mask", "statistics_mask", "randomness", "signature", "min_present", "min_accepted", "min_group")
+    __slots__ = ("encryption", "update_mask", "statistics_mask", "randomness", "signature", "min_present", "min_accepted", "min_group", "algorithm")
     ENCRYPTION_FIELD_NUMBER: _ClassVar[int]
     UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
     STATISTICS_MASK_FIELD_NUMBER: _ClassVar[int]
@@ -270,6 +277,7 @@ class AdvertisedKeys(_message.Message):
     MIN_PRESENT_FIELD_NUMBER: _ClassVar[int]
     MIN_ACCEPTED_FIELD_NUMBER: _ClassVar[int]
     MIN_GROUP_FIELD_NUMBER: _ClassVar[int]
+    ALGORITHM_FIELD_NUMBER: _ClassVar[int]
     encryption: bytes
     update_mask: bytes
     statistics_mask: bytes
@@ -278,7 +286,8 @@ class AdvertisedKeys(_message.Message):
     min_present: int
     min_accepted: int
     min_group: int
-    def __init__(self, encryption: _Optional[bytes] = ..., update_mask: _Optional[bytes] = ..., statistics_mask: _Optional[bytes] = ..., randomness: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., min_present: _Optional[int] = ..., min_accepted: _Optional[int] = ..., min_group: _Optional[int] = ...) -> None: ...
+    algorithm: KeyAlgorithm
+    def __init__(self, encryption: _Optional[bytes] = ..., update_mask: _Optional[bytes] = ..., statistics_mask: _Optional[bytes] = ..., randomness: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., min_present: _Optional[int] = ..., min_accepted: _Optional[int] = ..., min_group: _Optional[int] = ..., algorithm: _Optional[_Union[KeyAlgorithm, str]] = ...) -> None: ...
 
 class KeyListEntry(_message.Message):
     __slots__ = ("client", "keys")

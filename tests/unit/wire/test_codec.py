@@ -222,6 +222,22 @@ def test_a_round_start_that_does_not_fit_is_refused(change: dict[str, object], s
         codec.decode_server(Kind.ROUND_START, codec.encode_server(start(**change)), LIMITS)
 
 
+@pytest.mark.parametrize("algorithm", [0, 2, 7])
+def test_keys_of_another_algorithm_are_refused(algorithm: int) -> None:
+    wire = pb.ClientMessage(
+        advertised_keys=pb.AdvertisedKeys(
+            encryption=bytes(32),
+            update_mask=bytes(32),
+            statistics_mask=bytes(32),
+            randomness=bytes(32),
+            signature=bytes(64),
+        )
+    )
+    wire.advertised_keys.algorithm = algorithm  # type: ignore[assignment]
+    with pytest.raises(WireError, match=f"algorithm {algorithm}, only X25519"):
+        codec.decode_client(Kind.ADVERTISED_KEYS, wire.SerializeToString(), LIMITS)
+
+
 def test_class_means_without_a_source_are_refused() -> None:
     wire = pb.ServerMessage()
     wire.ParseFromString(codec.encode_server(start()))
