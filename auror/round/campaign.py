@@ -20,7 +20,7 @@ from auror.defense.liability import Liability
 from auror.defense.norm import NormParams, oversized_groups
 from auror.defense.paper import PaperParams, judge_as_published
 from auror.defense.verdict import VerdictParams, judge
-from auror.errors import AbortReason, ConfigError, DropReason, MembersMissing, Refused
+from auror.errors import AbortReason, ConfigError, MembersMissing, Refused
 from auror.ids import ROUND_NONCE_BYTES, ClientId, Digest, GroupIndex, RoundId
 from auror.round.arithmetic import quantiser
 from auror.round.audits import Draw, drawn_by
@@ -37,7 +37,7 @@ from auror.round.host import ModelHost
 from auror.round.messages import RoundEnd, RoundStart
 from auror.round.plan import StatisticsPlan
 from auror.round.policy import NO_DIGEST, Policy
-from auror.round.record import OpenedGroup, RoundRecord
+from auror.round.record import MarkKind, OpenedGroup, RoundRecord
 from auror.round.server.context import Decision, Progress, RoundTotal
 from auror.round.suspects import Inquiry, Suspects, Verdict
 from auror.secagg.quantize import Quantiser
@@ -137,6 +137,8 @@ class CampaignState:
     """Client → rounds in a row in which it uploaded and then sent no statistics."""
     withheld: dict[ClientId, int] = field(default_factory=dict)
     """Client → failed checks in which it did not open its masks and nobody was marked."""
+    pairs: list[frozenset[ClientId]] = field(default_factory=list)
+    """Two clients that disagreed about the mask they share: one of them lied."""
     liability: Liability = field(default_factory=Liability)
     cautious: bool = False
     """The last check failed: the next round invites the least suspected half only."""
@@ -229,7 +231,7 @@ class Campaign:
         self._check_members()
         self._leave_spent_step()
         present = set(self.everybody if available is None else available)
-        candidates = tuple(client for client in self.invitable if client in present)
+        candidates = self._apart(tuple(c for c in self.invitable if c in present))
         cohort = self._least_suspected(candidates)
         plan = build_plan(
             self.config.plan, self._host, state.model, self.policy.params, self.policy.digest()
@@ -362,9 +364,13 @@ class Campaign:
         state = self.state
         failed = aborted is AbortReason.BINDING_FAILED
         for client in progress.digests if progress.groups else ():
-            silent = progress.dropped.get(client) is DropReason.SILENT
-            lost = silent and client not in progress.signatures
+            # whatever it said instead: a refusal keeps statistics back as well as silence does
+            lost = client in progress.dropped and client not in progress.signatures
             state.silences[client] = state.silences.get(client, 0) + 1 if lost else 0
+        for mark in progress.marks:
+            pair = frozenset(mark.clients)
+            if mark.kind is MarkKind.PAIR and pair not in state.pairs:
+                state.pairs.append(pair)
         for client in progress.withheld:
             state.withheld[client] = state.withheld.get(client, 0) + 1
         if progress.marks or failed:
@@ -378,6 +384,18 @@ class Campaign:
         proven = state.liability.proven(self.policy.params.colluders) - state.excluded.keys()
         state.excluded.update(dict.fromkeys(proven, state.index))
         return tuple(sorted(proven))
+
+    def _apart(self, candidates: tuple[ClientId, ...]) -> tuple[ClientId, ...]:
+        """Without one end of every pair that disagreed about a mask, the one and the other in
+        turn: a liar that always names the same partner would never be told from it. In the rounds
+        without that partner it has to find another one, and more than c of them prove it."""
+        whole = self.policy.fewest_present(False)
+        margin = math.ceil(self.policy.params.dropouts * whole)
+        left = set(candidates)
+        for pair in self.state.pairs:
+            if pair <= left and len(left) > whole + margin:
+                left.remove(sorted(pair)[self.state.index % 2])
+        return tuple(client for client in candidates if client in left)
 
     def _least_suspected(self, candidates: tuple[ClientId, ...]) -> tuple[ClientId, ...] | None:
         """After a failed check those on whom the least was marked, so that training goes on while

@@ -151,7 +151,7 @@ class StatisticsPlan:
         (``auror.round.client.label_rows``).
 
         Args:
-            anchor: what ``session_seed`` is drawn from: the digest of the client's caps.
+            anchor: what ``session_seed`` is drawn from: the digest of the client's policy.
             model: the round's model (d,).
 
         Raises:

@@ -14,6 +14,7 @@ from rounds_kit import PARAMS, TASK, Deployment, rounding
 
 from auror.crypto.entropy import Secret
 from auror.crypto.tags import Tag
+from auror.errors import Refusal
 from auror.ids import ClientId, Digest
 from auror.round.campaign import MAX_WITHHELD, Campaign, CampaignConfig
 from auror.round.client.machine import ClientMachine
@@ -22,12 +23,14 @@ from auror.round.description import model_digest
 from auror.round.evidence import PlanChoice
 from auror.round.label_rows import ClassMeans
 from auror.round.messages import (
+    Agreement,
     ClientMessage,
     CrossMasks,
     DealtShares,
     MaskedStatistics,
     RoundStart,
     ServerMessage,
+    Withdraw,
 )
 from auror.round.run import run_round
 from auror.secagg.sharing import Dealing
@@ -46,6 +49,21 @@ class Host:
 
     def evaluate(self, model: NDArray[np.float32]) -> Mapping[str, float | None]:
         return {}
+
+
+def shifted(message: MaskedStatistics) -> MaskedStatistics:
+    """The first statistic is one too large."""
+    words = np.frombuffer(message.payload, "<u8").copy()
+    words[:1] += np.uint64(1)
+    return replace(message, payload=words.tobytes())
+
+
+def disputed(message: CrossMasks, partner: ClientId) -> CrossMasks:
+    """Another image of the mask that is shared with ``partner``."""
+    if partner not in message.images:
+        return message
+    image = message.images[partner]
+    return CrossMasks({**message.images, partner: bytes([image[0] ^ 1]) + image[1:]})
 
 
 class Staller:
@@ -85,33 +103,43 @@ class Staller:
                 signature = self.kit.keys[self.me].sign(Tag.DEALING, self.transcript, *parts)
                 return replace(message, ciphertexts=garbage, signature=signature)
             case "localise", MaskedStatistics():
-                words = np.frombuffer(message.payload, "<u8").copy()
-                words[:1] += np.uint64(1)
-                return replace(message, payload=words.tobytes())
+                return shifted(message)
             case "localise", CrossMasks():
                 return None
             case "abstain", MaskedStatistics():
                 return MaskedStatistics(b"", b"")
+            case "withdraw", MaskedStatistics():
+                return Withdraw(Refusal.VIEW_DISAGREES)
+            case "out of turn", MaskedStatistics():
+                return Agreement(bytes(64))
+            case "partner", MaskedStatistics():
+                return shifted(message)
+            case "partner", CrossMasks():
+                return disputed(message, ClientId(0))
+            case "decoy", CrossMasks():
+                return disputed(message, ClientId(10))
             case _:
                 return message
 
 
-def train(hows: Mapping[ClientId, str], colluders: int) -> tuple[Campaign, Counter[str]]:
-    """Ten rounds; returns how they ended."""
+def train(
+    hows: Mapping[ClientId, str], colluders: int, clients: int = N, rounds: int = ROUNDS
+) -> tuple[Campaign, Counter[str]]:
+    """Returns how the rounds ended."""
     params = replace(PARAMS, group_size=3, colluders=colluders)
     first = tuple(model_digest(Host().initial(era)) for era in (0, 1))
-    kit = Deployment(N, 5, params, first_models=first)
+    kit = Deployment(clients, 5, params, first_models=first)
     machines = {
         c: Staller(machine, hows[c], kit, c) if c in hows else machine
         for c, machine in kit.machines().items()
     }
     # no defence: verdicts are about updates, and this is about who keeps to the protocol
     config = CampaignConfig(
-        rounds=ROUNDS, plan=PlanChoice(confusion=False, sketch_rows=2), defend=False
+        rounds=rounds, plan=PlanChoice(confusion=False, sketch_rows=2), defend=False
     )
     campaign = Campaign(config, Host(), kit.policy, kit.entropy("campaign"))
     rng, ends = np.random.default_rng(6), Counter[str]()
-    for number in range(ROUNDS):
+    for number in range(rounds):
         start = campaign.next_round()
         assert start is not None
         updates = {c: rng.normal(0, 0.1, DIM).astype(np.float32) for c in kit.everybody}
@@ -162,3 +190,30 @@ def test_three_at_once_cannot_either(hows: tuple[str, ...], lost: int) -> None:
     campaign = check({ClientId(2 + 3 * k): how for k, how in enumerate(hows)}, 3, lost)
     assert max(campaign.state.withheld.values(), default=0) <= MAX_WITHHELD
     assert lost <= MAX_WITHHELD
+
+
+@pytest.mark.parametrize("how", ["withdraw", "out of turn"])
+def test_whatever_is_said_instead_of_statistics_counts_as_keeping_them_back(how: str) -> None:
+    """Six clients in groups of three, as few as the README's: one that is missing stops a round.
+    Seen: three lost rounds, then not invited, and the rest trains."""
+    campaign, ends = train({ClientId(5): how}, 1, clients=6, rounds=8)
+    assert campaign.uninvited == {5}
+    assert ends == {"lost": 3, "trained": 5}
+
+
+def test_a_liar_that_always_names_the_same_partner_is_proven() -> None:
+    """It lies, and disagrees with one honest client about their mask. The two are not invited
+    together any more, so the next lie needs another partner: two of them prove it for c = 1. Seen:
+    two lost rounds of thirty; before, fifteen."""
+    campaign, ends = train({ClientId(5): "partner"}, 1, rounds=30)
+    assert campaign.uninvited == {5}
+    assert campaign.state.excluded.keys() == {5}
+    assert ends["lost"] <= 3
+
+
+def test_a_decoy_pair_does_not_hide_who_keeps_its_masks_closed() -> None:
+    """One lies and is silent when asked, a colluder marks a pair elsewhere so that something is
+    proven. Seen: one lost round of thirty; before, the silence was not counted beside a mark."""
+    campaign, ends = train({ClientId(5): "localise", ClientId(8): "decoy"}, 3, rounds=30)
+    assert campaign.uninvited <= {5, 8, 10}
+    assert ends["lost"] <= 4

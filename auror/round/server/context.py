@@ -85,7 +85,7 @@ class Progress:
     asked: frozenset[ClientId] = frozenset()
     """Who was asked to open its masks across groups."""
     withheld: frozenset[ClientId] = frozenset()
-    """Who did not, in a round in which nothing else shows who lied."""
+    """Who did not, in a group of which nothing else shows whether somebody lied."""
     marks: list[Mark] = field(default_factory=list)
 
 

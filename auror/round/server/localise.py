@@ -57,7 +57,8 @@ def close(context: RoundContext) -> tuple[Mark, ...]:
     else's group, and silence shields nobody but the group of the silent, which is not judged.
     Groups between which a mask is disputed are checked together: their common masks cancel.
 
-    Without any mark, the silent are noted as ``withheld``: a lie may be hidden behind them.
+    Who keeps its masks closed in a group that no mark touches is noted as ``withheld``: a lie may
+    be hidden behind it.
     """
     opened = {group.index: group.members for group in _accepted(context)}
     home = {client: index for index, members in opened.items() for client in members}
@@ -68,8 +69,12 @@ def close(context: RoundContext) -> tuple[Mark, ...]:
         members = tuple(sorted(client for index in merged for client in opened[index]))
         if images.keys() >= set(members) and not _equation_holds(context, members):
             marks.append(Mark(MarkKind.GROUP, members))
-    if not marks:
-        context.progress.withheld = frozenset(context.progress.asked - images.keys())
+    marked = {client for mark in marks for client in mark.clients}
+    context.progress.withheld = frozenset(
+        client
+        for client in context.progress.asked - images.keys()
+        if marked.isdisjoint(opened[home[client]])
+    )
     return tuple(marks)
 
 

@@ -79,10 +79,6 @@ def close(context: RoundContext) -> DealerList:
         RoundAborted: too few dealers are left.
     """
     progress = context.progress
-    progress.dealt = tuple(sorted(_present(context)))
-    fewest = context.floors.present
-    if len(progress.dealt) < fewest:
-        raise RoundAborted(AbortReason.TOO_FEW_DEALT, f"{len(progress.dealt)} of {fewest}")
     known = {mark.clients for mark in progress.marks}
     for dealer, holders in _named(context).items():
         if (dealer,) not in known:
@@ -90,6 +86,10 @@ def close(context: RoundContext) -> DealerList:
                 Mark(MarkKind.RECEIPT, (min(holder, dealer), max(holder, dealer)))
                 for holder in sorted(holders)
             ]
+    progress.dealt = tuple(sorted(_present(context)))
+    fewest = context.floors.present
+    if len(progress.dealt) < fewest:
+        raise RoundAborted(AbortReason.TOO_FEW_DEALT, f"{len(progress.dealt)} of {fewest}")
     progress.uploading = True
     return DealerList(progress.dealt)
 

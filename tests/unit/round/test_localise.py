@@ -93,7 +93,7 @@ def test_a_silent_end_of_a_mask_shields_nobody_and_blames_nobody_else(nine: Depl
     guilty, silent = group_of(played, 4), group_of(played, 0)
     assert guilty != silent  # every other group is judged by what its own members opened
     assert played.progress.marks == [Mark(MarkKind.GROUP, guilty)]
-    assert not played.progress.withheld
+    assert played.progress.withheld == {ClientId(0)}  # nothing shows whether its group lied
 
 
 def test_the_group_of_the_silent_is_not_judged_and_its_silence_is_noted(nine: Deployment) -> None:
