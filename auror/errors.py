@@ -24,7 +24,7 @@ class ConfigError(UserError):
 
 
 class CredentialsError(UserError):
-    """A certificate, key or roster that is missing, unreadable or does not fit."""
+    """A certificate, key or policy that is missing, unreadable or does not fit."""
 
     exit_code = 3
 

@@ -20,7 +20,7 @@ EPILOG = """\b
 Exit codes:
   0    finished
   2    a setting or option cannot be used
-  3    a certificate, key or roster is missing or does not fit
+  3    a certificate, key or policy is missing or does not fit
   4    a data set, run folder or other file cannot be loaded
   5    a port or peer cannot be reached, or a program did not come up
   130  interrupted
