@@ -96,6 +96,26 @@ def test_a_silent_end_of_a_mask_shields_nobody_and_blames_nobody_else(nine: Depl
     assert played.progress.withheld == {ClientId(0)}  # nothing shows whether its group lied
 
 
+def test_silence_in_a_group_that_a_mark_touches_is_not_noted(nine: Deployment) -> None:
+    """There the mark shows what the silence could hide."""
+    tell = lying_statistics({4})
+    mates = [c for c in group_of(play(nine, to_server=tell), 4) if c != 4]
+
+    def rewrite(client: ClientId, message: ClientMessage) -> ClientMessage | None:
+        message = tell(client, message)
+        if isinstance(message, CrossMasks):
+            if client == mates[0]:
+                return None
+            if client == 4:
+                other, image = next(iter(message.images.items()))
+                return CrossMasks({**message.images, other: bytes([image[0] ^ 1]) + image[1:]})
+        return message
+
+    played = play(nine, to_server=rewrite)
+    assert [mark.kind for mark in played.progress.marks] == [MarkKind.PAIR]
+    assert not played.progress.withheld
+
+
 def test_the_group_of_the_silent_is_not_judged_and_its_silence_is_noted(nine: Deployment) -> None:
     """Silence proves nothing, so nobody is marked; the campaign counts it."""
     tell = lying_statistics({4})
