@@ -63,7 +63,7 @@ MAX_SILENCES = 3
 """Rounds in a row in which a client may upload and then keep its statistics back."""
 
 MAX_WITHHELD = 3
-"""Failed checks in which a client may keep its masks closed while nothing shows who lied. Over
+"""Failed checks in which a client may keep its masks closed in a group that no mark touches. Over
 the run, not in a row: colluders could take turns."""
 
 
@@ -136,7 +136,7 @@ class CampaignState:
     silences: dict[ClientId, int] = field(default_factory=dict)
     """Client → rounds in a row in which it uploaded and then sent no statistics."""
     withheld: dict[ClientId, int] = field(default_factory=dict)
-    """Client → failed checks in which it did not open its masks and nobody was marked."""
+    """Client → failed checks in which its masks stayed closed in a group without marks."""
     pairs: list[frozenset[ClientId]] = field(default_factory=list)
     """Two clients that disagreed about the mask they share: one of them lied."""
     liability: Liability = field(default_factory=Liability)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 from auror.crypto.signing import VERIFY_KEY_BYTES, SigningKey, verify
 from auror.crypto.tags import Tag, encode, number, tagged_hash
@@ -132,6 +133,10 @@ class Policy:
 
     def digest(self) -> Digest:
         """Names this version, whoever signed it."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> Digest:  # every round asks for it, and it hashes all members
         return tagged_hash(Tag.POLICY, *self.signed_parts())
 
     def signed(self, operator: SigningKey) -> Policy:

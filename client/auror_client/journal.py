@@ -59,8 +59,7 @@ class Journal:
         self._lock.close()
 
     def load(self) -> ClientMemory:
-        """Raises ConfigError when the file is there but cannot be read (forgetting is not safe), or
-        when the folder is another deployment's."""
+        """Raises ConfigError when the file is there but cannot be read: forgetting is not safe."""
         try:
             return ClientMemory.from_json(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:

@@ -204,9 +204,7 @@ class Uploaded:
 
 
 @dataclass(frozen=True)
-class SignedUploads:
-    """U3 is fixed for this client; whether for the others too, a quorum must say."""
-
+class _FixedUploads:
     invitation: Invitation
     secrets: RoundSecrets
     held: HeldShares
@@ -215,14 +213,13 @@ class SignedUploads:
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """Its shares of everybody's r are given."""
+class SignedUploads(_FixedUploads):
+    """U3 is fixed for this client; whether for the others too, a quorum must say."""
 
-    invitation: Invitation
-    secrets: RoundSecrets
-    held: HeldShares
-    uploads: Uploads
-    quantised: NDArray[np.uint32] = field(repr=False)
+
+@dataclass(frozen=True)
+class Drawing(_FixedUploads):
+    """Its shares of everybody's r are given."""
 
 
 @dataclass(frozen=True)
