@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from auror.errors import DataError
+from auror.files import replace_file
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write by temporary file, fsync and rename, so that no reader ever sees half of it."""
+    """No reader ever sees half of it; folders are made where they are missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    replace_file(path, content)
 
 
 def write_text(path: Path, content: str) -> None:

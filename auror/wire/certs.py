@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from auror.crypto.entropy import Entropy, system_entropy
 from auror.crypto.signing import SigningKey
 from auror.errors import ConfigError, CredentialsError
+from auror.files import replace_file
 from auror.ids import ClientId, Digest
 from auror.params import Budget, PlanCaps, RoundParams
 from auror.round.description import model_digest
@@ -140,11 +141,9 @@ def next_policy(folder: Path, without: Collection[ClientId], days: int | None) -
     folders = [home, folder / "server", *(client_folder(folder, c) for c in after.members)]
     for one in (one for one in folders if one.is_dir()):
         try:
-            temporary = one / f".{POLICY_FILE}.new"
-            temporary.write_bytes(policy_json(after))
-            temporary.replace(one / POLICY_FILE)
+            replace_file(one / POLICY_FILE, policy_json(after))
         except OSError as error:
-            raise CredentialsError(f"cannot write {error.filename}: {error.strerror}") from error
+            raise CredentialsError(f"cannot write {one / POLICY_FILE}: {error.strerror}") from error
     return after
 
 

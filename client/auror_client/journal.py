@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from auror.errors import ConfigError
+from auror.files import replace_file
 from auror.ids import ClientId
 from auror.round.client.memory import ClientMemory
 from auror.wire.locks import Lock
@@ -71,31 +71,16 @@ class Journal:
             ) from error
 
     def save(self, memory: ClientMemory) -> None:
-        """Write, fsync, rename, fsync the folder.
+        """Replace what is on disk, for this user's eyes only.
 
         Raises:
             ConfigError: the lock file is no longer ours, or the disk takes nothing more.
         """
         self._lock.check()
         try:
-            self._write(memory.to_json())
+            replace_file(self._path, memory.to_json().encode(), 0o600)
         except OSError as error:
             raise ConfigError(
                 f"client.state: {self._path} cannot be written ({error.strerror}); mend that and"
                 " start again"
             ) from error
-
-    def _write(self, text: str) -> None:
-        temporary = self._path.with_suffix(".new")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(descriptor, 0o600)  # one that a crash left may have another mode
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        temporary.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

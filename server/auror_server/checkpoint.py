@@ -13,10 +13,10 @@ from safetensors import SafetensorError, safe_open
 from auror.defense.ledger import Ledger
 from auror.defense.liability import Liability
 from auror.errors import ConfigError
+from auror.files import replace_file
 from auror.ids import ClientId, Digest
 from auror.round.campaign import Campaign, CampaignState
 from auror.round.suspects import Suspects
-from auror_server.store import replace
 
 FILE = "checkpoint.safetensors"
 
@@ -49,7 +49,8 @@ def save(folder: Path, campaign: Campaign, config: str, finished: bool) -> None:
         "suspects": state.suspects.to_dict(),
         "ledger": campaign.ledger.to_dict(),
     }
-    replace(folder / FILE, safetensors.numpy.save(tensors, {"campaign": json.dumps(facts)}))
+    content = safetensors.numpy.save(tensors, {"campaign": json.dumps(facts)})
+    replace_file(folder / FILE, content)
 
 
 def load(folder: Path, config: str) -> tuple[CampaignState, Ledger] | None:

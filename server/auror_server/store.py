@@ -1,7 +1,7 @@
 """The run folder: what must survive a crash is on disk before anybody is told (rule 4).
 
-``journal.jsonl`` is append-only and fsynced; model and checkpoint are replaced by write, fsync,
-rename. Seeds, keys, shares and masks never get here.
+``journal.jsonl`` is append-only and fsynced; model and checkpoint are replaced whole. Seeds, keys,
+shares and masks never get here.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from auror.errors import ConfigError
+from auror.files import replace_file
 from auror.round.record import RoundRecord
 from auror.round.record_json import record_to_json
 from auror.wire.locks import Lock
@@ -109,7 +110,7 @@ class Store:
 
     def keep_model(self, model: NDArray[np.float32]) -> None:
         content = safetensors.numpy.save({"model": np.ascontiguousarray(model)})
-        replace(self.folder / MODEL, content)
+        replace_file(self.folder / MODEL, content)
 
     def keep_total(self, index: int, total: NDArray[np.int64]) -> None:
         folder = self.folder / "totals"
@@ -117,10 +118,10 @@ class Store:
         np.save(folder / f"{index}.npy", total, allow_pickle=False)
 
     def keep_verdict(self, verdict: Mapping[str, Any]) -> None:
-        replace(self.folder / VERDICT, json.dumps(verdict, indent=2).encode() + b"\n")
+        replace_file(self.folder / VERDICT, json.dumps(verdict, indent=2).encode() + b"\n")
 
     def keep_text(self, name: str, text: str) -> None:
-        replace(self.folder / name, text.encode())
+        replace_file(self.folder / name, text.encode())
 
     def aborts(self) -> Counter[str]:
         """How many rounds so far were aborted, by the name of the reason."""
@@ -168,18 +169,3 @@ def _end_last_line(path: Path) -> None:
     if path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n"):
         with path.open("ab") as file:
             file.write(b"\n")
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write, fsync, rename, fsync the folder: a reader sees the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

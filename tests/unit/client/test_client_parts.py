@@ -95,8 +95,7 @@ def test_one_holder_per_client_and_only_the_holder_writes(tmp_path: Path) -> Non
 def test_nobody_else_reads_what_a_client_remembers(tmp_path: Path) -> None:
     home = tmp_path / "state" / "house"
     home.mkdir(parents=True, mode=0o755)
-    stale = home / "client-002.new"
-    stale.touch(0o644)
+    (home / "client-002.json").touch(0o644)
     for client in (ClientId(1), ClientId(2)):
         with Journal(tmp_path / "state", "house", client) as journal:
             journal.save(ClientMemory())
@@ -114,7 +113,7 @@ def test_a_state_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"client\.state"):
         Journal(tmp_path / "file", "house", ClientId(2))
     with Journal(tmp_path, "house", ClientId(2)) as journal:
-        (tmp_path / "house" / "client-002.new").mkdir()
+        (tmp_path / "house" / "client-002.json").mkdir()
         with pytest.raises(ConfigError, match="cannot be written"):
             journal.save(ClientMemory())
 

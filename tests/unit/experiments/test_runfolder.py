@@ -73,13 +73,10 @@ def test_a_file_that_is_no_model_is_one_clear_error(tmp_path: Path) -> None:
         read_model(path)
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
-    target = tmp_path / "kept.json"
-    write_bytes(target, b"old")
-    with pytest.raises(TypeError):
-        write_bytes(target, "text is not bytes")  # type: ignore[arg-type]
-    assert target.read_bytes() == b"old"
-    assert [file.name for file in tmp_path.iterdir()] == ["kept.json"]
+def test_folders_are_made_where_they_are_missing(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "b" / "kept.json"
+    write_bytes(target, b"new")
+    assert target.read_bytes() == b"new"
 
 
 def test_json_that_cannot_be_read_is_named(tmp_path: Path) -> None:

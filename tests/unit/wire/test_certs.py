@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import stat
 from pathlib import Path
@@ -18,7 +20,13 @@ from auror.ids import ClientId
 from auror.params import RoundParams
 from auror.round.description import model_digest
 from auror.wire.certs import create_deployment, next_policy
-from auror.wire.credentials import check_expiry, client_folder, load_client, load_server
+from auror.wire.credentials import (
+    check_expiry,
+    client_folder,
+    load_client,
+    load_policy,
+    load_server,
+)
 
 TERMS = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
 
@@ -166,6 +174,21 @@ def test_the_next_version_reaches_those_who_stay(made: Path, tmp_path: Path) -> 
             next_policy(folder, {ClientId(c) for c in without}, None)
     with pytest.raises(ConfigError, match="--days 0: choose 1"):
         next_policy(folder, (), 0)
+
+
+def test_a_next_version_that_cannot_be_written_is_named(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "certs"
+    shutil.copytree(made, folder)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CredentialsError, match=r"operator/policy\.json: No space left"):
+        next_policy(folder, (), None)
+    assert load_policy(folder / "operator").version == 1
 
 
 def test_the_next_version_needs_the_operators_own_key(made: Path, tmp_path: Path) -> None:
