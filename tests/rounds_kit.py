@@ -197,6 +197,16 @@ def rounding(client: ClientId, counter: int = 0) -> Secret:
     return Secret(seeded_bytes(0, "rounding", counter, client))
 
 
+def answer(
+    machine: ClientMachine, message: ServerMessage, update: NDArray[np.float32], rounding: Secret
+) -> list[ClientEffect]:
+    """What one client does with one message; asked to train, it has trained at once."""
+    effects = machine.on_message(message)
+    if any(isinstance(effect, Train) for effect in effects):
+        effects = effects + machine.on_update(update, rounding, MEANS)
+    return effects
+
+
 def invite(
     deployment: Deployment,
     start: RoundStart,
@@ -292,11 +302,9 @@ def play(
             told = to_client(client, effect.message) if to_client else effect.message
             for message in _many(told):
                 played.told.append((client, message))
-                effects = machines[client].on_message(message)
-                if any(isinstance(e, Train) for e in effects):
-                    effects = effects + machines[client].on_update(
-                        updates[client], rounding(client, counter), MEANS
-                    )
+                effects = answer(
+                    machines[client], message, updates[client], rounding(client, counter)
+                )
                 played.client_effects.setdefault(client, []).extend(effects)
                 for reply in (e.message for e in effects if isinstance(e, Reply)):
                     played.replies.append((client, reply))

@@ -1,8 +1,8 @@
 """A server that tells every client whatever it likes, and colluders who sign whatever helps it.
 
-The honest clients are the real machines. Nothing here obeys the server's machine, so nobody is
-dropped: a client that does not refuse goes on. What a test may use as the server's knowledge is
-what was said (``said``) and what the colluders hold; ``Seen`` is the linear algebra of it.
+``Told`` is what the server and the colluders know when clients were told different things: what was
+said, and what the colluders hold. ``Hostile`` says those things to the real machines, phase by
+phase. It obeys no server's machine, so nobody is dropped: a client that does not refuse goes on.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from knowledge import Vector, masked_statistics, masked_update, masks_of, without_masks
-from rounds_kit import MEANS, Deployment, rounding
+from knowledge import Observer, spans
+from rounds_kit import Deployment, Played, answer, rounding
 
 from auror.crypto.tags import Tag
 from auror.errors import Refusal
 from auror.ids import ClientId, Digest
 from auror.round.arithmetic import check_round
-from auror.round.client.state import GaveUp, Reply, Train
+from auror.round.client.state import GaveUp, Reply
 from auror.round.messages import (
     AcceptedSet,
     AdvertisedKeys,
@@ -45,18 +45,20 @@ from auror.round.messages import (
 from auror.round.public import (
     Groups,
     agreement_parts,
-    draw_committee,
     draw_graph,
     draw_groups,
     protocol_seed,
     uploads_digest,
     view_digest,
 )
+from auror.round.server.context import RoundContext
 from auror.secagg.graph import Graph
 from auror.secagg.instance import SecretKind
 
 Clients = frozenset[ClientId]
 M = TypeVar("M", bound=ClientMessage)
+L = TypeVar("L", bound=ServerMessage)
+VICTIM = ClientId(0)
 
 
 @dataclass(frozen=True)
@@ -69,57 +71,145 @@ class Lists:
 
 
 @dataclass
-class Hostile:
-    """One round of ``kit`` in which the server lies; nothing is sent but by ``tell``."""
+class Told(Observer):
+    """What they know when every client masked against the lists that it was told itself.
 
-    kit: Deployment
-    colluders: Clients = frozenset()
+    Uploads and statistics of colluders are left out: these hold nothing new but themselves.
+    """
+
+    told: dict[tuple[ClientId, type[ServerMessage]], ServerMessage] = field(default_factory=dict)
+    """The last message of a kind to each client."""
     said: dict[tuple[ClientId, type[ClientMessage]], ClientMessage] = field(default_factory=dict)
     """The last message of a kind from each client."""
-    refused: dict[ClientId, Refusal] = field(default_factory=dict)
-    shown: dict[ClientId, Lists] = field(default_factory=dict)
-    """What the honest were told before their upload; ``uploaded`` once they were told U3."""
-    company: dict[ClientId, tuple[tuple[ClientId, ...], Digest]] = field(default_factory=dict)
+    companies: dict[ClientId, tuple[tuple[ClientId, ...], Digest]] = field(default_factory=dict)
     """Of whoever sent statistics: the group that it drew itself, and its h."""
-    agreed: dict[ClientId, Clients] = field(default_factory=dict)
-    """Who took which A."""
-    secrets: dict[ClientId, bytes] = field(default_factory=dict)
-    """Everybody's r, from the machines themselves; ``knows_draw`` says if the server could."""
 
-    def __post_init__(self) -> None:
-        start = self.kit.start()
-        self.everybody: Clients = frozenset(start.description.cohort)
-        self.honest = tuple(sorted(self.everybody - self.colluders))
-        self.transcript = start.description.transcript()
-        self.topology = check_round(self.kit.params, len(self.everybody))
-        self.committee = draw_committee(self.transcript, start.description.cohort, self.topology)
-        self.start, self.machines, self.updates = start, self.kit.machines(), self.kit.updates()
-        self.graph: Graph | None = None
+    @classmethod
+    def after(cls, played: Played, colluders: Clients = frozenset()) -> Told:
+        """After a round with a server that is real, whatever the network made of its messages."""
+        seen = cls(played.server.context, colluders)
+        seen.add(played.told, played.replies)
+        return seen
+
+    def add(
+        self,
+        told: Iterable[tuple[ClientId, ServerMessage]],
+        replies: Iterable[tuple[ClientId, ClientMessage]],
+    ) -> None:
+        """More of the same round."""
+        self.told |= {(client, type(message)): message for client, message in told}
+        for client, said in replies:
+            self.hear(client, said)
+
+    def hear(self, sender: ClientId, message: ClientMessage) -> None:
+        self.said[sender, type(message)] = message
+        if sender in self.colluders and isinstance(message, Upload | MaskedStatistics):
+            return
+        super().hear(sender, message)
+        if sender in self.sent and sender not in self.companies:
+            self.companies[sender] = self._company(sender)
+
+    def heard(self, kind: type[M]) -> dict[ClientId, M]:
+        """Everybody's last message of this kind."""
+        return {c: cast(M, m) for (c, said), m in sorted(self.said.items(), key=lambda x: x[0][0])
+                if said is kind}  # fmt: skip
+
+    def shown(self, client: ClientId, kind: type[L]) -> L:
+        """The list of this kind that it was told."""
+        return cast(L, self.told[client, kind])
+
+    @property
+    def graph(self) -> Graph:
+        facts = self.context
+        keys = self.heard(AdvertisedKeys)
+        return draw_graph(facts.topology, facts.transcript, facts.description.cohort, keys)
+
+    def dealt_to(self, owner: ClientId) -> Clients:
+        dealing = self.heard(DealtShares).get(owner)
+        return frozenset() if dealing is None else frozenset(dealing.share_commitments)
+
+    def masked_against(self, client: ClientId) -> tuple[ClientId, ...]:
+        return self.graph.among(client, frozenset(self.shown(client, DealerList).dealers))
+
+    def company(self, client: ClientId) -> tuple[tuple[ClientId, ...], Digest]:
+        return self.companies[client]
+
+    def _company(self, client: ClientId) -> tuple[tuple[ClientId, ...], Digest]:
+        keys, digests = self.shown(client, KeyList).keys, self.shown(client, UploadList).digests
+        dealers = self.shown(client, DealerList).dealers
+        statement = uploads_digest(self.context.transcript, keys, dealers, digests)
+        told = self.shown(client, RandomnessList).randomness
+        groups, view = self.draw(statement, frozenset(digests), told)
+        (own,) = (group for group in groups if client in group)
+        return own, view
+
+    def draw(
+        self, statement: Digest, uploaded: Clients, randomness: Mapping[ClientId, bytes]
+    ) -> tuple[Groups, Digest]:
+        """The groups, and h, for whoever signed ``statement`` and knows every r."""
+        facts, ordered = self.context, tuple(sorted(uploaded))
+        seed = protocol_seed(facts.transcript, ordered, randomness)
+        groups = draw_groups(seed, ordered, facts.params.group_size)
+        plan = facts.plan.with_challenge(seed, facts.params.challenge_rows)
+        return groups, view_digest(statement, randomness, groups, plan.digest())
+
+    def whole_groups(self) -> list[tuple[ClientId, ...]]:
+        """Groups all of whose honest members sent statistics in this very company."""
+        return sorted(
+            {
+                group
+                for group, view in self.companies.values()
+                if all(c in self.colluders or self.companies.get(c) == (group, view) for c in group)
+            }
+        )
+
+    def stands_alone(self, client: ClientId) -> bool:
+        """Whether its update or its statistics can be derived."""
+        alone = [{("input", client): 1}]
+        return spans(self.about_updates(), alone) or spans(self.about_statistics(), alone)
+
+
+class Hostile(Told):
+    """One round of ``kit`` in which the server lies; nothing is sent but by ``tell``."""
+
+    def __init__(self, kit: Deployment, colluders: Clients = frozenset()) -> None:
+        start = kit.start()
+        description = start.description
+        self.topology = check_round(kit.params, len(description.cohort))
+        super().__init__(
+            RoundContext.open(
+                description, kit.policy, start.plan, self.topology, {}, protocol_seed
+            ),
+            colluders,
+        )
+        self.everybody: Clients = frozenset(description.cohort)
+        self.honest = tuple(sorted(self.everybody - colluders))
+        self.transcript, self.committee = self.context.transcript, self.context.committee
+        self.kit, self.start = kit, start
+        self.machines, self.updates = kit.machines(), kit.updates()
+        self.refused: dict[ClientId, Refusal] = {}
+        self.agreed: dict[ClientId, Clients] = {}
+        """Who took which A."""
+        self.secrets: dict[ClientId, bytes] = {}
+        """Everybody's r, from the machines themselves; ``knows_draw`` says if the server could."""
         self.statement = cache(self._statement)
-        self.groups = cache(self._groups)
-        self.view = cache(self._view)
+        self.drawn = cache(self._drawn)
 
     # Carrying messages --------------------------------------------------------------------------
 
     def tell(self, client: ClientId, message: ServerMessage) -> ClientMessage | None:
         """What ``client`` answers; None: nothing, or it refuses."""
-        machine = self.machines[client]
-        effects = machine.on_message(message)
-        if any(isinstance(e, Train) for e in effects):
-            effects = effects + machine.on_update(self.updates[client], rounding(client), MEANS)
+        self.told[client, type(message)] = message
+        machine, update = self.machines[client], self.updates[client]
+        effects = answer(machine, message, update, rounding(client))
         for effect in effects:
             if isinstance(effect, GaveUp):
                 self.refused.setdefault(client, effect.refusal)
         replies = [e.message for e in effects if isinstance(e, Reply)]
         refused = any(isinstance(e, GaveUp) for e in effects)
         for reply in replies:
-            self.said[client, type(reply)] = reply
+            self.hear(client, reply)
         return replies[-1] if replies and not refused else None
-
-    def heard(self, kind: type[M]) -> dict[ClientId, M]:
-        """Everybody's last message of this kind."""
-        return {c: cast(M, m) for (c, said), m in sorted(self.said.items(), key=lambda x: x[0][0])
-                if said is kind}  # fmt: skip
 
     # Phases 0 to 2 ------------------------------------------------------------------------------
 
@@ -136,26 +226,21 @@ class Hostile:
         advertised = self.heard(AdvertisedKeys)
         for client in sorted(self.everybody):
             of = self.everybody if keys is None else keys(client)
-            self.shown[client] = Lists(of, of, of)
             self.tell(client, KeyList({c: advertised[c] for c in sorted(of)}))
-        self.graph = draw_graph(
-            self.topology, self.transcript, self.start.description.cohort, advertised
-        )
-        dealt = self.heard(DealtShares)
+        graph, dealt = self.graph, self.heard(DealtShares)
         for client in sorted(dealt):
-            offered = self.shown[client].advertised & frozenset(dealt)
+            offered = frozenset(self.shown(client, KeyList).keys) & frozenset(dealt)
             envelopes = {
                 dealer: Envelope(
                     dealt[dealer].ciphertexts[client], dealt[dealer].share_commitments[client]
                 )
-                for dealer in self.graph.among(client, offered)
+                for dealer in graph.among(client, offered)
                 if client in dealt[dealer].ciphertexts
             }
             self.tell(client, ShareDelivery(tuple(sorted(offered)), envelopes))
         for client in sorted(self.heard(Receipt)):
-            offered = self.shown[client].advertised & frozenset(dealt)
+            offered = frozenset(self.shown(client, ShareDelivery).dealers)
             final = offered if dealers is None else offered & dealers(client)
-            self.shown[client] = Lists(self.shown[client].advertised, final, final)
             self.tell(client, DealerList(tuple(sorted(final))))
 
     # Phases 3a and 3b ---------------------------------------------------------------------------
@@ -166,8 +251,12 @@ class Hostile:
 
     def lists(self, client: ClientId, uploaded: Clients) -> Lists:
         """``client``'s own lists, were it told this U3."""
-        before = self.shown[client]
-        return Lists(before.advertised, before.dealers, uploaded)
+        advertised = frozenset(self.shown(client, KeyList).keys)
+        return Lists(advertised, frozenset(self.shown(client, DealerList).dealers), uploaded)
+
+    def signed(self, client: ClientId) -> Lists:
+        """``client``'s own lists, with the U3 that it was told."""
+        return self.lists(client, frozenset(self.shown(client, UploadList).digests))
 
     def _statement(self, lists: Lists) -> Digest:
         """What a client with these lists signs in phase 3a."""
@@ -178,7 +267,6 @@ class Hostile:
 
     def show_uploads(self, client: ClientId, uploaded: Clients) -> Consistency | None:
         """Tell ``client`` this U3."""
-        self.shown[client] = self.lists(client, uploaded)
         reply = self.tell(client, self.upload_list(uploaded))
         return reply if isinstance(reply, Consistency) else None
 
@@ -188,7 +276,7 @@ class Hostile:
         found = {
             c: said.signature
             for c, said in self.heard(Consistency).items()
-            if self.statement(self.shown[c]) == statement
+            if self.statement(self.signed(c)) == statement
         }
         return {**found, **self.by_colluders(Tag.CONSISTENCY, statement)}
 
@@ -200,7 +288,7 @@ class Hostile:
     ) -> RandomnessShares | None:
         """By default the best that the server has on this client's own U3."""
         if signatures is None:
-            signatures = self.signed_uploads(self.shown[client])
+            signatures = self.signed_uploads(self.signed(client))
         reply = self.tell(client, ConsistencyList(signatures))
         return reply if isinstance(reply, RandomnessShares) else None
 
@@ -209,64 +297,35 @@ class Hostile:
         of = self.everybody if dealers is None else dealers
         return all(self.knows(dealer, SecretKind.RANDOMNESS) for dealer in of)
 
-    def knows(self, owner: ClientId, kind: SecretKind) -> bool:
-        """Whether its owner colludes, or t of its holders gave their shares or collude."""
-        if owner in self.colluders:
-            return True
-        dealing = self.heard(DealtShares).get(owner)
-        if dealing is None:
-            return False
-        holders = self.colluders & dealing.share_commitments.keys()
-        return len(holders | self._given(owner, kind)) >= self.topology.shares
-
-    def _given(self, owner: ClientId, kind: SecretKind) -> Clients:
-        if kind is SecretKind.RANDOMNESS:
-            return frozenset(
-                c for c, m in self.heard(RandomnessShares).items() if owner in m.shares
-            )
-        return frozenset(
-            c
-            for c, m in self.heard(UpdateShares).items()
-            if owner
-            in (m.shares.self_seeds if kind is SecretKind.SELF_SEED else m.shares.mask_keys)
-        )
-
     def randomness(self, dealers: Clients) -> dict[ClientId, bytes]:
         return {c: self.secrets[c] for c in sorted(dealers)}
 
-    def _groups(self, lists: Lists) -> Groups:
+    def groups(self, lists: Lists) -> Groups:
         """The groups that a client with these lists draws once it knows every r."""
-        seed = protocol_seed(
-            self.transcript, tuple(sorted(lists.uploaded)), self.randomness(lists.dealers)
-        )
-        return draw_groups(seed, tuple(sorted(lists.uploaded)), self.kit.params.group_size)
+        return self.drawn(lists)[0]
 
-    def _view(self, lists: Lists) -> Digest:
+    def view(self, lists: Lists) -> Digest:
         """Its h."""
-        uploaded, randomness = tuple(sorted(lists.uploaded)), self.randomness(lists.dealers)
-        seed = protocol_seed(self.transcript, uploaded, randomness)
-        plan = self.start.plan.with_challenge(seed, self.kit.params.challenge_rows)
-        return view_digest(self.statement(lists), randomness, self.groups(lists), plan.digest())
+        return self.drawn(lists)[1]
+
+    def _drawn(self, lists: Lists) -> tuple[Groups, Digest]:
+        return self.draw(self.statement(lists), lists.uploaded, self.randomness(lists.dealers))
 
     # Phases 4 to 6 ------------------------------------------------------------------------------
 
     def show_draw(self, client: ClientId) -> MaskedStatistics | None:
         """Tell it every r that it expects: the groups follow from its own lists."""
-        lists = self.shown[client]
-        reply = self.tell(client, RandomnessList(self.randomness(lists.dealers)))
-        if not isinstance(reply, MaskedStatistics):
-            return None
-        (group,) = (g for g in self.groups(lists) if client in g)
-        self.company[client] = group, self.view(lists)
-        return reply
+        dealers = frozenset(self.shown(client, DealerList).dealers)
+        reply = self.tell(client, RandomnessList(self.randomness(dealers)))
+        return reply if isinstance(reply, MaskedStatistics) else None
 
     def show_accepted(self, client: ClientId, accepted: Clients) -> Agreement | None:
         """With every signature on this client's h that exists or that a colluder makes, and
         garbage for the rest."""
-        view = self.view(self.shown[client])
+        view = self.view(self.signed(client))
         signatures = self.by_colluders(Tag.VIEW_SIGNATURE, view)
         for peer, said in self.heard(MaskedStatistics).items():
-            if peer in self.company and self.company[peer][1] == view:
+            if self.company(peer)[1] == view:
                 signatures[peer] = said.signature
         filled = {c: signatures.get(c, bytes(64)) for c in sorted(accepted)}
         reply = self.tell(client, AcceptedSet(tuple(sorted(accepted)), filled))
@@ -276,54 +335,11 @@ class Hostile:
 
     def show_agreement(self, client: ClientId) -> UpdateShares | None:
         """With every signature on this client's (h, A) that exists or that a colluder makes."""
-        view, accepted = self.view(self.shown[client]), self.agreed[client]
+        view, accepted = self.view(self.signed(client)), self.agreed[client]
         parts = agreement_parts(self.transcript, view, accepted)
         signatures = self.by_colluders(Tag.AGREEMENT, *parts)
         for peer, said in self.heard(Agreement).items():
-            if self.agreed.get(peer) == accepted and self.company[peer][1] == view:
+            if self.agreed.get(peer) == accepted and self.company(peer)[1] == view:
                 signatures[peer] = said.signature
         reply = self.tell(client, AgreementList(signatures))
         return reply if isinstance(reply, UpdateShares) else None
-
-    # What follows -------------------------------------------------------------------------------
-
-    def update_rows(self) -> list[Vector]:
-        """Masked uploads of the honest, each against the U2 it was told, and known masks."""
-        graph, rows = self.graph, list[Vector]()
-        assert graph is not None
-        for client in self.heard(Upload):
-            if client not in self.colluders:
-                peers = graph.among(client, self.shown[client].dealers)
-                rows.append(masked_update(client, peers))
-        rows += [{("self", "x", c): 1} for c in self.honest if self.knows(c, SecretKind.SELF_SEED)]
-        keys = {c for c in self.everybody if self.knows(c, SecretKind.MASK_KEY)}
-        return [*rows, *masks_of(frozenset(keys), rows)]
-
-    def statistics_rows(self) -> list[Vector]:
-        """Masked statistics of the honest, each in the company that it saw itself."""
-        rows = [
-            masked_statistics(c, *self.company[c]) for c in self.company if c not in self.colluders
-        ]
-        return [*rows, *masks_of(self.colluders, rows)]
-
-    def about_updates(self) -> list[Vector]:
-        return without_masks(self.update_rows())
-
-    def about_statistics(self) -> list[Vector]:
-        """Uploads count through P as well."""
-        return without_masks([*self.update_rows(), *self.statistics_rows()])
-
-    def allowed(self, sums: Iterable[Iterable[ClientId]]) -> list[Vector]:
-        """Sums over clients, and what colluders put in themselves."""
-        rows: list[Vector] = [{("input", c): 1 for c in members} for members in sums]
-        return rows + [{("input", c): 1} for c in sorted(self.colluders)]
-
-    def whole_groups(self) -> list[tuple[ClientId, ...]]:
-        """Groups all of whose honest members sent statistics in this very company."""
-        return sorted(
-            {
-                group
-                for group, view in self.company.values()
-                if all(c in self.colluders or self.company.get(c) == (group, view) for c in group)
-            }
-        )

@@ -107,6 +107,12 @@ def test_more_colluders_than_assumed_choose_the_draw() -> None:
 Generator = Callable[[OpeningSearch], Iterator[Profile]]
 
 
+def opens_with_its_company_only(setting: Setting, generator: Generator) -> bool:
+    """And something does open, so the search is not empty."""
+    search = OpeningSearch(setting)
+    return search.first(generator(search)) is None and search.opened > 0
+
+
 @pytest.mark.parametrize(
     ("colluders", "group_size"), [(c, g) for c in (0, 1, 2) for g in (1, 2, 3, 4) if c or g > 1]
 )
@@ -114,9 +120,8 @@ def test_no_profile_of_four_shows_statistics_without_their_company(
     colluders: int, group_size: int
 ) -> None:
     """Every view and every accepted set for each client; no quorum on views is asked for."""
-    search = OpeningSearch(Setting(4, colluders, group_size))
-    assert search.first(search.profiles()) is None
-    assert search.opened > 0
+    setting = Setting(4, colluders, group_size)
+    assert opens_with_its_company_only(setting, OpeningSearch.profiles)
 
 
 @pytest.mark.parametrize(
@@ -131,9 +136,8 @@ def test_no_profile_of_four_shows_statistics_without_their_company(
     ],
 )
 def test_no_profile_of_five_or_six_does(count: int, colluders: int, group_size: int) -> None:
-    search = OpeningSearch(Setting(count, colluders, group_size))
-    assert search.first(search.main_view()) is None
-    assert search.opened > 0
+    setting = Setting(count, colluders, group_size)
+    assert opens_with_its_company_only(setting, OpeningSearch.main_view)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +153,8 @@ def test_no_profile_of_five_or_six_does(count: int, colluders: int, group_size: 
 def test_nor_when_one_is_shown_another_view_than_all_others(
     count: int, colluders: int, group_size: int
 ) -> None:
-    search = OpeningSearch(Setting(count, colluders, group_size))
-    assert search.first(search.one_apart()) is None
-    assert search.opened > 0
+    setting = Setting(count, colluders, group_size)
+    assert opens_with_its_company_only(setting, OpeningSearch.one_apart)
 
 
 @pytest.mark.parametrize(
@@ -169,9 +172,7 @@ def test_nor_when_one_is_shown_another_view_than_all_others(
     ids=lambda s: f"{s.count}-{s.colluders}-{s.group_size}-{s.degree}-{sorted(s.colluding)}",
 )
 def test_nor_on_a_sparse_graph_or_with_a_committee(setting: Setting) -> None:
-    search = OpeningSearch(setting)
-    assert search.first(search.main_view()) is None
-    assert search.opened > 0
+    assert opens_with_its_company_only(setting, OpeningSearch.main_view)
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import pytest
-from hostile import Hostile
-from knowledge import spans
-from rounds_kit import PARAMS, Deployment, play
-from splitting import VICTIM, Lacking, Misled, Split, assert_kept_apart, learned
+from hostile import VICTIM, Clients, Hostile, Told
+from knowledge import spans, together
+from rounds_kit import PARAMS, Deployment, Played, play
 
 from auror.errors import Refusal
 from auror.ids import ClientId
@@ -17,21 +17,137 @@ from auror.round.messages import (
     AcceptedSet,
     AdvertisedKeys,
     Agreement,
+    AgreementList,
+    ClientMessage,
     Consistency,
+    ConsistencyList,
     DealerList,
     DealtShares,
     KeyList,
     MaskedStatistics,
+    RandomnessList,
     RandomnessShares,
     Receipt,
+    ServerMessage,
     ShareDelivery,
+    UpdateShares,
     Upload,
     UploadList,
 )
-from auror.round.run import accept_all
+from auror.round.run import Decide, accept_all
 from auror.round.server.context import Decision
 
+T = TypeVar("T")
 HONEST, COLLUDERS = range(7), frozenset(map(ClientId, (7, 8)))
+
+ORDER: tuple[type[ClientMessage], ...] = (
+    AdvertisedKeys, DealtShares, Receipt, Upload, Consistency, RandomnessShares, MaskedStatistics,
+    Agreement, UpdateShares,
+)  # fmt: skip
+"""What clients say, phase by phase."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Several rounds at once: from what clients say in ``parted`` on, each side of honest clients
+    has its own world, with the colluders in all of them.
+
+    Each world is a real server with real clients; their secrets repeat, so all worlds are one round
+    until they part.
+    """
+
+    kit: Deployment
+    parted: type[ClientMessage]
+    sides: tuple[Clients, ...]
+    colluders: Clients
+
+    def worlds(self, decisions: Sequence[Decide] = ()) -> list[Played]:
+        """Every side's round; ``decisions``: what the server accepts in each."""
+        return [
+            play(
+                self.kit,
+                to_server=lambda client, said, side=side: said if self.heard(side, client, said)
+                else None,
+                decide=decide,
+            )
+            for side, decide in zip(self.sides, decisions or [accept_all] * len(self.sides),
+                                    strict=True)
+        ]  # fmt: skip
+
+    def heard(self, side: Clients, client: ClientId, said: ClientMessage) -> bool:
+        if client in side | self.colluders or type(said) not in ORDER:
+            return True
+        return ORDER.index(type(said)) < ORDER.index(self.parted)
+
+    def knowledge(self, worlds: list[Played]) -> Told:
+        """Of all worlds together."""
+        seen = Told(worlds[0].server.context, self.colluders)
+        pairs = list(zip(self.sides, worlds, strict=True))
+        seen.add(
+            (one for side, world in pairs for one in world.told if one[0] in side),
+            (one for side, world in pairs for one in world.replies if self.heard(side, *one)),
+        )
+        return seen
+
+    def check(self, worlds: list[Played]) -> None:
+        """All worlds together open disjoint groups and one total, and show no more."""
+        seen = self.knowledge(worlds)
+        opened = seen.whole_groups()
+        honest = [set(group) - self.colluders for group in opened]
+        assert sum(map(len, honest)) == len(set().union(*honest)), "one client in two sums"
+        totals = {frozenset(w.total.accepted) for w in worlds if w.total is not None}
+        assert len(totals) <= 1, "two totals"
+        known = seen.about_statistics()
+        assert spans(seen.allowed([*opened, *totals]), known)
+        assert spans(seen.allowed(totals), seen.about_updates())
+        for group, _view in seen.companies.values():
+            assert together(known, set(group) - self.colluders)
+
+
+LISTS: tuple[type[ServerMessage], ...] = (
+    KeyList, ShareDelivery, DealerList, UploadList, ConsistencyList, RandomnessList, AcceptedSet,
+    AgreementList,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """Shows ``victim`` every list from ``since`` on without ``missing``; a hook for ``play``."""
+
+    victim: ClientId
+    missing: frozenset[ClientId]
+    since: type[ServerMessage]
+
+    def __call__(self, client: ClientId, message: ServerMessage) -> ServerMessage:
+        if client != self.victim or type(message) not in LISTS:
+            return message
+        if LISTS.index(type(message)) < LISTS.index(self.since):
+            return message
+        match message:
+            case KeyList(keys):
+                return KeyList(self._without(keys))
+            case ShareDelivery(dealers, envelopes):
+                fewer = tuple(c for c in dealers if c not in self.missing)
+                return ShareDelivery(fewer, self._without(envelopes))
+            case DealerList(dealers):
+                return DealerList(tuple(c for c in dealers if c not in self.missing))
+            case UploadList(digests):
+                return UploadList(self._without(digests))
+            case ConsistencyList(signatures):
+                return ConsistencyList(self._without(signatures))
+            case RandomnessList(randomness):
+                dealt = LISTS.index(self.since) > LISTS.index(DealerList)
+                return RandomnessList(randomness if dealt else self._without(randomness))
+            case AcceptedSet(accepted, signatures):
+                fewer = tuple(c for c in accepted if c not in self.missing)
+                return AcceptedSet(fewer, self._without(signatures))
+            case AgreementList(signatures):
+                return AgreementList(self._without(signatures))
+            case _:
+                return message
+
+    def _without(self, by_client: Mapping[ClientId, T]) -> dict[ClientId, T]:
+        return {c: value for c, value in by_client.items() if c not in self.missing}
 
 
 @pytest.mark.parametrize("alone", [1, 2, 3])
@@ -75,7 +191,7 @@ def test_statistics_heard_in_two_worlds_open_whole_groups_only(
     worlds = split.worlds()
     split.check(worlds)
     assert worlds[0].total is None
-    assert split.opened(split.observers(worlds)) == set(map(frozenset, worlds[0].progress.groups))
+    assert split.knowledge(worlds).whole_groups() == sorted(worlds[0].progress.groups)
     for world in worlds:
         for group in world.progress.opened:
             assert sides[0].isdisjoint(group.members) or sides[1].isdisjoint(group.members)
@@ -122,14 +238,12 @@ def test_with_more_colluders_than_assumed_two_worlds_do_open(nine: Deployment) -
 def test_a_victim_shown_a_shorter_list_loses_nothing(nine: Deployment, since: type) -> None:
     """The others' view is not its own, so nobody opens it; from A on its own answer differs."""
     played = play(nine, to_client=Lacking(VICTIM, frozenset({ClientId(8)}), since))
-    seen = Misled(played)
-    alone = [{("input", VICTIM): 1}]
+    seen = Told.after(played)
     # from U2 on it goes along and masks for another world; before, what it signs is about other
     # lists than the server's, and it is no part of U2
     assert (VICTIM in seen.uploaded) == (since not in {KeyList, ShareDelivery})
     assert (VICTIM in seen.sent) == (since is AcceptedSet)
-    assert not spans(seen.about_updates(), alone)
-    assert not spans(seen.about_statistics(), alone)
+    assert not seen.stands_alone(VICTIM)
     opened = [group.members for group in played.progress.opened]
     totals = [played.total.accepted] if played.total is not None else []
     assert spans(seen.allowed([*opened, *totals]), seen.about_statistics())
@@ -150,19 +264,19 @@ def test_a_victim_is_not_opened_with_others_than_it_masked_against() -> None:
     fewer = stage.everybody - frozenset(map(ClientId, (1, 2, 3)))
     for client in stage.honest:
         stage.show_uploads(client, fewer if client == VICTIM else stage.everybody)
-    assert len(stage.signed_uploads(stage.shown[VICTIM])) == 3
+    assert len(stage.signed_uploads(stage.signed(VICTIM))) == 3
     assert stage.topology.quorum == 7
     for client in stage.honest:
         stage.show_signatures(client)
     for client in stage.honest:
         stage.show_draw(client)
     assert stage.refused == {VICTIM: Refusal.QUORUM_MISSING}
-    assert set(stage.company) == set(stage.honest) - {VICTIM}
+    assert set(stage.companies) == set(stage.honest) - {VICTIM}
     for client in stage.honest:
         assert not spans(stage.about_statistics(), [{("input", client): 1}])
     rest = stage.everybody - {VICTIM}
-    assert all(stage.show_accepted(c, rest) is None for c in stage.company)
-    assert {stage.refused[c] for c in stage.company} == {Refusal.ACCEPTED_NOT_GROUPS}
+    assert all(stage.show_accepted(c, rest) is None for c in stage.companies)
+    assert {stage.refused[c] for c in stage.companies} == {Refusal.ACCEPTED_NOT_GROUPS}
 
 
 def test_half_the_cohort_shown_another_a_opens_no_smaller_group(nine: Deployment) -> None:
@@ -175,8 +289,8 @@ def test_half_the_cohort_shown_another_a_opens_no_smaller_group(nine: Deployment
 
     played = play(nine, to_client=two_lists)
     assert {g.refusal for g in played.gave_up.values()} == {Refusal.ACCEPTED_NOT_GROUPS}
-    assert_kept_apart(played)
-    seen = learned(played)
+    seen = Told.after(played)
+    assert not seen.stands_alone(VICTIM)
     for group in played.progress.groups:
         for member in group:
             rest: list[Any] = [{("input", c): 1 for c in group if c != member}]

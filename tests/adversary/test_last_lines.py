@@ -33,7 +33,7 @@ def test_masks_of_two_views_do_not_cancel(monkeypatch: pytest.MonkeyPatch) -> No
     stage.upload()
     whole = stage.upload_list(stage.everybody)
     victim = stage.honest[0]
-    groups = stage.groups(stage.shown[victim])
+    groups = stage.groups(stage.lists(victim, stage.everybody))
     (own,) = (group for group in groups if victim in group)
     stranger = next(c for c in stage.honest if c not in own)
     forged = replace(whole, digests={**whole.digests, stranger: Digest(bytes(32))})

@@ -49,7 +49,7 @@ def test_every_holder_told_another_set_opens_nothing(count: int, colluders: int)
     Seen: all refuse, no signature, no share; at fa797da one client of 29 stood alone."""
     stage = cohort(count, 5, colluders)
     to_statistics(stage)
-    lists = stage.shown[stage.honest[0]]
+    lists = stage.signed(stage.honest[0])
     group = max(stage.groups(lists), key=lambda g: (len(set(g) - stage.colluders), g))
     victim = next(c for c in group if c not in stage.colluders)
     mates = [c for c in group if c != victim]
@@ -68,7 +68,7 @@ def test_one_agreed_set_without_two_honest_members_is_refused(count: int, collud
     in 28 of 100 rounds. Seen: every client refuses."""
     stage = cohort(count, 5, colluders)
     to_statistics(stage)
-    lists = stage.shown[stage.honest[0]]
+    lists = stage.signed(stage.honest[0])
     group = max(stage.groups(lists), key=lambda g: (len(set(g) - stage.colluders), g))
     gone = [c for c in group if c not in stage.colluders][1:3]
     for client in stage.honest:
@@ -82,7 +82,7 @@ def test_every_holder_told_other_whole_groups_opens_no_total() -> None:
     21 sign one A, nine colluders besides, of Q = 20."""
     stage = cohort(30, 5, 9)
     to_statistics(stage)
-    groups = stage.groups(stage.shown[stage.honest[0]])
+    groups = stage.groups(stage.signed(stage.honest[0]))
     for turn, client in enumerate(stage.honest):
         without = frozenset(groups[turn % len(groups)])
         assert stage.show_accepted(client, stage.everybody - without) is not None
@@ -105,7 +105,7 @@ def test_one_member_held_back_closes_its_group_to_everybody() -> None:
         stage.show_signatures(client)
     for client in stage.honest[1:]:
         stage.show_draw(client)
-    groups = stage.groups(stage.shown[silent])
+    groups = stage.groups(stage.signed(silent))
     (closed,) = (g for g in groups if silent in g)
     assert set(stage.whole_groups()) == set(groups) - {closed}
     rest = stage.everybody - {silent}

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hostile import VICTIM, Told
 from knowledge import spans
 from liars import STRATEGIES, Liars
 from rounds_kit import DIM, PARAMS, Deployment, Played, play
-from splitting import VICTIM, assert_kept_apart, learned
 
 from auror.defense.liability import Liability
 from auror.ids import ClientId, GroupIndex
@@ -44,10 +44,10 @@ def test_excluding_a_client_from_the_total_does_not_open_its_statistics(nine: De
         return Decision(tuple(g.index for g in groups if g.index not in left), left)
 
     played = play(nine, decide=all_but_the_victims)
-    seen = learned(played)
+    seen = Told.after(played)
     assert seen.knows(VICTIM, SecretKind.MASK_KEY)
     assert not seen.knows(VICTIM, SecretKind.SELF_SEED)
-    assert_kept_apart(played)
+    assert not seen.stands_alone(VICTIM)
     assert {kind.name for kind in SecretKind} == {"SELF_SEED", "MASK_KEY", "RANDOMNESS"}
     for keys in played.said(AdvertisedKeys)[VICTIM]:
         assert isinstance(keys, AdvertisedKeys)
@@ -74,7 +74,7 @@ def test_nothing_is_opened_early(nine: Deployment, early: type) -> None:
 def test_colluders_below_c_add_nothing_but_what_they_put_in(nine: Deployment) -> None:
     played = play(nine)
     colluders = frozenset({ClientId(7), ClientId(8)})
-    seen = learned(played, colluders)
+    seen = Told.after(played, colluders)
     sums = [group.members for group in played.progress.opened]
     assert spans(seen.allowed(sums), seen.about_statistics())
     assert spans(seen.allowed([played.progress.accepted]), seen.about_updates())

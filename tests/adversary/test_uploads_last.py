@@ -63,7 +63,7 @@ def attack(stage: Hostile, lists: Lists, victim: ClientId) -> None:
     and everybody else's, made for the other."""
     stage.show_uploads(victim, lists.uploaded)
     whole = stage.signed_uploads(stage.lists(victim, stage.everybody))
-    own = stage.signed_uploads(stage.shown[victim])
+    own = stage.signed_uploads(stage.signed(victim))
     stage.show_signatures(victim, {**whole, **own})
     stage.show_draw(victim)
 
@@ -141,7 +141,7 @@ def test_many_lists_of_which_the_best_would_be_completed() -> None:
     lists = eleven(stage)
     for turn, client in enumerate(stage.honest):
         stage.show_uploads(client, lists[turn % 11])
-    most = max(len(stage.signed_uploads(stage.shown[c])) for c in stage.honest)
+    most = max(len(stage.signed_uploads(stage.signed(c))) for c in stage.honest)
     assert most == 11
     for client in stage.honest:
         assert stage.show_signatures(client) is None
@@ -160,7 +160,7 @@ def test_of_many_lists_one_completes_at_most_and_blind() -> None:
     together, rest = stage.honest[:11], stage.honest[11:]
     for client in together[:-1]:
         stage.show_uploads(client, lists[0])
-        others = stage.signed_uploads(stage.shown[client])
+        others = stage.signed_uploads(stage.signed(client))
         assert len(others) < stage.topology.quorum
     # one list after the other; a client that refuses is lost to the server, so it asks none early
     for turn, client in enumerate(rest):
@@ -173,13 +173,13 @@ def test_of_many_lists_one_completes_at_most_and_blind() -> None:
     for client in together:
         assert stage.show_draw(client) is not None
     for client in rest:
-        everything = stage.signed_uploads(stage.shown[together[0]])
+        everything = stage.signed_uploads(stage.signed(together[0]))
         assert stage.show_signatures(
-            client, {**everything, **stage.signed_uploads(stage.shown[client])}
+            client, {**everything, **stage.signed_uploads(stage.signed(client))}
         ) is None  # fmt: skip
         assert stage.show_draw(client) is None
     assert set(stage.heard(MaskedStatistics)) == set(together)
-    assert {stage.company[c][1] for c in together} == {stage.view(stage.shown[together[0]])}
+    assert {stage.companies[c][1] for c in together} == {stage.view(stage.signed(together[0]))}
     assert all(not alone(stage, c) for c in stage.honest)
 
 
@@ -213,7 +213,7 @@ def test_a_committee_asked_after_the_draw_cannot_be() -> None:
         assert stage.show_uploads(client, stage.everybody) is None  # it has chosen, silently
         assert stage.machines[client].memory.signed.keys() == {"uploads"}
     assert not stage.refused
-    statement = stage.statement(stage.shown[outside[0]])
+    statement = stage.statement(stage.signed(outside[0]))
     # outsiders whose keys the colluders would have: all valid, none counted
     strangers = {c: stage.kit.keys[c].sign(Tag.CONSISTENCY, statement) for c in outside}
     signatures = {**strangers, **stage.by_colluders(Tag.CONSISTENCY, statement)}
@@ -257,7 +257,7 @@ def test_a_client_told_another_u2_cannot_complete() -> None:
     others = [c for c in stage.honest if c != missing]
     for client in others:
         stage.show_uploads(client, uploaded)
-    assert len(stage.signed_uploads(stage.shown[victim])) == 10
+    assert len(stage.signed_uploads(stage.signed(victim))) == 10
     for client in others:
         assert (stage.show_signatures(client) is None) == (client == victim)
     assert stage.refused == {victim: Refusal.QUORUM_MISSING}
@@ -265,7 +265,7 @@ def test_a_client_told_another_u2_cannot_complete() -> None:
         stage.show_draw(client)
     assert (victim, MaskedStatistics) not in stage.said
     accepted = uploaded - set(
-        next(g for g in stage.groups(stage.shown[stage.honest[2]]) if victim in g)
+        next(g for g in stage.groups(stage.signed(stage.honest[2])) if victim in g)
     )
     for client in others:
         stage.show_accepted(client, accepted)

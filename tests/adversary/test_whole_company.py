@@ -18,7 +18,7 @@ from rounds_kit import PARAMS, Deployment
 
 from auror.ids import ClientId
 from auror.round.client import agree, draw, unmask
-from auror.round.messages import Consistency, RandomnessShares, UpdateShares, Upload
+from auror.round.messages import Consistency, DealerList, RandomnessShares, UpdateShares, Upload
 
 
 class Lying:
@@ -71,7 +71,8 @@ def play_lies(stage: Hostile, rng: np.random.Generator) -> None:
     order = [c for c in stage.honest if c in uploaded]
     for client in order:
         if not lying.silent() and (client, Consistency) not in stage.said:
-            known = stage.shown[client].dealers & uploaded & told("U3", client)
+            dealers = frozenset(stage.shown(client, DealerList).dealers)
+            known = dealers & uploaded & told("U3", client)
             stage.show_uploads(client, known | {client})
     for client in order:
         if (client, Consistency) in stage.said and not lying.silent():
@@ -80,7 +81,7 @@ def play_lies(stage: Hostile, rng: np.random.Generator) -> None:
         if (client, RandomnessShares) in stage.said and not lying.silent():
             stage.show_draw(client)
     for client in order:
-        if client in stage.company and not lying.silent():
+        if client in stage.companies and not lying.silent():
             stage.show_accepted(client, accepted(stage, client, lying, "A" in kinds))
     for client in order:
         if client in stage.agreed and not lying.silent():
@@ -89,11 +90,11 @@ def play_lies(stage: Hostile, rng: np.random.Generator) -> None:
 
 def accepted(stage: Hostile, client: ClientId, lying: Lying, lies: bool) -> Clients:
     """Whole groups by what it saw; with ``lies`` now and then others, or a part of one."""
-    view = stage.company[client][1]
+    view = stage.companies[client][1]
     whole = [
         group
-        for group in stage.groups(stage.shown[client])
-        if all(c in stage.colluders or stage.company.get(c, (0, b""))[1] == view for c in group)
+        for group in stage.groups(stage.signed(client))
+        if all(c in stage.colluders or stage.companies.get(c, (0, b""))[1] == view for c in group)
     ]
     if lies and lying.lie():
         whole = whole[int(lying.rng.integers(len(whole))) :] if whole else []
@@ -103,22 +104,22 @@ def accepted(stage: Hostile, client: ClientId, lying: Lying, lies: bool) -> Clie
 
 def check(stage: Hostile) -> Counter[str]:
     derived, updates = stage.about_statistics(), stage.about_updates()
-    for client, (group, _view) in stage.company.items():
+    for client, (group, _view) in stage.companies.items():
         assert together(derived, set(group) - stage.colluders), client
     totals = {stage.agreed[c] for c in stage.heard(UpdateShares)}
     assert len(totals) <= 1
     assert spans(stage.allowed(totals), updates)
     assert spans(stage.allowed([*stage.whole_groups(), *totals]), derived)
-    views = {view for _, view in stage.company.values()}
+    views = {view for _, view in stage.companies.values()}
     assert len(views) <= 1  # one draw
     if not stage.heard(RandomnessShares):
         assert not stage.knows_draw()
     return Counter(
         rounds=1,
-        statistics=bool(stage.company),
+        statistics=bool(stage.companies),
         refusals=bool(stage.refused),
         totals=len(totals),
-        alone=any(len(set(group) - stage.colluders) == 1 for group, _ in stage.company.values()),
+        alone=any(len(set(group) - stage.colluders) == 1 for group, _ in stage.companies.values()),
     )
 
 

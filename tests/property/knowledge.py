@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import combinations
 from typing import Any
 
 from auror.ids import ClientId
@@ -71,11 +70,14 @@ class Observer:
         """Its owner colludes, or t shares of it are in their hands."""
         if owner in self.colluders:
             return True
-        graph = self.context.graph
-        dealt = frozenset(self.context.progress.dealt)
-        theirs = set(graph.holders(owner, dealt)) & self.colluders if dealt else set()
         shown = self.holders.get((owner, kind), set())
+        theirs = self.dealt_to(owner) & self.colluders
         return len(theirs | shown) >= self.context.topology.shares
+
+    def dealt_to(self, owner: ClientId) -> frozenset[ClientId]:
+        """Who holds shares of its secrets."""
+        dealt = frozenset(self.context.progress.dealt)
+        return frozenset(self.context.graph.holders(owner, dealt) if dealt else ())
 
     def about_updates(self) -> list[Vector]:
         """Combinations of plain updates that they can derive."""
@@ -93,7 +95,7 @@ class Observer:
     def updates_rows(self) -> list[Vector]:
         """Masked uploads, and the update masks that they can restore."""
         rows = [masked_update(c, self.masked_against(c)) for c in sorted(self.uploaded)]
-        return [*rows, *self._known_masks()]
+        return [*rows, *self._known_masks(rows)]
 
     def statistics_rows(self) -> list[Vector]:
         """Masked statistics, and the masks of which a colluder is an end."""
@@ -118,15 +120,13 @@ class Observer:
         (group,) = (group for group in progress.groups if client in group)
         return group, progress.view
 
-    def _known_masks(self) -> list[Vector]:
+    def _known_masks(self, uploads: list[Vector]) -> list[Vector]:
         cohort = self.context.description.cohort
         rows: list[Vector] = [
             {("self", "x", c): 1} for c in cohort if self.knows(c, SecretKind.SELF_SEED)
         ]
-        keys = {c for c in cohort if self.knows(c, SecretKind.MASK_KEY)}
-        return rows + [
-            {("mask", "x", *pair): 1} for pair in combinations(cohort, 2) if keys & set(pair)
-        ]
+        keys = frozenset(c for c in cohort if self.knows(c, SecretKind.MASK_KEY))
+        return rows + masks_of(keys, uploads)
 
 
 def masked_update(client: ClientId, peers: Iterable[ClientId]) -> Vector:
