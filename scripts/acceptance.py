@@ -22,8 +22,8 @@ from auror.experiments.config import ExperimentConfig, Mode, RunName
 from auror.experiments.experiment import run_experiment
 from auror.experiments.progress import Progress
 from auror.params import RoundParams
-from auror.round.campaign import AfterFlag
 from auror.sim.simulate import Aggregation
+from auror.training.campaign import AfterFlag
 
 SEEDS = range(2, 12)
 

@@ -26,9 +26,7 @@ from auror.errors import AbortReason, RoundAborted
 from auror.ids import ClientId, Digest
 from auror.params import Budget, PlanCaps, RoundParams
 from auror.round.arithmetic import check_round
-from auror.round.campaign import AfterFlag, Campaign, CampaignConfig
 from auror.round.description import model_digest
-from auror.round.evidence import PlanChoice
 from auror.round.messages import RoundStart
 from auror.round.policy import NO_DIGEST, Policy, RosterEntry
 from auror.round.public import draw_groups
@@ -37,6 +35,8 @@ from auror.round.server.agree import propose
 from auror.round.server.context import RoundContext, RoundTotal
 from auror.secagg.graph import Graph
 from auror.sim.seeded import seeded_bytes, seeded_entropy
+from auror.training.campaign import AfterFlag, Campaign, CampaignConfig
+from auror.training.observations import PlanChoice
 
 CLIENTS, GROUP, LONGEST, DIM = 30, 5, 300, 4
 RESULTS = Path(__file__).parents[1] / "docs" / "results"

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from auror.bench.defence.calibration import Cell, recorded
+from auror.bench.defence.figures import cohort_figure
+from auror.bench.recordings import Recording
 from auror.crypto.tags import number
 from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
-from auror.experiments.defence_bench.calibration import Cell, recorded
-from auror.experiments.defence_bench.figures import cohort_figure
 from auror.experiments.evidence import decoded_evidence
 from auror.experiments.files import write_text
-from auror.experiments.recordings import Recording
 from auror.ids import ClientId
 from auror.round.public import draw_groups
 

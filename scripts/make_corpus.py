@@ -20,15 +20,16 @@ from targets import KINDS  # noqa: E402
 from auror.crypto.signing import SigningKey  # noqa: E402
 from auror.defense.ledger import Ledger  # noqa: E402
 from auror.defense.liability import Liability  # noqa: E402
+from auror.deployment import credentials  # noqa: E402
+from auror.deployment.policy_file import policy_json  # noqa: E402
 from auror.errors import AbortReason, Refusal  # noqa: E402
 from auror.ids import ClientId, Digest, RoundId  # noqa: E402
 from auror.round.client.memory import ClientMemory  # noqa: E402
 from auror.round.messages import MaskedStatistics, RoundEnd, Withdraw  # noqa: E402
 from auror.secagg.packing import pack  # noqa: E402
 from auror.sim.seeded import seeded_entropy  # noqa: E402
-from auror.wire import codec, credentials  # noqa: E402
+from auror.wire import codec  # noqa: E402
 from auror.wire.frames import client_frames, server_frames  # noqa: E402
-from auror.wire.policy_file import policy_json  # noqa: E402
 
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 

@@ -22,9 +22,9 @@ from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
 from auror.round.client.state import ClientEffect, GaveUp, Reply, Train
 from auror.round.description import RoundDescription, model_digest
-from auror.round.host import OutputShape
 from auror.round.label_rows import ClassMeans, LabelRows
 from auror.round.messages import ClientMessage, RoundStart, ServerMessage
+from auror.round.output import OutputShape
 from auror.round.plan import OutputLayer, StatisticsPlan, session_sketch
 from auror.round.policy import NO_DIGEST, Policy, RosterEntry
 from auror.round.public import PublicSeed, protocol_seed

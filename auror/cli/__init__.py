@@ -90,7 +90,7 @@ def _experiment_options(command: Callable[..., None]) -> Callable[..., None]:
 @one_line_errors
 def simulate(form: str, out: Path | None, verbose: bool, **options: Any) -> None:
     """Train with attackers and defence in one process, without network."""
-    from auror.experiments.present import simulated  # noqa: PLC0415 - keeps --help quick
+    from auror.cli.output import simulated  # noqa: PLC0415 - keeps --help quick
 
     simulated(_config(options), form, out, verbose)
 
@@ -102,7 +102,7 @@ def simulate(form: str, out: Path | None, verbose: bool, **options: Any) -> None
 @one_line_errors
 def demo(form: str, out: Path | None, verbose: bool, fast: bool, **options: Any) -> None:
     """Four runs; the defended one with server and clients as processes over gRPC and mTLS."""
-    from auror.experiments.present import demonstrated  # noqa: PLC0415
+    from auror.cli.output import demonstrated  # noqa: PLC0415
 
     if fast:
         options["rounds"] = min(options["rounds"], 12)
@@ -115,7 +115,7 @@ def demo(form: str, out: Path | None, verbose: bool, fast: bool, **options: Any)
 @one_line_errors
 def evaluate(run: Path, form: str) -> None:
     """Load the run folder RUN, measure its model again and print the metrics."""
-    from auror.experiments.present import evaluated  # noqa: PLC0415
+    from auror.cli.output import evaluated  # noqa: PLC0415
 
     evaluated(run, form)
 
@@ -126,7 +126,7 @@ def evaluate(run: Path, form: str) -> None:
 @one_line_errors
 def replay(run: Path, form: str) -> None:
     """Repeat the gRPC run RUN from its recorded randomness and compare the models bit for bit."""
-    from auror.experiments.present import replayed  # noqa: PLC0415
+    from auror.cli.output import replayed  # noqa: PLC0415
 
     if not replayed(run, form):
         sys.exit(1)
@@ -159,8 +159,8 @@ def replay(run: Path, form: str) -> None:
 @one_line_errors
 def certs(folder: Path, hosts: tuple[str, ...], parts: str | None, **options: Any) -> None:
     """Enrol everybody: certificates, identities and the signed policy, in the new folder DIR."""
-    from auror.experiments.enrol import Enrolment, terms_of  # noqa: PLC0415
-    from auror.wire.certs import create_deployment  # noqa: PLC0415
+    from auror.deployment.certs import create_deployment  # noqa: PLC0415
+    from auror.programs.enrol import Enrolment, terms_of  # noqa: PLC0415
 
     asked = None if parts is None else tuple(sorted(filter(None, parts.split(","))))
     wanted = Enrolment(parts=asked, **options)
@@ -192,7 +192,7 @@ def certs(folder: Path, hosts: tuple[str, ...], parts: str | None, **options: An
 @one_line_errors
 def loadtest(form: str, **options: Any) -> None:
     """Many synthetic clients against the real server; checks that every total is exact."""
-    from auror.experiments.loadtest import LoadTest, as_text, run_loadtest  # noqa: PLC0415
+    from auror.programs.loadtest import LoadTest, as_text, run_loadtest  # noqa: PLC0415
 
     report = run_loadtest(LoadTest(**options), lambda line: click.echo(line, err=True))
     click.echo(json.dumps(report.to_dict()) if form == "json" else as_text(report))

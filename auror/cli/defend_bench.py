@@ -26,7 +26,7 @@ def defend_bench(
     seeds: int, first_seed: int, only: str, reduced: bool, cache: Path, out: Path | None, form: str
 ) -> None:
     """Measure the defence from seeds: calibration, frontier, label skew, adaptive attackers."""
-    from auror.experiments.defence_bench import (  # noqa: PLC0415 - keeps --help quick
+    from auror.bench.defence import (  # noqa: PLC0415 - keeps --help quick
         SECTIONS,
         as_text,
         run_bench,

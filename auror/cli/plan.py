@@ -40,15 +40,15 @@ def plan(
 ) -> None:  # fmt: skip
     """Thresholds, graph, what can go wrong with which chance, and the cost of a round."""
     from auror.errors import ConfigError  # noqa: PLC0415 - keeps --help quick
-    from auror.experiments.enrol import Enrolment  # noqa: PLC0415
-    from auror.experiments.plan import (  # noqa: PLC0415
+    from auror.params import RoundParams  # noqa: PLC0415
+    from auror.programs.enrol import Enrolment  # noqa: PLC0415
+    from auror.secagg.calculator import Adversary  # noqa: PLC0415
+    from auror.tools.plan import (  # noqa: PLC0415
         Demand,
         as_text,
         make_plan,
         published_parameters,
     )
-    from auror.params import RoundParams  # noqa: PLC0415
-    from auror.secagg.calculator import Adversary  # noqa: PLC0415
 
     usual = Enrolment(clients=clients, group_size=group_size, colluders=colluders).params()
     bad = usual.colluders

@@ -27,9 +27,9 @@ def following(folder: Path, without: str, days: int | None) -> None:
     The others keep their numbers. Copy policy.json to the server and to every client, and start
     them again: a client that has seen a version takes no earlier one.
     """
+    from auror.deployment.certs import next_policy  # noqa: PLC0415
     from auror.errors import ConfigError  # noqa: PLC0415 - keeps --help quick
     from auror.ids import ClientId  # noqa: PLC0415
-    from auror.wire.certs import next_policy  # noqa: PLC0415
 
     words = [word.strip() for word in without.split(",") if word.strip()]
     if not all(word.isdecimal() for word in words):

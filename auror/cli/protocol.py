@@ -24,7 +24,7 @@ def protocol(
     clients: int, drop: int, exclude_group: int | None, group_size: int, seed: int, form: str
 ) -> None:
     """Play one round in memory and tell, phase by phase, what each party knows now."""
-    from auror.experiments.walkthrough import tell  # noqa: PLC0415 - keeps --help quick
+    from auror.tools.walkthrough import tell  # noqa: PLC0415 - keeps --help quick
 
     story = tell(clients, drop, exclude_group, group_size, seed)
     if form == "json":

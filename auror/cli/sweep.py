@@ -47,7 +47,7 @@ def sweep(manifest: Path, out: Path, workers: int, form: str) -> None:
 @one_line_errors
 def report(runs: tuple[Path, ...], dial: str, out: Path, form: str) -> None:
     """Draw privacy against robustness from the sweeps RUN... into one self-contained page."""
-    from auror.experiments.tradeoff import write_tradeoff  # noqa: PLC0415
+    from auror.report.tradeoff import write_tradeoff  # noqa: PLC0415
 
     points = write_tradeoff(runs, dial, out)
     if form == "json":

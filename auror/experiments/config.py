@@ -16,8 +16,8 @@ from auror.learn.partition import Iid, Partition, parse_partition
 from auror.learn.training import TrainingParams
 from auror.params import RoundParams
 from auror.round.arithmetic import check_round
-from auror.round.campaign import AfterFlag
 from auror.sim.simulate import Aggregation
+from auror.training.campaign import AfterFlag
 
 
 class RunName(enum.StrEnum):

@@ -11,7 +11,7 @@ from auror.defense.ledger import Ledger, arrange
 from auror.defense.verdict import VerdictParams, decode_blocks
 from auror.experiments.result import Evidence, Suspicion
 from auror.ids import ClientId
-from auror.round.suspects import Verdict
+from auror.training.suspects import Verdict
 
 
 def suspicion(index: int, verdict: Verdict, flagged: Sequence[ClientId]) -> Suspicion:

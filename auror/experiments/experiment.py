@@ -31,18 +31,18 @@ from auror.learn.models import ModelSpec
 from auror.learn.task import Task
 from auror.privacy.account import account
 from auror.privacy.truth import TruthRecorder
-from auror.round.campaign import (
+from auror.round.plan import StatisticsPlan
+from auror.round.record import RoundRecord
+from auror.sim.population import LocalTrainer, Population
+from auror.sim.simulate import Aggregation, SimulatedRound, SimulationConfig, simulate
+from auror.training.campaign import (
     AfterFlag,
     Campaign,
     CampaignConfig,
     decoded_detector,
     published_detector,
 )
-from auror.round.evidence import PlanChoice, label_rows
-from auror.round.plan import StatisticsPlan
-from auror.round.record import RoundRecord
-from auror.sim.population import LocalTrainer, Population
-from auror.sim.simulate import Aggregation, SimulatedRound, SimulationConfig, simulate
+from auror.training.observations import PlanChoice, label_rows
 
 _PUBLISHED_PLAN = PlanChoice(confusion=False, output_layer=True)
 

@@ -13,8 +13,8 @@ from auror.learn.datasets import CLEAN_SAMPLES
 from auror.learn.partition import parse_partition
 from auror.learn.training import TrainingParams
 from auror.params import RoundParams
-from auror.round.campaign import AfterFlag
 from auror.sim.simulate import Aggregation
+from auror.training.campaign import AfterFlag
 
 DEFAULTS: Mapping[str, Any] = {
     "dataset": "mnist5k",

@@ -1,4 +1,4 @@
-"""The model as a campaign sees it (``auror.round.host.ModelHost``), with torch behind it."""
+"""The model as a campaign sees it (``auror.training.host.ModelHost``), with torch behind it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from auror.learn.datasets import Dataset
 from auror.learn.evaluate import class_means, evaluate
 from auror.learn.models import build, flatten, layout, output_shape
 from auror.learn.task import Task
-from auror.round.host import OutputShape
+from auror.round.output import OutputShape
 
 
 class TorchHost:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from auror.errors import ConfigError, DataError
-from auror.round.host import OutputShape
+from auror.round.output import OutputShape
 
 ModelKind = Literal["mlp", "cnn"]
 MODEL_KINDS: tuple[ModelKind, ...] = ("mlp", "cnn")

@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 from auror.crypto.tags import number
 from auror.errors import DataError
 from auror.ids import ClientId
-from auror.round.host import OutputShape
+from auror.round.output import OutputShape
 
 _DTYPE = np.dtype("<i4")
 _EXPONENT_BYTES = 8

@@ -14,11 +14,9 @@ from auror.crypto.signing import SigningKey
 from auror.errors import ConfigError
 from auror.ids import DIGEST_BYTES, ClientId, Digest
 from auror.params import PLAN_PARTS, Budget, OwnRules, PlanCaps, RoundParams
-from auror.round.campaign import AfterFlag, Campaign, CampaignConfig
 from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
 from auror.round.description import model_digest
-from auror.round.host import ModelHost
 from auror.round.label_rows import ClientMeans, LabelRows
 from auror.round.messages import RoundStart
 from auror.round.plan import StatisticsPlan
@@ -29,6 +27,8 @@ from auror.round.server.context import Phase
 from auror.sim.plain import plain_round
 from auror.sim.population import LocalTrainer, Updates
 from auror.sim.seeded import rounding_seed, seeded_bytes, seeded_entropy, seeded_public_seed
+from auror.training.campaign import AfterFlag, Campaign, CampaignConfig
+from auror.training.host import ModelHost
 
 _NEVER = 2**40
 """Unix seconds: simulations have no clock, and no policy that expires."""

@@ -8,11 +8,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from auror.deployment.addresses import check_address
+from auror.deployment.settings import Section, load
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.params import OwnRules
-from auror.wire.addresses import check_address
-from auror.wire.settings import Section, load
 
 PREFIX = "AUROR_CLIENT"
 

@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.crypto.entropy import Secret, system_entropy
+from auror.deployment.credentials import ClientCredentials
+from auror.deployment.logs import logger
 from auror.errors import BudgetSpent, CredentialsError, Refusal, UnavailableError, UserError
 from auror.ids import RoundId
 from auror.params import OwnRules
@@ -28,11 +30,9 @@ from auror.round.client.machine import ClientMachine
 from auror.round.client.state import ClientEffect, Ended, GaveUp, Remember, Reply, Train
 from auror.round.messages import ClientMessage, RoundStart, ServerMessage
 from auror.wire import codec
-from auror.wire.credentials import ClientCredentials
 from auror.wire.fields import WireError
 from auror.wire.frames import Assembler, Received, client_frames
 from auror.wire.limits import Limits
-from auror.wire.logs import logger
 from auror.wire.v1 import transport_pb2 as pb
 from auror_client.account import Account
 from auror_client.faults import Faults, RoundClock, Vanish

@@ -6,11 +6,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from auror.deployment.locks import Lock
 from auror.errors import ConfigError
 from auror.files import replace_file
 from auror.ids import ClientId
 from auror.round.client.memory import ClientMemory
-from auror.wire.locks import Lock
 
 
 class Journal:

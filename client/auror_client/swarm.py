@@ -10,15 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from auror.errors import ConfigError
-from auror.wire.credentials import (
+from auror.deployment.credentials import (
     ClientCredentials,
     check_expiry,
     client_folder,
     load_client,
 )
+from auror.deployment.locks import allow_many_files
+from auror.errors import ConfigError
 from auror.wire.limits import Limits
-from auror.wire.locks import allow_many_files
 from auror_client.account import Account, as_text
 from auror_client.config import ClientConfig, parse_ids
 from auror_client.driver import Ending, Member, Shared, first_error

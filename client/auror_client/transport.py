@@ -12,10 +12,10 @@ from typing import Any, Self
 import grpc
 import grpc.aio
 
+from auror.deployment.addresses import check_address
+from auror.deployment.credentials import CA_FILE, CERTIFICATE_FILE, KEY_FILE, ClientCredentials
 from auror.errors import CredentialsError, UserError
 from auror.round.description import PROTOCOL_VERSION
-from auror.wire.addresses import check_address
-from auror.wire.credentials import CA_FILE, CERTIFICATE_FILE, KEY_FILE, ClientCredentials
 from auror.wire.service import CLIENT_OPTIONS, PATH
 from auror.wire.v1 import transport_pb2 as pb
 

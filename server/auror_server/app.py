@@ -16,16 +16,16 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from auror.crypto.entropy import system_entropy
+from auror.deployment.addresses import check_address
+from auror.deployment.credentials import ServerCredentials, check_expiry, load_server
+from auror.deployment.logs import logger
+from auror.deployment.settings import to_toml
 from auror.errors import AbortReason, UnavailableError, UntrainedError
 from auror.round.arithmetic import check_round
-from auror.round.campaign import Campaign, check_campaign
 from auror.round.policy import Policy
 from auror.secagg.topology import Topology
-from auror.wire.addresses import check_address
-from auror.wire.credentials import ServerCredentials, check_expiry, load_server
-from auror.wire.logs import logger
+from auror.training.campaign import Campaign, check_campaign
 from auror.wire.service import SERVER_OPTIONS, SERVICE
-from auror.wire.settings import to_toml
 from auror_server import checkpoint
 from auror_server.config import ServerConfig
 from auror_server.hosts import make_host, synthetic_dim

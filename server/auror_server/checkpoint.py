@@ -15,8 +15,8 @@ from auror.defense.liability import Liability
 from auror.errors import ConfigError
 from auror.files import replace_file
 from auror.ids import ClientId, Digest
-from auror.round.campaign import Campaign, CampaignState
-from auror.round.suspects import Suspects
+from auror.training.campaign import Campaign, CampaignState
+from auror.training.suspects import Suspects
 
 FILE = "checkpoint.safetensors"
 

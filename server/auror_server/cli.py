@@ -13,9 +13,9 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import click
 
+from auror.deployment.logs import configure
+from auror.deployment.settings import to_toml
 from auror.errors import UserError
-from auror.wire.logs import configure
-from auror.wire.settings import to_toml
 from auror_server.config import load_config
 
 STOPPED = 6

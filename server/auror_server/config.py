@@ -8,11 +8,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from auror.deployment.addresses import check_address
+from auror.deployment.settings import Section, load
 from auror.errors import ConfigError
-from auror.round.campaign import AfterFlag, CampaignConfig
-from auror.round.evidence import PlanChoice
-from auror.wire.addresses import check_address
-from auror.wire.settings import Section, load
+from auror.training.campaign import AfterFlag, CampaignConfig
+from auror.training.observations import PlanChoice
 
 PREFIX = "AUROR_SERVER"
 

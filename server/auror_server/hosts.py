@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.errors import ConfigError
-from auror.round.host import ModelHost, OutputShape
+from auror.round.output import OutputShape
+from auror.training.host import ModelHost
 from auror_server.config import LearningSection
 
 

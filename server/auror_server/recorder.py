@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from auror.round.campaign import Campaign
+from auror.deployment.logs import logger
 from auror.round.record import RoundRecord
 from auror.round.server.context import RoundTotal
-from auror.wire.logs import logger
+from auror.training.campaign import Campaign
 from auror_server import checkpoint
 from auror_server.metrics import RoundMeter
 from auror_server.store import Store

@@ -13,15 +13,15 @@ from typing import Any, Protocol
 import grpc
 import grpc.aio
 
+from auror.deployment.credentials import certificate_fingerprint
+from auror.deployment.logs import logger
 from auror.errors import ProtocolError
 from auror.ids import ClientId, Digest
 from auror.round.description import PROTOCOL_VERSION
 from auror.round.policy import Policy
-from auror.wire.credentials import certificate_fingerprint
 from auror.wire.fields import WireError
 from auror.wire.frames import Assembler, Received
 from auror.wire.limits import Limits
-from auror.wire.logs import logger
 from auror.wire.service import METHOD, SERVICE
 from auror.wire.v1 import transport_pb2 as pb
 from auror_server.connections import Connection

@@ -14,6 +14,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from auror.deployment.logs import logger
 from auror.errors import (
     AbortReason,
     DropReason,
@@ -21,8 +22,6 @@ from auror.errors import (
     UnavailableError,
 )
 from auror.ids import ClientId, Digest, RoundId
-from auror.round.campaign import Campaign
-from auror.round.host import ModelHost
 from auror.round.messages import ClientMessage, RoundEnd, RoundStart, ServerMessage
 from auror.round.record import OpenedGroup
 from auror.round.server.context import (
@@ -38,11 +37,12 @@ from auror.round.server.context import (
     ServerEffect,
 )
 from auror.round.server.machine import RoundServer
+from auror.training.campaign import Campaign
+from auror.training.host import ModelHost
 from auror.wire import codec
 from auror.wire.fields import WireError
 from auror.wire.frames import Received, server_frames
 from auror.wire.limits import Kind, Limits
-from auror.wire.logs import logger
 from auror.wire.v1 import transport_pb2 as pb
 from auror_server.config import SessionSection
 from auror_server.connections import Connection, Connections, Parcel

@@ -18,11 +18,11 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from auror.deployment.locks import Lock
 from auror.errors import ConfigError
 from auror.files import replace_file
 from auror.round.record import RoundRecord
 from auror.round.record_json import record_to_json
-from auror.wire.locks import Lock
 
 JOURNAL = "journal.jsonl"
 ROUNDS = "rounds.jsonl"

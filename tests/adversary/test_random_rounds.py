@@ -14,12 +14,12 @@ from rounds_kit import PARAMS, Deployment, Played, play, rounding
 from auror.defense.liability import Liability
 from auror.errors import AbortReason, DropReason
 from auror.ids import ClientId, GroupIndex
-from auror.round.campaign import MAX_WITHHELD
 from auror.round.messages import ClientMessage
 from auror.round.record import OpenedGroup
 from auror.round.run import PHASE_OF
 from auror.round.server.context import Decision, Phase
 from auror.secagg.quantize import Quantiser
+from auror.training.campaign import MAX_WITHHELD
 
 ACCUSING = set(DropReason) - {
     DropReason.SILENT, DropReason.REFUSED, DropReason.NOT_INVITED, DropReason.UNREADABLE,

@@ -16,11 +16,9 @@ from auror.crypto.entropy import Secret
 from auror.crypto.tags import Tag
 from auror.errors import Refusal
 from auror.ids import ClientId, Digest
-from auror.round.campaign import MAX_WITHHELD, Campaign, CampaignConfig
 from auror.round.client.machine import ClientMachine
 from auror.round.client.state import ClientEffect, Reply
 from auror.round.description import model_digest
-from auror.round.evidence import PlanChoice
 from auror.round.label_rows import ClassMeans
 from auror.round.messages import (
     Agreement,
@@ -34,6 +32,8 @@ from auror.round.messages import (
 )
 from auror.round.run import run_round
 from auror.secagg.sharing import Dealing
+from auror.training.campaign import MAX_WITHHELD, Campaign, CampaignConfig
+from auror.training.observations import PlanChoice
 
 N, DIM, ROUNDS = 12, 24, 10
 

@@ -23,7 +23,7 @@ def test_the_wheel_holds_the_three_packages_and_nothing_else(tmp_path: Path) -> 
         "auror_server",
         "auror_client",
     }
-    assert "auror/experiments/templates/report.html" in names
+    assert "auror/report/templates/report.html" in names
     (facts,) = (archive.read(name).decode() for name in names if name.endswith("/METADATA"))
     assert "License-Expression: Apache-2.0" in facts
     (terms,) = (archive.read(name) for name in names if name.endswith("/licenses/LICENSE"))

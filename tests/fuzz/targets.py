@@ -20,6 +20,10 @@ from auror.crypto.signing import SigningKey, verify
 from auror.crypto.tags import Tag
 from auror.defense.ledger import Ledger
 from auror.defense.liability import Liability
+from auror.deployment import credentials
+from auror.deployment.credentials import POLICY_FILE
+from auror.deployment.policy_file import parse_policy, policy_json
+from auror.deployment.settings import load
 from auror.errors import AuthenticationFailed, UserError
 from auror.experiments.runfolder import read_model, read_run
 from auror.ids import ClientId, Digest
@@ -30,13 +34,10 @@ from auror.round.record_json import record_from_json, record_to_json
 from auror.secagg.packing import pack, unpack
 from auror.secagg.sharing import Share
 from auror.sim.seeded import seeded_entropy
-from auror.wire import codec, credentials
-from auror.wire.credentials import POLICY_FILE
+from auror.wire import codec
 from auror.wire.fields import WireError
 from auror.wire.frames import Assembler
 from auror.wire.limits import Kind, Limits
-from auror.wire.policy_file import parse_policy, policy_json
-from auror.wire.settings import load
 from auror.wire.v1 import transport_pb2 as pb
 
 LIMITS = Limits(12, 64, 32)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from targets import KINDS, LIMITS, OPERATOR, TARGETS
 
+from auror.deployment.credentials import POLICY_FILE
+from auror.deployment.policy_file import parse_policy
 from auror.errors import AuthenticationFailed
 from auror.wire import codec
-from auror.wire.credentials import POLICY_FILE
 from auror.wire.limits import Kind
-from auror.wire.policy_file import parse_policy
 
 CORPUS = Path(__file__).parent / "corpus"
 FILES = sorted(path for path in CORPUS.rglob("*") if path.is_file())

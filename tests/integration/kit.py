@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from auror.experiments.enrol import synthetic_terms
-from auror.experiments.processes import Starter, free_address, wait_until_listening
+from auror.deployment.certs import create_deployment
 from auror.params import RoundParams
+from auror.programs.enrol import synthetic_terms
+from auror.programs.processes import Starter, free_address, wait_until_listening
 from auror.round.policy import Policy
-from auror.wire.certs import create_deployment
 
 QUICK = {**os.environ, "OMP_NUM_THREADS": "1", "AUROR_SERVER__SERVER__HEALTH": ""}
 

@@ -11,9 +11,9 @@ import kit
 import pytest
 
 from auror.crypto.signing import SigningKey
-from auror.experiments.processes import free_address, programs, wait_until_listening
-from auror.wire.credentials import load_policy
-from auror.wire.policy_file import policy_json
+from auror.deployment.credentials import load_policy
+from auror.deployment.policy_file import policy_json
+from auror.programs.processes import free_address, programs, wait_until_listening
 
 
 @pytest.fixture(scope="module")

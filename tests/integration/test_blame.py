@@ -9,8 +9,8 @@ from pathlib import Path
 import kit
 import pytest
 
-from auror.experiments.loadtest import read_lines
-from auror.experiments.processes import free_address, programs, wait_until_listening
+from auror.programs.loadtest import read_lines
+from auror.programs.processes import free_address, programs, wait_until_listening
 
 LIAR = 5
 

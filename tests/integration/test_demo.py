@@ -11,8 +11,8 @@ import numpy as np
 import psutil
 import pytest
 
-from auror.experiments.replay import RANDOMNESS
 from auror.experiments.runfolder import read_run
+from auror.programs.replay import RANDOMNESS
 
 WORDS = [
     *("--dataset", "digits", "--clients", "6", "--malicious", "2", "--group-size", "2"),

@@ -11,11 +11,11 @@ from auror_server.config import load_config
 from auror_server.hosts import SyntheticHost
 
 from auror.crypto.entropy import system_entropy
-from auror.experiments.loadtest import read_lines
-from auror.experiments.processes import free_address, programs, wait_until_listening
+from auror.deployment.credentials import load_server
 from auror.ids import ClientId
-from auror.round.campaign import Campaign
-from auror.wire.credentials import load_server
+from auror.programs.loadtest import read_lines
+from auror.programs.processes import free_address, programs, wait_until_listening
+from auror.training.campaign import Campaign
 
 
 def exclude(folder: Path, settings: dict[str, object], *clients: int) -> None:

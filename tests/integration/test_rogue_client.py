@@ -10,10 +10,10 @@ import grpc
 import kit
 import pytest
 
-from auror.experiments.loadtest import read_lines
-from auror.experiments.processes import free_address, programs, wait_until_listening
+from auror.deployment.credentials import client_folder, load_client
+from auror.programs.loadtest import read_lines
+from auror.programs.processes import free_address, programs, wait_until_listening
 from auror.round.description import PROTOCOL_VERSION
-from auror.wire.credentials import client_folder, load_client
 from auror.wire.limits import Kind
 from auror.wire.service import CLIENT_OPTIONS, PATH
 from auror.wire.v1 import transport_pb2 as pb

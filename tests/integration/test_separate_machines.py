@@ -12,8 +12,8 @@ from pathlib import Path
 import kit
 import pytest
 
-from auror.experiments.loadtest import read_lines
-from auror.experiments.processes import free_address
+from auror.programs.loadtest import read_lines
+from auror.programs.processes import free_address
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER_HOST = "127.0.0.2"

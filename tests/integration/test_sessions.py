@@ -15,11 +15,11 @@ import pytest
 import safetensors.numpy
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from auror.experiments.enrol import Enrolment, terms_of
-from auror.experiments.loadtest import LoadTest, read_lines, run_loadtest
-from auror.experiments.processes import free_address, programs, wait_until_listening
+from auror.deployment.certs import create_deployment
+from auror.programs.enrol import Enrolment, terms_of
+from auror.programs.loadtest import LoadTest, read_lines, run_loadtest
+from auror.programs.processes import free_address, programs, wait_until_listening
 from auror.round.description import model_digest
-from auror.wire.certs import create_deployment
 
 CLIENTS = 6
 

@@ -13,9 +13,9 @@ from auror_client.config import load_config
 from auror_client.samples import load_npz
 from auror_client.trainer import TorchTrainer, make_trainers
 
+from auror.deployment.settings import to_toml
 from auror.errors import ConfigError, DataError
 from auror.ids import ClientId
-from auror.wire.settings import to_toml
 
 X, Y = np.zeros((20, 1, 8, 8), np.float32), np.arange(20) % 10
 

@@ -11,7 +11,7 @@ from auror.experiments.config import Dropout, ExperimentConfig, Mode, RunName
 from auror.learn.attacks import LabelFlip
 from auror.learn.partition import Dirichlet, LabelShards
 from auror.params import RoundParams
-from auror.round.campaign import AfterFlag
+from auror.training.campaign import AfterFlag
 
 
 @pytest.mark.parametrize(

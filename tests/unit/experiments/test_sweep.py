@@ -15,7 +15,7 @@ from auror.cli import main
 from auror.errors import ConfigError
 from auror.experiments.options import DEFAULTS, experiment_config
 from auror.experiments.sweep import load_manifest, read_table, run_sweep, write_table
-from auror.experiments.tradeoff import interval, summarise, write_tradeoff
+from auror.report.tradeoff import interval, summarise, write_tradeoff
 from auror.sim.simulate import Aggregation
 
 MANIFEST = """

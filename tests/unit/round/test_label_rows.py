@@ -17,8 +17,6 @@ from auror.ids import ClientId
 from auror.params import LABEL_ROW_BITS, PLAN_PARTS, PlanCaps, RoundParams
 from auror.round.client.label_rows import check_output_rows
 from auror.round.client.machine import ClientMachine
-from auror.round.evidence import PlanChoice, build_plan
-from auror.round.host import OutputShape
 from auror.round.label_rows import (
     ClassMeans,
     LabelRows,
@@ -27,7 +25,9 @@ from auror.round.label_rows import (
     rows_of_weights,
 )
 from auror.round.messages import Upload, Withdraw
+from auror.round.output import OutputShape
 from auror.round.plan import OutputLayer, StatisticsPlan, session_sketch
+from auror.training.observations import PlanChoice, build_plan
 
 OUTPUT = OutputShape(5, 4, 6)
 DIM = 40

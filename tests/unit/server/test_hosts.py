@@ -12,8 +12,8 @@ from auror.learn.models import ModelSpec
 from auror.learn.task import Task
 from auror.learn.training import TrainingParams
 from auror.params import RoundParams
-from auror.round.evidence import label_rows
 from auror.round.label_rows import MeansSource, rows_of_weights
+from auror.training.observations import label_rows
 
 TASK = Task(ModelSpec("mlp", (1, 8, 8), 10), TrainingParams()).to_bytes()
 

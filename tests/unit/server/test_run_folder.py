@@ -21,10 +21,10 @@ from rounds_kit import PARAMS, Deployment
 from auror.crypto.entropy import system_entropy
 from auror.errors import AbortReason, ConfigError
 from auror.ids import ClientId, Digest, RoundId
-from auror.round.campaign import Campaign, CampaignConfig, CampaignState
 from auror.round.description import model_digest
-from auror.round.evidence import PlanChoice
 from auror.round.record import RoundRecord
+from auror.training.campaign import Campaign, CampaignConfig, CampaignState
+from auror.training.observations import PlanChoice
 
 
 def campaign() -> Campaign:

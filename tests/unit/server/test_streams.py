@@ -11,14 +11,14 @@ from auror_server.connections import Connections
 from auror_server.servicer import identify
 from auror_server.status import NotEnrolled, WrongHello, status_of
 
+from auror.deployment.certs import create_deployment
+from auror.deployment.credentials import client_folder
+from auror.deployment.settings import to_toml
 from auror.errors import ConfigError, ProtocolError
-from auror.experiments.enrol import synthetic_terms
 from auror.ids import ClientId
 from auror.params import RoundParams
-from auror.wire.certs import create_deployment
-from auror.wire.credentials import client_folder
+from auror.programs.enrol import synthetic_terms
 from auror.wire.fields import WireError
-from auror.wire.settings import to_toml
 from auror.wire.v1 import transport_pb2 as pb
 
 ROOT = Path(__file__).resolve().parents[3]

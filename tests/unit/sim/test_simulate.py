@@ -18,10 +18,10 @@ from auror.learn.partition import parse_partition
 from auror.learn.task import Task
 from auror.learn.training import TrainingParams
 from auror.params import RoundParams
-from auror.round.campaign import AfterFlag, CampaignConfig
 from auror.sim.population import LocalTrainer, Population
 from auror.sim.seeded import seeded_bytes, seeded_entropy
 from auror.sim.simulate import Aggregation, SimulationConfig, SimulationResult, simulate
+from auror.training.campaign import AfterFlag, CampaignConfig
 
 
 def run(

@@ -1,0 +1,1 @@
+"""The defence and its attackers measured; rules to compare with."""

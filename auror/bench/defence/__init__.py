@@ -1,0 +1,157 @@
+"""``auror defend-bench``: the defence measured from seeds, table by table.
+
+A section is a module with ``run(cache, seeds, reduced, say) -> rows``; some also fold their rows
+into fewer with ``summarise(rows)``. Rows are cached one by one, so a run that was broken off
+goes on where it was.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auror.bench.defence.figures import frontier_figure
+from auror.bench.defence.rows import Row, Say
+from auror.errors import ConfigError
+
+SECTIONS: Mapping[str, str] = {
+    "calibration": "false alarms with nobody lying",
+    "detection": "who is found of 10 to 40 % lying",
+    "frontier": "rounds to detection by plan, group size, attackers, flipped part, partitions",
+    "noniid": "label skew, beside the published algorithm at g = 1",
+    "adaptive": "attackers who adapt: detection, and the damage when not detected",
+    "baselines": "robust rules that need plaintext updates, under the same attacks",
+    "fedgt": "15 clients, 1 → 7: FedGT's group test of whole updates beside ours of statistics",
+    "paper_claims": "10, 20 and 30 % malicious, as the paper reports",
+}
+"""Module → what its table shows."""
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """All sections that ran."""
+
+    seeds: tuple[int, ...]
+    reduced: bool
+    rows: Mapping[str, Sequence[Row]]
+    tables: Mapping[str, Sequence[Row]]
+    seconds: Mapping[str, float]
+
+    @property
+    def failures(self) -> int:
+        """Rows that could not be computed; their ``reason`` says why."""
+        return sum(row.get("reason") is not None for rows in self.rows.values() for row in rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values: the tables; raw rows go to files."""
+        return {
+            "seeds": list(self.seeds),
+            "reduced": self.reduced,
+            "failures": self.failures,
+            "seconds": dict(self.seconds),
+            "tables": {name: list(rows) for name, rows in self.tables.items()},
+        }
+
+
+def run_bench(
+    sections: Sequence[str], cache: Path, seeds: Sequence[int], reduced: bool, say: Say
+) -> BenchReport:
+    """Compute what is not in ``cache`` yet.
+
+    Raises:
+        ConfigError: an unknown section, or no seed.
+    """
+    unknown = sorted(set(sections) - SECTIONS.keys())
+    if unknown:
+        raise ConfigError(f"--only {unknown[0]}: choose of {', '.join(SECTIONS)}")
+    if not seeds:
+        raise ConfigError("--seeds 0: choose 1 or more")
+    rows, tables, seconds = {}, {}, {}
+    for number, name in enumerate(sections):
+        started = time.perf_counter()
+        say(f"{name} ({number + 1} of {len(sections)}): {SECTIONS[name]}")
+        module = importlib.import_module(f"{__name__}.{name}")
+        rows[name] = module.run(cache, seeds, reduced, say)
+        fold = getattr(module, "summarise", None)
+        tables[name] = fold(rows[name]) if fold is not None else rows[name]
+        seconds[name] = round(time.perf_counter() - started, 1)
+    return BenchReport(tuple(seeds), reduced, rows, tables, seconds)
+
+
+def write_rows(report: BenchReport, folder: Path) -> list[Path]:
+    """``SECTION.csv`` with every raw row and ``SECTION.md`` with its table, ``tables.json`` of all
+    sections, and the frontier's figure."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, rows in report.rows.items():
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        path = folder / f"{name}.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+        page = path.with_suffix(".md")
+        page.write_text(as_markdown(report, name), encoding="utf-8")
+        written += [path, page]
+    drawn = frontier_figure(report.tables.get("frontier", ()))
+    if drawn is not None:
+        path = folder / "frontier.svg"
+        path.write_text('<?xml version="1.0"?>\n' + drawn, encoding="utf-8")
+        written.append(path)
+    path = folder / "tables.json"
+    path.write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
+    return [*written, path]
+
+
+def as_markdown(report: BenchReport, name: str) -> str:
+    """The table of section ``name``, and what was run."""
+    columns, shown = _shown(report.tables[name])
+    first, last = report.seeds[0], report.seeds[-1]
+    command = f"auror defend-bench --only {name}{' --reduced' if report.reduced else ''}"
+    lines = [
+        f"# {SECTIONS[name].capitalize()}",
+        "",
+        f"`{command}`, seeds {first} to {last}; a row per run in [{name}.csv]({name}.csv).",
+        "",
+        f"| {' | '.join(columns)} |",
+        "|---" * len(columns) + "|",
+        *(f"| {' | '.join(row.get(column, '') for column in columns)} |" for row in shown),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def as_text(report: BenchReport) -> str:
+    """Tables for people."""
+    parts = []
+    for name, rows in report.tables.items():
+        parts.append(f"{name}: {SECTIONS[name]} ({report.seconds[name]:.0f} s)")
+        columns, shown = _shown(rows)
+        widths = {c: max([len(c), *(len(row.get(c, "")) for row in shown)]) for c in columns}
+        parts.append("  ".join(c.ljust(widths[c]) for c in columns))
+        parts += ["  ".join(row.get(c, "").ljust(widths[c]) for c in columns) for row in shown]
+        parts.append("")
+    return "\n".join(line.rstrip() for line in parts)
+
+
+def _shown(rows: Sequence[Row]) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns, and the cells as text."""
+    shown = [{key: _cell(value) for key, value in row.items()} for row in rows]
+    return list(dict.fromkeys(column for row in shown for column in row)), shown
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return "–"
+        case float():
+            return f"{value:.4g}"
+        case list():
+            return " … ".join(_cell(part) for part in value)
+        case _:
+            return str(value)

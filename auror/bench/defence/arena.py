@@ -1,0 +1,134 @@
+"""One training under one rule, on the data, model and attackers that AUROR gets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.bench.baselines import RULES
+from auror.bench.defence.rows import Row
+from auror.bench.recordings import COLLUDERS_SHARE
+from auror.errors import ConfigError
+from auror.experiments.config import ExperimentConfig, RunName
+from auror.experiments.experiment import Prepared, run_experiment
+from auror.experiments.result import REALLY_POISONED, ExperimentResult, Metrics
+from auror.learn.attacks import parse_attack
+from auror.learn.datasets import CLEAN_SAMPLES
+from auror.learn.training import client_seed, train_client
+from auror.params import RoundParams
+from auror.sim.population import Population
+from auror.sim.simulate import Aggregation
+from auror.training.campaign import AfterFlag
+
+
+def setting(attack: str, seed: int, group_size: int = 5, **changes: Any) -> ExperimentConfig:
+    """The default experiment under ``attack``; the model goes on without the flagged."""
+    clients = int(changes.get("clients", 30))
+    colluders = int(COLLUDERS_SHARE * clients)
+    plain = ExperimentConfig(
+        clients=clients,
+        malicious=int(changes.pop("malicious", colluders)),
+        attack=parse_attack(attack),
+        seed=seed,
+        round_params=RoundParams(group_size=group_size, colluders=colluders),
+        aggregation=Aggregation.PLAIN,  # the same sums as under masks, bit for bit
+        after_flag=AfterFlag.CONTINUE,
+    )
+    return replace(plain, **{name: value for name, value in changes.items() if name != "clients"})
+
+
+def under_rule(config: ExperimentConfig, name: str) -> Row:
+    """Train with the plaintext rule ``name``; true- and false-positive rates are the mean parts
+    of the rounds in which it left out those who poisoned, and the honest.
+
+    Raises:
+        ConfigError: FLTrust without clean samples.
+    """
+    if name == "fltrust":
+        need_clean_samples(config, "FLTrust")
+    prepared = Prepared.of(config)
+    population = prepared.population
+    trainer, rule = prepared.trainer(population), RULES[name](config.round_params.colluders)
+    everybody = tuple(population.x)
+    model = prepared.host.initial(0)
+    rejected = []
+    for index in range(config.rounds):
+        basis = prepared.known_matrix(model) if population.forged else None
+        updates = trainer.train(model, everybody, index, basis)
+        root = _root_update(prepared, model, index) if name == "fltrust" else None
+        found = rule(np.stack([updates[client] for client in everybody]), root)
+        if found.rejected is not None:
+            rejected.append(found.rejected)
+        model = (model + found.change).astype(np.float32)
+    row = metrics_row(prepared.metrics(model))
+    row |= rates(population, np.mean(rejected, axis=0) if rejected else None)
+    return row
+
+
+def need_clean_samples(config: ExperimentConfig, method: str) -> None:
+    """Raises ConfigError when the server has none."""
+    if not config.clean_samples:
+        raise ConfigError(
+            f"{method} needs clean samples at the server: choose clean_samples = {CLEAN_SAMPLES}"
+        )
+
+
+def rates(population: Population, rejected: NDArray[np.float64] | None) -> Row:
+    """True- and false-positive rate; ``rejected`` (n,): part of the rounds without each client."""
+    guilty = [population.poisoned.get(client, 0) >= REALLY_POISONED for client in population.x]
+    honest = [client not in population.malicious for client in population.x]
+    return {"tpr": _mean(rejected, guilty), "fpr": _mean(rejected, honest)}
+
+
+def _mean(share: NDArray[np.float64] | None, chosen: list[bool]) -> float | None:
+    return None if share is None or not any(chosen) else float(share[np.array(chosen)].mean())
+
+
+def _root_update(prepared: Prepared, model: NDArray[np.float32], index: int) -> NDArray[np.float32]:
+    """FLTrust's: the server trains on its clean samples as a client would."""
+    config, data = prepared.config, prepared.data
+    return train_client(
+        prepared.task.model,
+        model,
+        data.clean_x,
+        data.clean_y,
+        params=config.training,
+        seed=client_seed(config.seed, index, config.clients),
+        device=prepared.device,
+    )
+
+
+def under_auror(config: ExperimentConfig, runs: tuple[RunName, ...]) -> ExperimentResult:
+    """The product code on group sums, silently."""
+    return run_experiment(replace(config, runs=runs), lambda _progress: None)
+
+
+def metrics_row(metrics: Metrics, prefix: str = "") -> Row:
+    """Fractions of test samples in [0, 1]."""
+    return {
+        f"{prefix}accuracy": metrics.accuracy,
+        f"{prefix}attack_success": metrics.attack_success,
+        f"{prefix}source_recall": metrics.source_recall,
+    }
+
+
+def detection_row(result: ExperimentResult) -> Row:
+    """Who was found, and when the first and the last of them (rounds count from 1)."""
+    tpr, fpr = result.rates()
+    defended = result.defended
+    times: list[int] = []
+    if defended is not None:
+        seen: set[int] = set()
+        for entry in defended.suspicion:
+            times += [entry.round + 1] * len(set(entry.flagged) - seen)
+            seen |= set(entry.flagged)
+    return {
+        "tpr": tpr,
+        "fpr": fpr,
+        "flagged": len(result.flagged),
+        "first_flag": min(times, default=None),
+        "last_flag": max(times, default=None),
+    }

@@ -1,0 +1,74 @@
+"""Published rules against AUROR under the same attacks. All but AUROR see every update."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from auror.bench.baselines import RULES
+from auror.bench.defence.arena import (
+    detection_row,
+    metrics_row,
+    setting,
+    under_auror,
+    under_rule,
+)
+from auror.bench.defence.averages import averaged
+from auror.bench.defence.rows import Row, Say, cached_row
+from auror.experiments.config import RunName
+
+ATTACKS = (
+    "none",
+    "flip:4:9",
+    "flip:4:9:0.5",
+    "flip:4:9+scale:5.0",
+    "backdoor:0",
+    "sign",
+    "alie",
+    "ipm:0.5",
+)
+REDUCED = ("flip:4:9", "ipm:0.5")
+GROUP_SIZES = (5, 10)
+ROUNDS = 30
+REDUCED_ROUNDS = 15
+
+
+def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
+    """A row per attack, rule and seed; 9 of 30 clients are malicious, none under "none"."""
+    found = []
+    rounds = REDUCED_ROUNDS if reduced else ROUNDS
+    for attack in REDUCED if reduced else ATTACKS:
+        for name in (*RULES, *(f"auror g={size}" for size in GROUP_SIZES)):
+            for seed in seeds[:1] if reduced else seeds:
+                key = {
+                    "attack": attack, "rule": name, "needs_plaintext_updates": name in RULES,
+                    "clients": 30, "malicious": 0 if attack == "none" else 9,
+                    "rounds": rounds, "seed": seed,
+                }  # fmt: skip
+                compute = partial(_row, attack, name, rounds, seed)
+                found.append(cached_row(cache, "baselines", key, say, compute))
+    return found
+
+
+def summarise(rows: Sequence[Row]) -> list[Row]:
+    """Means over seeds. A rule that leaves out some in every round has that as its FPR."""
+    return averaged(
+        rows,
+        ("attack", "rule", "needs_plaintext_updates"),
+        ("accuracy", "attack_success", "tpr", "fpr"),
+    )
+
+
+def _row(attack: str, name: str, rounds: int, seed: int) -> Row:
+    changes = {"rounds": rounds, **({"malicious": 0} if attack == "none" else {})}
+    if name in RULES:
+        return under_rule(setting(attack, seed, **changes), name)
+    size = int(name.partition("=")[2])
+    result = under_auror(setting(attack, seed, size, **changes), (RunName.DEFENDED,))
+    found = detection_row(result)
+    return {
+        **metrics_row(result.outcomes[RunName.DEFENDED].final),
+        "tpr": found["tpr"],
+        "fpr": found["fpr"],
+    }

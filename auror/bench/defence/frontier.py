@@ -1,0 +1,236 @@
+"""How many rounds detection takes, against what it may see: the frontier of privacy and detection.
+
+For every statistics plan: label confusion with the calibrated verdict, the output layer and the
+sketch with a split along one direction (``auror.bench.direction``).
+
+Beside every measured number of rounds stands what counting equations says: R rounds of G groups
+give R·(G − 1)·T independent sums, and n − 1 clients have to be told apart, so nothing can be
+certain before (n − 1)/((G − 1)·T) rounds. T partitions in a round cost privacy at once: the mean
+leverage, the diagonal of A⁺A over one round's sums, is 1/g at T = 1 and grows towards 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from auror.bench.defence.calibration import Cell, outcome, recorded
+from auror.bench.defence.rows import Row, Say, cached_row
+from auror.bench.direction import DirectionParams, judge_direction
+from auror.bench.recordings import Recording, replay
+from auror.defense.decode import client_leverage
+from auror.defense.features import FeatureBlock, FeatureKind
+from auror.defense.ledger import Ledger, RoundObservation
+from auror.ids import ClientId
+from auror.training.campaign import Detector, decoded_detector
+from auror.training.observations import PlanChoice
+from auror.training.suspects import Verdict
+
+ROUNDS = 60
+REDUCED_ROUNDS = 24
+_SKETCH = 512
+_CHOICE = PlanChoice(confusion=False, output_layer=True, sketch_rows=_SKETCH)
+"""One recording serves both plans without labels."""
+
+
+class Plan(StrEnum):
+    """Which part of P is opened, alone."""
+
+    CONFUSION = "confusion"
+    OUTPUT = "output"
+    SKETCH = "sketch"
+
+
+NUMBERS = {Plan.CONFUSION: 100, Plan.OUTPUT: 650, Plan.SKETCH: _SKETCH}
+"""k, numbers opened per group, of the default model."""
+
+
+@dataclass(frozen=True)
+class Dial:
+    """One point of the curve."""
+
+    clients: int
+    malicious: int
+    group_size: int
+    fraction: float
+    """Part of the source samples that attackers relabel."""
+    partitions: int
+    """T: overlapping partitions opened in a round."""
+    plan: Plan = Plan.CONFUSION
+    numbers: int = NUMBERS[Plan.CONFUSION]
+    """k; a sketch can be smaller, by a whole factor."""
+    rounds: int = ROUNDS
+
+
+def dials(reduced: bool) -> list[Dial]:
+    """A point or two per plan, or all of them."""
+    if reduced:
+        return [
+            *(Dial(30, 9, 5, 1.0, 1, plan, k, REDUCED_ROUNDS) for plan, k in NUMBERS.items()),
+            Dial(30, 9, 10, 1.0, 1, rounds=REDUCED_ROUNDS),
+        ]
+    found = []
+    for plan, k in NUMBERS.items():
+        found += [
+            Dial(30, bad, size, 1.0, 1, plan, k) for bad in (3, 6, 9, 12) for size in (1, *_SIZES)
+        ]
+        found += [
+            Dial(30, 9, size, part, 1, plan, k) for size in (3, 5, 10) for part in (0.75, 0.5, 0.25)
+        ]
+        found += [Dial(30, 9, size, 1.0, t, plan, k) for size in (5, 10, 15) for t in (2, 4)]
+        found += [Dial(60, 18, size, 1.0, 1, plan, k) for size in (5, 10, 20)]
+    small = _SKETCH // 4
+    found += [
+        Dial(30, bad, size, 1.0, 1, Plan.SKETCH, small) for bad in (3, 9) for size in (1, *_SIZES)
+    ]
+    # Nobody lies: for label confusion that is the section calibration.
+    quiet = ((Plan.OUTPUT, NUMBERS[Plan.OUTPUT]), (Plan.SKETCH, _SKETCH), (Plan.SKETCH, small))
+    return found + [Dial(30, 0, size, 1.0, 1, plan, k) for plan, k in quiet for size in _SIZES]
+
+
+_SIZES = (3, 5, 10, 15)
+
+
+def fewest_rounds(dial: Dial) -> int | None:
+    """Rounds after which there are as many independent sums as clients to tell apart."""
+    groups = dial.clients // dial.group_size
+    return math.ceil((dial.clients - 1) / ((groups - 1) * dial.partitions)) if groups > 1 else None
+
+
+def opened_alone(recording: Recording, plan: Plan, numbers: int) -> Recording:
+    """``recording`` as if ``plan`` had been all of P, with ``numbers`` columns.
+
+    Neighbouring buckets of a session sketch add up to the sketch with fewer rows under the same
+    seed, bit for bit (``auror.round.plan``: the bucket is ⌊u·rows⌋), so one recording has them all.
+
+    Raises ValueError when the recording does not hold ``plan``, or not with so many columns.
+    """
+    block = next((b for b in recording.blocks if b.kind is FeatureKind(plan.value)), None)
+    if block is None or (
+        block.width != numbers and (plan is not Plan.SKETCH or block.width % numbers)
+    ):
+        raise ValueError(f"the recording has no {plan} of {numbers} numbers")
+    columns = recording.statistics[:, :, block.start : block.stop]
+    if block.width != numbers:
+        columns = columns.reshape(*columns.shape[:2], numbers, -1).sum(axis=3)
+    shape = (numbers,) if plan is not Plan.CONFUSION else block.shape
+    return replace(
+        recording, statistics=columns, blocks=(FeatureBlock(block.kind, 0, numbers, shape),)
+    )
+
+
+def detector_of(plan: Plan) -> Detector:
+    """The verdict that goes with a plan."""
+    if plan is Plan.CONFUSION:
+        return decoded_detector
+    params = DirectionParams(FeatureKind(plan.value))
+    return lambda ledger, roster: judge_direction(ledger, params, roster)
+
+
+def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
+    """A row per dial and seed."""
+    return rows_of(dials(reduced), cache, seeds, say)
+
+
+def rows_of(points: Sequence[Dial], cache: Path, seeds: Sequence[int], say: Say) -> list[Row]:
+    """A row per point and seed, each kept in ``cache`` when it is computed."""
+    return [_cached(dial, cache, seed, say) for dial in points for seed in seeds]
+
+
+def _cached(dial: Dial, cache: Path, seed: int, say: Say) -> Row:
+    cell = Cell(
+        "mnist5k", dial.clients, dial.malicious, dial.group_size, dial.rounds, dial.rounds,
+        fraction=dial.fraction,
+    )  # fmt: skip
+    key = {
+        "plan": dial.plan.value, "numbers": dial.numbers, "clients": dial.clients,
+        "malicious": dial.malicious, "group_size": dial.group_size,
+        "attack": cell.attack(seed), "fraction": dial.fraction, "partitions": dial.partitions,
+        "rounds": dial.rounds, "seed": seed,
+    }  # fmt: skip
+
+    def compute() -> Row:
+        choice = None if dial.plan is Plan.CONFUSION else _CHOICE
+        made = opened_alone(recorded(cell, cache, seed, choice), dial.plan, dial.numbers)
+        watched = _FirstRound(detector_of(dial.plan), dial.partitions)
+        found = replay(
+            made, dial.group_size, seed, partitions=dial.partitions, detector=watched, audits=None
+        )  # fmt: skip
+        everybody = found.malicious <= found.flagged.keys()
+        return {
+            **outcome(found),
+            "all found after": max((found.flagged[c] for c in found.malicious), default=None)
+            if everybody
+            else None,
+            "fewest possible": fewest_rounds(dial),
+            "group sums opened": found.group_sums,
+            **_cost(watched.opened, made.clients, dial.numbers),
+        }
+
+    return cached_row(cache, "frontier", key, say, compute)
+
+
+class _FirstRound:
+    """A detector that keeps what the first round opened, when nobody was excluded yet."""
+
+    def __init__(self, detector: Detector, partitions: int) -> None:
+        self._detector, self._partitions = detector, partitions
+        self.opened: tuple[RoundObservation, ...] = ()
+
+    def __call__(self, ledger: Ledger, roster: tuple[ClientId, ...]) -> Verdict:
+        self.opened = self.opened or ledger.rounds[: self._partitions]
+        return self._detector(ledger, roster)
+
+
+def _cost(opened: Sequence[RoundObservation], clients: int, numbers: int) -> Row:
+    """What one round gives away: mean leverage in [0, 1], and numbers opened, k·groups·T."""
+    leverage = client_leverage(opened, [ClientId(client) for client in range(clients)])
+    return {
+        "leverage per round": round(float(leverage.mean()), 4),
+        "numbers per round": numbers * sum(len(entry.groups) for entry in opened),
+    }
+
+
+_COLUMNS = {
+    "plan": "plan", "numbers": "k", "clients": "n", "malicious": "bad", "group_size": "g",
+    "fraction": "flipped", "partitions": "T",
+}  # fmt: skip
+"""Column of a raw row → column of the table, which has many."""
+
+
+def summarise(rows: Sequence[Row]) -> list[Row]:
+    """Medians over seeds; a seed in which somebody was not found counts as infinite.
+
+    ``fewest``: what counting equations allows; ``rounds``: the median until all are found;
+    ``found``: in how many runs all were; ``alarms``: runs that flag somebody honest;
+    ``leverage`` and ``opened``: per round.
+    """
+    points: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        if row["reason"] is None:
+            points.setdefault(tuple(row[key] for key in _COLUMNS), []).append(row)
+    return [
+        {**dict(zip(_COLUMNS.values(), point, strict=True)), **_summary(found)}
+        for point, found in points.items()
+    ]
+
+
+def _summary(found: list[Row]) -> Row:
+    times = sorted(math.inf if r["all found after"] is None else r["all found after"]
+                   for r in found)  # fmt: skip
+    median = times[len(times) // 2]
+    rates = [r["tpr"] for r in found if r["tpr"] is not None]
+    return {
+        "runs": len(found),
+        "fewest": found[0]["fewest possible"],
+        "rounds": None if math.isinf(median) else median,
+        "found": sum(not math.isinf(time) for time in times) if rates else None,
+        "tpr": round(math.fsum(rates) / len(rates), 4) if rates else None,
+        "fpr": round(math.fsum(r["fpr"] for r in found) / len(found), 5),
+        "alarms": sum(r["fpr"] > 0 for r in found),
+        "leverage": round(math.fsum(r["leverage per round"] for r in found) / len(found), 4),
+        "opened": found[0]["numbers per round"],
+    }

@@ -1,0 +1,107 @@
+"""Label skew: the decoded verdict on group sums beside the published algorithm on single clients.
+
+``published`` rows are AUROR as published: g = 1, the whole output layer in the clear, α from a run
+of the same data in which nobody lies (which nobody has in practice). ``decoded`` rows with
+``clean_samples`` 0 show what the server's own samples are worth to the verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from auror.bench.defence.averages import averaged
+from auror.bench.defence.calibration import Cell, outcome, recorded
+from auror.bench.defence.rows import Row, Say, cached_row
+from auror.bench.recordings import Recording, replay
+from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
+from auror.defense.paper import calibrate_alpha
+from auror.ids import ClientId
+from auror.training.campaign import published_detector
+from auror.training.observations import PlanChoice
+
+ROUNDS = 40
+PUBLISHED_ROUNDS = 10
+PARTITIONS = ("iid", "dirichlet:1.0", "dirichlet:0.5", "shards:2")
+_OUTPUT = PlanChoice(confusion=False, output_layer=True)
+
+
+def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
+    """A row per detector, cell and seed."""
+    decoded = [_decoded(cell, cache, s, say) for cell in decoded_cells(reduced) for s in seeds]
+    published = [
+        _published(cell, cache, s, say) for cell in published_cells(reduced) for s in seeds
+    ]
+    return decoded + published
+
+
+def summarise(rows: Sequence[Row]) -> list[Row]:
+    """Means over seeds, per detector and cell."""
+    return averaged(
+        rows,
+        ("detector", "clean_samples", "partition", "malicious", "group_size"),
+        ("tpr", "fpr", "first", "last"),
+    )
+
+
+def decoded_cells(reduced: bool) -> list[Cell]:
+    """Every partition and group size; at g = 5 also without clean samples."""
+    if reduced:
+        return [_cell("dirichlet:1.0", 9, 5, ROUNDS)]
+    return [
+        _cell(partition, malicious, size, ROUNDS)
+        for partition in PARTITIONS
+        for malicious in (0, 3, 9)
+        for size in (1, 3, 5)
+    ] + [
+        replace(_cell(partition, malicious, 5, ROUNDS), clean_samples=0)
+        for partition in ("iid", "dirichlet:1.0")
+        for malicious in (0, 9)
+    ]
+
+
+def published_cells(reduced: bool) -> list[Cell]:
+    """The same partitions and attackers, each client alone."""
+    if reduced:
+        return [_cell("dirichlet:1.0", 9, 1, PUBLISHED_ROUNDS)]
+    return [
+        _cell(partition, malicious, 1, PUBLISHED_ROUNDS)
+        for partition in PARTITIONS
+        for malicious in (0, 3, 9)
+    ]
+
+
+def _cell(partition: str, malicious: int, group_size: int, rounds: int) -> Cell:
+    return Cell("mnist5k", 30, malicious, group_size, rounds, rounds, partition)
+
+
+def _decoded(cell: Cell, cache: Path, seed: int, say: Say) -> Row:
+    def compute() -> Row:
+        return outcome(replay(recorded(cell, cache, seed), cell.group_size, seed))
+
+    key = {**cell.key(seed), "clean_samples": cell.clean_samples, "detector": "decoded"}
+    return cached_row(cache, "noniid", key, say, compute)
+
+
+def _published(cell: Cell, cache: Path, seed: int, say: Say) -> Row:
+    def compute() -> Row:
+        honest = recorded(replace(cell, malicious=0), cache, seed, _OUTPUT)
+        alpha = calibrate_alpha(_in_the_clear(honest))
+        made = recorded(cell, cache, seed, _OUTPUT)
+        found = replay(made, 1, seed, detector=published_detector(alpha), audits=None)
+        return {**outcome(found), "alpha": alpha}
+
+    key = {**cell.key(seed), "clean_samples": None, "detector": "published"}
+    return cached_row(cache, "noniid", key, say, compute)
+
+
+def _in_the_clear(recording: Recording) -> Ledger:
+    ledger = Ledger(recording.blocks)
+    for at in range(recording.rounds):
+        alone = (
+            GroupObservation((ClientId(c),), recording.statistics[at, c])
+            for c in range(recording.clients)
+        )
+        ledger.append(RoundObservation(at, 0, tuple(alone)))
+    return ledger

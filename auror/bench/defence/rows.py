@@ -1,0 +1,60 @@
+"""Rows of a table: computed once, kept as files, failures included."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import auror.round
+from auror import defense
+from auror.bench import recordings
+from auror.errors import DataError, UserError
+from auror.experiments.files import name_of, read_json, write_json
+
+Row = dict[str, Any]
+"""Column → number, text, bool or None."""
+
+Say = Callable[[str], None]
+"""Takes one line about progress."""
+
+
+@functools.cache
+def _defence() -> str:
+    """Digest of the sources that decide who is flagged."""
+    digest = hashlib.sha256()
+    sources = [Path(recordings.__file__)]
+    for package in (defense, auror.round):
+        sources += sorted(Path(package.__path__[0]).glob("*.py"))
+    for path in sources:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def cached_row(
+    cache: Path, section: str, key: Mapping[str, Any], say: Say, compute: Callable[[], Row]
+) -> Row:
+    """``key`` and what ``compute`` finds, from ``cache`` when this very defence computed this row
+    before: a row of other code is computed again.
+
+    A setting that cannot run becomes a row with its ``reason``; it is tried again next time.
+    """
+    key = {**key, "defence": _defence()}
+    path = cache / section / f"{name_of(key)}.json"
+    try:
+        saved: Row = read_json(path)
+        return saved
+    except DataError:
+        pass
+    started = time.perf_counter()
+    try:
+        row = {**key, **compute(), "reason": None}
+    except UserError as error:
+        return {**key, "reason": str(error)}
+    row["seconds"] = round(time.perf_counter() - started, 2)
+    write_json(path, row)
+    say(f"{section} {' '.join(str(value) for value in key.values())}: {row['seconds']:.1f} s")
+    return row

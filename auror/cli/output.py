@@ -1,0 +1,131 @@
+"""What the commands of ``auror`` do between their options and their output."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from auror.experiments.config import ExperimentConfig, RunName
+from auror.experiments.experiment import Prepared, run_experiment
+from auror.experiments.progress import StderrReporter
+from auror.experiments.result import ExperimentResult, model_sha256
+from auror.experiments.runfolder import read_run, summary_of, write_run
+from auror.report.run_page import write_report
+
+RUNS = Path("runs")
+
+
+def simulated(config: ExperimentConfig, form: str, out: Path | None, verbose: bool) -> None:
+    """``auror simulate``: run, write the folder when asked, print."""
+    with StderrReporter() as report:
+        result = run_experiment(config, report)
+    if out is not None:
+        keep(out, result)
+    show(result, form, out, verbose)
+
+
+def demonstrated(config: ExperimentConfig, form: str, out: Path | None, verbose: bool) -> None:
+    """``auror demo``: the same with the defended run over gRPC, and always a run folder."""
+    from auror.programs.demo import run_demo  # noqa: PLC0415 - needs the programs installed
+
+    folder = out or RUNS / time.strftime("demo-%Y%m%d-%H%M%S", time.gmtime())
+    with StderrReporter() as report:
+        result = run_demo(config, folder, report)
+    keep(folder, result)
+    show(result, form, folder, verbose)
+
+
+def evaluated(folder: Path, form: str) -> None:
+    """``auror evaluate``: measure the saved model again."""
+    saved = read_run(folder)
+    measured = asdict(Prepared.of(saved.result.config).metrics(saved.model))
+    kept = saved.summary.get(list(saved.result.outcomes)[-1].value)
+    found = {
+        "run": str(folder),
+        "model_sha256": model_sha256(saved.model),
+        **measured,
+        "as_recorded": measured == kept,
+    }
+    if form == "json":
+        print(json.dumps(found, allow_nan=False))
+        return
+    for name, value in found.items():
+        print(f"{name:<16}{value:.4f}" if isinstance(value, float) else f"{name:<16}{value}")
+
+
+def replayed(folder: Path, form: str) -> bool:
+    """``auror replay``: whether the recorded randomness gives the recorded model."""
+    from auror.programs.replay import replay_run  # noqa: PLC0415
+
+    with StderrReporter() as report:
+        found = replay_run(folder, report)
+    if form == "json":
+        print(json.dumps(asdict(found)))
+    else:
+        verdict = "the same model, bit for bit" if found.equal else "ANOTHER MODEL"
+        print(f"{folder}: {found.rounds} rounds replayed, {verdict}")
+        if not found.equal:
+            print(f"first difference after round {found.first_difference}")
+    return found.equal
+
+
+def keep(folder: Path, result: ExperimentResult) -> None:
+    """Write the run folder with its report."""
+    spec = Prepared.of(result.config).task.model
+    manifest = write_run(folder, result, spec)
+    write_report(folder, result, summary_of(result, folder), manifest)
+
+
+def show(result: ExperimentResult, form: str, folder: Path | None, verbose: bool) -> None:
+    """The outcome on standard output."""
+    summary = summary_of(result, folder)
+    if form == "json":
+        print(json.dumps(summary, allow_nan=False))
+    else:
+        _table(summary)
+        if folder is not None:
+            print(f"run folder: {folder}  (open {folder / 'report.html'})")
+    if verbose:
+        stages = ", ".join(f"{name} {spent:.1f} s" for name, spent in summary["stages"].items())
+        print(f"time: {stages}", file=sys.stderr)
+
+
+def _table(summary: dict[str, Any]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for title in ("run", "accuracy", "source recall", "attack success"):
+        table.add_column(title, justify="left" if title == "run" else "right")
+    for run in RunName:
+        found = summary[run.value]
+        if found is not None:
+            values = (found[name] for name in ("accuracy", "source_recall", "attack_success"))
+            table.add_row(run.value, *("–" if v is None else f"{v:.1%}" for v in values))
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 100)
+    console.print(table)
+    if summary["flagged"] is not None:
+        flagged = ", ".join(map(str, summary["flagged"])) or "nobody"
+        rates = [
+            f"{name} {summary[key]:.0%}"
+            for name, key in (("found", "tpr"), ("falsely flagged", "fpr"))
+            if summary[key] is not None
+        ]
+        print(f"malicious: {', '.join(map(str, summary['malicious'])) or 'nobody'}")
+        print(f"flagged:   {flagged}   ({', '.join(rates)})")
+        if summary["suspected"]:
+            names = ", ".join(map(str, summary["suspected"]))
+            print(f"suspected: {names}   (accused, not confirmed by enough rounds)")
+        privacy = summary["privacy"]
+        recovered = [
+            f"{what} {privacy[key]:.0%}"
+            for what, key in (("statistics", "statistic_recovery"), ("updates", "update_recovery"))
+            if privacy[key] is not None
+        ]
+        if recovered:
+            print(f"privacy:   recovered of single clients: {', '.join(recovered)}")
+    print(f"{summary['rounds_total']} rounds, {summary['seconds']:.0f} s")

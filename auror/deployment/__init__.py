@@ -1,0 +1,1 @@
+"""What an operator hands out: policy, certificates, settings, logs."""

@@ -1,0 +1,194 @@
+"""Reading what ``auror certs`` wrote: TLS files, protocol identities and the signed policy."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from auror.crypto.signing import SigningKey
+from auror.deployment.policy_file import POLICY_FILE, parse_policy
+from auror.errors import AuthenticationFailed, ConfigError, CredentialsError
+from auror.ids import ClientId, Digest
+from auror.round.description import model_digest
+from auror.round.policy import Policy
+
+CA_FILE = "ca.pem"
+CERTIFICATE_FILE = "cert.pem"
+KEY_FILE = "key.pem"
+IDENTITY_FILE = "identity.key"
+OPERATOR_FILE = "operator.pub"
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """What one end of a mutual TLS connection needs, PEM."""
+
+    ca: bytes
+    certificate: bytes
+    key: bytes = field(repr=False)
+
+    def fingerprint(self) -> Digest:
+        """SHA-256 of the certificate's DER, as in the policy."""
+        return certificate_fingerprint(self.certificate)
+
+
+@dataclass(frozen=True)
+class ServerCredentials:
+    tls: TlsFiles
+    policy: Policy
+    first_models: tuple[NDArray[np.float32], ...]
+    """Of each era, as the policy hashes them."""
+
+
+@dataclass(frozen=True)
+class ClientCredentials:
+    tls: TlsFiles
+    policy: Policy
+    client: ClientId
+    """Who this is: the member that carries this certificate."""
+    identity: SigningKey
+
+
+def client_folder(folder: Path, client: int) -> Path:
+    """``clients/NNN`` below the folder of a deployment."""
+    return folder / "clients" / f"{client:03d}"
+
+
+def certificate_fingerprint(pem: bytes) -> Digest:
+    """Raises ValueError when ``pem`` is not a certificate."""
+    return Digest(hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.decode())).digest())
+
+
+def load_server(folder: Path) -> ServerCredentials:
+    """Raises CredentialsError, naming the file, when something is missing or does not fit."""
+    tls, policy = _load_tls(folder), load_policy(folder)
+    models = tuple(
+        _load_first_model(folder, era, digest) for era, digest in enumerate(policy.first_models)
+    )
+    return ServerCredentials(tls, policy, models)
+
+
+def load_client(folder: Path) -> ClientCredentials:
+    """Raises CredentialsError, naming the file, when something is missing or does not fit."""
+    tls, policy = _load_tls(folder), load_policy(folder)
+    try:
+        identity = SigningKey.from_pem(_read(folder, IDENTITY_FILE))
+    except ValueError as error:
+        raise _broken(folder / IDENTITY_FILE, "not an unencrypted Ed25519 key") from error
+    fingerprint = tls.fingerprint()
+    for client, entry in policy.members.items():
+        if entry.certificate == fingerprint:
+            if entry.verify_key != identity.verify_key:
+                raise _broken(
+                    folder / IDENTITY_FILE, f"not the identity of client {client} in the policy"
+                )
+            return ClientCredentials(tls, policy, client, identity)
+    raise CredentialsError(
+        f"{folder / CERTIFICATE_FILE}: this certificate is no member's in version"
+        f" {policy.version} of the policy: this client was excluded, or {POLICY_FILE} is another"
+        " deployment's; ask the operator"
+    )
+
+
+def first_model_file(folder: Path, era: int) -> Path:
+    """Where the server keeps the model at step 0 of ``era``."""
+    return folder / "models" / f"era-{era}.safetensors"
+
+
+def check_expiry(policy: Policy, now: float) -> None:
+    """Raises CredentialsError when ``policy`` has expired at ``now``, in Unix seconds."""
+    if now >= policy.expires:
+        when = datetime.datetime.fromtimestamp(policy.expires, datetime.UTC)
+        raise CredentialsError(
+            f"{POLICY_FILE}, version {policy.version}, expired on {when:%Y-%m-%d %H:%M} UTC: let"
+            " the operator run `auror policy next DIR --days 365` and copy the new one"
+        )
+
+
+def operator_pem(verify_key: bytes) -> bytes:
+    return Ed25519PublicKey.from_public_bytes(verify_key).public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def _load_tls(folder: Path) -> TlsFiles:
+    if not folder.is_dir():
+        raise CredentialsError(
+            f"no credentials folder {folder}: make one with `auror certs`, or name it in the"
+            " setting `credentials`"
+        )
+    files = TlsFiles(
+        _read(folder, CA_FILE), _read(folder, CERTIFICATE_FILE), _read(folder, KEY_FILE)
+    )
+    for name, pem in ((CA_FILE, files.ca), (CERTIFICATE_FILE, files.certificate)):
+        try:
+            certificate_fingerprint(pem)
+        except ValueError as error:
+            raise _broken(folder / name, "not a PEM certificate") from error
+    try:
+        serialization.load_pem_private_key(files.key, password=None)
+    except (ValueError, TypeError) as error:
+        raise _broken(folder / KEY_FILE, "not an unencrypted PEM key") from error
+    return files
+
+
+def load_policy(folder: Path) -> Policy:
+    """The policy in ``folder``, signed by the operator whose key lies beside it.
+
+    Raises:
+        CredentialsError: naming the file, when something is missing or does not fit.
+    """
+    path = folder / POLICY_FILE
+    try:
+        policy = parse_policy(_read(folder, POLICY_FILE))
+    except ConfigError as error:
+        raise _broken(path, str(error)) from error
+    except ValueError as error:
+        raise _broken(path, "not a policy") from error
+    try:
+        operator = serialization.load_pem_public_key(_read(folder, OPERATOR_FILE))
+    except ValueError as error:
+        raise _broken(folder / OPERATOR_FILE, "not a PEM public key") from error
+    if not isinstance(operator, Ed25519PublicKey):
+        raise _broken(folder / OPERATOR_FILE, "not an Ed25519 key")
+    try:
+        policy.verify(operator.public_bytes_raw())
+    except AuthenticationFailed as error:
+        raise _broken(path, f"not signed by the operator key in {OPERATOR_FILE}") from error
+    return policy
+
+
+def _load_first_model(folder: Path, era: int, digest: Digest) -> NDArray[np.float32]:
+    path = first_model_file(folder, era)
+    try:
+        model = safetensors.numpy.load(_read(path.parent, path.name))["model"]
+    except (SafetensorError, KeyError) as error:
+        raise _broken(path, "not a model") from error
+    if model.dtype != np.float32 or model.ndim != 1 or model_digest(model) != digest:
+        raise _broken(path, f"not the first model of era {era} that {POLICY_FILE} names")
+    return model
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError as error:
+        raise CredentialsError(
+            f"{folder / name} is missing: copy the whole folder that `auror certs` made"
+        ) from error
+    except OSError as error:
+        raise CredentialsError(f"cannot read {folder / name}: {error.strerror}") from error
+
+
+def _broken(path: Path, what: str) -> CredentialsError:
+    return CredentialsError(f"{path}: {what}; copy it again from where `auror certs` made it")

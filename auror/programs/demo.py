@@ -1,0 +1,232 @@
+"""The demonstration: three runs by plain averaging in this process, and the defended run for
+real: the server program and client programs, gRPC, mutual TLS, throwaway certificates.
+
+Afterwards the defended run is replayed from its recorded randomness. That proves that the
+network computed what it should, and it is where the privacy account gets its truth from: the
+server has nothing to compute it with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from auror.deployment.certs import Terms, create_deployment
+from auror.errors import ConfigError, UnavailableError
+from auror.experiments.config import ExperimentConfig, Mode, RunName, Transport
+from auror.experiments.experiment import Prepared, plain_runs
+from auror.experiments.progress import Progress, Reporter
+from auror.experiments.result import ExperimentResult, RunOutcome
+from auror.params import Budget
+from auror.programs.processes import Program, free_address, programs, wait_until_listening
+from auror.programs.replay import RANDOMNESS, read_seeds, replay
+from auror.round.record_json import record_from_json
+from auror.training.campaign import AfterFlag
+
+CLIENT_PROCESSES = 2
+_POLL_SECONDS = 0.1
+_HOST = "127.0.0.1"
+Json = dict[str, Any]
+
+
+def run_demo(config: ExperimentConfig, folder: Path, report: Reporter) -> ExperimentResult:
+    """Run everything; server and clients leave their files below ``folder``.
+
+    Raises:
+        ConfigError: a setting does not fit the demonstration, or ``folder`` is in use.
+        UnavailableError: a program did not come up or ended early; its last words are in the text.
+    """
+    if config.mode is not Mode.DECODED:
+        raise ConfigError("the demo runs the decoded mode only: use auror simulate --mode paper")
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"--out {folder} is not empty: choose a new folder")
+    # Three processes share the machine, and a replay needs the very same arithmetic.
+    config = replace(config, device="cpu" if config.device == "auto" else config.device)
+    started = time.perf_counter()
+    with _terminate_cleanly():
+        prepared = Prepared.of(config)
+        stages = {"prepare": time.perf_counter() - started}
+        outcomes = plain_runs(prepared, report)
+        stages |= {run.value: outcome.seconds for run, outcome in outcomes.items()}
+        lines = _over_network(prepared, folder, report, stages)
+        records = [record_from_json(line) for line in lines]
+        beginning = time.perf_counter()
+        made = replay(prepared, records, read_seeds(folder / RANDOMNESS), report)
+        stages["replay"] = time.perf_counter() - beginning
+    if made.first_difference is not None:
+        raise UnavailableError(
+            f"the replay differs from the network run after round {made.first_difference}: keep"
+            f" {folder} and report it"
+        )
+    outcomes[RunName.DEFENDED] = RunOutcome(made.history, stages["defended"], made.model)
+    return ExperimentResult(
+        config=config,
+        malicious=prepared.population.malicious,
+        poisoned=dict(prepared.population.poisoned),
+        outcomes=outcomes,
+        defended=replace(made.defended, records=tuple(records)),
+        seconds=time.perf_counter() - started,
+        transport=Transport.GRPC,
+        stages=stages,
+    )
+
+
+def _over_network(
+    prepared: Prepared, folder: Path, report: Reporter, stages: dict[str, float]
+) -> list[Json]:
+    """The defended run with real programs; returns the server's round records."""
+    config = prepared.config
+    beginning = time.perf_counter()
+    report(Progress(stage=RunName.DEFENDED, note="certificates and processes"))
+    with tempfile.TemporaryDirectory(prefix="auror-demo-") as scratch:
+        certificates = Path(scratch) / "certs"
+        create_deployment(certificates, config.clients, [_HOST], _terms(prepared))
+        address = free_address(_HOST)
+        with programs(folder / "logs") as starter:
+            server = starter.server(
+                _server_settings(prepared, address, certificates, folder / "server")
+            )
+            wait_until_listening(address, server)
+            for number in range(CLIENT_PROCESSES):
+                starter.clients(
+                    _client_settings(
+                        prepared, address, certificates, folder, Path(scratch), number
+                    ),
+                    f"clients-{number}",
+                )
+            stages["start"] = time.perf_counter() - beginning
+            path = folder / "server" / "rounds.jsonl"
+            lines: list[Json] = []
+            while True:
+                running = server.running()
+                for line in _lines(path)[len(lines) :]:
+                    lines.append(line)
+                    report(_progress(config, line))
+                if not running:
+                    break
+                starter.check()
+                time.sleep(_POLL_SECONDS)
+            _check_finished(server, len(lines))
+    stages["defended"] = time.perf_counter() - beginning
+    return lines
+
+
+def _terms(prepared: Prepared) -> Terms:
+    config, host = prepared.config, prepared.host
+    eras = 2 if config.after_flag is AfterFlag.RESTART else 1
+    return Terms(
+        params=config.round_params,
+        task=host.task,
+        first_models=tuple(host.initial(era) for era in range(eras)),
+        budget=Budget.for_rounds(config.rounds, eras),
+    )
+
+
+def _server_settings(
+    prepared: Prepared, address: str, certificates: Path, run_dir: Path
+) -> dict[str, Any]:
+    config = prepared.config
+    return {
+        "server.listen": address,
+        "server.health": "",
+        "server.credentials": certificates / "server",
+        "server.run_dir": run_dir,
+        "session.rounds": config.rounds,
+        "session.min_clients": config.clients,
+        "session.after_flag": config.after_flag.value,
+        "learning.dataset": config.dataset,
+        "learning.data_dir": _data_dir(config),
+        "learning.clean_samples": config.clean_samples,
+        "learning.device": config.device,
+        "learning.seed": config.seed,
+        "learning.report_attack": "" if config.attack is None else str(config.attack),
+    }
+
+
+def _client_settings(
+    prepared: Prepared,
+    address: str,
+    certificates: Path,
+    folder: Path,
+    scratch: Path,
+    number: int,
+) -> dict[str, Any]:
+    config = prepared.config
+    mine = range(number, config.clients, CLIENT_PROCESSES)
+    malicious = [str(client) for client in prepared.population.malicious if client in mine]
+    return {
+        "client.server": address,
+        "client.credentials": certificates / "clients",
+        "client.state": scratch / f"state-{number}",
+        "client.device": config.device,
+        "client.quiet": True,
+        "swarm.clients": ",".join(map(str, mine)),
+        "data.dataset": config.dataset,
+        "data.data_dir": _data_dir(config),
+        "data.partition": str(config.partition),
+        "data.parts": config.clients,
+        "data.seed": config.seed,
+        "data.attack": str(config.attack) if malicious else "none",
+        "data.malicious": ",".join(malicious),
+        "record.randomness": folder / RANDOMNESS / f"clients-{number}.jsonl",
+    }
+
+
+def _data_dir(config: ExperimentConfig) -> str:
+    return "" if config.data_dir is None else str(config.data_dir.resolve())
+
+
+def _lines(path: Path) -> list[Json]:
+    """Whole lines only: the server may be writing the next one."""
+    if not path.exists():
+        return []
+    return [
+        json.loads(line) for line in path.read_text().splitlines(keepends=True) if line[-1:] == "\n"
+    ]
+
+
+def _progress(config: ExperimentConfig, line: Json) -> Progress:
+    metrics, flagged = line["metrics"], line["flagged_so_far"]
+    again = line["era"] > 0 or (flagged and config.after_flag is AfterFlag.RESTART)
+    notes = ["restarted"] if line["era"] > 0 else []
+    if line["aborted"] is not None:
+        notes.append(f"aborted: {line['aborted'].lower().replace('_', ' ')}")
+    return Progress(
+        stage=RunName.DEFENDED,
+        round=line["index"] + 1,
+        rounds=config.rounds * (2 if again else 1),
+        accuracy=metrics.get("accuracy"),
+        attack_success=metrics.get("attack_success"),
+        strength=line["strength"],
+        required=line["required"],
+        flagged=len(flagged),
+        note=", ".join(["gRPC + mTLS", *notes]),
+    )
+
+
+def _check_finished(server: Program, rounds: int) -> None:
+    server.check()
+    if not rounds:
+        raise UnavailableError(f"the server ended without a round: {server.last_line()}")
+
+
+@contextlib.contextmanager
+def _terminate_cleanly() -> Iterator[None]:
+    """SIGTERM ends the demo as Ctrl-C does: through every ``finally``."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,272 @@
+"""``auror loadtest``: the real server and the real client code under many synthetic clients.
+
+The clients write what they quantised before they masked it; the check that every opened total is
+exact therefore rests on nothing that the protocol computed.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auror.deployment.certs import create_deployment
+from auror.errors import ConfigError, UnavailableError, UntrainedError
+from auror.params import RoundParams
+from auror.programs.enrol import synthetic_terms
+from auror.programs.processes import Starter, free_address, programs, wait_until_listening
+from auror.programs.relay import CountingRelay
+from auror.round.arithmetic import check_round
+
+Say = Callable[[str], None]
+_POLL_SECONDS = 0.25
+_SAY_SECONDS = 2.0
+_DEADLINE_SECONDS = 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadTest:
+    """What to run."""
+
+    clients: int = 200
+    dim: int = 10_000
+    dropout: float = 0.1
+    """Chance per client and round to vanish, before or after the upload."""
+    rounds: int = 3
+    workers: int = 2
+    """Processes that the clients are spread over."""
+    group_size: int = 5
+    colluders: int = 0
+    quantisation_bits: int = 16
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.clients <= 10_000:
+            raise ConfigError(f"--clients {self.clients}: choose 2 … 10,000")
+        if not 0 <= self.dropout < 0.5:
+            raise ConfigError(f"--dropout {self.dropout}: choose 0 … 0.5, below 0.5")
+        for name in ("dim", "rounds", "workers"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"--{name} {getattr(self, name)}: choose 1 or more")
+        check_round(self.params(), self.clients)
+
+    def params(self) -> RoundParams:
+        return RoundParams(
+            group_size=self.group_size,
+            colluders=self.colluders,
+            quantisation_range=0.5,
+            quantisation_bits=self.quantisation_bits,
+            dropouts=max(0.1, 1.5 * self.dropout),
+            audit_probability=0.0,
+        )
+
+
+@dataclass(frozen=True)
+class PhaseFigures:
+    """Seconds from the start of a phase to a client's answer, over clients and rounds."""
+
+    p50: float
+    p95: float
+    longest: float
+    """Of the phase as a whole."""
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What it cost, and whether every total was right."""
+
+    test: LoadTest
+    rounds_finished: int
+    rounds_aborted: int
+    exact: bool
+    """Every opened total equals the plain sum of the accepted clients' quantised updates."""
+    seconds: float
+    seconds_per_round: float
+    phases: dict[str, PhaseFigures]
+    bytes_up: int
+    bytes_down: int
+    """Message bodies and frames, over all rounds."""
+    wire_up: int
+    wire_down: int
+    """Everything that crossed the sockets: TLS, HTTP/2, gRPC and connecting included."""
+    upload_expansion: float
+    """``wire_up`` per client and round, over d entries of b bits."""
+    server_cpu_seconds: float
+    server_peak_rss_bytes: int
+    dropped: int
+    """Client-rounds that were lost."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
+    """Run ``test``; ``say`` gets a progress line at least every two seconds.
+
+    Raises:
+        UserError: a program ended with an error, or the test cannot work.
+    """
+    with tempfile.TemporaryDirectory(prefix="auror-loadtest-") as name:
+        folder = Path(name)
+        terms = synthetic_terms(test.dim, test.params(), test.rounds)
+        create_deployment(folder / "certs", test.clients, ["127.0.0.1"], terms)
+        started = time.monotonic()
+        address = free_address()
+        with CountingRelay(address) as relay, programs(folder / "logs") as starter:
+            _start(test, folder, starter, address, relay.address)
+            _watch(folder, starter, say)
+        return _report(test, folder, time.monotonic() - started, relay)
+
+
+def _start(test: LoadTest, folder: Path, starter: Starter, address: str, door: str) -> None:
+    """The server listens at ``address``; clients go through ``door``, which counts."""
+    server = starter.server(
+        {
+            "server.listen": address,
+            "server.health": "",
+            "server.credentials": folder / "certs" / "server",
+            "server.run_dir": folder / "run",
+            "server.keep_totals": True,
+            "session.rounds": test.rounds,
+            "session.phase_deadline_s": _DEADLINE_SECONDS,
+            "session.upload_deadline_s": _DEADLINE_SECONDS,
+            "session.reconnect_grace_s": 2,
+        }
+    )
+    wait_until_listening(address, server)
+    for worker, ids in enumerate(np.array_split(np.arange(test.clients), test.workers)):
+        if len(ids):
+            starter.clients(
+                {
+                    "client.server": door,
+                    "client.credentials": folder / "certs" / "clients",
+                    "client.state": folder / "state",
+                    "client.threads": 1,
+                    "client.quiet": True,
+                    "data.dataset": "synthetic",
+                    "swarm.clients": f"{ids[0]}-{ids[-1]}",
+                    "record.inputs": folder / "inputs",
+                    "faults.dropout": test.dropout,
+                },
+                f"clients-{worker}",
+                # all clients of a process may have vanished on purpose in every round
+                fine=(0, UntrainedError.exit_code) if test.dropout else (0,),
+            )
+
+
+def _watch(folder: Path, starter: Starter, say: Say) -> None:
+    """Until all programs have ended well."""
+    said, shown = 0.0, 0
+    while any(program.running() for program in starter.started):
+        starter.check()
+        rounds = read_lines(folder / "run" / "rounds.jsonl")
+        for line in rounds[shown:]:
+            fate = line["aborted"] or f"{len(line['accepted'])} accepted"
+            say(f"round {line['index']}: {fate}, {line['seconds']:.1f} s")
+            said = time.monotonic()
+        shown = len(rounds)
+        if time.monotonic() - said >= _SAY_SECONDS:
+            said = time.monotonic()
+            say(f"running: {_last_phase(folder)}")
+        time.sleep(_POLL_SECONDS)
+    starter.check()
+
+
+def _last_phase(folder: Path) -> str:
+    log = (folder / "logs" / "server.log").read_text(errors="replace").splitlines()
+    for line in reversed(log):
+        for word in line.split():
+            if word.startswith("phase="):
+                return word.removeprefix("phase=")
+    return "clients connect"
+
+
+def _report(test: LoadTest, folder: Path, seconds: float, relay: CountingRelay) -> LoadReport:
+    rounds = read_lines(folder / "run" / "rounds.jsonl")
+    timings = read_lines(folder / "run" / "timings.jsonl")
+    if not timings:
+        raise UnavailableError("the load test ended without a round; see the server's log")
+    finished = [line for line in rounds if line["aborted"] is None]
+    exact = bool(finished) and all(_exact(folder, line) for line in finished)
+    return LoadReport(
+        test=test,
+        rounds_finished=len(finished),
+        rounds_aborted=len(rounds) - len(finished),
+        exact=exact,
+        seconds=seconds,
+        seconds_per_round=float(np.mean([line["seconds"] for line in timings])),
+        phases=_phases(timings),
+        bytes_up=sum(line["bytes_up"] for line in timings),
+        bytes_down=sum(line["bytes_down"] for line in timings),
+        wire_up=relay.bytes_up,
+        wire_down=relay.bytes_down,
+        upload_expansion=relay.bytes_up
+        / (test.clients * len(rounds) * test.dim * test.quantisation_bits / 8),
+        server_cpu_seconds=timings[-1]["cpu_seconds_total"],
+        server_peak_rss_bytes=max(line["peak_rss_bytes"] for line in timings),
+        dropped=sum(len(line["dropped"]) for line in rounds),
+    )
+
+
+def _exact(folder: Path, line: dict[str, Any]) -> bool:
+    """Bit for bit: the server's total against the plain sum of what the clients quantised."""
+    counter = line["round_id"]["counter"]
+    total = np.load(folder / "run" / "totals" / f"{line['index']}.npy", allow_pickle=False)
+    plain = np.zeros_like(total)
+    for client in line["accepted"]:
+        values = np.load(folder / "inputs" / f"{counter}-{client}.npy", allow_pickle=False)
+        plain += values.astype(plain.dtype)
+    return bool(np.array_equal(total, plain))
+
+
+def _phases(timings: Sequence[dict[str, Any]]) -> dict[str, PhaseFigures]:
+    found: dict[str, PhaseFigures] = {}
+    for name in dict.fromkeys(name for line in timings for name in line["phases"]):
+        phases = [line["phases"][name] for line in timings if name in line["phases"]]
+        answers = [answer for phase in phases for answer in phase["answers"]] or [0.0]
+        p50, p95 = np.percentile(answers, [50, 95])
+        longest = max(phase["seconds"] for phase in phases)
+        found[name] = PhaseFigures(round(float(p50), 4), round(float(p95), 4), longest)
+    return found
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The complete JSON lines of a file that a program may be writing to."""
+    if not path.exists():
+        return []
+    text = path.read_text()
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def as_text(report: LoadReport) -> str:
+    """The report for people."""
+    test = report.test
+    lines = [
+        (
+            f"{test.clients} clients, {test.dim} entries, dropout {test.dropout:g}:"
+            f" {report.rounds_finished} rounds, {report.rounds_aborted} aborted,"
+            f" {report.dropped} client-rounds lost"
+        ),
+        f"{report.seconds_per_round:.1f} s a round, {report.seconds:.1f} s in all",
+        f"{'phase':<16}{'p50 s':>9}{'p95 s':>9}{'whole s':>9}",
+        *(
+            f"{name:<16}{figures.p50:>9.3f}{figures.p95:>9.3f}{figures.longest:>9.3f}"
+            for name, figures in report.phases.items()
+        ),
+        f"messages: up {report.bytes_up / 1e6:.1f} MB, down {report.bytes_down / 1e6:.1f} MB",
+        (
+            f"on the wire: up {report.wire_up / 1e6:.1f} MB, down {report.wire_down / 1e6:.1f} MB;"
+            f" upload expansion {report.upload_expansion:.3f}"
+        ),
+        (
+            f"server: {report.server_cpu_seconds:.1f} CPU s,"
+            f" {report.server_peak_rss_bytes / 1e6:.0f} MB peak"
+        ),
+        f"every total exact: {'yes' if report.exact else 'NO'}",
+    ]
+    return "\n".join(lines)

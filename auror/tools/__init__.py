@@ -1,0 +1,1 @@
+"""Arithmetic and explanations without a training."""

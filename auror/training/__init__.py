@@ -1,0 +1,1 @@
+"""Many rounds: which model, whom to invite, what the evidence says."""

@@ -1,0 +1,152 @@
+"""From a choice of statistics to a plan, and from opened sums to the defence's observations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.defense.confusion import dual_readout
+from auror.defense.features import FeatureBlock, FeatureKind
+from auror.defense.ledger import GroupObservation
+from auror.errors import ConfigError
+from auror.ids import Digest
+from auror.params import RoundParams
+from auror.round.label_rows import LabelRows, rows_of_means, rows_of_weights
+from auror.round.plan import OutputLayer, PlanPart, StatisticsPlan, session_sketch
+from auror.round.record import OpenedGroup
+from auror.secagg.quantize import Quantiser
+from auror.training.host import ModelHost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanChoice:
+    """Which parts of P are opened. The fewer, the less the server learns; the default was chosen
+    by measuring (docs/defence.md)."""
+
+    confusion: bool = True
+    """(d): C × C label rows, read as label confusion."""
+    output_layer: bool = False
+    """(a): the output layer's weights and biases themselves."""
+    sketch_rows: int = 0
+    """(b): rows of the session sketch of the whole update."""
+
+    def __post_init__(self) -> None:
+        if self.sketch_rows < 0:
+            raise ConfigError(f"sketch_rows = {self.sketch_rows}: choose 0 (off) or more")
+
+
+@dataclass(frozen=True)
+class RoundPlan:
+    """One round's P and what turns its opened sums into the columns of the ledger."""
+
+    plan: StatisticsPlan
+    dual: NDArray[np.float64] | None
+    """(C, C): from the plan's label rows to Q; None when it has none."""
+
+    def read(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """P·Δ (k,) in units of the update as ``ledger_blocks`` describes it, (k,)."""
+        if self.dual is None:
+            return sums
+        columns = sums.copy()
+        for part, rows in self.plan.slices():
+            if isinstance(part, LabelRows):
+                opened = np.ldexp(sums[rows].reshape(part.classes, part.classes), -part.exponent)
+                columns[rows] = (opened @ self.dual).reshape(-1)
+        return columns
+
+
+def ledger_blocks(choice: PlanChoice, host: ModelHost) -> tuple[FeatureBlock, ...]:
+    """The columns that evidence accumulates in; the challenge part is not among them."""
+    blocks: list[FeatureBlock] = []
+    start = 0
+    output = host.output
+    if choice.confusion and output is not None:
+        shape: tuple[int, ...] = (output.classes, output.classes)
+        blocks.append(FeatureBlock(FeatureKind.CONFUSION, 0, output.classes**2, shape))
+        start = output.classes**2
+    if choice.output_layer and output is not None:
+        length = output.classes * (output.hidden + 1)
+        blocks.append(FeatureBlock(FeatureKind.OUTPUT, start, start + length, (length,)))
+        start += length
+    if choice.sketch_rows:
+        rows = choice.sketch_rows
+        blocks.append(FeatureBlock(FeatureKind.SKETCH, start, start + rows, (rows,)))
+    return tuple(blocks)
+
+
+def label_rows(host: ModelHost, model: NDArray[np.float32], params: RoundParams) -> LabelRows:
+    """Part (d) under ``model``: from the host's class means, or from the model's output weights.
+
+    Raises:
+        ConfigError: a model without an output layer. DataError: it has collapsed.
+    """
+    output, bits = host.output, params.label_row_bits()
+    if output is None:
+        raise ConfigError("this model has no output layer to read: turn plan.confusion off")
+    means = host.class_means(model)
+    if means is None:
+        return rows_of_weights(output, model, bits)
+    return rows_of_means(output, means, bits)
+
+
+def build_plan(
+    choice: PlanChoice,
+    host: ModelHost,
+    model: NDArray[np.float32],
+    params: RoundParams,
+    anchor: Digest,
+) -> RoundPlan:
+    """P for one round, its parts in the order of :func:`ledger_blocks`.
+
+    ``anchor``: the digest that the session sketch's seed is drawn from.
+    """
+    parts: list[PlanPart] = []
+    dual = None
+    output = host.output
+    if choice.confusion and output is not None:
+        rows = label_rows(host, model, params)
+        parts.append(rows)
+        dual = dual_readout(np.ldexp(rows.matrix.astype(np.float64), -rows.exponent))
+    if choice.output_layer and output is not None:
+        parts.append(OutputLayer(output.offset, output.classes * (output.hidden + 1)))
+    if choice.sketch_rows:
+        parts.append(session_sketch(anchor, choice.sketch_rows))
+    return RoundPlan(StatisticsPlan(host.dim, tuple(parts)), dual)
+
+
+def observe(
+    plan: RoundPlan, quantiser: Quantiser, opened: Sequence[OpenedGroup]
+) -> tuple[GroupObservation, ...]:
+    """Group means of P·Δ as the ledger's columns, without the challenge rows.
+
+    With q = (Δ + clip)/step: mean of P·Δ = step · (P·Σq)/|group| − clip · P·1.
+    """
+    rows = plan.plan.rows
+    offset = quantiser.clip * plan.plan.row_sums()
+    observations = []
+    for group in opened:
+        summed = group.total[:rows].astype(np.int64) * (quantiser.step / len(group.members))
+        observations.append(GroupObservation(group.members, plan.read(summed - offset)))
+    return tuple(observations)
+
+
+def observe_challenge(
+    full: StatisticsPlan, stable_rows: int, quantiser: Quantiser, opened: Sequence[OpenedGroup]
+) -> tuple[tuple[GroupObservation, ...], FeatureBlock] | None:
+    """The challenge rows alone, as the norm test wants them; None when the plan has none."""
+    rows = full.rows - stable_rows
+    if not rows:
+        return None
+    offset = quantiser.clip * full.row_sums()[stable_rows:]
+    observations = tuple(
+        GroupObservation(
+            group.members,
+            group.total[stable_rows:].astype(np.int64) * (quantiser.step / len(group.members))
+            - offset,
+        )
+        for group in opened
+    )
+    return observations, FeatureBlock(FeatureKind.CHALLENGE, 0, rows, (rows,))

@@ -1,0 +1,60 @@
+"""Colluders who lie in their statistics: whom they frame, and what audits make of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from auror.bench.defence.redistribution import liars
+from auror.bench.recordings import Recording, replay
+from auror.ids import ClientId
+from tests.unit.defense.worlds import CONFUSION, client_statistics
+
+N, ROUNDS = 30, 30
+COLLUDERS = tuple(range(9))
+VICTIMS = np.arange(12, 21)
+
+
+def world(seed: int) -> Recording:
+    """Nine of thirty clients mislabel, synthetic statistics."""
+    rng = np.random.default_rng(seed)
+    sent = client_statistics(ROUNDS, N, rng, malicious=COLLUDERS, effect=15.0)
+    return Recording(
+        sent.reshape(ROUNDS, N, -1),
+        tuple(ClientId(c) for c in COLLUDERS),
+        dict.fromkeys(map(ClientId, COLLUDERS), 10),
+        (CONFUSION,),
+        {},
+    )
+
+
+@pytest.mark.parametrize(("seed", "group_size", "alone"), [
+    (0, 10, True), (1, 10, True), (3, 10, True), (0, 5, False), (1, 5, False),
+])  # fmt: skip
+def test_victims_of_colluders_are_not_flagged(seed: int, group_size: int, alone: bool) -> None:
+    """In groups of ten somebody can nearly always lie for a victim: evidence ``alone`` cannot
+    tell it from its own doing, so without audits the framing succeeds."""
+    made = world(seed)
+    lie = liars("onto-honests", made, VICTIMS, seed)
+    found = replay(made, group_size, seed, lie=lie, audits=None)
+    assert bool(found.honest & found.flagged.keys()) == alone
+    audited = replay(made, group_size, seed, lie=lie)
+    assert not audited.honest & audited.flagged.keys()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_attackers_who_tell_the_truth_pass_every_audit(seed: int) -> None:
+    found = replay(world(seed), 5, seed)
+    assert found.flagged.keys() == set(COLLUDERS)
+
+
+def test_lies_cancel_over_all_groups() -> None:
+    made = world(0)
+    groups = [list(range(start, 30, 3)) for start in range(3)]
+    true = made.statistics[4]
+    for scheme in ("spread", "onto-member", "onto-honest", "onto-honests"):
+        told = liars(scheme, made, VICTIMS, 0)(4, true.copy(), groups)
+        assert np.allclose(told.sum(axis=0), true.sum(axis=0))
+        assert not np.allclose(told, true)
+        honest = np.setdiff1d(np.arange(N), COLLUDERS)
+        assert np.array_equal(told[honest], true[honest])
