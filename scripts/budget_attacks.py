@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 from budget_tables import render
 
-from auror.experiments.config import ExperimentConfig
-from auror.experiments.crafted import (
+from auror.bench.crafted import (
     PIXEL_MOVE,
     HonestRun,
     Recovered,
@@ -34,13 +33,14 @@ from auror.experiments.crafted import (
     train_rounds,
     update_change,
 )
-from auror.experiments.enrol import Enrolment
+from auror.bench.imprinting import accuracy_under_noise, imprint
+from auror.experiments.config import ExperimentConfig
 from auror.experiments.experiment import Prepared
-from auror.experiments.imprinting import accuracy_under_noise, imprint
 from auror.learn.imprint import Imprint
 from auror.learn.training import TrainingParams
 from auror.params import Budget
 from auror.privacy.overlap import aimed, companies, halves, nested, triples
+from auror.programs.enrol import Enrolment
 from auror.sim.simulate import Aggregation
 
 SEEDS = (1, 2, 3)

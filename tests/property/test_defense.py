@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.defense.worlds import CONFUSION, client_statistics, cohort, grouped
 
 from auror.defense.indicative import two_means
 from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
 from auror.defense.verdict import VerdictParams, judge
 from auror.ids import ClientId
-from tests.unit.defense.worlds import CONFUSION, client_statistics, cohort, grouped
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.unit.defense.worlds import cohort
 
 from auror.bench.direction import DirectionParams, DirectionVerdict, judge_direction
 from auror.defense.features import FeatureBlock, FeatureKind
 from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
 from auror.ids import ClientId
-from tests.unit.defense.worlds import cohort
 
 N, COLUMNS = 24, 60
 BAD = (2, 7, 11, 19)

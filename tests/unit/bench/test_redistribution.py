@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.unit.defense.worlds import CONFUSION, client_statistics
 
 from auror.bench.defence.redistribution import liars
 from auror.bench.recordings import Recording, replay
 from auror.ids import ClientId
-from tests.unit.defense.worlds import CONFUSION, client_statistics
 
 N, ROUNDS = 30, 30
 COLLUDERS = tuple(range(9))

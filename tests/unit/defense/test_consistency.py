@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.unit.defense.worlds import CONFUSION, client_statistics, cohort, grouped
 
 from auror.defense import verdict
 from auror.defense.consistency import GuardParams
 from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
 from auror.defense.verdict import Reason, VerdictParams, judge
 from auror.ids import ClientId
-from tests.unit.defense.worlds import CONFUSION, client_statistics, cohort, grouped
 
 N, G, ROUNDS = 30, 5, 30
 COLLUDERS = (0, 1, 2, 3, 4, 5, 6, 7, 8)

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from tests.unit.defense.worlds import client_statistics, grouped
 
 from auror.defense.features import FeatureBlock, FeatureKind
 from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
 from auror.ids import ClientId
-from tests.unit.defense.worlds import client_statistics, grouped
 
 
 def observation(index: int, era: int = 0, width: int = 4) -> RoundObservation:

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
+from tests.unit.defense.worlds import cohort
 
 from auror.defense.features import FeatureBlock, FeatureKind
 from auror.defense.indicative import two_means
 from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
 from auror.defense.paper import PaperParams, calibrate_alpha, judge_as_published
 from auror.ids import ClientId
-from tests.unit.defense.worlds import cohort
 
 N, K = 20, 15
 

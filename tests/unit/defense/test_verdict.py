@@ -5,12 +5,12 @@ import time
 
 import numpy as np
 import pytest
+from tests.unit.defense.worlds import CONFUSION, client_statistics, cohort, grouped
 
 from auror.defense.features import FeatureBlock, FeatureKind
 from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
 from auror.defense.verdict import Reason, VerdictParams, judge
 from auror.ids import ClientId
-from tests.unit.defense.worlds import CONFUSION, client_statistics, cohort, grouped
 
 PARAMS = VerdictParams()
 

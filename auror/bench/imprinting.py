@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from auror.bench.crafted import members_of, public_samples
 from auror.errors import Refused
-from auror.experiments.crafted import members_of, public_samples
 from auror.experiments.experiment import Prepared
 from auror.learn.evaluate import own_class_means
 from auror.learn.imprint import RECOVERED_DB, Imprint, imprint_model, matches, read_images
@@ -21,9 +21,9 @@ from auror.learn.training import TrainingParams, client_seed, train_clients
 from auror.params import PlanCaps
 from auror.round.arithmetic import quantiser
 from auror.round.client.label_rows import check_output_rows
-from auror.round.evidence import label_rows
 from auror.round.plan import StatisticsPlan
 from auror.sim.seeded import rounding_seed
+from auror.training.observations import label_rows
 
 Model = NDArray[np.float32]
 

@@ -22,13 +22,13 @@ from auror.privacy.overlap import Company, records_of, truth_of
 from auror.privacy.recovery import OpenedSet, estimate, fit
 from auror.privacy.truth import TruthRecorder
 from auror.privacy.whose import attribution_auc
-from auror.round.campaign import CampaignConfig
-from auror.round.evidence import label_rows
 from auror.round.label_rows import LabelRows
 from auror.round.plan import StatisticsPlan
 from auror.round.record import RoundRecord
 from auror.sim.population import Updates
 from auror.sim.simulate import SimulatedRound, SimulationConfig, simulate
+from auror.training.campaign import CampaignConfig
+from auror.training.observations import label_rows
 
 Model = NDArray[np.float32]
 Follow = Callable[[int, Model, Updates], Model]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from auror.experiments.config import ExperimentConfig
-from auror.experiments.crafted import (
+from auror.bench.crafted import (
     HonestRun,
     attribution,
     averaging,
@@ -19,11 +18,12 @@ from auror.experiments.crafted import (
     train_rounds,
     update_change,
 )
-from auror.experiments.enrol import Enrolment
+from auror.bench.imprinting import imprint
+from auror.experiments.config import ExperimentConfig
 from auror.experiments.experiment import Prepared
-from auror.experiments.imprinting import imprint
 from auror.learn.imprint import Imprint
 from auror.privacy.overlap import Company, companies, halves
+from auror.programs.enrol import Enrolment
 from auror.sim.simulate import Aggregation
 
 ROUNDS = 6
