@@ -1,0 +1,124 @@
+"""Things by name: those that come along, and ``package.module:attribute`` for one's own.
+
+Code is imported here only when a text says so that the person at the keyboard wrote (an option, a
+manifest, a program's own configuration), never one that came from a peer.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar, cast
+
+from auror.errors import ConfigError
+
+T = TypeVar("T")
+
+_REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+def is_reference(text: str) -> bool:
+    """Whether ``text`` is written as ``package.module:attribute``."""
+    return _REFERENCE.fullmatch(text) is not None
+
+
+def load_reference(kind: str, text: str) -> object:
+    """The object that ``package.module:attribute`` names; modules of the working folder are found.
+
+    Args:
+        kind: what it is for, as the error calls it, e.g. "attack".
+
+    Raises:
+        ConfigError: no such module or attribute, or importing the module failed.
+    """
+    if not is_reference(text):
+        raise ConfigError(f"{kind} {text!r}: write package.module:attribute")
+    name, _colon, attribute = text.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # last, so that nothing installed is replaced
+        importlib.invalidate_caches()
+    try:
+        found: object = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise ConfigError(f"{kind} {text!r}: importing {name} failed: {error}") from error
+        raise ConfigError(
+            f"{kind} {text!r}: there is no module {error.name}; start where {name.split('.')[0]}"
+            " lies, or install it"
+        ) from error
+    except Exception as error:  # whatever somebody else's code raises
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ConfigError(f"{kind} {text!r}: importing {name} failed: {reason}") from error
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError as error:
+            public = [known for known in dir(found) if not known.startswith("_")]
+            raise ConfigError(
+                f"{kind} {text!r}: {name} has no {part}{_nearest(part, public)}"
+            ) from error
+    return found
+
+
+class Registry(Mapping[str, T]):
+    """Name → object of one kind, and one's own by ``package.module:attribute``."""
+
+    def __init__(
+        self,
+        kind: str,
+        known: Mapping[str, T],
+        fits: Callable[[object], bool],
+        wanted: str,
+    ) -> None:
+        """
+        Args:
+            kind: what the objects are, as errors call them, e.g. "rule".
+            known: those that come along.
+            fits: whether an object that somebody else wrote can be used.
+            wanted: what ``fits`` asks for, e.g. "a function (updates, root) -> Aggregate".
+        """
+        self.kind = kind
+        self._known = dict(known)
+        self._fits = fits
+        self._wanted = wanted
+
+    def __getitem__(self, name: str) -> T:
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def find(self, text: str) -> T:
+        """The object that ``text`` names.
+
+        Raises:
+            ConfigError: an unknown name, a reference to nothing, or to something of another kind.
+        """
+        if text in self._known:
+            return self._known[text]
+        if not is_reference(text):
+            raise ConfigError(
+                f"{self.kind} {text!r} is not known{_nearest(text, self._known)}; choose of"
+                f" {', '.join(self._known)}, or name your own as package.module:attribute"
+            )
+        found = load_reference(self.kind, text)
+        if not self._fits(found):
+            raise ConfigError(f"{self.kind} {text!r} is {_described(found)}, not {self._wanted}")
+        return cast("T", found)
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f", did you mean {near[0]}?" if near else ""
+
+
+def _described(found: object) -> str:
+    return f"the class {found.__name__}" if isinstance(found, type) else type(found).__name__

@@ -1,0 +1,105 @@
+"""Names, one's own objects, and what is said when neither is there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from auror.errors import ConfigError
+from auror.registry import Registry, is_reference, load_reference
+
+KNOWN: Registry[Callable[[int], int]] = Registry(
+    "rule", {"double": lambda x: 2 * x, "halve": lambda x: x // 2}, callable, "a function"
+)
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
+    """Writes a module into the working folder and gives its name."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+
+    def write(source: str) -> str:
+        name = f"own_{uuid4().hex}"
+        Path(f"{name}.py").write_text(source, encoding="utf-8")
+        return name
+
+    yield write
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def error(act: Callable[[], object]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        act()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["own:rule", "a.b.c:rule", "own:Class.method", "_x1:y_2"])
+def test_a_reference_is_a_module_and_a_name(text: str) -> None:
+    assert is_reference(text)
+
+
+@pytest.mark.parametrize("text", ["flip:4:9", "backdoor:0", "mean", "a/b.py:x", "a:", ":b", "a.:b"])
+def test_other_words_are_none(text: str) -> None:
+    assert not is_reference(text)
+    assert "write package.module:attribute" in error(lambda: load_reference("rule", text))
+
+
+def test_a_known_name_and_ones_own(module: Callable[[str], str]) -> None:
+    name = module("def triple(x):\n    return 3 * x\n\nclass Box:\n    inner = abs\n")
+    assert KNOWN.find("double")(4) == 8
+    assert KNOWN.find(f"{name}:triple")(4) == 12
+    assert KNOWN.find(f"{name}:Box.inner")(-4) == 4
+    assert list(KNOWN) == ["double", "halve"]
+    assert len(KNOWN) == 2
+
+
+def test_an_unknown_name_says_what_is_near() -> None:
+    said = error(lambda: KNOWN.find("doubel"))
+    assert "rule 'doubel' is not known, did you mean double?" in said
+    assert "choose of double, halve, or name your own as package.module:attribute" in said
+    assert "did you mean" not in error(lambda: KNOWN.find("zzz"))
+
+
+def test_a_module_that_is_not_there() -> None:
+    said = error(lambda: KNOWN.find("no_such_module_here.inner:rule"))
+    assert "there is no module no_such_module_here" in said
+
+
+def test_a_module_that_lacks_the_name(module: Callable[[str], str]) -> None:
+    name = module("def triple(x):\n    return 3 * x\n")
+    said = error(lambda: KNOWN.find(f"{name}:tripel"))
+    assert f"{name} has no tripel, did you mean triple?" in said
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("1 / 0\n", "failed: ZeroDivisionError: division by zero"),
+        ("raise ValueError('one\\ntwo')\n", "failed: ValueError: one"),
+        ("def f(:\n", "failed: SyntaxError"),
+        ("import nothing_like_this\n", "failed: No module named 'nothing_like_this'"),
+    ],
+)
+def test_a_module_that_cannot_be_imported(
+    module: Callable[[str], str], source: str, words: str
+) -> None:
+    name = module(source)
+    assert words in error(lambda: KNOWN.find(f"{name}:rule"))
+
+
+def test_an_object_of_another_kind(module: Callable[[str], str]) -> None:
+    name = module("rule = 3\n")
+    assert f"rule '{name}:rule' is int, not a function" in error(lambda: KNOWN.find(f"{name}:rule"))
+
+
+def test_nothing_installed_is_replaced_by_the_working_folder(module: Callable[[str], str]) -> None:
+    Path("statistics.py").write_text("mean = None\n", encoding="utf-8")
+    assert callable(load_reference("rule", "statistics:mean"))
