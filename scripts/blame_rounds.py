@@ -31,8 +31,8 @@ from auror.round.messages import RoundStart
 from auror.round.policy import NO_DIGEST, Policy, RosterEntry
 from auror.round.public import draw_groups
 from auror.round.record import Mark, MarkKind, OpenedGroup
-from auror.round.server.agree import propose
 from auror.round.server.context import RoundContext, RoundTotal
+from auror.round.server.p5_agree import propose
 from auror.secagg.graph import Graph
 from auror.sim.seeded import seeded_bytes, seeded_entropy
 from auror.training.campaign import AfterFlag, Campaign, CampaignConfig

@@ -35,6 +35,7 @@ from auror.round.server.context import (
     ServerEffect,
 )
 from auror.round.server.machine import EXPECTED, RoundServer
+from auror.round.summary import RoundSummary
 
 PHASE_OF = {message: phase for phase, message in EXPECTED.items()}
 
@@ -47,6 +48,11 @@ class RoundOutcome:
     aborted: AbortReason | None
     detail: str
     progress: Progress
+
+    @property
+    def summary(self) -> RoundSummary:
+        """How far the round got."""
+        return self.progress.summary()
 
 
 Decide = Callable[[tuple[OpenedGroup, ...], StatisticsPlan], Decision]

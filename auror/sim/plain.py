@@ -21,9 +21,9 @@ from auror.round.policy import Policy
 from auror.round.public import PublicSeed, draw_graph, draw_groups
 from auror.round.record import OpenedGroup
 from auror.round.run import Decide, RoundOutcome
-from auror.round.server.agree import propose
 from auror.round.server.context import Phase, RoundContext, RoundTotal
-from auror.round.server.statistics import check_enough, full_plan
+from auror.round.server.p4_statistics import check_enough, full_plan
+from auror.round.server.p5_agree import propose
 
 
 def plain_round(

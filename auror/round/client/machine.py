@@ -17,15 +17,18 @@ from auror.crypto.tags import Tag, tagged_hash
 from auror.errors import Refusal, Refused
 from auror.ids import ClientId
 from auror.params import OwnRules
-from auror.round.client.advertise import advertise, check_invitation
-from auror.round.client.agree import agree, check_accepted
-from auror.round.client.consistency import check_uploads, sign_uploads
-from auror.round.client.draw import open_randomness
 from auror.round.client.label_rows import check_output_rows
-from auror.round.client.localise import open_cross_masks
 from auror.round.client.memory import ClientMemory
-from auror.round.client.receipts import take_dealers, take_shares
-from auror.round.client.share_keys import check_keys, share_keys
+from auror.round.client.p0_advertise import advertise, check_invitation
+from auror.round.client.p1_share_keys import check_keys, share_keys
+from auror.round.client.p1b_receipts import take_dealers, take_shares
+from auror.round.client.p2_upload import upload
+from auror.round.client.p3a_consistency import check_uploads, sign_uploads
+from auror.round.client.p3b_draw import open_randomness
+from auror.round.client.p4_statistics import form_view, send_statistics
+from auror.round.client.p5_agree import agree, check_accepted
+from auror.round.client.p6_unmask import unmask
+from auror.round.client.p7_localise import open_cross_masks
 from auror.round.client.state import (
     Advertised,
     Agreed,
@@ -47,9 +50,6 @@ from auror.round.client.state import (
     Unmasked,
     Uploaded,
 )
-from auror.round.client.statistics import form_view, send_statistics
-from auror.round.client.unmask import unmask
-from auror.round.client.upload import upload
 from auror.round.label_rows import ClassMeans
 from auror.round.messages import (
     AcceptedSet,

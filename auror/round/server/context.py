@@ -19,6 +19,7 @@ from auror.round.plan import StatisticsPlan
 from auror.round.policy import Policy
 from auror.round.public import Groups, PublicSeed, draw_committee
 from auror.round.record import Mark, OpenedGroup
+from auror.round.summary import RoundSummary
 from auror.secagg.graph import Graph
 from auror.secagg.instance import SumContext
 from auror.secagg.server.collect_shares import ShareCollector
@@ -87,6 +88,25 @@ class Progress:
     withheld: frozenset[ClientId] = frozenset()
     """Who did not, in a group of which nothing else shows whether somebody lied."""
     marks: list[Mark] = field(default_factory=list)
+
+    def summary(self) -> RoundSummary:
+        return RoundSummary(
+            self.uploading,
+            self.dealt,
+            tuple(self.digests),
+            self.public_seed,
+            self.groups,
+            tuple(sorted(self.signatures)),
+            self.opened,
+            self.accepted_groups,
+            self.accepted,
+            dict(self.left_out),
+            self.unmasking,
+            self.total_opened,
+            dict(self.dropped),
+            tuple(self.marks),
+            self.withheld,
+        )
 
 
 @dataclass(frozen=True)

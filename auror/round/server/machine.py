@@ -40,16 +40,16 @@ from auror.round.policy import Policy
 from auror.round.public import PublicSeed, protocol_seed, upload_digest
 from auror.round.record import Mark, MarkKind
 from auror.round.server import (
-    advertise,
-    agree,
-    consistency,
-    draw,
-    localise,
-    receipts,
-    share_keys,
-    statistics,
-    unmask,
-    upload,
+    p0_advertise,
+    p1_share_keys,
+    p1b_receipts,
+    p2_upload,
+    p3a_consistency,
+    p3b_draw,
+    p4_statistics,
+    p5_agree,
+    p6_unmask,
+    p7_localise,
 )
 from auror.round.server.context import (
     Aborted,
@@ -66,6 +66,7 @@ from auror.round.server.context import (
     Send,
     ServerEffect,
 )
+from auror.round.summary import RoundSummary
 
 EXPECTED: dict[Phase, type[ClientMessage]] = {
     Phase.ADVERTISE: AdvertisedKeys,
@@ -123,6 +124,11 @@ class RoundServer:
     def progress(self) -> Progress:
         """The round's sets so far; read only."""
         return self._context.progress
+
+    @property
+    def summary(self) -> RoundSummary:
+        """How far the round got."""
+        return self.progress.summary()
 
     @property
     def context(self) -> RoundContext:
@@ -202,7 +208,7 @@ class RoundServer:
             raise ValueError("no decision is due")
         self._deciding = False
         try:
-            proposal = agree.propose(self._context, decision)
+            proposal = p5_agree.propose(self._context, decision)
         except RoundAborted as reason:
             return self._abort(reason)
         facts = Persist("accepted", {"accepted": [int(client) for client in proposal.accepted]})
@@ -231,26 +237,26 @@ class RoundServer:
     def _take(self, sender: ClientId, message: ClientMessage) -> None:
         match message:
             case AdvertisedKeys():
-                advertise.take_keys(self._context, sender, message)
+                p0_advertise.take_keys(self._context, sender, message)
             case DealtShares():
-                share_keys.take_dealing(self._context, sender, message)
+                p1_share_keys.take_dealing(self._context, sender, message)
                 self._dealings[sender] = message
             case Receipt():
-                receipts.take_receipt(self._context, sender, message)
+                p1b_receipts.take_receipt(self._context, sender, message)
             case Upload():
-                upload.take_upload(self._context, sender, message)
+                p2_upload.take_upload(self._context, sender, message)
             case Consistency():
-                consistency.take_signature(self._context, sender, message)
+                p3a_consistency.take_signature(self._context, sender, message)
             case RandomnessShares():
-                draw.take_shares(self._context, sender, message)
+                p3b_draw.take_shares(self._context, sender, message)
             case MaskedStatistics():
-                statistics.take_statistics(self._context, sender, message)
+                p4_statistics.take_statistics(self._context, sender, message)
             case Agreement():
-                agree.take_agreement(self._context, sender, message)
+                p5_agree.take_agreement(self._context, sender, message)
             case UpdateShares():
-                unmask.take_shares(self._context, sender, message)
+                p6_unmask.take_shares(self._context, sender, message)
             case CrossMasks():
-                localise.take_images(self._context, sender, message)
+                p7_localise.take_images(self._context, sender, message)
             case Withdraw():
                 raise PeerMisbehaved(sender, DropReason.REFUSED)
 
@@ -266,31 +272,31 @@ class RoundServer:
         context = self._context
         match self._phase:
             case Phase.ADVERTISE:
-                keys = advertise.close(context)
+                keys = p0_advertise.close(context)
                 return self._enter(Phase.SHARE_KEYS, self._to_present(keys))
             case Phase.SHARE_KEYS:
                 present = {c: d for c, d in self._dealings.items() if c not in self._gone()}
-                deliveries = share_keys.close(context, present)
+                deliveries = p1_share_keys.close(context, present)
                 return self._enter(Phase.RECEIPTS, dict(deliveries))
             case Phase.RECEIPTS:
                 return self._fix_dealers()
             case Phase.UPLOAD:
-                uploads = upload.close(context)
+                uploads = p2_upload.close(context)
                 facts = Persist("uploaded", {"uploads": self.progress.uploads.hex()})
                 outgoing = self._to_present(uploads)
                 signers = context.committee & outgoing.keys()
                 return [facts, *self._enter(Phase.CONSISTENCY, outgoing, signers)]
             case Phase.CONSISTENCY:
-                return self._enter(Phase.DRAW, self._to_present(consistency.close(context)))
+                return self._enter(Phase.DRAW, self._to_present(p3a_consistency.close(context)))
             case Phase.DRAW:
-                drawn = draw.close(context)
+                drawn = p3b_draw.close(context)
                 facts = Persist(
                     "drawn",
                     {"seed": self.progress.public_seed.hex(), "view": self.progress.view.hex()},
                 )
                 return [facts, *self._enter(Phase.STATISTICS, self._to_present(drawn))]
             case Phase.STATISTICS:
-                opened = statistics.close(context)
+                opened = p4_statistics.close(context)
                 self._deciding = True
                 facts = Persist(
                     "opened",
@@ -299,23 +305,24 @@ class RoundServer:
                         "groups": [[int(c) for c in group.members] for group in opened],
                     },
                 )
-                return [facts, Opened(opened, statistics.full_plan(context))]
+                return [facts, Opened(opened, p4_statistics.full_plan(context))]
             case Phase.AGREE:
-                return self._enter(Phase.UNMASK, self._to_present(agree.close(context)))
+                return self._enter(Phase.UNMASK, self._to_present(p5_agree.close(context)))
             case Phase.UNMASK:
                 return self._unmask()
             case Phase.LOCALISE:
-                self.progress.marks += localise.close(context)
+                self.progress.marks += p7_localise.close(context)
                 raise self._failure
 
     def _fix_dealers(self) -> list[ServerEffect]:
         """Who goes may have held shares of others, so what is left is looked at again."""
         effects: list[ServerEffect] = []
-        while faults := receipts.proven(self._context) or receipts.unrecoverable(self._context):
+        context = self._context
+        while faults := p1b_receipts.proven(context) or p1b_receipts.unrecoverable(context):
             for fault in faults:
                 effects += self._drop(fault)
         try:
-            dealers = receipts.close(self._context)
+            dealers = p1b_receipts.close(self._context)
         except RoundAborted as reason:
             return [*effects, *self._abort(reason)]
         facts = Persist("dealt", {"dealt": [int(client) for client in dealers.dealers]})
@@ -323,14 +330,14 @@ class RoundServer:
 
     def _unmask(self) -> list[ServerEffect]:
         try:
-            total = unmask.close(self._context)
+            total = p6_unmask.close(self._context)
         except RoundAborted as failure:
             if failure.reason is not AbortReason.BINDING_FAILED or (
                 not self._context.graph.is_complete
             ):
                 raise
             self._failure = failure
-            return self._enter(Phase.LOCALISE, dict(localise.ask(self._context)))
+            return self._enter(Phase.LOCALISE, dict(p7_localise.ask(self._context)))
         self.over = True
         return [Finished(total)]
 

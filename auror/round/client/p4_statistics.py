@@ -14,7 +14,7 @@ from auror.crypto.tags import Tag
 from auror.errors import Refusal, Refused
 from auror.ids import ClientId
 from auror.round.arithmetic import statistics_context
-from auror.round.client.share_keys import verify_keys
+from auror.round.client.p1_share_keys import verify_keys
 from auror.round.client.state import Identity, Invitation, Uploads, View
 from auror.round.messages import MaskedStatistics, RandomnessList
 from auror.round.public import draw_groups, view_digest

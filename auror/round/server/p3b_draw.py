@@ -6,7 +6,7 @@ from auror.ids import ClientId
 from auror.round.messages import RandomnessList, RandomnessShares
 from auror.round.public import draw_groups, view_digest
 from auror.round.server.context import RoundContext
-from auror.round.server.receipts import check_given
+from auror.round.server.p1b_receipts import check_given
 from auror.secagg.instance import SecretKind
 
 

@@ -21,8 +21,8 @@ from auror.round.binding import mask_image
 from auror.round.messages import BindingFailed, CrossMasks
 from auror.round.record import Mark, MarkKind, OpenedGroup
 from auror.round.server.context import RoundContext
-from auror.round.server.statistics import full_plan
-from auror.round.server.unmask import restored_secrets
+from auror.round.server.p4_statistics import full_plan
+from auror.round.server.p6_unmask import restored_secrets
 from auror.secagg.instance import SumContext, UInt
 from auror.secagg.masking import mask_sign
 from auror.secagg.server.unmask import unmask_sum

@@ -7,8 +7,8 @@ from auror.ids import ClientId
 from auror.round.binding import check_binding
 from auror.round.messages import UpdateShares
 from auror.round.server.context import RoundContext, RoundTotal
-from auror.round.server.receipts import check_given
-from auror.round.server.statistics import full_plan
+from auror.round.server.p1b_receipts import check_given
+from auror.round.server.p4_statistics import full_plan
 from auror.secagg.instance import SecretKind
 from auror.secagg.server.unmask import unmask_sum
 
