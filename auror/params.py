@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from auror.errors import ConfigError
 
 LABEL_ROW_BITS = 4
-"""Of the largest coefficient of the label rows: few, yet the verdict stays (docs/defence.md §5)."""
+"""Of the largest coefficient of the label rows: few, yet the verdict stays (docs/adr/0013)."""
 
 PLAN_PARTS = ("count-sketch", "label-rows", "output-layer")
 """Kinds of parts that a statistics plan can have (``auror.round.plan``)."""

@@ -1,0 +1,68 @@
+"""Render docs/results/defence/parameters.md from the verdict's parameters and their docstrings.
+
+python scripts/defence_parameters.py [--check]
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "results" / "defence" / "parameters.md"
+CLASSES = {
+    "VerdictParams": "auror/defense/selection.py",
+    "GuardParams": "auror/defense/consistency.py",
+}
+_HEAD = """# Parameters of the verdict, and on what they were set
+
+`python scripts/defence_parameters.py` makes this page from the docstrings in the code.
+Set on seeds 200 to 211 and 4000 to 4009 of the default training (seeds 2 to 30 for the numbers of
+rounds), replayed with a verdict after every round; checked once on seeds 5000 (nobody lies) and
+6000 on ([fresh-seeds.md](fresh-seeds.md)).
+"""
+
+
+def fields(source: str, name: str) -> Iterator[tuple[str, str, str]]:
+    """(field, default, docstring on one line) of the class ``name``, in order."""
+    tree = ast.parse(source)
+    body = next(n.body for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
+    for node, after in itertools.pairwise(body):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            if not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)):
+                raise SystemExit(f"{name}.{node.target.id} has no docstring: say on what it is set")
+            text = " ".join(str(after.value.value).split()).replace("``", "`")
+            yield node.target.id, ast.unparse(node.value), text
+
+
+def page() -> str:
+    """The whole page."""
+    lines = [_HEAD]
+    for name, path in CLASSES.items():
+        lines += [
+            f"## `{name}` ({path})",
+            "",
+            "| parameter | default | meaning, and why |",
+            "|---|---|---|",
+        ]
+        for field, default, text in fields((ROOT / path).read_text(), name):
+            lines.append(f"| `{field}` | {default} | {text} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="exit 1 when the page is stale")
+    if parser.parse_args().check:
+        return int(not PAGE.exists() or PAGE.read_text() != page())
+    PAGE.write_text(page())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
