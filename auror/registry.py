@@ -65,6 +65,23 @@ def load_reference(kind: str, text: str) -> object:
     return found
 
 
+def reference_to(found: object) -> str:
+    """How to write ``found`` as ``package.module:attribute``.
+
+    An object that its module has no name for is written with ``()``: that cannot be loaded again.
+    """
+    owner = found if hasattr(found, "__qualname__") else type(found)
+    module = sys.modules.get(owner.__module__)
+    name, attribute = owner.__module__, str(getattr(owner, "__qualname__", ""))
+    if owner is not found:
+        names = (key for key, value in vars(module).items() if value is found)
+        attribute = next(names, f"{attribute}()")
+    file = getattr(module, "__file__", None)
+    if name == "__main__" and file is not None:
+        name = Path(file).stem  # another program finds the script under its own name
+    return f"{name}:{attribute}"
+
+
 class Registry(Mapping[str, T]):
     """Name → object of one kind, and one's own by ``package.module:attribute``."""
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from auror.learn.attacks import LabelFlip, draw_malicious, poison
+from auror.learn.attacks import LabelFlip, draw_malicious
 from auror.learn.datasets import load_dataset
 from auror.learn.evaluate import evaluate
 from auror.learn.models import ModelSpec, build, flatten
@@ -98,8 +98,8 @@ def measure(setting: Setting, seed: int) -> Outcome:
     xs = [data.train_x[part] for part in parts]
     honest = [data.train_y[part] for part in parts]
     flipped = [
-        poison(y, FLIP if client in malicious else None, np.random.default_rng([seed, client]))[0]
-        for client, y in enumerate(honest)
+        FLIP.poison(x, y, np.random.default_rng([seed, client]))[1] if client in malicious else y
+        for client, (x, y) in enumerate(zip(xs, honest, strict=True))
     ]
     everyone = list(range(CLIENTS))
     good = [client for client in everyone if client not in malicious]

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from auror.errors import ConfigError
-from auror.learn.attacks import Attack, LabelFlip, parse_attack
+from auror.learn.attack import Attack
+from auror.learn.attacks import LabelFlip, parse_attack
 from auror.learn.datasets import CLEAN_SAMPLES
 from auror.learn.models import MODEL_KINDS, ModelKind
 from auror.learn.partition import Iid, Partition, parse_partition

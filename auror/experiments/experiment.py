@@ -23,7 +23,6 @@ from auror.experiments.result import (
     Suspicion,
 )
 from auror.ids import ClientId
-from auror.learn.attacks import parse_attack
 from auror.learn.datasets import Dataset, load_dataset
 from auror.learn.device import resolve_device
 from auror.learn.host import TorchHost
@@ -70,7 +69,8 @@ class Prepared:
         torch.set_num_threads(1)  # models this small only wait for more; and results repeat
         device = resolve_device(config.device)
         data = load_dataset(config.dataset, config.data_dir, config.seed, config.clean_samples)
-        attack = config.attack and parse_attack(str(config.attack), data.classes)
+        if config.attack is not None:
+            config.attack.check(data.classes)
         spec = ModelSpec(config.model, data.input_shape, data.classes)
         task = Task(spec, config.training, data.standardisation)
         return cls(
@@ -78,7 +78,7 @@ class Prepared:
             data,
             task,
             device,
-            TorchHost(task, data, device, config.seed, attack),
+            TorchHost(task, data, device, config.seed, config.attack),
             _divide(config, data, config.malicious),
             _divide(config, data, 0),
         )

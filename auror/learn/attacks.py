@@ -1,4 +1,4 @@
-"""What malicious clients train on: mislabelled samples or a backdoor (docs/attacks.md).
+"""The attacks that come along: mislabelled samples, backdoors, forged updates (docs/attacks.md).
 
 Targeted label flipping is the attack of the paper (Shen, Tople, Saxena 2016, section 3): a
 malicious client trains honestly on labels it has changed; nothing else about it differs. What
@@ -11,26 +11,28 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from auror.errors import ConfigError
 from auror.ids import ClientId
+from auror.learn.attack import Aim, Attack, Floats, Knowledge, Labels, Own, Updates, load_attack
 from auror.learn.forgery import FORGERY_USAGE, Forgery, parse_forgery
-
-Floats = NDArray[np.float32]
-Labels = NDArray[np.int64]
+from auror.registry import is_reference
 
 WHITE = 2.8
 """A trigger's pixels in standardised units: white of mnist (digits' white is 1.85)."""
 
+_NUMBERS = {"flip": 2, "backdoor": 1}
+"""Classes that follow the word."""
+
 _USAGE = (
     "write none, flip:SOURCE:TARGET[:FRACTION], backdoor:TARGET[:FRACTION], one of those + a"
-    f" forgery ({FORGERY_USAGE}), or sign, alie or ipm alone; for example flip:4:9"
+    f" forgery ({FORGERY_USAGE}), or sign, alie or ipm alone; for example flip:4:9; or name your"
+    " own as package.module:attribute"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class LabelFlip:
+class LabelFlip(Attack):
     """Samples of class ``source`` are labelled ``target``; ``fraction`` of them, in (0, 1]."""
 
     source: int
@@ -49,9 +51,23 @@ class LabelFlip:
     def __str__(self) -> str:
         return f"flip:{self.source}:{self.target}{_suffix(self.fraction, 1.0)}"
 
+    @property
+    def aim(self) -> Aim:
+        return Aim(self.target, self.source)
+
+    def poison(self, x: Floats, y: Labels, rng: np.random.Generator) -> tuple[Floats, Labels]:
+        """With a fraction below 1, which samples change is drawn from ``rng``; their number is
+        rounded to the nearest, halves up."""
+        labels = y.copy()
+        labels[_draw(np.flatnonzero(y == self.source), self.fraction, rng)] = self.target
+        return x, labels
+
+    def check(self, classes: int) -> None:
+        _check_classes(self, classes, self.source, self.target)
+
 
 @dataclass(frozen=True, slots=True)
-class Backdoor:
+class Backdoor(Attack):
     """BadNets (Gu et al. 2017): ``fraction`` of the samples, in (0, 1], get a white square in
     the lower right corner and the label ``target``."""
 
@@ -66,6 +82,20 @@ class Backdoor:
     def __str__(self) -> str:
         return f"backdoor:{self.target}{_suffix(self.fraction, 0.5)}"
 
+    @property
+    def aim(self) -> Aim:
+        return Aim(self.target, trigger=self.stamp)
+
+    def poison(self, x: Floats, y: Labels, rng: np.random.Generator) -> tuple[Floats, Labels]:
+        chosen = _draw(np.arange(len(y)), self.fraction, rng)
+        samples, labels = x.copy(), y.copy()
+        samples[chosen] = self.stamp(x[chosen])
+        labels[chosen] = self.target
+        return samples, labels
+
+    def check(self, classes: int) -> None:
+        _check_classes(self, classes, self.target)
+
     @staticmethod
     def stamp(x: Floats) -> Floats:
         """``x`` (N, C, H, W) with the trigger: 3 × 3 pixels of 28 × 28, 2 × 2 of 8 × 8."""
@@ -75,29 +105,36 @@ class Backdoor:
         return stamped
 
 
-Payload = LabelFlip | Backdoor
-
-
 @dataclass(frozen=True, slots=True)
-class Forged:
+class Forged(Attack):
     """A client that sends something else than what its training gave.
 
     ``payload``: what it trains on; None where the forgery needs no training on false data.
     """
 
-    payload: Payload | None
+    payload: LabelFlip | Backdoor | Own | None
     forgery: Forgery
 
     def __str__(self) -> str:
         return f"{self.forgery}" if self.payload is None else f"{self.payload}+{self.forgery}"
 
+    @property
+    def aim(self) -> Aim | None:
+        return None if self.payload is None else self.payload.aim
 
-Attack = LabelFlip | Backdoor | Forged
+    @property
+    def poisons(self) -> bool:
+        return self.payload is not None
 
+    def poison(self, x: Floats, y: Labels, rng: np.random.Generator) -> tuple[Floats, Labels]:
+        return (x, y) if self.payload is None else self.payload.poison(x, y, rng)
 
-def payload_of(attack: Attack | None) -> Payload | None:
-    """What the malicious clients train on, and hence what success means."""
-    return attack.payload if isinstance(attack, Forged) else attack
+    def forge(self, known: Knowledge) -> Updates:
+        return self.forgery.forge(known)
+
+    def check(self, classes: int) -> None:
+        if self.payload is not None:
+            self.payload.check(classes)
 
 
 def parse_attack(text: str, classes: int | None = None) -> Attack | None:
@@ -121,12 +158,20 @@ def parse_attack(text: str, classes: int | None = None) -> Attack | None:
         return payload
     if not forgery.needs_payload:
         raise ConfigError(f"attack {text!r}: {second} replaces the update, write it alone")
+    if payload.forges:
+        raise ConfigError(f"attack {text!r}: {first} sends what it wants itself, write it alone")
     return Forged(payload, forgery)
 
 
-def _parse_payload(text: str, written: str, classes: int | None) -> Payload:
+def _parse_payload(text: str, written: str, classes: int | None) -> LabelFlip | Backdoor | Own:
     word, *fields = written.split(":")
-    numbers = {"flip": 2, "backdoor": 1}.get(word)
+    attack: LabelFlip | Backdoor | Own
+    if word not in _NUMBERS and is_reference(written):
+        attack = load_attack(written)
+        if classes is not None:
+            attack.check(classes)
+        return attack
+    numbers = _NUMBERS.get(word)
     if numbers is None or len(fields) not in {numbers, numbers + 1}:
         raise ConfigError(f"attack {text!r} is not known; {_USAGE}")
     try:
@@ -134,47 +179,10 @@ def _parse_payload(text: str, written: str, classes: int | None) -> Payload:
         fraction = [float(field) for field in fields[numbers:]]
     except ValueError as error:
         raise ConfigError(f"attack {text!r} has a field that is no number; {_USAGE}") from error
-    attack: Payload
     attack = LabelFlip(*labels, *fraction) if word == "flip" else Backdoor(*labels, *fraction)
-    if classes is not None and max(labels) >= classes:
-        raise ConfigError(
-            f"attack {text!r} names a class that the data does not have; classes are "
-            f"0..{classes - 1}"
-        )
+    if classes is not None:
+        attack.check(classes)
     return attack
-
-
-def poison(
-    labels: Labels, attack: LabelFlip | None, rng: np.random.Generator
-) -> tuple[Labels, int]:
-    """The labels (N,) a malicious client trains on, and how many of them were changed.
-
-    The input is left as it is. With a fraction below 1, which samples change is drawn from
-    ``rng``; their number is rounded to the nearest, halves up.
-    """
-    poisoned = labels.copy()
-    if attack is None:
-        return poisoned, 0
-    changed = _draw(np.flatnonzero(labels == attack.source), attack.fraction, rng)
-    poisoned[changed] = attack.target
-    return poisoned, len(changed)
-
-
-def poison_samples(
-    x: Floats, y: Labels, payload: Payload | None, rng: np.random.Generator
-) -> tuple[Floats, Labels, int]:
-    """Samples (N, C, H, W) and labels (N,) to train on, and how many of them were changed.
-
-    The inputs are left as they are.
-    """
-    if not isinstance(payload, Backdoor):
-        labels, count = poison(y, payload, rng)
-        return x, labels, count
-    chosen = _draw(np.arange(len(y)), payload.fraction, rng)
-    samples, labels = x.copy(), y.copy()
-    samples[chosen] = Backdoor.stamp(x[chosen])
-    labels[chosen] = payload.target
-    return samples, labels, len(chosen)
 
 
 def draw_malicious(clients: int, count: int, seed: int) -> tuple[ClientId, ...]:
@@ -198,6 +206,14 @@ def draw_malicious(clients: int, count: int, seed: int) -> tuple[ClientId, ...]:
 def _draw(candidates: Labels, fraction: float, rng: np.random.Generator) -> Labels:
     count = math.floor(fraction * len(candidates) + 0.5)
     return rng.permutation(candidates)[:count]
+
+
+def _check_classes(attack: Attack, classes: int, *labels: int) -> None:
+    if max(labels) >= classes:
+        raise ConfigError(
+            f"attack {str(attack)!r} names a class that the data does not have; classes are"
+            f" 0..{classes - 1}"
+        )
 
 
 def _check_fraction(fraction: float) -> None:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from auror.errors import DataError
-from auror.learn.attacks import Attack, Backdoor, payload_of
+from auror.learn.attack import Attack
 from auror.learn.models import ModelSpec, Network, build, load_flat, output_shape, penultimate
 from auror.round.label_rows import ClassMeans
 
@@ -25,10 +25,10 @@ class Evaluation:
 
     Attributes:
         accuracy: labelled correctly, of all.
-        source_recall: labelled correctly, of a label flip's source class; None without one.
-        attack_success: labelled as the target class: of the source class of a label flip, of
-            the samples of other classes with the trigger of a backdoor; None for attacks
-            without a target. A clean model makes those mistakes too: compare with its run.
+        source_recall: labelled correctly, of the class that the attack aims at; None without one.
+        attack_success: labelled as the target class: of the class that the attack aims at, or of
+            all others, with its trigger where it has one; None for attacks without a target. A
+            clean model makes those mistakes too: compare with its run.
     """
 
     accuracy: float
@@ -54,21 +54,19 @@ def evaluate(
         raise DataError("cannot evaluate on no samples")
     predicted = predict(spec, model, x, device)
     accuracy = float(np.mean(predicted == y))
-    payload = payload_of(attack)
-    if payload is None:
+    aim = None if attack is None else attack.aim
+    if aim is None:
         return Evaluation(accuracy, None, None)
-    if isinstance(payload, Backdoor):
-        others = y != payload.target
-        triggered = predict(spec, model, Backdoor.stamp(x[others]), device)
-        return Evaluation(accuracy, None, float(np.mean(triggered == payload.target)))
-    source = predicted[y == payload.source]
-    if not len(source):
-        raise DataError(f"the test data has no sample of class {payload.source}")
-    return Evaluation(
-        accuracy,
-        source_recall=float(np.mean(source == payload.source)),
-        attack_success=float(np.mean(source == payload.target)),
-    )
+    aimed_at = y != aim.target if aim.source is None else y == aim.source
+    if not aimed_at.any():
+        wanted = f"class {aim.source}" if aim.source is not None else f"not class {aim.target}"
+        raise DataError(f"the test data has no sample of {wanted}")
+    recall = None if aim.source is None else float(np.mean(predicted[aimed_at] == aim.source))
+    if aim.trigger is not None:
+        found = predict(spec, model, aim.trigger(x[aimed_at]), device)
+    else:
+        found = predicted[aimed_at]
+    return Evaluation(accuracy, recall, attack_success=float(np.mean(found == aim.target)))
 
 
 def predict(spec: ModelSpec, model: Floats, x: Floats, device: torch.device) -> Labels:

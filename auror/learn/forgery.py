@@ -8,41 +8,16 @@ None of this touches the protocol: the forged update is quantised and masked lik
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from auror.errors import ConfigError
 from auror.ids import ClientId
-
-Floats = NDArray[np.float32]
-Updates = Mapping[ClientId, Floats]
+from auror.learn.attack import Floats, Knowledge, Updates
 
 FORGERY_USAGE = "sleep:ROUNDS, scale:FACTOR, gap:ALPHA, few:FEATURES, null, sign, alie, ipm:FACTOR"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Knowledge:
-    """What the forgers of one round know.
-
-    Attributes:
-        attacking: u_i (d,) of every forger: trained on what the payload makes of its samples.
-        own: v_i (d,): trained on its true samples.
-        honest: the other clients' updates, (honest, d).
-        counter: rounds before this one, in the whole run.
-        output: first entry and shape (C, h) of the output layer's weights in an update.
-        basis: M (C, h), what the statistics read of those weights; None: all of them.
-    """
-
-    attacking: Updates
-    own: Updates
-    honest: Floats
-    counter: int
-    output: tuple[int, int, int]
-    basis: NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, slots=True)

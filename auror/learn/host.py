@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from auror.learn.attacks import Attack
+from auror.learn.attack import Attack
 from auror.learn.datasets import Dataset
 from auror.learn.evaluate import class_means, evaluate
 from auror.learn.models import build, flatten, layout, output_shape

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from auror.errors import ConfigError
 from auror.ids import ClientId
-from auror.learn.attacks import Attack, Forged, draw_malicious, payload_of, poison_samples
+from auror.learn.attack import Attack, Knowledge, changed_samples
+from auror.learn.attacks import draw_malicious
 from auror.learn.datasets import Dataset
 from auror.learn.evaluate import own_class_means
-from auror.learn.forgery import Knowledge
 from auror.learn.models import layout
 from auror.learn.partition import Partition
 from auror.learn.task import Task
@@ -33,8 +33,8 @@ class Population:
     malicious: tuple[ClientId, ...]
     poisoned: Mapping[ClientId, int]
     """Malicious client → samples that it really changed; all of them when it forges updates."""
-    forged: Forged | None = None
-    """What the malicious do to their updates, None when they send what they trained."""
+    forged: Attack | None = None
+    """What forges the malicious clients' updates, None when they send what they trained."""
     truth: Mapping[ClientId, tuple[NDArray[np.float32], NDArray[np.int64]]] = field(
         default_factory=dict
     )
@@ -67,12 +67,14 @@ class Population:
         y = {ClientId(i): data.train_y[index] for i, index in enumerate(shares)}
         poisoned: dict[ClientId, int] = {}
         truth = {client: (x[client], y[client]) for client in chosen}
-        payload = payload_of(attack)
         for client in chosen:
+            if attack is None:
+                break
             rng = np.random.default_rng([seed, 1, client])
-            x[client], y[client], count = poison_samples(*truth[client], payload, rng)
-            poisoned[client] = count if payload is not None else len(y[client])
-        forged = attack if isinstance(attack, Forged) else None
+            x[client], y[client] = attack.poison(*truth[client], rng)
+            count = changed_samples(truth[client], (x[client], y[client]))
+            poisoned[client] = count if attack.poisons else len(y[client])
+        forged = attack if attack is not None and attack.forges else None
         return cls(x, y, chosen, poisoned, forged, truth)
 
     def honest(self) -> tuple[ClientId, ...]:
@@ -119,7 +121,7 @@ class LocalTrainer:
             output=(found.output_offset, found.output_classes, found.output_hidden),
             basis=basis,
         )
-        return {**updates, **population.forged.forgery.forge(known)}
+        return {**updates, **population.forged.forge(known)}
 
     def class_means(self, model: NDArray[np.float32], cohort: tuple[ClientId, ...]) -> ClientMeans:
         """What every client of ``cohort`` finds its classes to look like under ``model``. Malicious

@@ -108,13 +108,13 @@ def make_trainers(
 def _from_shared(
     data: DataSection, clients: Sequence[ClientId], enrolled: int, device: str
 ) -> Mapping[ClientId, Trainer]:
-    from auror.learn.attacks import Forged, parse_attack, poison_samples  # noqa: PLC0415
+    from auror.learn.attacks import parse_attack  # noqa: PLC0415
     from auror.learn.datasets import load_dataset  # noqa: PLC0415
     from auror.learn.partition import parse_partition  # noqa: PLC0415
 
     whole = load_dataset(data.dataset, Path(data.data_dir) if data.data_dir else None, data.seed)
     attack = parse_attack(data.attack, whole.classes)
-    if isinstance(attack, Forged):
+    if attack is not None and attack.forges:
         raise ConfigError(
             f"data.attack = {attack}: forging needs what other clients send, so auror simulate"
             " alone can do it; name a flip or a backdoor"
@@ -132,6 +132,6 @@ def _from_shared(
         x, y = whole.train_x[parts[part]], whole.train_y[parts[part]]
         if attack is not None and (client in malicious or (not malicious and len(clients) == 1)):
             rng = np.random.default_rng([data.seed, 1, client])
-            x, y, _changed = poison_samples(x, y, attack, rng)
+            x, y = attack.poison(x, y, rng)
         trainers[client] = TorchTrainer(x, y, device)
     return trainers

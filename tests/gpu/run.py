@@ -25,7 +25,7 @@ import torch
 
 from auror.defense.confusion import dual_readout
 from auror.errors import ConfigError, DataError
-from auror.learn.attacks import LabelFlip, poison
+from auror.learn.attacks import LabelFlip
 from auror.learn.device import resolve_device
 from auror.learn.evaluate import class_means, evaluate, predict
 from auror.learn.models import MODEL_KINDS, ModelKind, ModelSpec, build, flatten, layout
@@ -170,7 +170,9 @@ def attack_checks(
     """Label flips train on the device, and the label-confusion statistic of it shows them."""
     flip = LabelFlip(4, 9)
     rng = np.random.default_rng(5)
-    flipped = [poison(labels, flip, rng)[0] for labels in fed.ys]
+    flipped = [
+        flip.poison(fed_x, labels, rng)[1] for fed_x, labels in zip(fed.xs, fed.ys, strict=True)
+    ]
     poisoned = replace(fed, ys=flipped)
     means = class_means(fed.spec, fed.model, x, y, device).astype(np.float64)
     basis = dual_readout(means) @ means

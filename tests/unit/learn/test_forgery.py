@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from auror.ids import ClientId
-from auror.learn.forgery import Alie, Few, Gap, Ipm, Knowledge, Null, Scale, Sign, Sleep
+from auror.learn.attack import Knowledge
+from auror.learn.forgery import Alie, Few, Gap, Ipm, Null, Scale, Sign, Sleep
 
 CLASSES, HIDDEN, OFFSET = 3, 6, 4
 DIM = OFFSET + CLASSES * HIDDEN + CLASSES
