@@ -27,6 +27,7 @@ from auror.secagg.topology import Topology
 from auror.training.campaign import Campaign, check_campaign
 from auror.wire.service import SERVER_OPTIONS, SERVICE
 from auror_server import checkpoint
+from auror_server.clock import LoopClock
 from auror_server.config import ServerConfig
 from auror_server.hosts import make_host, synthetic_dim
 from auror_server.recorder import Recorder, begin_again, trained
@@ -96,7 +97,7 @@ async def serve(config: ServerConfig) -> Ending:
         _pass_interrupted(store, campaign)
         recorder = Recorder(store, identity, config.server.keep_totals)
         recorder.spool.mkdir(exist_ok=True)
-        session = Session(config.session, campaign, host, recorder, pool)
+        session = Session(config.session, campaign, host, recorder, pool, LoopClock())
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, session.stop)
         healthy = await _start_health(config.server.health, stack)
@@ -159,7 +160,9 @@ async def _listen(
 ) -> None:
     tls = credentials.tls
     server = grpc.aio.server(options=SERVER_OPTIONS)
-    server.add_generic_rpc_handlers((Servicer(credentials.policy, session, spool).handler(),))
+    server.add_generic_rpc_handlers(
+        (Servicer(credentials.policy, session.reception, spool).handler(),)
+    )
     secure = grpc.ssl_server_credentials(
         [(tls.key, tls.certificate)], root_certificates=tls.ca, require_client_auth=True
     )

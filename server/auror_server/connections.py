@@ -12,7 +12,7 @@ from auror.wire.v1 import transport_pb2 as pb
 
 
 @dataclass(frozen=True)
-class Parcel:
+class EncodedMessage:
     """Serialised frames; the same bytes go to many clients."""
 
     frames: tuple[bytes, ...]
@@ -29,17 +29,21 @@ class Connection:
     """One client's stream."""
 
     client: ClientId
-    outbox: asyncio.Queue[Parcel] = field(default_factory=asyncio.Queue)
+    outbox: asyncio.Queue[EncodedMessage] = field(default_factory=asyncio.Queue)
     sent: ServerMessage | None = None
-    """What was sent last, so that a fresh connection is not sent the same twice."""
+    """What was sent last over this stream; a fresh stream has been sent nothing."""
 
-    def send(self, parcel: Parcel, message: ServerMessage) -> None:
+    def send(self, encoded: EncodedMessage, message: ServerMessage) -> bool:
+        """Whether ``message`` will be sent: what was sent last is not sent again."""
+        if self.sent is message:
+            return False
         self.sent = message
-        self.outbox.put_nowait(parcel)
+        self.outbox.put_nowait(encoded)
+        return True
 
     def say_goodbye(self, reason: pb.GoodbyeReason) -> None:
         frame = pb.ServerFrame(goodbye=pb.Goodbye(reason=reason)).SerializeToString()
-        self.outbox.put_nowait(Parcel((frame,), last=True))
+        self.outbox.put_nowait(EncodedMessage((frame,), last=True))
 
 
 class Connections:

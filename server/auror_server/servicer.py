@@ -32,7 +32,7 @@ HANG_UP_SECONDS = 3.0
 _log = logger("transport")
 
 
-class Desk(Protocol):
+class StreamHandler(Protocol):
     """What the session offers to the streams."""
 
     @property
@@ -50,9 +50,9 @@ class Desk(Protocol):
 class Servicer:
     """Handler of ``Participate``."""
 
-    def __init__(self, policy: Policy, desk: Desk, spool: Path) -> None:
+    def __init__(self, policy: Policy, handler: StreamHandler, spool: Path) -> None:
         self._deployment = policy.name
-        self._desk = desk
+        self._handler = handler
         self._spool = spool
         self._clients = {entry.certificate: c for c, entry in policy.members.items()}
 
@@ -71,7 +71,7 @@ class Servicer:
             await context.abort(*status_of(error))
         welcome = pb.Welcome(protocol_version=PROTOCOL_VERSION, deployment=self._deployment)
         await context.write(pb.ServerFrame(welcome=welcome).SerializeToString())
-        connection = self._desk.connected(client)
+        connection = self._handler.connected(client)
         reader = asyncio.create_task(self._read(context, client))
         writer = asyncio.create_task(self._write(context, connection))
         try:
@@ -79,13 +79,13 @@ class Servicer:
             for task in done:
                 task.result()
         except WireError as error:
-            self._desk.malformed(client, error)
+            self._handler.malformed(client, error)
             await context.abort(*status_of(error))
         finally:
             reader.cancel()
             writer.cancel()
             await asyncio.gather(reader, writer, return_exceptions=True)
-            self._desk.disconnected(connection)
+            self._handler.disconnected(connection)
 
     async def _check_hello(self, context: Any, client: ClientId) -> None:
         try:
@@ -109,11 +109,11 @@ class Servicer:
             while (frame := await context.read()) is not grpc.aio.EOF:
                 match frame.WhichOneof("frame"):
                     case "header":
-                        assembler.header(frame.header, self._desk.limits)
+                        assembler.header(frame.header, self._handler.limits)
                     case "chunk":
                         whole = assembler.chunk(frame.chunk)
                         if whole is not None:
-                            await self._desk.received(client, whole)
+                            await self._handler.received(client, whole)
                     case _:
                         raise WireError("a second hello, or an empty frame")
         finally:
@@ -121,10 +121,10 @@ class Servicer:
 
     async def _write(self, context: Any, connection: Connection) -> None:
         while True:
-            parcel = await connection.outbox.get()
-            for frame in parcel.frames:
+            message = await connection.outbox.get()
+            for frame in message.frames:
                 await context.write(frame)
-            if parcel.last:
+            if message.last:
                 # The client hangs up when it has read this. Ending the stream first could make a
                 # message that it is sending right now fail, and hide the goodbye behind that.
                 await asyncio.sleep(HANG_UP_SECONDS)

@@ -1,7 +1,8 @@
-"""A training session: the clock, the deadlines, and the effects of the round machines carried out.
+"""A training session: from the first connection to the goodbye, over as many rounds as it takes.
 
-The session owns no rule of the protocol. Messages, lost connections and the clock become calls
-to ``RoundServer`` one at a time; everything heavy runs in the executor, so the loop stays free.
+The session owns no rule of the protocol. It waits for what happens next, hands it to the
+:class:`RoundPlayer`, and carries out what that asks for; everything heavy runs in the executor,
+so the loop stays free.
 """
 
 from __future__ import annotations
@@ -11,42 +12,26 @@ import enum
 import functools
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import TypeVar
 
 from auror.deployment.logs import logger
-from auror.errors import (
-    AbortReason,
-    DropReason,
-    PeerMisbehaved,
-    UnavailableError,
-)
-from auror.ids import ClientId, Digest, RoundId
-from auror.round.messages import ClientMessage, RoundEnd, RoundStart, ServerMessage
-from auror.round.record import OpenedGroup
-from auror.round.server.context import (
-    Aborted,
-    Dropped,
-    Finished,
-    Opened,
-    Persist,
-    Phase,
-    PhaseStarted,
-    RoundTotal,
-    Send,
-    ServerEffect,
-)
+from auror.errors import UnavailableError
+from auror.ids import ClientId, RoundId
+from auror.round.messages import RoundEnd, RoundStart, ServerMessage
+from auror.round.server.context import Dropped, Persist, PhaseStarted, Send
 from auror.round.server.machine import RoundServer
 from auror.training.campaign import Campaign
 from auror.training.host import ModelHost
 from auror.wire import codec
-from auror.wire.fields import WireError
-from auror.wire.frames import Received, server_frames
-from auror.wire.limits import Kind, Limits
+from auror.wire.frames import server_frames
+from auror.wire.limits import Limits
 from auror.wire.v1 import transport_pb2 as pb
+from auror_server.clock import Clock
 from auror_server.config import SessionSection
-from auror_server.connections import Connection, Connections, Parcel
-from auror_server.metrics import RoundMeter
+from auror_server.connections import EncodedMessage
+from auror_server.events import Stop
+from auror_server.player import Action, Outcome, RoundPlayer
+from auror_server.reception import Reception
 from auror_server.recorder import Recorder
 from auror_server.uploads import SpooledUploads
 
@@ -60,61 +45,6 @@ class Ending(enum.Enum):
     STOPPED = "stopped"
 
 
-@dataclass(frozen=True)
-class _Message:
-    client: ClientId
-    round_id: RoundId
-    message: ClientMessage
-
-
-@dataclass(frozen=True)
-class _Joined:
-    client: ClientId
-
-
-@dataclass(frozen=True)
-class _Left:
-    client: ClientId
-
-
-@dataclass(frozen=True)
-class _Fault:
-    client: ClientId
-    detail: str
-
-
-@dataclass(frozen=True)
-class _Stop:
-    """The operator ends the server."""
-
-
-_Event = _Message | _Joined | _Left | _Fault | _Stop
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    total: RoundTotal | None
-    aborted: AbortReason | None
-    detail: str
-
-
-@dataclass
-class _Round:
-    """The round in progress and its clock."""
-
-    machine: RoundServer
-    round_id: RoundId
-    meter: RoundMeter
-    seen: dict[tuple[ClientId, Kind], Digest]
-    banned: set[ClientId]
-    disputed: bool
-    phase: Phase = Phase.ADVERTISE
-    phase_started: float = 0.0
-    deadline: float = 0.0
-    overtime: int | None = None
-    """Messages that were already in when the deadline passed and still count."""
-
-
 class Session:
     """One run of the server, from the first connection to the goodbye."""
 
@@ -125,6 +55,7 @@ class Session:
         host: ModelHost,
         recorder: Recorder,
         pool: Executor,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._campaign = campaign
@@ -133,56 +64,19 @@ class Session:
         self._recorder = recorder
         self._pool = pool
         self._loop = asyncio.get_running_loop()
-        self._inbox: asyncio.Queue[_Event] = asyncio.Queue()
-        self._connections = Connections(self._policy.members, self._now())
-        self._round: _Round | None = None
-        self._limits = Limits(self._policy.id_bound, host.dim, 0)
+        self._clock = clock
+        limits = Limits(self._policy.id_bound, host.dim, 0)
+        self.reception = Reception(self._policy.members, limits, pool, clock.now)
+        """What the streams talk to."""
+        self._connections = self.reception.connections
         self._stopping = False
-        self._last_start = self._now()
-
-    # The desk of the streams --------------------------------------------------------------------
-
-    @property
-    def limits(self) -> Limits:
-        return self._limits
-
-    def connected(self, client: ClientId) -> Connection:
-        connection = self._connections.add(client)
-        self._inbox.put_nowait(_Joined(client))
-        return connection
-
-    def disconnected(self, connection: Connection) -> None:
-        if self._connections.remove(connection, self._now()):
-            self._inbox.put_nowait(_Left(connection.client))
-
-    async def received(self, client: ClientId, message: Received) -> None:
-        """Decode in the executor; a repeated message of this round goes no further.
-
-        Raises:
-            WireError: it is not a message of this protocol.
-        """
-        current, envelope = self._round, message.envelope
-        if current is None or envelope.round_id != current.round_id:
-            return  # of a round that is over: too late, and nobody's fault
-        current.meter.bytes_up += envelope.size
-        if current.seen.get((client, envelope.kind)) == envelope.sha256:
-            return
-        decoded = await self._compute(
-            lambda: codec.decode_client(envelope.kind, message.body, self._limits)
-        )
-        current.seen.setdefault((client, envelope.kind), envelope.sha256)
-        self._inbox.put_nowait(_Message(client, envelope.round_id, decoded))
-
-    def malformed(self, client: ClientId, error: WireError) -> None:
-        self._inbox.put_nowait(_Fault(client, str(error)))
+        self._last_start = clock.now()
 
     def stop(self) -> None:
         """End the session: the round is aborted, clients are told."""
         if not self._stopping:
             self._stopping = True
-            self._inbox.put_nowait(_Stop())
-
-    # The session --------------------------------------------------------------------------------
+            self.reception.inbox.put_nowait(Stop())
 
     async def run(self) -> Ending:
         """Play rounds until the training is over or :meth:`stop` is called.
@@ -202,7 +96,6 @@ class Session:
             if start is None:
                 return Ending.FINISHED
             outcome = await self._play(start)
-            await self._finish(start, outcome)
             aborted = aborted + 1 if outcome.aborted else 0
             if aborted >= self._settings.max_aborted and not self._stopping:
                 raise UnavailableError(
@@ -217,15 +110,17 @@ class Session:
         for connection in self._connections.all():
             connection.say_goodbye(reason)
 
+    # Between rounds -----------------------------------------------------------------------------
+
     async def _wait_for_clients(self, wanted: int) -> None:
-        deadline = self._now() + self._settings.join_timeout_s
+        deadline = self._clock.now() + self._settings.join_timeout_s
         said = -1
         while not self._stopping:
-            here = len(self._connections.clients() - self._campaign.uninvited)
+            here = len(self._available())
             if here >= wanted:
                 _log.info("clients connected", connected=here, wanted=wanted)
                 return
-            if self._now() >= deadline:
+            if self._clock.now() >= deadline:
                 raise UnavailableError(
                     f"{here} of {wanted} clients connected within"
                     f" {self._settings.join_timeout_s:g} s: start the missing ones, or lower"
@@ -234,16 +129,16 @@ class Session:
             if here != said:
                 _log.info("waiting for clients", connected=here, wanted=wanted)
                 said = here
-            await self._event(min(deadline, self._now() + _PROGRESS_SECONDS))
+            await self._anything(min(deadline, self._clock.now() + _PROGRESS_SECONDS))
 
     async def _wait_for_returning(self) -> None:
         """Give clients lost in the last round a moment to come back; then enough for a round."""
-        deadline = self._now() + self._settings.reconnect_grace_s
-        while not self._stopping and self._now() < deadline:
+        deadline = self._clock.now() + self._settings.reconnect_grace_s
+        while not self._stopping and self._clock.now() < deadline:
             recent = [c for c in self._campaign.invitable if self._lost_at(c) >= self._last_start]
             if not recent:
                 break
-            await self._event(deadline)
+            await self._anything(deadline)
         # if exclusions leave fewer than that, the campaign says so
         fewest = min(self._policy.fewest_present(False), len(self._campaign.invitable))
         if len(self._available()) < fewest:
@@ -256,168 +151,86 @@ class Session:
         gone = self._connections.gone_since(client)
         return -1.0 if gone is None else gone
 
+    async def _anything(self, until: float) -> None:
+        await self._clock.next(self.reception.inbox, until)
+
     # One round ----------------------------------------------------------------------------------
 
-    async def _play(self, start: RoundStart) -> _Outcome:
-        now = self._now()
-        statistics = start.plan.rows + self._policy.params.challenge_rows
-        self._limits = Limits(self._policy.id_bound, start.plan.dim, statistics)
+    async def _play(self, start: RoundStart) -> Outcome:
+        description, now = start.description, self._clock.now
+        self._last_start = now()
         uploads = SpooledUploads(self._recorder.spool / "uploads")
-        machine = await self._compute(lambda: RoundServer(start, self._policy, uploads))
-        description = start.description
-        self._round = _Round(
-            machine, description.round_id, RoundMeter(now), {}, set(), description.disputed
-        )
-        self._last_start = now
         try:
-            effects = await self._compute(machine.start)
-            while (outcome := await self._carry(self._round, effects)) is None:
-                effects = await self._next(self._round)
-            return outcome
+            machine = await self._compute(lambda: RoundServer(start, self._policy, uploads))
+            player = RoundPlayer(
+                machine,
+                description.round_id,
+                description.disputed,
+                self._campaign.decide,
+                self._settings,
+                self._connections.gone_since,
+                now,
+            )
+            statistics = start.plan.rows + self._policy.params.challenge_rows
+            limits = Limits(self._policy.id_bound, start.plan.dim, statistics)
+            self.reception.open(description.round_id, limits, player.meter)
+            await self._carry(player, await self._compute(player.start))
+            while player.outcome is None:
+                await self._carry(player, await self._next(player))
         finally:
             uploads.close()
+        end = await self._compute(functools.partial(self._conclude, player, player.outcome))
+        await self._send(player, Send(description.cohort, end))
+        self.reception.close()
+        return player.outcome
 
-    async def _next(self, current: _Round) -> list[ServerEffect]:
-        """Wait for the next thing that happens and hand it to the machine."""
-        machine, now = current.machine, self._now()
-        due = self._due(current)
-        if now >= due:
-            if current.overtime is None:
-                current.overtime = self._inbox.qsize()
-            if current.overtime == 0:
-                current.overtime = None
-                return await self._compute(machine.on_deadline)
-            current.overtime -= 1
-        event = await self._event(due)
-        match event:
-            case _Message(client, round_id, message):
-                if round_id != current.round_id or client in current.banned:
-                    return []
-                current.meter.answered(client, self._now())
-                return await self._compute(lambda: machine.on_message(client, message))
-            case _Joined(client):
-                waiting = machine.resend(client)
-                connection = self._connections.get(client)
-                if waiting is None or connection is None or client in current.banned:
-                    return []
-                if connection.sent is not waiting:
-                    connection.send(await self._parcel(current, waiting), waiting)
-            case _Fault(client, detail):
-                current.banned.add(client)
-                fault = PeerMisbehaved(client, DropReason.MALFORMED, detail)
-                return await self._compute(lambda: machine.on_fault(fault))
-            case _Stop():
-                return await self._compute(machine.stop)
-            case _Left() | None:
-                pass
-        return []
+    async def _next(self, player: RoundPlayer) -> list[Action]:
+        """Wait for the next thing that happens and hand it to the player."""
+        if player.is_phase_over(self.reception.inbox.qsize()):
+            return await self._compute(player.on_deadline)
+        event = await self._clock.next(self.reception.inbox, player.due)
+        if event is None:
+            return []
+        return await self._compute(functools.partial(player.on_event, event))
 
-    def _due(self, current: _Round) -> float:
-        """When the phase ends: at its deadline, or as soon as only lost clients are missing."""
-        missing = current.machine.waiting_for
-        due = current.phase_started
-        for client in missing:
-            gone = self._connections.gone_since(client)
-            if gone is None:
-                return current.deadline
-            grace = self._settings.reconnect_grace_s
-            # at the start of a round everybody gets the grace anew
-            since = current.phase_started if current.phase is Phase.ADVERTISE else gone
-            due = max(due, since + grace)
-        return min(due, current.deadline) if missing else current.deadline
-
-    async def _carry(self, current: _Round, effects: list[ServerEffect]) -> _Outcome | None:
-        queue = list(effects)
-        while queue:
-            effect = queue.pop(0)
-            match effect:
+    async def _carry(self, player: RoundPlayer, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
                 case Persist(kind, fields):
                     self._recorder.note(kind, dict(fields))
                 case PhaseStarted(phase, waiting):
-                    self._enter(current, phase, len(waiting))
-                case Send(to, message):
-                    await self._send(current, to, message)
+                    _log.info(
+                        "phase",
+                        round=str(player.round_id),
+                        phase=phase.name.lower(),
+                        waiting=len(waiting),
+                    )
                 case Dropped(client, reason, detail):
                     _log.warning("client dropped", client=client, reason=reason.name, detail=detail)
-                case Opened(groups):
-                    queue += await self._compute(
-                        functools.partial(self._decide, current.machine, groups)
-                    )
-                case Finished(total):
-                    return _Outcome(total, None, "")
-                case Aborted(reason, detail):
-                    return _Outcome(None, reason, f"{reason.value} ({detail})")
-        return None
+                case Send():
+                    await self._send(player, action)
 
-    def _decide(self, machine: RoundServer, groups: tuple[OpenedGroup, ...]) -> list[ServerEffect]:
-        full = machine.progress.plan
-        if full is None:
-            raise ValueError("statistics were opened before the plan was complete")
-        return machine.on_decision(self._campaign.decide(groups, full))
-
-    def _enter(self, current: _Round, phase: Phase, waiting: int) -> None:
-        now = self._now()
-        upload = phase is Phase.UPLOAD
-        seconds = self._settings.upload_deadline_s if upload else self._settings.phase_deadline_s
-        current.phase, current.phase_started, current.deadline = phase, now, now + seconds
-        current.overtime = None
-        current.meter.phase(phase, now)
-        if phase is Phase.UPLOAD:
-            self._recorder.note("attempt", {"disputed": current.disputed})
-        if phase is Phase.UNMASK:
-            self._recorder.note("unmasking", {})
-        _log.info("phase", round=str(current.round_id), phase=phase.name.lower(), waiting=waiting)
-
-    async def _send(
-        self, current: _Round, to: tuple[ClientId, ...], message: ServerMessage
-    ) -> None:
+    async def _send(self, player: RoundPlayer, send: Send) -> None:
         if self._recorder.dirty:
             await self._compute(self._recorder.sync)  # durable before reply
-        parcel = await self._parcel(current, message)
-        for client in to:
+        encoded = await self._compute(functools.partial(_encode, player.round_id, send.message))
+        for client in send.to:
             connection = self._connections.get(client)
-            if connection is not None and client not in current.banned:
-                connection.send(parcel, message)
-                current.meter.bytes_down += parcel.size
+            if connection is not None and connection.send(encoded, send.message):
+                player.meter.bytes_down += encoded.size
 
-    async def _parcel(self, current: _Round, message: ServerMessage) -> Parcel:
-        def cut() -> Parcel:
-            body = codec.encode_server(message)
-            return Parcel(tuple(server_frames(current.round_id, codec.kind_of(message), body)))
-
-        return await self._compute(cut)
-
-    async def _finish(self, start: RoundStart, outcome: _Outcome) -> None:
-        current = self._round
-        if current is None:
-            raise ValueError("no round is in progress")
-        current.meter.end(self._now())
-        progress = current.machine.progress
-
-        def conclude() -> RoundEnd:
-            end, record = self._campaign.finish(progress, outcome.total, outcome.aborted)
-            metrics = self._host.evaluate(self._campaign.state.model)
-            self._recorder.conclude(
-                self._campaign, record, outcome.total, metrics, current.meter, self._now()
-            )
-            return end
-
-        end = await self._compute(conclude)
-        await self._send(current, start.description.cohort, end)
-        self._round = None
-
-    # Helpers ------------------------------------------------------------------------------------
-
-    def _now(self) -> float:
-        return self._loop.time()
-
-    async def _event(self, until: float) -> _Event | None:
-        """The next event, or None at ``until``."""
-        try:
-            async with asyncio.timeout_at(max(until, self._now() + 0.001)):
-                return await self._inbox.get()
-        except TimeoutError:
-            return None
+    def _conclude(self, player: RoundPlayer, outcome: Outcome) -> RoundEnd:
+        end, record = self._campaign.finish(player.progress, outcome.total, outcome.aborted)
+        metrics = self._host.evaluate(self._campaign.state.model)
+        self._recorder.conclude(
+            self._campaign, record, outcome.total, metrics, player.meter, self._clock.now()
+        )
+        return end
 
     async def _compute(self, work: Callable[[], _Result]) -> _Result:
         return await self._loop.run_in_executor(self._pool, work)
+
+
+def _encode(round_id: RoundId, message: ServerMessage) -> EncodedMessage:
+    body = codec.encode_server(message)
+    return EncodedMessage(tuple(server_frames(round_id, codec.kind_of(message), body)))

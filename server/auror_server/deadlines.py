@@ -1,0 +1,75 @@
+"""When a phase of a round ends; the clock is an input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from typing import Protocol
+
+from auror.ids import ClientId
+from auror.round.server.context import Phase
+
+GoneSince = Callable[[ClientId], float | None]
+"""When a client was lost, in seconds of the session's clock; None while it is connected."""
+
+
+class Timing(Protocol):
+    """The settings that decide, in seconds."""
+
+    @property
+    def phase_deadline_s(self) -> float: ...
+
+    @property
+    def upload_deadline_s(self) -> float: ...
+
+    @property
+    def reconnect_grace_s(self) -> float: ...
+
+
+class Deadlines:
+    """The end of the phase in progress. All times are seconds of one clock."""
+
+    def __init__(self, timing: Timing, gone_since: GoneSince) -> None:
+        self._timing = timing
+        self._gone_since = gone_since
+        self._phase = Phase.ADVERTISE
+        self._started = 0.0
+        self._deadline = 0.0
+        self._overtime: int | None = None
+        """Messages that were already in when the time was up and still count."""
+
+    def enter(self, phase: Phase, now: float) -> None:
+        """A phase begins."""
+        upload = phase is Phase.UPLOAD
+        seconds = self._timing.upload_deadline_s if upload else self._timing.phase_deadline_s
+        self._phase, self._started, self._deadline = phase, now, now + seconds
+        self._overtime = None
+
+    def due(self, missing: AbstractSet[ClientId]) -> float:
+        """When the phase ends unless somebody of ``missing`` answers: at its deadline, or as soon
+        as all of them have been lost for the reconnect grace."""
+        due = self._started
+        for client in missing:
+            gone = self._gone_since(client)
+            if gone is None:
+                return self._deadline
+            # at the start of a round everybody gets the grace anew
+            since = self._started if self._phase is Phase.ADVERTISE else gone
+            due = max(due, since + self._timing.reconnect_grace_s)
+        return min(due, self._deadline) if missing else self._deadline
+
+    def is_over(self, missing: AbstractSet[ClientId], now: float, backlog: int) -> bool:
+        """Whether the phase ends now. To be asked before each event is taken.
+
+        ``backlog``: events that wait to be taken. What was in when the time was up is in time,
+        however slow the server is; what comes later is late.
+        """
+        if now < self.due(missing):
+            self._overtime = None
+            return False
+        if self._overtime is None:
+            self._overtime = backlog
+        if self._overtime == 0:
+            return True
+        self._overtime -= 1
+        return False

@@ -1,0 +1,142 @@
+"""One round at the server: events and deadlines in, what is to be sent and kept out.
+
+No network, no disk and no waiting; the clock is an input. :class:`auror_server.session.Session`
+waits, and carries out what this asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from auror.errors import AbortReason, DropReason, PeerMisbehaved
+from auror.ids import ClientId, RoundId
+from auror.round.run import Decide
+from auror.round.server.context import (
+    Aborted,
+    Dropped,
+    Finished,
+    Opened,
+    Persist,
+    Phase,
+    PhaseStarted,
+    Progress,
+    RoundTotal,
+    Send,
+    ServerEffect,
+)
+from auror.round.server.machine import RoundServer
+from auror_server.deadlines import Deadlines, GoneSince, Timing
+from auror_server.events import Event, Joined, Left, Malformed, Message, Stop
+from auror_server.metrics import RoundMeter
+
+Action = Persist | PhaseStarted | Send | Dropped
+"""To be carried out in order: a fact is durable before the next ``Send`` leaves."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a round ended; ``total`` is None exactly when ``aborted`` is set."""
+
+    total: RoundTotal | None
+    aborted: AbortReason | None
+    detail: str = ""
+
+
+class RoundPlayer:
+    """Plays one ``RoundServer``. Calls come one at a time; they may be long."""
+
+    def __init__(
+        self,
+        machine: RoundServer,
+        round_id: RoundId,
+        disputed: bool,
+        decide: Decide,
+        timing: Timing,
+        gone_since: GoneSince,
+        now: Callable[[], float],
+    ) -> None:
+        self._machine = machine
+        self.round_id = round_id
+        self._disputed = disputed
+        self._decide = decide
+        self._now = now
+        self._deadlines = Deadlines(timing, gone_since)
+        self._banned: set[ClientId] = set()
+        """Clients that sent what is no message: nothing more of them is read in this round."""
+        self.meter = RoundMeter(now())
+        self.outcome: Outcome | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """The round's sets so far; read only."""
+        return self._machine.progress
+
+    @property
+    def due(self) -> float:
+        """When the phase ends if nothing happens before."""
+        return self._deadlines.due(self._machine.waiting_for)
+
+    def is_phase_over(self, backlog: int) -> bool:
+        """Whether :meth:`on_deadline` comes before the next of the ``backlog`` events that wait."""
+        return self._deadlines.is_over(self._machine.waiting_for, self._now(), backlog)
+
+    def start(self) -> list[Action]:
+        """Invite the cohort."""
+        return self._play(self._machine.start())
+
+    def on_deadline(self) -> list[Action]:
+        """The phase's time is up."""
+        return self._play(self._machine.on_deadline())
+
+    def on_event(self, event: Event) -> list[Action]:
+        """Take what happened next."""
+        match event:
+            case Message(client, round_id, message):
+                if round_id != self.round_id or client in self._banned:
+                    return []
+                self.meter.answered(client, self._now())
+                return self._play(self._machine.on_message(client, message))
+            case Joined(client):
+                waiting = None if client in self._banned else self._machine.resend(client)
+                return [] if waiting is None else [Send((client,), waiting)]
+            case Left():
+                return []  # the deadlines see who is gone
+            case Malformed(client, detail):
+                self._banned.add(client)
+                fault = PeerMisbehaved(client, DropReason.MALFORMED, detail)
+                return self._play(self._machine.on_fault(fault))
+            case Stop():
+                return self._play(self._machine.stop())
+
+    def _play(self, effects: list[ServerEffect]) -> list[Action]:
+        actions: list[Action] = []
+        queue = list(effects)
+        while queue:
+            effect = queue.pop(0)
+            match effect:
+                case Opened(groups, plan):
+                    queue += self._machine.on_decision(self._decide(groups, plan))
+                case PhaseStarted(phase):
+                    actions += [effect, *self._enter(phase)]
+                case Send(to, message):
+                    actions.append(Send(tuple(c for c in to if c not in self._banned), message))
+                case Finished(total):
+                    self._end(Outcome(total, None))
+                case Aborted(reason, detail):
+                    self._end(Outcome(None, reason, f"{reason.value} ({detail})"))
+                case Persist() | Dropped():
+                    actions.append(effect)
+        return actions
+
+    def _enter(self, phase: Phase) -> list[Persist]:
+        now = self._now()
+        self._deadlines.enter(phase, now)
+        self.meter.phase(phase, now)
+        if phase is Phase.UPLOAD:
+            return [Persist("attempt", {"disputed": self._disputed})]
+        return [Persist("unmasking", {})] if phase is Phase.UNMASK else []
+
+    def _end(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.meter.end(self._now())
