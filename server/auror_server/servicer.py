@@ -82,10 +82,11 @@ class Servicer:
             self._handler.malformed(client, error)
             await context.abort(*status_of(error))
         finally:
+            # first, and without waiting: gRPC cancels this task when the peer is gone, at any await
+            self._handler.disconnected(connection)
             reader.cancel()
             writer.cancel()
             await asyncio.gather(reader, writer, return_exceptions=True)
-            self._handler.disconnected(connection)
 
     async def _check_hello(self, context: Any, client: ClientId) -> None:
         try:

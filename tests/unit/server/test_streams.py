@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
+import grpc.aio
 import pytest
 from auror_server.config import ServerConfig, load_config
 from auror_server.connections import Connections
-from auror_server.servicer import identify
+from auror_server.events import Event, Joined, Left
+from auror_server.reception import Reception
+from auror_server.servicer import Servicer, identify
 from auror_server.status import NotEnrolled, WrongHello, status_of
 
 from auror.deployment.certs import create_deployment
@@ -18,7 +23,9 @@ from auror.errors import ConfigError, ProtocolError
 from auror.ids import ClientId
 from auror.params import RoundParams
 from auror.programs.enrol import synthetic_terms
+from auror.round.description import PROTOCOL_VERSION
 from auror.wire.fields import WireError
+from auror.wire.limits import Limits
 from auror.wire.v1 import transport_pb2 as pb
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,6 +66,48 @@ def test_the_newest_stream_of_a_client_counts() -> None:
     assert connections.remove(second, now=7.0)
     assert connections.gone_since(ClientId(0)) == 7.0
     assert connections.clients() == frozenset()
+
+
+class Gone:
+    """A gRPC context whose peer says hello and is gone; gRPC cancels the handler a moment later."""
+
+    def __init__(self, pem: bytes, hello: pb.Hello) -> None:
+        self._pem = pem
+        self._frames: list[object] = [pb.ClientFrame(hello=hello), grpc.aio.EOF]
+
+    def auth_context(self) -> dict[str, list[bytes]]:
+        return {"x509_pem_cert": [self._pem]}
+
+    async def read(self) -> object:
+        return self._frames.pop(0)
+
+    async def write(self, frame: bytes) -> None:
+        pass
+
+
+def test_a_lost_client_is_noticed_whenever_grpc_cancels_its_stream(tmp_path: Path) -> None:
+    terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
+    policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
+    pem = (client_folder(tmp_path / "certs", 1) / "cert.pem").read_bytes()
+    hello = pb.Hello(protocol_version=PROTOCOL_VERSION, deployment=policy.name, client=1)
+
+    async def cancelled_after(steps: int) -> tuple[list[Event], bool]:
+        with ThreadPoolExecutor(1) as pool:
+            reception = Reception(policy.members, Limits(3, 7, 0), pool, lambda: 0.0)
+            servicer = Servicer(policy, reception, tmp_path)
+            task = asyncio.create_task(servicer.participate(None, Gone(pem, hello)))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            heard = [reception.inbox.get_nowait() for _ in range(reception.inbox.qsize())]
+            return heard, ClientId(1) in reception.connections.clients()
+
+    for steps in range(1, 9):
+        heard, connected = asyncio.run(cancelled_after(steps))
+        assert not connected, steps
+        assert heard in ([], [Joined(ClientId(1)), Left(ClientId(1))]), steps
+    assert heard  # it did connect
 
 
 @pytest.mark.parametrize(
