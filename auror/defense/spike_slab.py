@@ -42,7 +42,7 @@ class Slab:
 
 HONEST = (np.array([1.0, 2.0, 3.0]), np.array([0.88, 0.10, 0.02]))
 """Deviations a_j in spreads and their weights w_j: the tails of honest off-diagonal entries, on
-IID and skewed data alike (docs/results/defence/parameters.md)."""
+IID and skewed data alike (ADR 0017)."""
 SLABS = (Slab((4.0, 8.0, 16.0), 0.5), Slab((5.0,), 0.35), Slab((8.0,), 0.35), Slab((13.0,), 0.35))
 PRIORS = (0.03, 0.1, 0.3)
 """π: attackers' part of the cohort."""
@@ -65,8 +65,8 @@ class Spreads:
 
 PAIR_SPREADS = Spreads((0.5, 0.7, 1.0, 1.4, 2.0), 0.85, 0.3)
 LEARNING_SPREADS = Spreads((0.5, 0.85, 1.4, 2.4, 4.0), 0.9, 0.5)
-"""As measured where nobody lies (docs/results/defence/parameters.md). Readings along what the cohort
-learns differ more: with skewed data clients differ in how far they go."""
+"""As measured where nobody lies (ADR 0017). Readings along what the cohort learns differ more: with
+skewed data clients differ in how far they go."""
 
 _GLANCE_PRIOR = 0.2
 _FREE = 1e-4  # precision of a client whose effect is free
