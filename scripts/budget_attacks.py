@@ -1,6 +1,6 @@
 """Measure what a server that crafts models can recover: docs/results/budget.json and .md.
 
-    python scripts/budget_attacks.py            # measure (some six minutes, one core), write both
+    python scripts/budget_attacks.py            # measure (some seven minutes, one core), write both
     python scripts/budget_attacks.py --render   # rewrite the tables from the committed data
 
 The policy is what ``auror certs`` writes for 30 clients; training is the pinned task on mnist5k.
@@ -20,8 +20,8 @@ from budget_tables import render
 
 from auror.bench.crafted import (
     PIXEL_MOVE,
-    HonestRun,
     Recovered,
+    WatchedRun,
     attribution,
     averaging,
     constant_pixels,
@@ -39,7 +39,7 @@ from auror.experiments.experiment import Prepared
 from auror.learn.imprint import Imprint
 from auror.learn.training import TrainingParams
 from auror.params import Budget
-from auror.privacy.overlap import aimed, companies, halves, nested, triples
+from auror.privacy.overlap import aimed, companies, halves, nested, one_out, triples
 from auror.programs.enrol import Enrolment
 from auror.sim.simulate import Aggregation
 
@@ -58,6 +58,7 @@ AGAINST_NOISE = [  # of these a server takes what serves it best
     *(Imprint(3, gain, 0.1, at) for at in (0.9, 0.97, 0.99) for gain in (4.0, 20.0)),
 ]
 NOISES = (1e-4, 1e-3, 3e-3, 1e-2)
+_LATER = f"model of round {TRAINED}, frozen, "
 OUT = Path(__file__).resolve().parents[1] / "docs" / "results" / "budget.json"
 
 Json = dict[str, Any]
@@ -78,13 +79,21 @@ def prepare(seed: int, clients: int = CLIENTS) -> Prepared:
     )
 
 
+def flagged(seed: int) -> Iterator[Json]:
+    """A row for a run at c = 9 whose liars are flagged, and that then trains again without them."""
+    config = ExperimentConfig(rounds=30, seed=seed, aggregation=Aggregation.PLAIN, device="cpu")
+    run = WatchedRun.of(Prepared.of(config))
+    found = recovered(run.prepared, run.records, run.truth)
+    yield _row("honest server, nine of 30 flip labels, trained twice", len(run.records), found)
+
+
 def whole_budget() -> int:
     """Attempts that the policy of ``auror certs`` allows over all trainings."""
     enrolment = Enrolment(clients=CLIENTS)
     return Budget.for_rounds(enrolment.rounds, enrolment.eras).max_openings
 
 
-def recoveries(run: HonestRun) -> Iterator[Json]:
+def recoveries(run: WatchedRun) -> Iterator[Json]:
     """Rows of the first table, for one seed."""
     prepared, params = run.prepared, run.prepared.config.round_params
     members, seed = members_of(prepared), run.prepared.config.seed
@@ -92,9 +101,11 @@ def recoveries(run: HonestRun) -> Iterator[Json]:
     half = companies(halves(members, params), longest, seed)
     same = {"honest run": run.truth}
     same["first model, frozen"] = train_rounds(prepared, first, frozen, ROUNDS[-1])
-    again = same["trained model, frozen"] = train_rounds(prepared, trained, frozen, longest)
+    again = same[f"model of round {TRAINED}, frozen"] = train_rounds(
+        prepared, trained, frozen, longest
+    )
     pixels = moving_pixels(prepared, trained, seed)
-    same["trained model, constant pixels moved"] = train_rounds(
+    same[f"model of round {TRAINED}, constant pixels moved"] = train_rounds(
         prepared, pixels(0, trained, {}), pixels, ROUNDS[-1]
     )
     for name, truth in same.items():
@@ -106,11 +117,15 @@ def recoveries(run: HonestRun) -> Iterator[Json]:
         yield _row("honest training, half of each total left out", rounds, found)
     for rounds in (*ROUNDS, longest):
         found = recovered_by(prepared, half[:rounds], again)
-        yield _row("trained model, frozen, half of each total left out", rounds, found)
+        yield _row(_LATER + "half of each total left out", rounds, found)
+    one = companies(one_out(members, params), ROUNDS[-1], seed)
+    for rounds in ROUNDS:
+        found = recovered_by(prepared, one[:rounds], again)
+        yield _row(_LATER + "one group of each total left out", rounds, found)
     designs = {
-        "trained model, frozen, cohorts of 20 around one client": aimed,
-        "trained model, frozen, C+{v,a}, C+{v,b}, C+{a,b}": triples,
-        "trained model, frozen, D and D+{v}": nested,
+        _LATER + "cohorts of 20 around one client": aimed,
+        _LATER + "C+{v,a}, C+{v,b}, C+{a,b}": triples,
+        _LATER + "D and D+{v}": nested,
     }
     for name, design in designs.items():
         for victim in members[:VICTIMS]:
@@ -167,12 +182,12 @@ def _imprinted(name: str, prepared: Prepared, noise: float, found: Any) -> Json:
 def measure(seed: int) -> Json:
     """All three tables for one seed."""
     prepared = prepare(seed)
-    run = HonestRun.of(prepared)
+    run = WatchedRun.of(prepared)
     base = run.models[TRAINED]
     moved = moving_pixels(prepared, base, seed)(0, base, {})
     return {
         "seed": seed,
-        "recovery": list(recoveries(run)),
+        "recovery": [*recoveries(run), *flagged(seed)],
         "pixels": {
             "constant": len(constant_pixels(prepared)),
             "move": PIXEL_MOVE,

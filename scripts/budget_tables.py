@@ -15,13 +15,13 @@ def render(made: Sequence[Json]) -> str:
     """The page; every figure in it comes from ``made``, one entry per seed."""
     seeds = ", ".join(str(one["seed"]) for one in made)
     lines = [
-        "# What a server that crafts models recovers",
+        "# What a server that lies about models and totals recovers",
         "",
         _wrapped(
             "Rendered from `budget.json`, which `python scripts/budget_attacks.py` measures (seeds"
             f" {seeds}). 30 clients under the policy of `auror certs` (g = 5, c = 3), mnist5k, mlp,"
-            " the pinned task; nobody lies but the server. Local training and group draws are the"
-            " project's own; sums are computed directly."
+            " the pinned task; no client lies unless it says so. Local training and group draws"
+            " are the project's own; sums are computed directly."
         ),
         "",
     ]
@@ -39,7 +39,8 @@ def _recovery(made: Sequence[Json]) -> list[str]:
         "",
         _wrapped(
             "R² of the best linear estimate of a client's own mean over the rounds, as"
-            " `auror.privacy` computes it: 0 = nothing, 1 = all. *Mean*: over clients and seeds, in"
+            " `auror.privacy` computes it: 0 = nothing, 1 = all; what all clients have in common is"
+            " granted to it. *Mean*: over clients and seeds, in"
             " brackets the lowest and highest mean of a seed. *Worst*: the worst client of the"
             " worst seed. Where one client is aimed at (several choices per seed), *worst* is that"
             " client: mean, highest."
@@ -67,11 +68,12 @@ def _recovery(made: Sequence[Json]) -> list[str]:
             "*honest run*: the project's own campaign, verdicts and audits included. Its groups and"
             " totals are used again in the rows *frozen* and *constant pixels moved*."
         ),
-        _item("*first model*: of the era. *Trained model*: after some honest rounds (see script)."),
+        _item("*first model*: of the era; the other one comes from the honest run."),
         _item(
             f"*constant pixels moved*: {still} pixels are dark in every sample of the server's own."
-            f" Moving their weights by {pixels[0]['move']:.0%} of the model's norm changes all"
-            f" updates together by {change:.0e} of their norm at most."
+            f" Moving their weights by {100 * pixels[0]['move']:g} % of the model's norm changes"
+            f" all updates together by {100 * change:.2g} % of their norm at most (a few samples"
+            " of clients do light them)."
         ),
         _item(
             "*half left out*: all upload; half of the groups make the total, which is the floor."
@@ -84,7 +86,11 @@ def _recovery(made: Sequence[Json]) -> list[str]:
             "*C+{v,a}, C+{v,b}, C+{a,b}*: cohorts of 20, all of them in the total; C, a and b are"
             " drawn anew every three rounds. *D and D+{v}*: cohorts of 20 and 21 in turn, the same."
         ),
-        _item("The longest row is the whole budget of attempts."),
+        _item("*220 rounds* are all attempts of the budget."),
+        _item(
+            "The last row is another policy (c = 9): who is flagged in the first training is not in"
+            " the second."
+        ),
     ]
 
 

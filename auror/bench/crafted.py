@@ -47,8 +47,8 @@ class Recovered:
 
 
 @dataclass
-class HonestRun:
-    """A defended run in which nobody lies, and what only a simulation sees of it."""
+class WatchedRun:
+    """A defended run by the real campaign, and what only a simulation sees of it."""
 
     prepared: Prepared
     records: list[RoundRecord] = field(default_factory=list)
@@ -58,8 +58,8 @@ class HonestRun:
     plans: list[StatisticsPlan] = field(default_factory=list)
 
     @classmethod
-    def of(cls, prepared: Prepared) -> HonestRun:
-        """``prepared.config.rounds`` rounds by the real campaign, audits and verdicts included."""
+    def of(cls, prepared: Prepared) -> WatchedRun:
+        """``prepared.config.rounds`` rounds, audits, verdicts and a second training included."""
         run, config = cls(prepared), prepared.config
         run.models.append(prepared.host.initial(0))
         simulate(
@@ -71,7 +71,7 @@ class HonestRun:
                 aggregation=config.aggregation,
             ),
             prepared.host,
-            prepared.trainer(prepared.honest),
+            prepared.trainer(prepared.population),
             run._observe,
         )
         return run
@@ -179,9 +179,9 @@ def recovered_by(prepared: Prepared, played: Sequence[Company], truth: TruthReco
     return recovered(prepared, records_of(played), truth)
 
 
-def attribution(run: HonestRun, rounds: int, telling: float) -> tuple[float, float]:
+def attribution(run: WatchedRun, rounds: int, telling: float) -> tuple[float, float]:
     """AUC of telling whose a training sample is, from the opened sums and from everybody's own
-    statistics in the clear, after ``rounds`` rounds of an honest run."""
+    statistics in the clear, after ``rounds`` rounds of a run in which nobody lies."""
     vectors = {key: v for key, v in run.truth.statistics.items() if key[0] < rounds}
     opened = [
         OpenedSet(record.index, members)
@@ -211,7 +211,7 @@ def attribution(run: HonestRun, rounds: int, telling: float) -> tuple[float, flo
 
 
 def _additions(
-    run: HonestRun, rounds: int, x: NDArray[np.float32], y: NDArray[np.int64]
+    run: WatchedRun, rounds: int, x: NDArray[np.float32], y: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """What each sample adds to its owner's statistics by one small step, mean over rounds, (N, k):
     −∂loss/∂W · Mᵀ = (y − p)(M h)ᵀ, over ‖M‖ as in ``TruthRecorder``."""

@@ -67,6 +67,18 @@ def halves(members: Members, params: RoundParams) -> Design:
     return design
 
 
+def one_out(members: Members, params: RoundParams) -> Design:
+    """Everybody uploads, and one group is left out of the total: what is left to a server where
+    clients ask for more than the floor (``OwnRules.min_accepted``)."""
+
+    def design(index: int, rng: np.random.Generator) -> Company:
+        groups = draw_groups(rng.bytes(32), members, params.group_size)
+        spared = int(rng.integers(len(groups)))
+        return Company(groups, tuple(k for k in range(len(groups)) if k != spared))
+
+    return design
+
+
 def aimed(members: Members, params: RoundParams, victim: ClientId) -> Design:
     """The fewest that may upload, ``victim`` among them and always in the total, which is as small
     as the floor allows; everybody else comes and goes. In every third round all upload, so that

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from auror.bench.crafted import (
-    HonestRun,
+    WatchedRun,
     attribution,
     averaging,
     constant_pixels,
@@ -30,7 +30,7 @@ ROUNDS = 6
 
 
 @pytest.fixture(scope="module")
-def run() -> HonestRun:
+def run() -> WatchedRun:
     config = ExperimentConfig(
         dataset="digits",
         clients=10,
@@ -41,17 +41,17 @@ def run() -> HonestRun:
         aggregation=Aggregation.PLAIN,
         device="cpu",
     )
-    return HonestRun.of(Prepared.of(config))
+    return WatchedRun.of(Prepared.of(config))
 
 
-def test_a_frozen_model_recovers_at_least_what_an_honest_run_does(run: HonestRun) -> None:
+def test_a_frozen_model_recovers_at_least_what_an_honest_run_does(run: WatchedRun) -> None:
     again = train_rounds(run.prepared, run.models[-1], frozen, ROUNDS)
     honest = recovered(run.prepared, run.records, run.truth)
     crafted = recovered(run.prepared, run.records, again)
     assert 0.05 < honest.statistics.mean() <= crafted.statistics.mean() < 1
 
 
-def test_weights_of_constant_pixels_move_the_model_and_no_update(run: HonestRun) -> None:
+def test_weights_of_constant_pixels_move_the_model_and_no_update(run: WatchedRun) -> None:
     base = run.models[-1]
     assert len(constant_pixels(run.prepared)) >= 2
     moved = moving_pixels(run.prepared, base, seed=1)(0, base, {})
@@ -63,7 +63,7 @@ def test_weights_of_constant_pixels_move_the_model_and_no_update(run: HonestRun)
     assert update_change(run.prepared, base, other) > 0.1
 
 
-def test_leaving_groups_out_of_totals_recovers_updates(run: HonestRun) -> None:
+def test_leaving_groups_out_of_totals_recovers_updates(run: WatchedRun) -> None:
     members = members_of(run.prepared)
     half = companies(halves(members, run.prepared.config.round_params), ROUNDS, seed=1)
     whole = [Company(company.groups, tuple(range(len(company.groups)))) for company in half]
@@ -73,13 +73,13 @@ def test_leaving_groups_out_of_totals_recovers_updates(run: HonestRun) -> None:
 
 
 def test_whose_a_sample_is_shows_better_in_the_clear_than_after_two_rounds_of_sums(
-    run: HonestRun,
+    run: WatchedRun,
 ) -> None:
     sums, clear = attribution(run, 2, 0.05)
     assert 0.5 < sums < clear
 
 
-def test_an_imprint_shows_images_through_the_sum_of_ten_clients(run: HonestRun) -> None:
+def test_an_imprint_shows_images_through_the_sum_of_ten_clients(run: WatchedRun) -> None:
     pinned, how = run.prepared.task.training, Imprint(3, 2, 0.1)
     assert imprint(run.prepared, pinned, [how], samples=100).images >= 3
     assert imprint(run.prepared, pinned, [how], samples=100, noise=0.05).images == 0

@@ -15,6 +15,7 @@ from auror.privacy.overlap import (
     companies,
     halves,
     nested,
+    one_out,
     records_of,
     solve,
     triples,
@@ -56,6 +57,7 @@ def test_without_the_sum_of_everybody_the_three_show_differences_only() -> None:
     "design",
     [
         halves(MEMBERS, PARAMS),
+        one_out(MEMBERS, PARAMS),
         *(design(MEMBERS, PARAMS, VICTIM) for design in (aimed, triples, nested)),
     ],
 )
@@ -104,3 +106,6 @@ def test_overlaps_single_out_the_victim(
     assert aimed_at[VICTIM] > 0.7
     assert aimed_at[VICTIM] > np.mean(list(aimed_at.values())) + 0.3
     assert of(halves(MEMBERS, PARAMS))[VICTIM] < aimed_at[VICTIM]
+    assert np.mean(list(of(one_out(MEMBERS, PARAMS)).values())) < np.mean(
+        list(of(halves(MEMBERS, PARAMS)).values())
+    )
