@@ -1,10 +1,13 @@
-"""Replacing a file whole: after a crash a reader finds the old content or the new one."""
+"""Replacing a file whole: after a crash a reader finds the old content or the new one. And
+claiming a folder before a long run that will write into it."""
 
 from __future__ import annotations
 
 import os
 import secrets
 from pathlib import Path
+
+from auror.errors import ConfigError
 
 
 def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
@@ -32,3 +35,27 @@ def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def claim_folder(folder: Path, setting: str) -> None:
+    """Make ``folder`` where it is not there, and write into it once: what cannot be written at
+    the end of a run is found out at its start, and what is there is never overwritten.
+
+    Raises:
+        ConfigError: naming ``setting``; it holds something, or it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise ConfigError(
+                f"{setting} = {folder} is not empty: choose a new folder, a run is never"
+                " overwritten"
+            )
+        probe = folder / f".{secrets.token_hex(8)}.new"
+        replace_file(probe, b"")
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"{setting} = {folder}: no folder can be made or written there ({error.strerror});"
+            " choose another one"
+        ) from error

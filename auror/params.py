@@ -5,10 +5,14 @@ Everything here is checked when it is made, so later code need not ask again.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Annotated
 
 from auror.errors import ConfigError
+from auror.fields import Range, check_fields
+
+DATASET = "mnist5k"
+"""The data set that is meant where none is named."""
 
 LABEL_ROW_BITS = 4
 """Of the largest coefficient of the label rows: few, yet the verdict stays (docs/adr/0013)."""
@@ -24,49 +28,30 @@ STATISTICS_RING_BITS = 64
 class RoundParams:
     """What server and clients must agree on; its hash enters every round description."""
 
-    group_size: int = 5
-    """g: clients per group, the privacy dial (1 = statistics in the clear)."""
-    colluders: int = 9
-    """c: clients assumed to collude with each other or with the server."""
-    quantisation_bits: int = 16
-    """b: bits of one quantised entry."""
-    quantisation_range: float = 0.5
+    group_size: Annotated[int, Range(1)] = 5
+    """g, clients per group, the privacy dial: 1 = statistics in the clear, n = no detection."""
+    colluders: Annotated[int, Range(0)] = 9
+    """c, clients assumed to collude with each other or with the server."""
+    quantisation_bits: Annotated[int, Range(2, 24)] = 16
+    """b, bits of one quantised entry."""
+    quantisation_range: Annotated[float, Range(above=0)] = 0.5
     """Updates are clipped to ± this, in units of the update."""
-    challenge_rows: int = 8
+    challenge_rows: Annotated[int, Range(0)] = 8
     """Rows of the sketch that nobody can foresee; 0 turns the in-round norm test off."""
-    min_accepted_groups: int = 1
+    min_accepted_groups: Annotated[int, Range(1)] = 1
     """A round with fewer accepted groups is discarded."""
-    max_attempts: int = 2
+    max_attempts: Annotated[int, Range(1)] = 2
     """Attempts at one step of a training, counted from the upload on. Where updates of several
     attempts are alike, so are the sums of several draws: two leave a client of 30 alone in 1.5 %
     (groups of five, nine colluders), three in 4.7 %, four in 81 % (docs/adr/0015)."""
-    dropouts: float = 0.1
+    dropouts: Annotated[float, Range(0, 0.5)] = 0.1
     """Fraction of a large cohort that may be silent or left out: it decides the degree of the
     graph and the size of the committee (the complete graph survives more)."""
-    audit_probability: float = 0.1
-    """p_audit: chance that a round leaves out a random group after its statistics are open."""
+    audit_probability: Annotated[float, Range(0, below=1)] = 0.1
+    """p_audit, chance that a round leaves out a random group after its statistics are open."""
 
     def __post_init__(self) -> None:
-        _at_least("group_size", self.group_size, 1)
-        _at_least("colluders", self.colluders, 0)
-        _at_least("challenge_rows", self.challenge_rows, 0)
-        _at_least("min_accepted_groups", self.min_accepted_groups, 1)
-        _at_least("max_attempts", self.max_attempts, 1)
-        if not 2 <= self.quantisation_bits <= 24:
-            raise ConfigError(
-                f"quantisation_bits = {self.quantisation_bits}: choose 2 … 24 (16 is the default)"
-            )
-        if not 0 <= self.dropouts <= 0.5:
-            raise ConfigError(f"dropouts = {self.dropouts}: choose a fraction from 0 to 0.5")
-        if not 0 <= self.audit_probability < 1:
-            raise ConfigError(
-                f"audit_probability = {self.audit_probability}: choose 0 (no audits) … 1, below 1"
-            )
-        if not (math.isfinite(self.quantisation_range) and self.quantisation_range > 0):
-            raise ConfigError(
-                f"quantisation_range = {self.quantisation_range}: give a positive number,"
-                " about the largest absolute entry of an update"
-            )
+        check_fields(self)
 
     def fewest_present(self, members: int, disputed: bool) -> int:
         """Fewest of ``members`` in U1, U2 and U3: two thirds, in a disputed round half; and enough
@@ -135,26 +120,21 @@ def check_sizes(params: RoundParams, cohort: int, largest_row_norm: int) -> None
 class PlanCaps:
     """What a statistics plan may ask for."""
 
-    max_statistics: int = 2048
+    max_statistics: Annotated[int, Range(0)] = 2048
     """k: most statistics of a group, challenge rows included."""
     parts: tuple[str, ...] = ("label-rows",)
     """Kinds of parts that a server may ask for; the challenge part is always allowed."""
-    max_coefficient_bits: int = LABEL_ROW_BITS
+    max_coefficient_bits: Annotated[int, Range(1)] = LABEL_ROW_BITS
     """Largest |coefficient| of the plan, in bits: one row could otherwise carry several entries."""
-    max_row_norm_bits: int = 36
+    max_row_norm_bits: Annotated[int, Range(1)] = 36
     """Largest ‖row‖₁ of the plan, in bits."""
-    min_cosine: float = 0.72
-    """Least cosine between a class mean that the plan reads along and a client's own."""
-    min_class_samples: int = 10
+    min_cosine: Annotated[float, Range(-1, 1)] = 0.72
+    """Least cosine between a class mean that the plan reads along and a client's own; -1 = off."""
+    min_class_samples: Annotated[int, Range(1)] = 10
     """Own samples of a class from which on a client compares."""
 
     def __post_init__(self) -> None:
-        _at_least("max_statistics", self.max_statistics, 0)
-        _at_least("max_coefficient_bits", self.max_coefficient_bits, 1)
-        _at_least("max_row_norm_bits", self.max_row_norm_bits, 1)
-        _at_least("min_class_samples", self.min_class_samples, 1)
-        if not -1 <= self.min_cosine <= 1:
-            raise ConfigError(f"min_cosine = {self.min_cosine}: choose -1 (off) … 1")
+        check_fields(self)
         if list(self.parts) != sorted(set(self.parts)) or not set(self.parts) <= set(PLAN_PARTS):
             raise ConfigError(
                 f"plan parts {', '.join(self.parts)}: choose of {', '.join(PLAN_PARTS)}, each once,"
@@ -166,27 +146,25 @@ class PlanCaps:
 class Budget:
     """What a client's data may be used for, over all trainings; the client keeps the account."""
 
-    max_openings: int
+    max_openings: Annotated[int, Range(1)]
     """Attempts: rounds in which an upload left the client."""
-    max_totals: int
+    max_totals: Annotated[int, Range(1)]
     """Totals that it helps to open."""
-    max_steps: int
+    max_steps: Annotated[int, Range(1)]
     """Steps of one training."""
-    max_disputed: int
+    max_disputed: Annotated[int, Range(0)]
     """Attempts in rounds to which only the least suspected half is invited."""
 
     def __post_init__(self) -> None:
-        _at_least("max_openings", self.max_openings, 1)
-        _at_least("max_totals", self.max_totals, 1)
-        _at_least("max_steps", self.max_steps, 1)
-        _at_least("max_disputed", self.max_disputed, 0)
+        check_fields(self)
 
     @classmethod
     def for_rounds(cls, rounds: int, trainings: int) -> Budget:
         """Enough for ``trainings`` of ``rounds`` rounds each: a round, failed or not, takes at most
         one step, one attempt and one total. A tenth more, ten at least, for rounds that a restart
         of the server breaks off."""
-        _at_least("rounds", rounds, 1)
+        if rounds < 1:
+            raise ConfigError(f"rounds = {rounds}: choose 1 or more")
         whole = rounds * trainings
         spare = max(10, whole // 10)
         return cls(
@@ -213,31 +191,22 @@ class Floors:
 class OwnRules:
     """A client's own rules, each tighter than the signed policy's; None: as the policy says."""
 
-    min_group: int | None = None
+    min_group: Annotated[int, Range(1)] | None = None
     """Fewest members of a group whose statistics it helps to open."""
-    min_present: int | None = None
+    min_present: Annotated[int, Range(1)] | None = None
     """Fewest clients that advertise, deal and upload in a round it takes part in."""
-    min_accepted: int | None = None
+    min_accepted: Annotated[int, Range(1)] | None = None
     """Fewest clients in a total that it helps to open."""
-    max_statistics: int | None = None
+    max_statistics: Annotated[int, Range(0)] | None = None
     """k: most statistics a plan may ask for, challenge rows included."""
-    max_openings: int | None = None
+    max_openings: Annotated[int, Range(1)] | None = None
     """Attempts it joins over all trainings."""
 
     def __post_init__(self) -> None:
-        for name in ("min_group", "min_present", "min_accepted", "max_openings"):
-            if (value := getattr(self, name)) is not None:
-                _at_least(name, value, 1)
-        if self.max_statistics is not None:
-            _at_least("max_statistics", self.max_statistics, 0)
+        check_fields(self)
 
     def floors(self) -> Floors:
         return Floors(self.min_present or 0, self.min_accepted or 0, self.min_group or 0)
-
-
-def _at_least(name: str, value: int, lowest: int) -> None:
-    if value < lowest:
-        raise ConfigError(f"{name} = {value}: choose {lowest} or more")
 
 
 def _largest_bits(cohort: int) -> int:

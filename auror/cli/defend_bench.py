@@ -22,7 +22,7 @@ from auror.cli.shared import EPILOG, FORMAT, one_line_errors
               help="Folder for the raw rows (CSV) and the tables (Markdown, JSON).")  # fmt: skip
 @FORMAT
 @one_line_errors
-def defend_bench(
+def command(
     seeds: int, first_seed: int, only: str, reduced: bool, cache: Path, out: Path | None, form: str
 ) -> None:
     """Measure the defence from seeds: calibration, frontier, label skew, adaptive attackers."""

@@ -1,10 +1,9 @@
-"""What the commands of ``auror`` do between their options and their output."""
+"""How the commands of ``auror`` show and keep what an experiment found."""
 
 from __future__ import annotations
 
 import json
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,35 +11,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from auror.experiments.config import ExperimentConfig, RunName
-from auror.experiments.experiment import Prepared, run_experiment
-from auror.experiments.progress import StderrReporter
+from auror.experiments.config import RunName
+from auror.experiments.experiment import Prepared
 from auror.experiments.result import ExperimentResult, model_sha256
 from auror.experiments.runfolder import read_run, summary_of, write_run
 from auror.report.run_page import write_report
-
-RUNS = Path("runs")
-
-
-def simulated(config: ExperimentConfig, form: str, out: Path | None, verbose: bool) -> None:
-    """``auror simulate``: run, write the folder when asked, print."""
-    with StderrReporter() as report:
-        result = run_experiment(config, report)
-    if out is not None:
-        keep(out, result)
-    show(result, form, out, verbose)
-
-
-def demonstrated(config: ExperimentConfig, form: str, out: Path | None, verbose: bool) -> None:
-    """``auror demo``: the same with the defended run over gRPC, and always a run folder."""
-    from auror.programs.demo import run_demo  # noqa: PLC0415 - needs the programs installed
-
-    folder = out or RUNS / time.strftime("demo-%Y%m%d-%H%M%S", time.gmtime())
-    with StderrReporter() as report:
-        result = run_demo(config, folder, report)
-    keep(folder, result)
-    show(result, form, folder, verbose)
-
 
 def evaluated(folder: Path, form: str) -> None:
     """``auror evaluate``: measure the saved model again."""
@@ -58,22 +33,6 @@ def evaluated(folder: Path, form: str) -> None:
         return
     for name, value in found.items():
         print(f"{name:<16}{value:.4f}" if isinstance(value, float) else f"{name:<16}{value}")
-
-
-def replayed(folder: Path, form: str) -> bool:
-    """``auror replay``: whether the recorded randomness gives the recorded model."""
-    from auror.programs.replay import replay_run  # noqa: PLC0415
-
-    with StderrReporter() as report:
-        found = replay_run(folder, report)
-    if form == "json":
-        print(json.dumps(asdict(found)))
-    else:
-        verdict = "the same model, bit for bit" if found.equal else "ANOTHER MODEL"
-        print(f"{folder}: {found.rounds} rounds replayed, {verdict}")
-        if not found.equal:
-            print(f"first difference after round {found.first_difference}")
-    return found.equal
 
 
 def keep(folder: Path, result: ExperimentResult) -> None:

@@ -9,12 +9,12 @@ import click
 from auror.cli.shared import EPILOG, one_line_errors
 
 
-@click.group()
-def policy() -> None:
+@click.group("policy")
+def command() -> None:
     """Versions of a deployment's signed policy."""
 
 
-@policy.command(name="next", epilog=EPILOG)
+@command.command("next", epilog=EPILOG)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--without", default="", metavar="CLIENTS",
               help='Clients to exclude, e.g. "3,7".')  # fmt: skip

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 import click
 
+from auror.cli.flags import flags_of, given
 from auror.cli.shared import EPILOG, FORMAT, one_line_errors
+from auror.tools.walkthrough import Walk, tell
 
 
-@click.command(epilog=EPILOG)
-@click.option("--clients", default=10, show_default=True, help="n, clients in the round.")
-@click.option("--drop", default=1, show_default=True,
-              help="How many of them vanish before their upload.")  # fmt: skip
-@click.option("--exclude-group", type=int, default=None,
-              help="A group that the defence leaves out.  [default: none]")  # fmt: skip
-@click.option("--group-size", default=3, show_default=True, help="g, clients per group.")
-@click.option("--seed", default=1, show_default=True, help="Decides everything random.")
+@click.command("protocol", epilog=EPILOG)
+@flags_of(Walk)
 @FORMAT
 @one_line_errors
-def protocol(
-    clients: int, drop: int, exclude_group: int | None, group_size: int, seed: int, form: str
-) -> None:
+def command(form: str, **options: Any) -> None:
     """Play one round in memory and tell, phase by phase, what each party knows now."""
-    from auror.tools.walkthrough import tell  # noqa: PLC0415 - keeps --help quick
-
-    story = tell(clients, drop, exclude_group, group_size, seed)
+    story = tell(Walk(**given(options)))
     if form == "json":
         click.echo(json.dumps(story.to_dict()))
     else:

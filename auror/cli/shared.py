@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import functools
-import io
 import sys
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import click
 
+from auror.deployment.console import INTERRUPTED, one_line, with_flags
 from auror.errors import UserError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-INTERRUPTED = 130
 EPILOG = """\b
 Exit codes:
   0    finished
@@ -34,27 +34,30 @@ FORMAT = click.option(
     show_default=True,
     help="json prints one JSON object on standard output and nothing else there.",
 )
-
-
-class Program(click.Group):
-    """The whole command. A console that lacks a sign (cp1252 has no ≤) shows ? instead."""
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")
-        return super().main(*args, **kwargs)
+OUT = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="New run folder to write: configuration, rounds, verdict, model, report.",
+)
+VERBOSE = click.option("--verbose", is_flag=True, help="Also print where the time went.")
 
 
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """A mistake of the operator is one line with the fix and an exit code, never a traceback."""
+    """A mistake of the operator is one line with the fix and an exit code, never a traceback.
+
+    The library's errors name fields; here they become the flags of the command that runs.
+    """
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
         except UserError as error:
-            click.echo(f"auror: {' '.join(str(error).split())}", err=True)
+            options = click.get_current_context().command.params
+            flags = [one.opts[0] for one in options if isinstance(one, click.Option)]
+            names = [flag.lstrip("-").replace("-", "_") for flag in flags]
+            click.echo(f"auror: {with_flags(one_line(str(error)), names)}", err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("auror: interrupted", err=True)

@@ -1,4 +1,4 @@
-"""``auror sweep`` and ``auror report``."""
+"""``auror sweep``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from auror.cli.shared import EPILOG, FORMAT, one_line_errors
 _PATH = click.Path(path_type=Path)
 
 
-@click.command(epilog=EPILOG)
+@click.command("sweep", epilog=EPILOG)
 @click.argument("manifest", type=_PATH)
 @click.option("--out", type=_PATH, required=True, help="Folder of the sweep; finished cells stay.")
 @click.option("--workers", default=2, show_default=True, help="Processes at a time.")
 @FORMAT
 @one_line_errors
-def sweep(manifest: Path, out: Path, workers: int, form: str) -> None:
+def command(manifest: Path, out: Path, workers: int, form: str) -> None:
     """Run the grid of MANIFEST (TOML), a row per cell in rows.csv and rows.parquet.
 
     Start it again after a break: only what is missing is computed. Exit code 1 when a cell failed.
@@ -36,21 +36,3 @@ def sweep(manifest: Path, out: Path, workers: int, form: str) -> None:
         )
     if report.failed:
         sys.exit(1)
-
-
-@click.command(epilog=EPILOG)
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=_PATH)
-@click.option("--dial", default="group_size", show_default=True, help="A point per value of it.")
-@click.option("--out", type=_PATH, default=Path("tradeoff.html"), show_default=True,
-              help="The page; the figure goes beside it as SVG.")  # fmt: skip
-@FORMAT
-@one_line_errors
-def report(runs: tuple[Path, ...], dial: str, out: Path, form: str) -> None:
-    """Draw privacy against robustness from the sweeps RUN... into one self-contained page."""
-    from auror.report.tradeoff import write_tradeoff  # noqa: PLC0415
-
-    points = write_tradeoff(runs, dial, out)
-    if form == "json":
-        click.echo(json.dumps({"page": str(out), "points": points}))
-    else:
-        click.echo(f"{out}: {len(points)} points")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import os
+import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from auror.crypto.entropy import Entropy, system_entropy
 from auror.crypto.signing import SigningKey
+from auror.deployment.addresses import MAX_CLIENTS, check_host
 from auror.deployment.credentials import (
     CA_FILE,
     CERTIFICATE_FILE,
@@ -42,10 +44,9 @@ from auror.params import Budget, PlanCaps, RoundParams
 from auror.round.description import model_digest
 from auror.round.policy import DEPLOYMENT_BYTES, NO_DIGEST, Policy, RosterEntry
 
-MAX_CLIENTS = 10_000
 OPERATOR_FOLDER = "operator"
 OPERATOR_KEY_FILE = "operator.key"
-_VALID_DAYS = 825
+VALID_DAYS = 825
 _CA_DAYS = 3650
 _CLOCK_SKEW = datetime.timedelta(minutes=5)
 
@@ -99,18 +100,37 @@ def create_deployment(
         ConfigError: no host, terms that cannot work, or not 2 … 10,000 clients.
         CredentialsError: ``folder`` holds something already, or cannot be written.
     """
+    check_new(folder, clients, hosts)
+    there = folder.exists()
+    try:
+        return _create(folder, clients, hosts, terms, entropy)
+    except BaseException as error:
+        for name in (OPERATOR_FOLDER, "server", "clients"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        if not there:
+            shutil.rmtree(folder, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
+        raise CredentialsError(f"cannot write {error.filename}: {error.strerror}") from error
+
+
+def check_new(folder: Path, clients: int, hosts: Sequence[str]) -> None:
+    """What can be refused before anything is computed or written.
+
+    Raises:
+        ConfigError: not 2 … 10,000 clients, or a host that no certificate can name.
+        CredentialsError: ``folder`` holds something already.
+    """
     if not 2 <= clients <= MAX_CLIENTS:
-        raise ConfigError(f"--clients {clients}: choose 2 … {MAX_CLIENTS}")
+        raise ConfigError(f"clients = {clients}: choose 2 … {MAX_CLIENTS}")
     if not hosts:
-        raise ConfigError("no server host: give --server HOST, the name clients connect to")
+        raise ConfigError("no server host: name what clients connect to, e.g. localhost")
+    for host in hosts:
+        check_host("server", host)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CredentialsError(
             f"{folder} is not empty: choose a new folder, credentials are never overwritten"
         )
-    try:
-        return _create(folder, clients, hosts, terms, entropy)
-    except OSError as error:
-        raise CredentialsError(f"cannot write {error.filename}: {error.strerror}") from error
 
 
 def next_policy(folder: Path, without: Collection[ClientId], days: int | None) -> Policy:
@@ -208,8 +228,8 @@ def _now() -> datetime.datetime:
 
 
 def _expiry(now: datetime.datetime, days: int) -> int:
-    if not 1 <= days <= _VALID_DAYS:  # certificates last no longer
-        raise ConfigError(f"--days {days}: choose 1 … {_VALID_DAYS}")
+    if not 1 <= days <= VALID_DAYS:  # certificates last no longer
+        raise ConfigError(f"days = {days}: choose 1 … {VALID_DAYS}")
     return int((now + datetime.timedelta(days=days)).timestamp())
 
 
@@ -263,7 +283,7 @@ def _leaf(
 ) -> x509.CertificateBuilder:
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.key.public_key())
     return (
-        _builder(_name(common_name), ca.certificate.subject, key, now, _VALID_DAYS)
+        _builder(_name(common_name), ca.certificate.subject, key, now, VALID_DAYS)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         .add_extension(authority, critical=False)

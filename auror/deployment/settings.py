@@ -59,8 +59,8 @@ def load(
     for flag in flags:
         key, equals, value = flag.partition("=")
         if not equals:
-            raise ConfigError(f"--set {flag}: write it as section.key=value")
-        _set(tree, model, known, key.strip(), value.strip(), f"--set {flag}")
+            raise ConfigError(f"{flag}: write it as section.key=value")
+        _set(tree, model, known, key.strip(), value.strip(), flag)
     try:
         return model.model_validate(tree)
     except ValidationError as error:
@@ -92,7 +92,7 @@ def _read(path: Path) -> Tree:
     try:
         return tomllib.loads(path.read_text())
     except FileNotFoundError as error:
-        raise ConfigError(f"no configuration file {path}: check --config") from error
+        raise ConfigError(f"no configuration file {path}: name another one") from error
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -140,7 +140,7 @@ def _unknown(key: str, known: _Known, source: str, siblings: Sequence[str] = ())
     if not near:  # the right name in the wrong section, or a bare name
         leaf = {candidate.rsplit(".", 1)[-1]: candidate for candidate in known.keys}
         near = [leaf[name] for name in difflib.get_close_matches(key.rsplit(".", 1)[-1], leaf, 1)]
-    hint = f"did you mean {near[0]}?" if near else "--print-config lists all keys"
+    hint = f"did you mean {near[0]}?" if near else "print_config lists all keys"
     return ConfigError(f"{source}: unknown key {key}; {hint}")
 
 

@@ -6,14 +6,15 @@ import enum
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from auror.errors import ConfigError
+from auror.experiments.options import Options
+from auror.fields import Like, check_fields
 from auror.learn.attack import Attack
-from auror.learn.attacks import LabelFlip, parse_attack
-from auror.learn.datasets import CLEAN_SAMPLES
+from auror.learn.attacks import parse_attack
 from auror.learn.models import MODEL_KINDS, ModelKind
-from auror.learn.partition import Iid, Partition, parse_partition
+from auror.learn.partition import Partition, parse_partition
 from auror.learn.training import TrainingParams
 from auror.params import RoundParams
 from auror.round.arithmetic import check_round
@@ -51,6 +52,7 @@ class Transport(enum.StrEnum):
 
 
 ALL_RUNS = tuple(RunName)
+_Number = Annotated[int, Like(Options)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,63 +74,49 @@ class Dropout:
 class ExperimentConfig:
     """Everything that decides an experiment's outcome, and nothing that does not."""
 
-    dataset: str = "mnist5k"
+    dataset: str = Options.dataset
     data_dir: Path | None = None
-    clients: int = 30
-    malicious: int = 9
-    attack: Attack | None = field(default_factory=lambda: LabelFlip(4, 9))
-    partition: Partition = field(default_factory=Iid)
-    clean_samples: int = CLEAN_SAMPLES
+    clients: _Number = Options.clients
+    malicious: _Number = Options.malicious
+    attack: Attack | None = field(default_factory=lambda: parse_attack(Options.attack))
+    partition: Partition = field(default_factory=lambda: parse_partition(Options.partition))
+    clean_samples: _Number = Options.clean_samples
     """Of the server's own, to read class means from; 0: the centred output weights stand in."""
-    model: ModelKind = "mlp"
+    model: ModelKind = Options.model
     training: TrainingParams = field(default_factory=TrainingParams)
-    rounds: int = 30
-    seed: int = 1
+    rounds: _Number = Options.rounds
+    seed: _Number = Options.seed
     round_params: RoundParams = field(default_factory=RoundParams)
-    mode: Mode = Mode.DECODED
-    alpha: float | None = None
+    mode: Mode = Mode(Options.mode)
+    alpha: Annotated[float | None, Like(Options)] = Options.alpha
     """Paper mode: centre distance that makes a feature indicative, in units of the update; None
     takes the smallest that names no feature in a run known to be honest."""
-    tau: float = 0.5
-    """Paper mode: part of the evidence above which a client is flagged."""
-    aggregation: Aggregation = Aggregation.SECURE
-    after_flag: AfterFlag = AfterFlag.RESTART
+    tau: Annotated[float, Like(Options)] = Options.tau
+    aggregation: Aggregation = Aggregation(Options.aggregation)
+    after_flag: AfterFlag = AfterFlag(Options.after_flag)
     runs: tuple[RunName, ...] = ALL_RUNS
     dropout: Dropout = field(default_factory=Dropout)
-    device: str = "auto"
+    device: str = Options.device
 
     def __post_init__(self) -> None:
-        if self.clients < 2:
-            raise ConfigError(f"--clients {self.clients}: secure aggregation needs at least 2")
-        if not 0 <= self.malicious < self.clients:
+        check_fields(self)
+        if self.malicious >= self.clients:
             raise ConfigError(
-                f"--malicious {self.malicious}: choose 0 … {self.clients - 1} of {self.clients}"
+                f"malicious = {self.malicious}: choose 0 … {self.clients - 1} of {self.clients}"
                 " clients"
             )
-        if not 0 <= self.clean_samples <= CLEAN_SAMPLES:
-            raise ConfigError(
-                f"--clean-samples {self.clean_samples}: choose 0 (none) … {CLEAN_SAMPLES}"
-            )
-        if self.rounds < 1:
-            raise ConfigError(f"--rounds {self.rounds}: choose 1 or more")
-        if self.seed < 0:
-            raise ConfigError(f"--seed {self.seed}: choose 0 or more")
         if self.malicious and self.attack is None:
             raise ConfigError(
-                f"--malicious {self.malicious} with --attack none: choose --malicious 0 or an"
-                " attack such as --attack flip:4:9"
+                f"malicious = {self.malicious} with attack = none: choose malicious = 0 or an"
+                f" attack such as attack = {Options.attack}"
             )
         if not self.runs:
-            raise ConfigError(f"--runs is empty: choose of {', '.join(ALL_RUNS)}")
+            raise ConfigError(f"runs is empty: choose of {', '.join(ALL_RUNS)}")
         if self.mode is Mode.PAPER and self.round_params.group_size != 1:
             raise ConfigError(
-                "--mode paper looks at single clients: add --group-size 1 (it is AUROR as"
+                "mode = paper looks at single clients: add group_size = 1 (it is AUROR as"
                 " published, without group privacy)"
             )
-        if self.alpha is not None and not self.alpha > 0:
-            raise ConfigError(f"--alpha {self.alpha:g}: give a positive number")
-        if not 0 < self.tau < 1:
-            raise ConfigError(f"--tau {self.tau:g}: choose between 0 and 1")
         if RunName.DEFENDED in self.runs:
             topology = check_round(self.round_params, self.clients)
             silent = sum(
@@ -164,7 +152,7 @@ class ExperimentConfig:
             "round": asdict(self.round_params),
             "dropout": asdict(self.dropout),
         }
-        if self.clean_samples != CLEAN_SAMPLES:
+        if self.clean_samples != Options.clean_samples:
             plain["clean_samples"] = self.clean_samples
         return plain
 

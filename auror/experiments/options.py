@@ -1,50 +1,93 @@
-"""From the words of a command line or a manifest to one validated experiment."""
+"""The dials of an experiment, and the way from words to one validated experiment.
+
+``Options`` is the one place that says what can be asked for, with default, meaning and range:
+flags, help texts, manifests of sweeps and ``ExperimentConfig`` take them from here. It loads
+neither torch nor scipy, so that a help text is there at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from auror.errors import ConfigError
-from auror.experiments.config import Dropout, ExperimentConfig, Mode, RunName
-from auror.learn.attacks import parse_attack
-from auror.learn.datasets import CLEAN_SAMPLES
-from auror.learn.partition import parse_partition
-from auror.learn.training import TrainingParams
-from auror.params import RoundParams
-from auror.sim.simulate import Aggregation
-from auror.training.campaign import AfterFlag
+from auror.fields import Like, Range, check_fields, default_of, fields_of
+from auror.learn.datasets import CLEAN_SAMPLES, PACKAGED
+from auror.params import DATASET, RoundParams
 
-DEFAULTS: Mapping[str, Any] = {
-    "dataset": "mnist5k",
-    "data_dir": None,
-    "clients": 30,
-    "malicious": 9,
-    "attack": "flip:4:9",
-    "partition": "iid",
-    "clean_samples": CLEAN_SAMPLES,
-    "model": "mlp",
-    "group_size": 5,
-    "rounds": 30,
-    "seed": 1,
-    "colluders": None,
-    "after_flag": "restart",
-    "epochs": None,
-    "batch_size": None,
-    "learning_rate": None,
-    "quantisation_bits": 16,
-    "quantisation_range": 0.5,
-    "audit_probability": 0.1,
-    "device": "auto",
-    "aggregation": "secure",
-    "mode": "decoded",
-    "alpha": None,
-    "tau": 0.5,
-    "runs": "clean,undefended,oracle,defended",
-    "dropout_before": 0.0,
-    "dropout_after": 0.0,
-}
+if TYPE_CHECKING:
+    from auror.experiments.config import ExperimentConfig, RunName
+
+_OfRound = Annotated[int, Like(RoundParams)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Every dial of an experiment; None: decided by the others."""
+
+    dataset: str = DATASET
+    """digits, mnist5k (both offline) or mnist."""
+    data_dir: str | None = None
+    """Folder of mnist; downloaded there when absent."""
+    clients: Annotated[int, Range(2)] = 30
+    """n, clients enrolled."""
+    malicious: Annotated[int, Range(0)] = 9
+    """How many of them, drawn from the seed, poison their labels."""
+    attack: str = "flip:4:9"
+    """none, flip:SOURCE:TARGET[:FRACTION], or another of docs/attacks.md."""
+    partition: str = "iid"
+    """iid, or for label skew dirichlet:ALPHA or shards:K."""
+    clean_samples: Annotated[int, Range(0, CLEAN_SAMPLES)] = CLEAN_SAMPLES
+    """Labelled samples of the server's own; 0 = none, its model serves."""
+    model: Literal["mlp", "cnn"] = "mlp"
+    """What is trained."""
+    group_size: _OfRound = default_of(RoundParams, "group_size")
+    rounds: Annotated[int, Range(1)] = 30
+    """Rounds of one training; a restart trains as many again."""
+    seed: Annotated[int, Range(0)] = 1
+    """Decides everything random."""
+    colluders: Annotated[int, Range(0)] | None = None
+    """c, clients assumed to collude; by default 30 % of the clients."""
+    after_flag: Literal["restart", "continue"] = "restart"
+    """What a flag does to the training."""
+    epochs: Annotated[int, Range(1)] | None = None
+    """Local epochs per round; by default the task's."""
+    batch_size: Annotated[int, Range(1)] | None = None
+    """Samples per local step; by default the task's."""
+    learning_rate: Annotated[float, Range(above=0)] | None = None
+    """Of local SGD; by default the task's."""
+    quantisation_bits: _OfRound = default_of(RoundParams, "quantisation_bits")
+    quantisation_range: Annotated[float, Like(RoundParams)] = default_of(
+        RoundParams, "quantisation_range"
+    )
+    audit_probability: Annotated[float, Like(RoundParams)] = default_of(
+        RoundParams, "audit_probability"
+    )
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    aggregation: Literal["secure", "plain"] = "secure"
+    """plain computes the same sums without masks."""
+    mode: Literal["decoded", "paper"] = "decoded"
+    """How the defence reads the statistics; paper: AUROR as published, groups of one."""
+    alpha: Annotated[float, Range(above=0)] | None = None
+    """Paper mode: centre distance of an indicative feature, in units of the update; by default
+    calibrated on an honest run."""
+    tau: Annotated[float, Range(above=0, below=1)] = 0.5
+    """Paper mode: part of the evidence above which a client is flagged."""
+    runs: str = "clean,undefended,oracle,defended"
+    """Which runs to make."""
+    dropout_before: Annotated[float, Range(0, below=1)] = 0.0
+    """Fraction of clients that vanish before the upload, every round."""
+    dropout_after: Annotated[float, Range(0, below=1)] = 0.0
+    """Fraction of clients that vanish after the upload, every round."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+DEFAULTS: Mapping[str, Any] = {name: info.default for name, info in fields_of(Options).items()}
 """Every dial of an experiment; None: decided by the others."""
 
 
@@ -52,54 +95,115 @@ def experiment_config(options: Mapping[str, Any]) -> ExperimentConfig:
     """An experiment from dials that differ from ``DEFAULTS``; None counts as not given.
 
     Raises:
-        ConfigError: an unknown dial, or a value that cannot be used.
+        ConfigError: an unknown dial, a value that cannot be used, or a dial without effect.
     """
-    given = {**DEFAULTS, **{name: value for name, value in options.items() if value is not None}}
-    unknown = sorted(given.keys() - DEFAULTS.keys())
-    if unknown:
+    given = {name: value for name, value in options.items() if value is not None}
+    chosen = options_of(given)
+    for name, reason in without_effect(chosen, given):
+        raise ConfigError(f"{name} = {given[name]} has no effect {reason}: leave it out")
+    return config_of(chosen)
+
+
+def options_of(given: Mapping[str, Any]) -> Options:
+    """The dials that are ``given``, each checked by itself, and the defaults.
+
+    Raises:
+        ConfigError: an unknown dial or a value that no experiment can have.
+    """
+    if unknown := sorted(given.keys() - DEFAULTS.keys()):
         raise ConfigError(f"{unknown[0]} is no dial of an experiment: {', '.join(DEFAULTS)}")
+    return Options(**given)
+
+
+def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Each of the ``given`` dials that changes nothing under ``options``, and under which of them."""
+    from auror.learn.attacks import parse_attack  # noqa: PLC0415 - may load somebody's module
+
+    attack = parse_attack(options.attack)
+    runs = {word.strip() for word in options.runs.split(",")}
+    defended = bool(runs & {"defended", "all"})
+    attacked = defended or "undefended" in runs
+    forged = attack is not None and attack.forges and attacked
+    found: dict[str, str] = {}
+    if options.mode != "paper":
+        found |= dict.fromkeys(("alpha", "tau"), f"with mode = {options.mode}")
+    else:
+        found["clean_samples"] = "with mode = paper"
+    if not defended:
+        found |= dict.fromkeys(_OF_DEFENCE, "without the defended run")
+    if forged:  # forgers know how the statistics read the updates
+        found = {name: why for name, why in found.items() if name not in _OF_STATISTICS}
+    if options.dataset in PACKAGED:
+        found["data_dir"] = f"with dataset = {options.dataset}, which comes with a package"
+    if attack is not None and attack.aim is None:  # an aim says what the evaluation reports on
+        if not options.malicious:
+            found["attack"] = "with malicious = 0"
+        elif not attacked:
+            found["attack"] = "without an attacked run"
+    if not attacked and "oracle" not in runs:
+        found["malicious"] = "without an attacked run"
+    yield from ((name, reason) for name, reason in found.items() if name in given)
+
+
+_OF_STATISTICS = ("clean_samples", "group_size", "quantisation_bits")
+_OF_DEFENCE = (
+    "clean_samples", "group_size", "colluders", "quantisation_bits", "quantisation_range",
+    "audit_probability", "aggregation", "after_flag", "mode", "alpha", "tau", "dropout_before",
+    "dropout_after",
+)  # fmt: skip
+
+
+def config_of(options: Options) -> ExperimentConfig:
+    """Raises ConfigError when the dials cannot work together."""
+    # loads torch, which a help text does not need
+    from auror.experiments.config import Dropout, ExperimentConfig, Mode  # noqa: PLC0415
+    from auror.learn.attacks import parse_attack  # noqa: PLC0415
+    from auror.learn.partition import parse_partition  # noqa: PLC0415
+    from auror.learn.training import TrainingParams  # noqa: PLC0415
+    from auror.sim.simulate import Aggregation  # noqa: PLC0415
+    from auror.training.campaign import AfterFlag  # noqa: PLC0415
+
     training = {
-        name: given[name]
+        name: getattr(options, name)
         for name in ("epochs", "batch_size", "learning_rate")
-        if given[name] is not None
+        if getattr(options, name) is not None
     }
-    colluders = given["colluders"]
-    try:
-        return ExperimentConfig(
-            dataset=given["dataset"],
-            data_dir=None if given["data_dir"] is None else Path(given["data_dir"]),
-            clients=given["clients"],
-            malicious=given["malicious"],
-            attack=parse_attack(given["attack"]),
-            partition=parse_partition(given["partition"]),
-            clean_samples=given["clean_samples"],
-            model=given["model"],
-            training=TrainingParams(**training),
-            rounds=given["rounds"],
-            seed=given["seed"],
-            round_params=RoundParams(
-                group_size=given["group_size"],
-                colluders=given["clients"] * 3 // 10 if colluders is None else colluders,
-                quantisation_bits=given["quantisation_bits"],
-                quantisation_range=given["quantisation_range"],
-                audit_probability=given["audit_probability"],
-            ),
-            mode=Mode(given["mode"]),
-            alpha=given["alpha"],
-            tau=given["tau"],
-            aggregation=Aggregation(given["aggregation"]),
-            after_flag=AfterFlag(given["after_flag"]),
-            runs=_runs(str(given["runs"])),
-            dropout=Dropout(given["dropout_before"], given["dropout_after"]),
-            device=given["device"],
-        )
-    except (ValueError, TypeError) as error:
-        raise ConfigError(str(error)) from error
+    colluders = options.colluders
+    return ExperimentConfig(
+        dataset=options.dataset,
+        data_dir=None if options.data_dir is None else Path(options.data_dir),
+        clients=options.clients,
+        malicious=options.malicious,
+        attack=parse_attack(options.attack),
+        partition=parse_partition(options.partition),
+        clean_samples=options.clean_samples,
+        model=options.model,
+        training=TrainingParams(**training),
+        rounds=options.rounds,
+        seed=options.seed,
+        round_params=RoundParams(
+            group_size=options.group_size,
+            colluders=options.clients * 3 // 10 if colluders is None else colluders,
+            quantisation_bits=options.quantisation_bits,
+            quantisation_range=options.quantisation_range,
+            audit_probability=options.audit_probability,
+        ),
+        mode=Mode(options.mode),
+        alpha=options.alpha,
+        tau=options.tau,
+        aggregation=Aggregation(options.aggregation),
+        after_flag=AfterFlag(options.after_flag),
+        runs=_runs(options.runs),
+        dropout=Dropout(options.dropout_before, options.dropout_after),
+        device=options.device,
+    )
 
 
 def _runs(text: str) -> tuple[RunName, ...]:
+    from auror.experiments.config import RunName  # noqa: PLC0415
+
     names = [word.strip() for word in text.split(",")]
     unknown = sorted(set(names) - {*RunName, "all"})
     if unknown:
-        raise ConfigError(f"--runs {unknown[0]}: choose of {', '.join(RunName)}")
+        raise ConfigError(f"runs = {text}: choose of {', '.join(RunName)}, or all")
     return tuple(RunName) if names == ["all"] else tuple(run for run in RunName if run in names)

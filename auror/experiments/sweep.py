@@ -102,7 +102,7 @@ def run_sweep(path: Path, folder: Path, workers: int, say: Say) -> SweepReport:
         ConfigError: a bad manifest, or ``folder`` holds another sweep.
     """
     if workers < 1:
-        raise ConfigError(f"--workers {workers}: choose 1 or more")
+        raise ConfigError(f"workers = {workers}: choose 1 or more")
     manifest = load_manifest(path)
     cells, started = manifest.cells(), time.perf_counter()
     _claim(folder, path)
@@ -136,7 +136,7 @@ def _kept(folder: Path, name: str) -> Row | None:
 def _claim(folder: Path, manifest: Path) -> None:
     own, text = folder / "manifest.toml", manifest.read_text(encoding="utf-8")
     if own.exists() and own.read_text(encoding="utf-8") != text:
-        raise ConfigError(f"{folder} holds another sweep: choose another --out")
+        raise ConfigError(f"{folder} holds another sweep: choose another folder")
     write_text(own, text)
 
 
@@ -205,6 +205,6 @@ def read_table(folder: Path) -> list[Row]:
     """
     path = folder / "rows.parquet"
     if not path.exists():
-        raise ConfigError(f"{folder} holds no rows.parquet: is it the --out of `auror sweep`?")
+        raise ConfigError(f"{folder} holds no rows.parquet: is it the folder of an `auror sweep`?")
     rows: list[Row] = pyarrow.parquet.read_table(path).to_pylist()
     return rows

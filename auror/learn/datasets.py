@@ -207,7 +207,7 @@ def _raw_mnist(data_dir: Path, train: bool) -> tuple[Floats, Labels]:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
             f"data set 'mnist' is not in {data_dir} and cannot be downloaded ({reason}); copy the "
-            f"four *-ubyte.gz files to {data_dir / 'MNIST' / 'raw'} or use --dataset mnist5k"
+            f"four *-ubyte.gz files to {data_dir / 'MNIST' / 'raw'} or use dataset = mnist5k"
         ) from error
     pixels = _MNIST.apply(source.data.numpy())
     return pixels[:, None], source.targets.numpy().astype(np.int64)
@@ -219,3 +219,5 @@ _LOADERS: dict[str, Callable[[Path, np.random.Generator], Dataset]] = {
     "mnist": _mnist,
 }
 DATASETS: tuple[str, ...] = tuple(_LOADERS)
+PACKAGED = ("digits", "mnist5k")
+"""Those that come with a Python package: no folder of theirs is looked at."""

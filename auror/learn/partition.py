@@ -108,7 +108,7 @@ class LabelShards:
         if count > len(labels):
             raise DataError(
                 f"{clients} clients with {self.per_client} shards each need {count} training"
-                f" samples, there are {len(labels)}: lower K of shards:K or --clients"
+                f" samples, there are {len(labels)}: lower K of shards:K or the number of clients"
             )
         rng = np.random.default_rng(seed)
         by_label = np.lexsort((rng.permutation(len(labels)), labels))
@@ -148,5 +148,5 @@ def _check(labels: Labels, clients: int) -> None:
         raise ConfigError(f"clients must be at least 1, not {clients}")
     if clients > len(labels):
         raise DataError(
-            f"{clients} clients cannot share {len(labels)} training samples; lower --clients"
+            f"{clients} clients cannot share {len(labels)} training samples; lower the number of clients"
         )

@@ -25,8 +25,15 @@ from auror.experiments.config import ExperimentConfig, Mode, RunName, Transport
 from auror.experiments.experiment import Prepared, plain_runs
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import ExperimentResult, RunOutcome
+from auror.files import claim_folder
 from auror.params import Budget
-from auror.programs.processes import Program, free_address, programs, wait_until_listening
+from auror.programs.processes import (
+    Program,
+    check_installed,
+    free_address,
+    programs,
+    wait_until_listening,
+)
 from auror.programs.replay import RANDOMNESS, read_seeds, replay
 from auror.round.record_json import record_from_json
 from auror.training.campaign import AfterFlag
@@ -45,9 +52,9 @@ def run_demo(config: ExperimentConfig, folder: Path, report: Reporter) -> Experi
         UnavailableError: a program did not come up or ended early; its last words are in the text.
     """
     if config.mode is not Mode.DECODED:
-        raise ConfigError("the demo runs the decoded mode only: use auror simulate --mode paper")
-    if folder.exists() and any(folder.iterdir()):
-        raise ConfigError(f"--out {folder} is not empty: choose a new folder")
+        raise ConfigError("the demo runs the decoded mode only: `auror simulate` has the others")
+    claim_folder(folder, "out")
+    check_installed()
     # Three processes share the machine, and a replay needs the very same arithmetic.
     config = replace(config, device="cpu" if config.device == "auto" else config.device)
     started = time.perf_counter()

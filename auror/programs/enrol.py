@@ -5,43 +5,69 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 
-from auror.deployment.certs import Terms
+from auror.deployment.addresses import MAX_CLIENTS
+from auror.deployment.certs import VALID_DAYS, Terms
 from auror.errors import ConfigError
+from auror.experiments.options import Options
+from auror.fields import Like, Range, check_fields, default_of
+from auror.learn.datasets import PACKAGED
 from auror.params import Budget, PlanCaps, RoundParams
-
-GROUP_SIZE = 5
-"""By default, where enough clients are enrolled to make two groups."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Enrolment:
-    """The options of ``auror certs``; None: by the number of clients, or as ``PlanCaps`` says."""
+    """What ``auror certs`` can be asked for; None: by the number of clients."""
 
-    clients: int
-    group_size: int | None = None
-    colluders: int | None = None
-    dataset: str = "mnist5k"
+    clients: Annotated[int, Range(2, MAX_CLIENTS)] = Options.clients
+    """n, clients to enrol."""
+    group_size: Annotated[int, Like(RoundParams)] | None = None
+    """g, clients per group; by default 5, or half of the clients."""
+    colluders: Annotated[int, Like(RoundParams)] | None = None
+    """c, clients assumed to collude; by default g - 2."""
+    dataset: str = Options.dataset
+    """digits, mnist5k or mnist: decides shape and scale of the samples."""
     data_dir: Path | None = None
-    model: str = "mlp"
-    rounds: int = 100
-    eras: int = 2
-    days: int = 365
-    seed: int = 1
-    parts: tuple[str, ...] | None = None
+    """Folder of mnist; downloaded there when absent."""
+    model: Literal["mlp", "cnn"] = Options.model
+    """What is trained."""
+    rounds: Annotated[int, Range(1)] = 100
+    """Most rounds of one training: the budget of everybody's data."""
+    eras: Annotated[int, Range(1)] = 2
+    """Trainings from a fresh model; a restart after a flag is one."""
+    days: Annotated[int, Range(1, VALID_DAYS)] = default_of(Terms, "days")
+    """Days until the policy expires."""
+    parts: str = ",".join(default_of(PlanCaps, "parts"))
+    """Statistics a server may ask for, e.g. label-rows,output-layer."""
+    seed: Annotated[int, Range(0)] = Options.seed
+    """Seed of the first models."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.data_dir is not None and self.dataset in PACKAGED:
+            raise ConfigError(
+                f"data_dir = {self.data_dir} has no effect with dataset = {self.dataset}, which"
+                " comes with a package: leave it out"
+            )
 
     def params(self) -> RoundParams:
-        """Two groups at least, and c ≤ g − 2: then a group never holds colluders and one honest
-        client only, whatever is drawn."""
-        group = self.group_size
-        if group is None:
-            group = min(GROUP_SIZE, max(2, self.clients // 2))
-        colluders = self.colluders
-        if colluders is None:
-            colluders = max(0, min(group - 2, self.clients - 2))
-        return RoundParams(group_size=group, colluders=colluders)
+        return usual_params(self.clients, self.group_size, self.colluders)
+
+    def caps(self) -> PlanCaps:
+        return PlanCaps(parts=tuple(sorted({part.strip() for part in self.parts.split(",")})))
+
+
+def usual_params(clients: int, group_size: int | None, colluders: int | None) -> RoundParams:
+    """Two groups at least, and c ≤ g − 2: then a group never holds colluders and one honest
+    client only, whatever is drawn."""
+    group = group_size
+    if group is None:
+        group = min(default_of(RoundParams, "group_size"), max(2, clients // 2))
+    if colluders is None:
+        colluders = max(0, min(group - 2, clients - 2))
+    return RoundParams(group_size=group, colluders=colluders)
 
 
 def terms_of(wanted: Enrolment) -> Terms:
@@ -54,18 +80,13 @@ def terms_of(wanted: Enrolment) -> Terms:
     from auror.learn.datasets import load_dataset  # noqa: PLC0415
     from auror.learn.device import resolve_device  # noqa: PLC0415
     from auror.learn.host import TorchHost  # noqa: PLC0415
-    from auror.learn.models import MODEL_KINDS, ModelSpec  # noqa: PLC0415
+    from auror.learn.models import ModelSpec  # noqa: PLC0415
     from auror.learn.task import Task  # noqa: PLC0415
     from auror.learn.training import TrainingParams  # noqa: PLC0415
 
-    kinds = {str(kind): kind for kind in MODEL_KINDS}
-    if wanted.model not in kinds:
-        raise ConfigError(f"--model {wanted.model}: choose one of {', '.join(kinds)}")
-    if wanted.eras < 1:
-        raise ConfigError(f"--eras {wanted.eras}: choose 1 or more trainings")
     budget = Budget.for_rounds(wanted.rounds, wanted.eras)
     data = load_dataset(wanted.dataset, wanted.data_dir, wanted.seed)
-    spec = ModelSpec(kinds[wanted.model], data.input_shape, data.classes)
+    spec = ModelSpec(wanted.model, data.input_shape, data.classes)
     task = Task(spec, TrainingParams(), data.standardisation)
     host = TorchHost(task, data, resolve_device("cpu"), wanted.seed)
     return Terms(
@@ -73,7 +94,7 @@ def terms_of(wanted: Enrolment) -> Terms:
         task=task.to_bytes(),
         first_models=tuple(host.initial(era) for era in range(wanted.eras)),
         budget=budget,
-        caps=PlanCaps() if wanted.parts is None else PlanCaps(parts=wanted.parts),
+        caps=wanted.caps(),
         days=wanted.days,
     )
 

@@ -12,15 +12,23 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from auror.deployment.addresses import MAX_CLIENTS
 from auror.deployment.certs import create_deployment
 from auror.errors import ConfigError, UnavailableError, UntrainedError
+from auror.fields import Like, Range, check_fields, default_of
 from auror.params import RoundParams
 from auror.programs.enrol import synthetic_terms
-from auror.programs.processes import Starter, free_address, programs, wait_until_listening
+from auror.programs.processes import (
+    Starter,
+    check_installed,
+    free_address,
+    programs,
+    wait_until_listening,
+)
 from auror.programs.relay import CountingRelay
 from auror.round.arithmetic import check_round
 
@@ -34,34 +42,36 @@ _DEADLINE_SECONDS = 3600
 class LoadTest:
     """What to run."""
 
-    clients: int = 200
-    dim: int = 10_000
-    dropout: float = 0.1
+    clients: Annotated[int, Range(2, MAX_CLIENTS)] = 200
+    """n, simulated clients."""
+    dim: Annotated[int, Range(1)] = 10_000
+    """d, entries of an update."""
+    dropout: Annotated[float, Range(0, below=0.5)] = 0.1
     """Chance per client and round to vanish, before or after the upload."""
-    rounds: int = 3
-    workers: int = 2
-    """Processes that the clients are spread over."""
-    group_size: int = 5
-    colluders: int = 0
-    quantisation_bits: int = 16
+    rounds: Annotated[int, Range(1)] = 3
+    """Rounds to run."""
+    workers: Annotated[int, Range(1)] = 2
+    """Processes that hold the clients."""
+    group_size: Annotated[int, Like(RoundParams)] = default_of(RoundParams, "group_size")
+    colluders: Annotated[int, Like(RoundParams)] = 0
+    quantisation_bits: Annotated[int, Like(RoundParams)] = default_of(
+        RoundParams, "quantisation_bits"
+    )
 
     def __post_init__(self) -> None:
-        if not 2 <= self.clients <= 10_000:
-            raise ConfigError(f"--clients {self.clients}: choose 2 … 10,000")
-        if not 0 <= self.dropout < 0.5:
-            raise ConfigError(f"--dropout {self.dropout}: choose 0 … 0.5, below 0.5")
-        for name in ("dim", "rounds", "workers"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"--{name} {getattr(self, name)}: choose 1 or more")
+        check_fields(self)
+        if self.workers > self.clients:
+            raise ConfigError(
+                f"workers = {self.workers} of {self.clients} clients: choose 1 … {self.clients}"
+            )
         check_round(self.params(), self.clients)
 
     def params(self) -> RoundParams:
         return RoundParams(
             group_size=self.group_size,
             colluders=self.colluders,
-            quantisation_range=0.5,
             quantisation_bits=self.quantisation_bits,
-            dropouts=max(0.1, 1.5 * self.dropout),
+            dropouts=max(default_of(RoundParams, "dropouts"), min(0.5, 1.5 * self.dropout)),
             audit_probability=0.0,
         )
 
@@ -111,6 +121,7 @@ def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
     Raises:
         UserError: a program ended with an error, or the test cannot work.
     """
+    check_installed()
     with tempfile.TemporaryDirectory(prefix="auror-loadtest-") as name:
         folder = Path(name)
         terms = synthetic_terms(test.dim, test.params(), test.rounds)

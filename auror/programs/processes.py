@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import socket
@@ -17,6 +18,7 @@ from typing import Any
 from auror.errors import UnavailableError
 
 STOP_SECONDS = 10.0
+_MODULES = ("auror_server", "auror_client")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
 
@@ -55,6 +57,16 @@ class Program:
                 self.process.wait()
 
 
+def check_installed() -> None:
+    """Raises UnavailableError when this Python has no server or no client program to start."""
+    for name in _MODULES:
+        if importlib.util.find_spec(name) is None:
+            raise UnavailableError(
+                f"this Python does not find {name}: install Auror (pip install .), or put the"
+                " folders server and client on PYTHONPATH"
+            )
+
+
 @contextlib.contextmanager
 def programs(folder: Path) -> Iterator[Starter]:
     """Start programs whose logs go to ``folder``; all of them are ended on leaving."""
@@ -75,12 +87,12 @@ class Starter:
         self.started: list[Program] = []
 
     def server(self, settings: Mapping[str, Any], name: str = "server") -> Program:
-        return self._start(name, "auror_server.cli", settings)
+        return self._start(name, f"{_MODULES[0]}.cli", settings)
 
     def clients(
         self, settings: Mapping[str, Any], name: str = "clients", fine: tuple[int, ...] = (0,)
     ) -> Program:
-        return self._start(name, "auror_client.cli", settings, fine)
+        return self._start(name, f"{_MODULES[1]}.cli", settings, fine)
 
     def check(self) -> None:
         """Raises UnavailableError when one of them ended with an error."""

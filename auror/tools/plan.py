@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from auror.crypto.kex import KeyPair, expand
 from auror.crypto.prg import words
 from auror.crypto.signing import SigningKey, verify
 from auror.crypto.tags import Tag
+from auror.errors import ConfigError
+from auror.fields import Range, check_fields
 from auror.params import Budget, RoundParams
 from auror.privacy.collusion import honest_members
 from auror.privacy.company import Draw, groups_lost, over_run, worst_draw
@@ -47,14 +49,38 @@ _EXACT = 2000
 class Demand:
     """What is to be planned."""
 
-    clients: int
+    clients: Annotated[int, Range(2, 1_000_000)]
+    """n, the cohort."""
     colluders: int
+    """c, who may collude."""
     params: RoundParams
-    dim: int
-    statistics: int
-    """k, challenge rows included."""
-    rounds: int = 100
-    """Of one training; a second one may follow a flag."""
+    dim: Annotated[int, Range(1)] = 50_890
+    """d, entries of an update."""
+    statistics: Annotated[int, Range(0)] = 108
+    """k, statistics per group, challenge rows included."""
+    rounds: Annotated[int, Range(1)] = 100
+    """Rounds of one training; a second one may follow a flag."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if not 0 <= self.colluders <= self.clients - 2:
+            raise ConfigError(
+                f"colluders = {self.colluders}: choose 0 … {self.clients - 2} of {self.clients}"
+                " clients, two must be honest"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """Degree and threshold as published for one masked sum: how sure."""
+
+    sigma: Annotated[int, Range(1)] = 40
+    """Unsafe with 2^-sigma, as published."""
+    eta: Annotated[int, Range(1)] = 20
+    """Stuck with 2^-eta, as published."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -344,11 +370,11 @@ def _time(work: Callable[[], object], times: int) -> float:
 
 
 def published_parameters(
-    clients: int, colluders: int, dropouts: int, adversary: Adversary, sigma: int, eta: int
+    clients: int, colluders: int, dropouts: int, adversary: Adversary, sure: Published
 ) -> dict[str, int] | None:
     """Bell et al.'s degree and threshold for one masked sum alone, without what an adaptive
     server adds (docs/topology.md); None when only the complete graph will do."""
-    found = neighbourhood(clients, colluders, dropouts, adversary, sigma, eta)
+    found = neighbourhood(clients, colluders, dropouts, adversary, sure.sigma, sure.eta)
     return None if found is None else asdict(found)
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auror.crypto.signing import SigningKey
 from auror.errors import ConfigError
+from auror.fields import Like, Range, check_fields
 from auror.ids import ClientId, GroupIndex, RoundId
 from auror.params import Budget, OwnRules, PlanCaps, RoundParams
 from auror.round.arithmetic import check_round, quantiser
@@ -164,29 +165,48 @@ class _Cast:
         return RoundStart(description, self.plan, self.model)
 
 
-def tell(clients: int, drop: int, exclude: int | None, group_size: int, seed: int) -> Story:
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """The round to be told."""
+
+    clients: Annotated[int, Range(3)] = 10
+    """n, clients in the round."""
+    drop: Annotated[int, Range(0)] = 1
+    """How many of them vanish before their upload."""
+    exclude_group: Annotated[int, Range(0)] | None = None
+    """A group that the defence leaves out; by default none."""
+    group_size: Annotated[int, Like(RoundParams)] = 3
+    """g, clients per group."""
+    seed: Annotated[int, Range(0)] = 1
+    """Decides everything random."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+def tell(walk: Walk) -> Story:
     """Play the round and write down who knows what.
 
     Raises:
         ConfigError: more dropouts than the round survives, or no such group.
     """
-    if clients < 3:
-        raise ConfigError(f"--clients {clients}: three or more make a round worth watching")
+    clients, drop, exclude = walk.clients, walk.drop, walk.exclude_group
+    group_size, seed = walk.group_size, walk.seed
     cast = _Cast(clients, group_size, seed)
     topology = check_round(cast.params, clients)
     if not topology.complete:
-        raise ConfigError(f"--clients {clients}: at most 100 fit on a screen")
+        raise ConfigError(f"clients = {clients}: at most 100 fit on a screen")
     fewest = cast.policy.floors(topology, disputed=False).present
     if drop > clients - fewest:
         raise ConfigError(
-            f"--drop {drop}: {clients} clients survive at most {clients - fewest} dropouts"
+            f"drop = {drop}: {clients} clients survive at most {clients - fewest} dropouts"
             f" ({fewest} must stay); drop fewer or take more clients"
         )
     uploads = clients - drop
     count = uploads // group_size  # never none: the floor above is a group's worth
     if exclude is not None and not 0 <= exclude < count:
         raise ConfigError(
-            f"--exclude-group {exclude}: {uploads} uploads make groups 0 … {count - 1} of"
+            f"exclude_group = {exclude}: {uploads} uploads make groups 0 … {count - 1} of"
             f" {group_size}"
         )
     gone = cast.everybody[clients - drop :]

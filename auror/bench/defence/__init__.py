@@ -69,9 +69,9 @@ def run_bench(
     """
     unknown = sorted(set(sections) - SECTIONS.keys())
     if unknown:
-        raise ConfigError(f"--only {unknown[0]}: choose of {', '.join(SECTIONS)}")
+        raise ConfigError(f"only = {unknown[0]}: choose of {', '.join(SECTIONS)}")
     if not seeds:
-        raise ConfigError("--seeds 0: choose 1 or more")
+        raise ConfigError("seeds = 0: choose 1 or more")
     rows, tables, seconds = {}, {}, {}
     for number, name in enumerate(sections):
         started = time.perf_counter()

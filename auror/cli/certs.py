@@ -1,0 +1,38 @@
+"""``auror certs``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from auror.cli.flags import flags_of, given
+from auror.cli.shared import EPILOG, one_line_errors
+from auror.programs.enrol import Enrolment, terms_of
+
+
+@click.command("certs", epilog=EPILOG)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--server", "hosts", multiple=True, required=True, metavar="HOST",
+              help="Name or address under which clients reach the server; may repeat.")  # fmt: skip
+@flags_of(Enrolment)
+@one_line_errors
+def command(folder: Path, hosts: tuple[str, ...], **options: Any) -> None:
+    """Enrol everybody: certificates, identities and the signed policy, in the new folder DIR."""
+    from auror.deployment.certs import check_new, create_deployment  # noqa: PLC0415
+
+    wanted = Enrolment(**given(options))
+    check_new(folder, wanted.clients, hosts)  # before data are loaded and models are drawn
+    made = create_deployment(folder, wanted.clients, hosts, terms_of(wanted))
+    g, c = made.params.group_size, made.params.colluders
+    click.echo(
+        f"{folder}: deployment {made.name}, {wanted.clients} clients in groups of {g}, {c} may"
+        " collude; copy server/ to the server and clients/NNN/ to client NNN"
+    )
+    click.echo(f"{folder}/operator: keep it offline, neither server nor clients may hold it")
+    if c > g - 2:
+        click.echo(
+            f"note: with c = {c} > g - 2 = {g - 2} a client may meet colluders only; `auror plan"
+            f" --clients {wanted.clients} --group-size {g} --colluders {c}` says how often"
+        )

@@ -1,0 +1,42 @@
+"""``auror demo``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from auror.cli.flags import flags_of
+from auror.cli.shared import EPILOG, FORMAT, OUT, VERBOSE, one_line_errors
+from auror.errors import ConfigError
+from auror.experiments.options import Options, experiment_config
+
+_FAST_ROUNDS = 12
+_RUNS = Path("runs")
+_SIMULATED = ("aggregation", "mode", "alpha", "tau", "runs", "dropout_before", "dropout_after")
+"""Dials that a run with real programs has not."""
+
+
+@click.command("demo", epilog=EPILOG)
+@flags_of(Options, leave_out=_SIMULATED)
+@click.option("--fast", is_flag=True, help=f"{_FAST_ROUNDS} rounds: a look in under a minute.")
+@OUT
+@VERBOSE
+@FORMAT
+@one_line_errors
+def command(form: str, out: Path | None, verbose: bool, fast: bool, **options: Any) -> None:
+    """Four runs; the defended one with server and clients as processes over gRPC and mTLS."""
+    if fast and options["rounds"] is not None:
+        raise ConfigError(f"rounds = {options['rounds']} and --fast contradict each other")
+    config = experiment_config({**options, "rounds": _FAST_ROUNDS} if fast else options)
+    from auror.cli.output import keep, show  # noqa: PLC0415 - keeps --help quick
+    from auror.experiments.progress import StderrReporter  # noqa: PLC0415
+    from auror.programs.demo import run_demo  # noqa: PLC0415
+
+    folder = out or _RUNS / time.strftime("demo-%Y%m%d-%H%M%S", time.gmtime())
+    with StderrReporter() as report:
+        result = run_demo(config, folder, report)
+    keep(folder, result)
+    show(result, form, folder, verbose)

@@ -1,0 +1,35 @@
+"""``auror simulate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from auror.cli.flags import flags_of
+from auror.cli.shared import EPILOG, FORMAT, OUT, VERBOSE, one_line_errors
+from auror.experiments.options import Options, experiment_config
+
+
+@click.command("simulate", epilog=EPILOG)
+@flags_of(Options)
+@OUT
+@VERBOSE
+@FORMAT
+@one_line_errors
+def command(form: str, out: Path | None, verbose: bool, **options: Any) -> None:
+    """Train with attackers and defence in one process, without network."""
+    config = experiment_config(options)
+    from auror.cli.output import keep, show  # noqa: PLC0415 - keeps --help quick
+    from auror.experiments.experiment import run_experiment  # noqa: PLC0415
+    from auror.experiments.progress import StderrReporter  # noqa: PLC0415
+    from auror.files import claim_folder  # noqa: PLC0415
+
+    if out is not None:
+        claim_folder(out, "out")
+    with StderrReporter() as report:
+        result = run_experiment(config, report)
+    if out is not None:
+        keep(out, result)
+    show(result, form, out, verbose)

@@ -1,0 +1,85 @@
+"""What the three programs share at the console: any encoding, errors of one line, ✓ and ✗."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+import click
+
+from auror import __version__
+
+INTERRUPTED = 130
+HELP = {"help_option_names": ["-h", "--help"]}
+
+
+class OneLine(click.Command):
+    """A whole program. A mistake in its words is one line; a console that lacks a sign (cp1252 has
+    no ≤, ASCII hardly anything) shows ? instead."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        tolerate_any_console()
+        try:
+            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.UsageError as error:
+            where = error.ctx.command_path if error.ctx is not None else self.name
+            _end(self.name, f"{error.format_message()} See {where} --help", error.exit_code)
+        except click.ClickException as error:
+            _end(self.name, error.format_message(), error.exit_code)
+        except click.Abort:
+            _end(self.name, "interrupted", INTERRUPTED)
+        except BrokenPipeError:  # `| head`: whoever read has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+class Program(OneLine, click.Group):
+    """A program with commands."""
+
+
+VERSION = click.version_option(__version__, message="%(prog)s %(version)s")
+
+
+def tolerate_any_console() -> None:
+    """What standard output and error cannot encode becomes ``?`` and no error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def with_flags(text: str, options: Iterable[str]) -> str:
+    """An error of the library, which names fields, as somebody with a command line reads it.
+
+    ``rounds = 0: choose 1 or more`` becomes ``--rounds 0: …``, and ``group_size`` by itself
+    ``--group-size``, for the names in ``options``; others stay.
+    """
+    for name in sorted(options, key=len, reverse=True):
+        flag = "--" + name.replace("_", "-")
+        text = re.sub(rf"(?<![\w.`\-]){re.escape(name)} = ", f"{flag} ", text)
+        if "_" in name:
+            text = re.sub(rf"(?<![\w.`\-]){re.escape(name)}(?![\w.])", flag, text)
+    return text
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _end(name: str | None, text: str, code: int) -> NoReturn:
+    click.echo(f"{name}: {one_line(text)}", err=True)
+    sys.exit(code)
