@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import functools
 import inspect
+import itertools
 import math
 import textwrap
 import types
@@ -103,9 +104,7 @@ def fields_of(model: type) -> Mapping[str, FieldInfo]:
         default = field.default
         if default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
-        found[field.name] = FieldInfo(
-            field.name, kind, optional, default, meaning, limits
-        )
+        found[field.name] = FieldInfo(field.name, kind, optional, default, meaning, limits)
     return types.MappingProxyType(found)
 
 
@@ -172,7 +171,7 @@ def _meanings(model: type) -> dict[str, str]:
 
 def _documented(tree: ast.AST) -> Iterator[tuple[str, str]]:
     body = tree.body if isinstance(tree, ast.ClassDef) else []
-    for field, after in zip(body, body[1:], strict=False):
+    for field, after in itertools.pairwise(body):
         match field, after:
             case (
                 ast.AnnAssign(target=ast.Name(id=name)),

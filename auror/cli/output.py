@@ -17,6 +17,7 @@ from auror.experiments.result import ExperimentResult, model_sha256
 from auror.experiments.runfolder import read_run, summary_of, write_run
 from auror.report.run_page import write_report
 
+
 def evaluated(folder: Path, form: str) -> None:
     """``auror evaluate``: measure the saved model again."""
     saved = read_run(folder)

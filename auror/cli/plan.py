@@ -36,9 +36,7 @@ def command(published: str | None, form: str, **options: Any) -> None:
     asked = given(options)
     idle, why = (_PUBLISHED, "without") if published is None else (_ROUND, "with")
     for name in (name for name in idle if name in asked):
-        raise ConfigError(
-            f"{name} = {asked[name]} has no effect {why} --published: leave it out"
-        )
+        raise ConfigError(f"{name} = {asked[name]} has no effect {why} --published: leave it out")
     n = asked["clients"]
     usual = usual_params(n, asked.get("group_size"), asked.get("colluders"))
     params = RoundParams(

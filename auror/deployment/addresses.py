@@ -59,9 +59,7 @@ def parse_ids(setting: str, text: str) -> tuple[ClientId, ...]:
         if first > last:
             raise ConfigError(f'{setting} = "{text}": {piece} is empty, write {last}-{first}')
         if last >= MAX_CLIENTS:
-            raise ConfigError(
-                f'{setting} = "{text}": clients are numbered 0 … {MAX_CLIENTS - 1:,}'
-            )
+            raise ConfigError(f'{setting} = "{text}": clients are numbered 0 … {MAX_CLIENTS - 1:,}')
         found.update(ClientId(i) for i in range(first, last + 1))
     return tuple(sorted(found))
 

@@ -116,7 +116,7 @@ def options_of(given: Mapping[str, Any]) -> Options:
 
 
 def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Each of the ``given`` dials that changes nothing under ``options``, and under which of them."""
+    """Each of the ``given`` dials that changes nothing, and what makes it so."""
     from auror.learn.attacks import parse_attack  # noqa: PLC0415 - may load somebody's module
 
     attack = parse_attack(options.attack)

@@ -194,9 +194,7 @@ def draw_malicious(clients: int, count: int, seed: int) -> tuple[ClientId, ...]:
     if count < 0:
         raise ConfigError(f"malicious must be 0 or more, not {count}")
     if count >= clients:
-        raise ConfigError(
-            f"malicious ({count}) must be smaller than clients ({clients})"
-        )
+        raise ConfigError(f"malicious ({count}) must be smaller than clients ({clients})")
     # Its own stream, so that no other use of the same seed can coincide with the draw.
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0x6D616C]))
     drawn = rng.choice(clients, size=count, replace=False)

@@ -17,6 +17,7 @@ from auror.fields import Like, Range, check_fields, default_of
 from auror.learn.datasets import PACKAGED
 from auror.params import Budget, PlanCaps, RoundParams
 
+
 @dataclass(frozen=True, kw_only=True)
 class Enrolment:
     """What ``auror certs`` can be asked for; None: by the number of clients."""

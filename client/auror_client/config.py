@@ -8,10 +8,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from auror.deployment.addresses import check_address
+from auror.deployment.addresses import check_address, parse_ids
 from auror.deployment.settings import Section, load
 from auror.errors import ConfigError
-from auror.ids import ClientId
 from auror.params import OwnRules
 
 PREFIX = "AUROR_CLIENT"
@@ -122,21 +121,6 @@ class ClientConfig(Section):
 MOVED: Mapping[str, str] = {
     "policy": "is no setting: the operator's policy.json decides, and [rules] may be tighter"
 }
-
-
-def parse_ids(setting: str, text: str) -> tuple[ClientId, ...]:
-    """``"0-3,8"`` → 0, 1, 2, 3, 8.
-
-    Raises:
-        ConfigError: naming ``setting``.
-    """
-    found: set[ClientId] = set()
-    for piece in filter(None, (part.strip() for part in text.split(","))):
-        first, dash, last = piece.partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
-            raise ConfigError(f'{setting} = "{text}": write it like "0-14" or "0,3,8-9"')
-        found.update(ClientId(i) for i in range(int(first), int(last or first) + 1))
-    return tuple(sorted(found))
 
 
 def load_config(

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+from auror.deployment.addresses import parse_ids
 from auror.deployment.credentials import (
     ClientCredentials,
     check_expiry,
@@ -20,7 +21,7 @@ from auror.deployment.locks import allow_many_files
 from auror.errors import ConfigError
 from auror.wire.limits import Limits
 from auror_client.account import Account, as_text
-from auror_client.config import ClientConfig, parse_ids
+from auror_client.config import ClientConfig
 from auror_client.driver import Ending, Member, Shared, first_error
 from auror_client.faults import Faults, RoundClock
 from auror_client.journal import Journal

@@ -10,10 +10,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from auror.deployment.addresses import parse_ids
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.round.label_rows import ClassMeans
-from auror_client.config import ClientConfig, DataSection, parse_ids
+from auror_client.config import ClientConfig, DataSection
 from auror_client.samples import load_npz
 
 

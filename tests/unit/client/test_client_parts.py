@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from auror_client.account import Account, as_text
-from auror_client.config import FaultsSection, RecordSection, load_config, parse_ids
+from auror_client.config import FaultsSection, RecordSection, load_config
 from auror_client.faults import Faults, RoundClock, Vanish
 from auror_client.journal import Journal
 from auror_client.recording import Recording
@@ -23,13 +23,6 @@ from auror.round.messages import Agreement, Upload
 from auror.secagg.quantize import Quantiser
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def test_ids_are_read() -> None:
-    assert parse_ids("x", "0-3, 8") == (0, 1, 2, 3, 8)
-    assert parse_ids("x", "") == ()
-    with pytest.raises(ConfigError, match="write it like"):
-        parse_ids("x", "a-3")
 
 
 @pytest.mark.parametrize(

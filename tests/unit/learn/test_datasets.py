@@ -109,7 +109,7 @@ def test_mnist_that_cannot_be_had_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/"])
-    with pytest.raises(DataError, match=r"ubyte\.gz files to .*raw or use --dataset mnist5k"):
+    with pytest.raises(DataError, match=r"ubyte\.gz files to .*raw or use dataset = mnist5k"):
         load_dataset("mnist", tmp_path / "empty", seed=1)
 
 

@@ -107,7 +107,7 @@ def test_a_bad_partition_says_how_to_write_it(text: str) -> None:
 
 @pytest.mark.parametrize("text", WAYS)
 def test_too_many_or_too_few_clients_are_refused(text: str) -> None:
-    with pytest.raises(DataError, match="lower --clients"):
+    with pytest.raises(DataError, match="fewer clients"):
         parse_partition(text).split(LABELS, 4001, seed=1)
     with pytest.raises(ConfigError, match="at least 1"):
         parse_partition(text).split(LABELS, 0, seed=1)

@@ -58,16 +58,16 @@ def test_text_names_every_threshold() -> None:
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--clients", "10", "--colluders", "9"], "two clients must be honest"),
+        (["--clients", "10", "--colluders", "9"], "two must be honest"),
         (["--clients", "10", "--colluders", "10"], "choose 0 … 8"),
         (
             ["--clients", "10", "--group-size", "11", "--colluders", "1"],
-            "group_size = 11 is larger",
+            "--group-size 11 is larger",
         ),
-        (["--clients", "10", "--rounds", "0"], "rounds = 0: choose 1 or more"),
-        (["--clients", "10", "--dropouts", "0.9"], "choose a fraction from 0 to 0.5"),
+        (["--clients", "10", "--rounds", "0"], "--rounds 0: choose 1 or more"),
+        (["--clients", "10", "--dropouts", "0.9"], "--dropouts 0.9: choose 0 … 0.5"),
         (["--clients", "10", "--audit-probability", "1"], "below 1"),
-        (["--clients", "10", "--dim", "0"], "--dim must be 1 or more"),
+        (["--clients", "10", "--dim", "0"], "--dim 0: choose 1 or more"),
     ],
 )
 def test_bad_plans_are_one_line_with_the_fix(words: list[str], why: str) -> None:

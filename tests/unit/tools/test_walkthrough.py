@@ -94,10 +94,10 @@ def test_a_round_in_which_no_group_is_left_opens_nothing_more() -> None:
         (["--group-size", "10", "--drop", "1"], "survive at most 0 dropouts (10 must stay)"),
         (["--clients", "6", "--exclude-group", "1"], "5 uploads make groups 0 … 0 of 3"),
         (["--exclude-group", "3"], "groups 0 … 2 of 3"),
-        (["--exclude-group", "-1"], "groups 0 … 2 of 3"),
-        (["--clients", "2"], "three or more"),
+        (["--exclude-group", "-1"], "--exclude-group -1: choose 0 or more"),
+        (["--clients", "2"], "--clients 2: choose 3 or more"),
         (["--clients", "500", "--drop", "1"], "at most 100 fit on a screen"),
-        (["--group-size", "11"], "group_size = 11"),
+        (["--group-size", "11"], "--group-size 11"),
     ],
 )
 def test_what_cannot_be_played_is_refused_in_one_line(words: list[str], why: str) -> None:
