@@ -148,6 +148,5 @@ def _check(labels: Labels, clients: int) -> None:
         raise ConfigError(f"clients must be at least 1, not {clients}")
     if clients > len(labels):
         raise DataError(
-            f"{clients} clients cannot share {len(labels)} training samples; take"
-            " fewer clients"
+            f"{clients} clients cannot share {len(labels)} training samples; take fewer clients"
         )

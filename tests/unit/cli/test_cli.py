@@ -117,7 +117,11 @@ def test_the_published_mode_runs_at_single_clients() -> None:
         (["simulate", "--attack", "flop:1:2"], 2, "flip:4:9"),
         (["simulate", "--attack", "flip:4:11"], 2, "class"),
         (["simulate", "--partition", "dirichlet:x"], 2, "dirichlet:1.0"),
-        (["simulate", "--partition", "shards:200"], 4, "lower K of shards:K or the number of clients"),
+        (
+            ["simulate", "--partition", "shards:200"],
+            4,
+            "lower K of shards:K or the number of clients",
+        ),
         (["simulate", "--clean-samples", "101"], 2, "--clean-samples 101: choose 0 … 100"),
         (["simulate", "--clean-samples", "9"], 2, "choose 0 for none, or 10 … 100"),
         (["simulate", "--runs", "cleen"], 2, "choose of clean"),
@@ -127,7 +131,11 @@ def test_the_published_mode_runs_at_single_clients() -> None:
         (["simulate", "--learning-rate", "-1"], 2, "--learning-rate -1.0: choose above 0"),
         (["evaluate", "nowhere"], 4, "run folder"),
         (["replay", "nowhere"], 4, "run folder"),
-        (["certs", "x", "--clients", "1", "--server", "localhost"], 2, "--clients 1: choose 2 … 10,000"),
+        (
+            ["certs", "x", "--clients", "1", "--server", "localhost"],
+            2,
+            "--clients 1: choose 2 … 10,000",
+        ),
     ],
 )
 def test_bad_input_is_one_line_with_the_fix_and_an_exit_code(
