@@ -145,7 +145,7 @@ def _row(name: str, rounds: int, found: Recovered, chosen: int | None = None) ->
 
 def imprints(prepared: Prepared) -> Iterator[Json]:
     """Rows of the second table, for one seed."""
-    pinned = prepared.task.training
+    pinned = prepared.pinned.training
     everything = len(prepared.data.train_y)
     sixty = prepare(prepared.config.seed, SIXTY)
     for name, who, training, hows, samples in (

@@ -21,10 +21,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from auror.learn.architectures import Mlp
 from auror.learn.attacks import LabelFlip, draw_malicious
 from auror.learn.datasets import load_dataset
 from auror.learn.evaluate import evaluate
-from auror.learn.models import ModelSpec, build, flatten
+from auror.learn.models import build, flatten
 from auror.learn.partition import parse_partition
 from auror.learn.training import TrainingParams, client_seed, train_clients
 
@@ -92,7 +93,7 @@ def describe(params: TrainingParams) -> str:
 
 def measure(setting: Setting, seed: int) -> Outcome:
     data = load_dataset(setting.dataset, seed=seed)
-    spec = ModelSpec("mlp", data.input_shape, data.classes)
+    task = Mlp(data.input_shape, data.classes)
     parts = parse_partition(setting.partition).split(data.train_y, CLIENTS, seed)
     malicious = set(draw_malicious(CLIENTS, setting.malicious, seed))
     xs = [data.train_x[part] for part in parts]
@@ -105,11 +106,11 @@ def measure(setting: Setting, seed: int) -> Outcome:
     good = [client for client in everyone if client not in malicious]
     figures, largest, spent, trained = [], 0.0, 0.0, 0
     for cohort, labels in ((everyone, honest), (everyone, flipped), (good, honest)):
-        model = flatten(build(spec, seed))
+        model = flatten(build(task, seed))
         for number in range(ROUNDS):
             started = time.perf_counter()
             updates = train_clients(
-                spec,
+                task,
                 model,
                 [xs[client] for client in cohort],
                 [labels[client] for client in cohort],
@@ -121,7 +122,7 @@ def measure(setting: Setting, seed: int) -> Outcome:
             trained += len(cohort)
             largest = max(largest, float(np.abs(updates).max()))
             model = model + updates.mean(axis=0, dtype=np.float64).astype(np.float32)
-        result = evaluate(spec, model, data.test_x, data.test_y, attack=FLIP, device=DEVICE)
+        result = evaluate(task, model, data.test_x, data.test_y, attack=FLIP, device=DEVICE)
         figures.append((result.accuracy, result.attack_success or 0.0))
     clean, undefended, oracle = figures
     return Outcome(seed, clean, undefended, oracle, largest, 1000 * spent / trained * CLIENTS)

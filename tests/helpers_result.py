@@ -16,11 +16,11 @@ from auror.experiments.result import (
     Suspicion,
 )
 from auror.ids import ClientId, Digest, GroupIndex, RoundId
-from auror.learn.models import ModelSpec, layout
+from auror.learn.architectures import Mlp
 from auror.params import RoundParams
 from auror.round.record import OpenedGroup, RoundRecord
 
-SPEC = ModelSpec("mlp", (1, 8, 8), 10, hidden=64)
+SPEC = Mlp((1, 8, 8), 10, hidden=64)
 
 
 def config(**changes: object) -> ExperimentConfig:
@@ -61,7 +61,7 @@ def record(index: int, era: int, aborted: AbortReason | None = None) -> RoundRec
 
 
 def result(**changes: object) -> ExperimentResult:
-    dim = layout(SPEC).dim
+    dim = SPEC.layout.dim
     model = np.random.default_rng(3).normal(size=dim).astype(np.float32)
     points = tuple(
         HistoryPoint(i, i // 2, Metrics(0.5 + i / 10, 0.9, 0.1 / (i + 1))) for i in range(4)

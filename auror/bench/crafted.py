@@ -14,9 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from auror.errors import ConfigError
 from auror.experiments.experiment import Prepared
 from auror.ids import ClientId
-from auror.learn.models import build, layout, load_flat, penultimate
+from auror.learn.architectures import Network
+from auror.learn.models import build, load_flat
 from auror.privacy.account import account
 from auror.privacy.overlap import Company, records_of, truth_of
 from auror.privacy.recovery import OpenedSet, estimate, fit
@@ -120,7 +122,7 @@ def moving_pixels(prepared: Prepared, base: Model, seed: int) -> Follow:
     pixels that never light up: along directions that sum to zero for every hidden unit, as such
     pixels are one constant. No activation changes, hence no update."""
     still = constant_pixels(prepared)
-    hidden = layout(prepared.task.model).slices[0]
+    hidden = prepared.pinned.task.layout.slices[0]
     rng = np.random.default_rng([seed, 0x717])
 
     def follow(_index: int, _model: Model, _updates: Updates) -> Model:
@@ -215,16 +217,20 @@ def _additions(
 ) -> NDArray[np.float64]:
     """What each sample adds to its owner's statistics by one small step, mean over rounds, (N, k):
     −∂loss/∂W · Mᵀ = (y − p)(M h)ᵀ, over ‖M‖ as in ``TruthRecorder``."""
-    spec, total = run.prepared.task.model, np.zeros((len(y), run.prepared.data.classes**2))
-    module = build(spec, seed=0)
+    task = run.prepared.pinned.task
+    classes = task.layout.need_output().classes
+    total = np.zeros((len(y), classes**2))
+    module = build(task, seed=0)
+    if not isinstance(module, Network):
+        raise ConfigError(f"an attribution needs a module of features and output, not {task}")
     samples, labels = torch.as_tensor(x), torch.as_tensor(y)
     for model, plan in zip(run.models[:rounds], run.plans[:rounds], strict=True):
         rows = next(part for part in plan.parts if isinstance(part, LabelRows))
         means = rows.matrix / max(float(np.linalg.norm(rows.matrix)), 1.0)
         load_flat(module, model)
         with torch.inference_mode():
-            hidden = penultimate(module, samples)
-            wrong = functional.one_hot(labels, spec.classes) - module.output(hidden).softmax(1)
+            hidden = module.features(samples)
+            wrong = functional.one_hot(labels, classes) - module.output(hidden).softmax(1)
         looks = hidden.numpy().astype(np.float64) @ means.T
         total += (wrong.numpy().astype(np.float64)[:, :, None] * looks[:, None]).reshape(len(y), -1)
     return total / rounds

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.bench.crafted import members_of, public_samples
-from auror.errors import Refused
+from auror.errors import ConfigError, Refused
 from auror.experiments.experiment import Prepared
 from auror.learn.evaluate import own_class_means
 from auror.learn.imprint import RECOVERED_DB, Imprint, imprint_model, matches, read_images
-from auror.learn.models import ModelSpec
+from auror.learn.task import Task
 from auror.learn.training import TrainingParams, client_seed, train_clients
 from auror.params import PlanCaps
 from auror.round.arithmetic import quantiser
@@ -53,12 +53,12 @@ def imprint(
     """Send one imprint model after the other to everybody: one total each.
 
     Args:
-        training: what clients do; ``prepared.task.training`` is the pinned task.
+        training: what clients do; ``prepared.pinned.training`` is the pinned task.
         samples: used by each client at most.
         noise: standard deviation of normal noise that every client adds to each entry of its
             update, in units of the update.
     """
-    spec, params = prepared.task.model, prepared.config.round_params
+    task, params = prepared.pinned.task, prepared.config.round_params
     members = members_of(prepared)
     xs = [prepared.honest.x[client][:samples] for client in members]
     ys = [prepared.honest.y[client][:samples] for client in members]
@@ -69,11 +69,11 @@ def imprint(
     best: dict[int, float] = {}
     largest, refusing = 0.0, 0
     for index, how in enumerate(hows):
-        model = imprint_model(spec, public_samples(prepared), len(images), how)
-        refusing = max(refusing, _refusing(prepared, spec, model))
+        model = imprint_model(task, public_samples(prepared), len(images), how)
+        refusing = max(refusing, _refusing(prepared, task, model))
         seeds = [client_seed(seed, index, client) for client in members]
         updates = train_clients(
-            spec, model, xs, ys, params=training, seeds=seeds, device=prepared.device
+            task, model, xs, ys, params=training, seeds=seeds, device=prepared.device
         )
         largest = max(largest, float(np.abs(updates).max()))
         total = np.zeros(updates.shape[1], dtype=np.int64)
@@ -81,7 +81,7 @@ def imprint(
             sent = update + noise * rng.normal(size=update.shape)
             total += coded.quantise(sent.astype(np.float32), rounding_seed(seed, index, client))
         psnr, nearest = matches(
-            read_images(spec, coded.mean(total, len(members))),
+            read_images(task, coded.mean(total, len(members))),
             images,
             prepared.data.standardisation,
         )
@@ -92,7 +92,7 @@ def imprint(
     return Imprinted(len(best), median, largest, refusing)
 
 
-def _refusing(prepared: Prepared, spec: ModelSpec, model: Model) -> int:
+def _refusing(prepared: Prepared, task: Task, model: Model) -> int:
     """Clients whose own class means differ too much from the server's, under ``model``."""
     plan = StatisticsPlan(
         prepared.host.dim, (label_rows(prepared.host, model, prepared.config.round_params),)
@@ -101,7 +101,7 @@ def _refusing(prepared: Prepared, spec: ModelSpec, model: Model) -> int:
     for client in members_of(prepared):
         x, y = prepared.honest.x[client], prepared.honest.y[client]
         try:
-            check_output_rows(plan, own_class_means(spec, model, x, y, prepared.device), PlanCaps())
+            check_output_rows(plan, own_class_means(task, model, x, y, prepared.device), PlanCaps())
         except Refused:
             refusing += 1
     return refusing
@@ -118,4 +118,7 @@ def accuracy_under_noise(prepared: Prepared, noise: float, rounds: int) -> float
         model = (model + mean + noise / len(members) ** 0.5 * rng.normal(size=mean.shape)).astype(
             np.float32
         )
-    return prepared.metrics(model).accuracy
+    accuracy = prepared.metrics(model).accuracy
+    if accuracy is None:
+        raise ConfigError(f"{prepared.pinned.task} measures no accuracy")
+    return accuracy

@@ -21,7 +21,7 @@ from auror.report.run_page import write_report
 def evaluated(folder: Path, form: str) -> None:
     """``auror evaluate``: measure the saved model again."""
     saved = read_run(folder)
-    measured = asdict(Prepared.of(saved.result.config).metrics(saved.model))
+    measured = Prepared.of(saved.result.config).metrics(saved.model).to_dict()
     kept = saved.summary.get(list(saved.result.outcomes)[-1].value)
     found = {
         "run": str(folder),
@@ -38,8 +38,7 @@ def evaluated(folder: Path, form: str) -> None:
 
 def keep(folder: Path, result: ExperimentResult) -> None:
     """Write the run folder with its report."""
-    spec = Prepared.of(result.config).task.model
-    manifest = write_run(folder, result, spec)
+    manifest = write_run(folder, result, Prepared.of(result.config).pinned.task)
     write_report(folder, result, summary_of(result, folder), manifest)
 
 

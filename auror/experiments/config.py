@@ -13,8 +13,8 @@ from auror.experiments.options import Options
 from auror.fields import Like, check_fields
 from auror.learn.attack import Attack
 from auror.learn.attacks import parse_attack
-from auror.learn.models import MODEL_KINDS, ModelKind
 from auror.learn.partition import Partition, parse_partition
+from auror.learn.tasks import is_own
 from auror.learn.training import TrainingParams
 from auror.params import RoundParams
 from auror.round.arithmetic import check_round
@@ -82,7 +82,7 @@ class ExperimentConfig:
     partition: Partition = field(default_factory=lambda: parse_partition(Options.partition))
     clean_samples: _Number = Options.clean_samples
     """Of the server's own, to read class means from; 0: the centred output weights stand in."""
-    model: ModelKind = Options.model
+    task: str = Options.task
     training: TrainingParams = field(default_factory=TrainingParams)
     rounds: _Number = Options.rounds
     seed: _Number = Options.seed
@@ -138,7 +138,7 @@ class ExperimentConfig:
             "malicious": self.malicious,
             "attack": "none" if self.attack is None else str(self.attack),
             "partition": str(self.partition),
-            "model": self.model,
+            "task": self.task,
             "rounds": self.rounds,
             "seed": self.seed,
             "mode": self.mode.value,
@@ -166,14 +166,10 @@ class ExperimentConfig:
         try:
             values = dict(plain)
             directory = str(values.pop("data_dir"))
-            kind = values.pop("model")
-            if kind not in MODEL_KINDS:
-                raise ConfigError(f"config.json: unknown model {kind!r}")
             runs = values.pop("runs")
             if not isinstance(runs, list):
                 raise ConfigError("run folder: config.json: runs must be a list")
             return cls(
-                model=kind,
                 data_dir=Path(directory) if directory else None,
                 attack=parse_attack(str(values.pop("attack"))),
                 partition=parse_partition(str(values.pop("partition"))),

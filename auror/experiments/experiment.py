@@ -26,8 +26,8 @@ from auror.ids import ClientId
 from auror.learn.datasets import Dataset, load_dataset
 from auror.learn.device import resolve_device
 from auror.learn.host import TorchHost
-from auror.learn.models import ModelSpec
-from auror.learn.task import Task
+from auror.learn.pinned import PinnedTask
+from auror.learn.tasks import Samples, find_task
 from auror.privacy.account import account
 from auror.privacy.truth import TruthRecorder
 from auror.round.plan import StatisticsPlan
@@ -52,7 +52,7 @@ class Prepared:
 
     config: ExperimentConfig
     data: Dataset
-    task: Task
+    pinned: PinnedTask
     device: torch.device
     host: TorchHost
     population: Population
@@ -71,23 +71,23 @@ class Prepared:
         data = load_dataset(config.dataset, config.data_dir, config.seed, config.clean_samples)
         if config.attack is not None:
             config.attack.check(data.classes)
-        spec = ModelSpec(config.model, data.input_shape, data.classes)
-        task = Task(spec, config.training, data.standardisation)
+        samples = Samples(data.input_shape, data.classes, data.standardisation)
+        pinned = PinnedTask(find_task(config.task, samples), config.training)
         return cls(
             config,
             data,
-            task,
+            pinned,
             device,
-            TorchHost(task, data, device, config.seed, config.attack),
+            TorchHost(pinned, data, device, config.seed, config.attack),
             _divide(config, data, config.malicious),
             _divide(config, data, 0),
         )
 
     def metrics(self, model: NDArray[np.float32]) -> Metrics:
-        return Metrics(**self.host.evaluate(model))  # type: ignore[arg-type]
+        return Metrics.of(self.host.evaluate(model))
 
     def trainer(self, population: Population) -> LocalTrainer:
-        return LocalTrainer(population, self.task, self.config.seed, self.device)
+        return LocalTrainer(population, self.pinned, self.config.seed, self.device)
 
     def known_matrix(self, model: NDArray[np.float32]) -> NDArray[np.float64]:
         """M (C, h) as a defended round under ``model`` reads it, for attackers who hide from it."""

@@ -41,8 +41,8 @@ class Options:
     """iid, or for label skew dirichlet:ALPHA or shards:K."""
     clean_samples: Annotated[int, Range(0, CLEAN_SAMPLES)] = CLEAN_SAMPLES
     """Labelled samples of the server's own; 0 = none, its model serves."""
-    model: Literal["mlp", "cnn"] = "mlp"
-    """What is trained."""
+    task: str = "mlp"
+    """What is trained: mlp, cnn, resnet18:width=16, or one's own as package.module:name."""
     group_size: _OfRound = default_of(RoundParams, "group_size")
     rounds: Annotated[int, Range(1)] = 30
     """Rounds of one training; a restart trains as many again."""
@@ -177,7 +177,7 @@ def config_of(options: Options) -> ExperimentConfig:
         attack=parse_attack(options.attack),
         partition=parse_partition(options.partition),
         clean_samples=options.clean_samples,
-        model=options.model,
+        task=options.task,
         training=TrainingParams(**training),
         rounds=options.rounds,
         seed=options.seed,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from auror.ids import ClientId
 from auror.round.record import RoundRecord
 
 Json = dict[str, Any]
+_FRACTIONS = ("accuracy", "source_recall", "attack_success")
 REALLY_POISONED = 3
 """A malicious client counts as one for the true-positive rate from this many changed labels:
 with fewer there is next to nothing to find, nor to fear."""
@@ -21,11 +23,26 @@ with fewer there is next to nothing to find, nor to fear."""
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Fractions of test samples in [0, 1]; None without an attack to measure."""
+    """Fractions of test samples in [0, 1]; None without labels or an attack to measure.
 
-    accuracy: float
+    ``more``: what else the task measures, by name, in units of its own.
+    """
+
+    accuracy: float | None
     source_recall: float | None
     attack_success: float | None
+    more: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, named: Mapping[str, float | None]) -> Metrics:
+        """The inverse of ``to_dict``; raises KeyError when one of the three is missing."""
+        first = {name: named[name] for name in _FRACTIONS}
+        more = {name: v for name, v in named.items() if name not in _FRACTIONS and v is not None}
+        return cls(**first, more=more)
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Everything by name."""
+        return {**{name: getattr(self, name) for name in _FRACTIONS}, **self.more}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +153,7 @@ class ExperimentResult:
         tpr, fpr = self.rates()
         era_rounds = self.config.rounds
         runs: Json = {
-            run.value: asdict(self.outcomes[run].final) if run in self.outcomes else None
+            run.value: self.outcomes[run].final.to_dict() if run in self.outcomes else None
             for run in RunName
         }
         scores = (found.suspicion[-1].scores if found and found.suspicion else {}) if found else {}

@@ -41,12 +41,13 @@ from auror.experiments.result import (
     Suspicion,
 )
 from auror.ids import ClientId
-from auror.learn.models import ModelSpec, layout
+from auror.learn.task import Task
 from auror.round.record import RoundRecord
 from auror.round.record_json import record_from_json, record_to_json
 
 Json = dict[str, Any]
 _NAMED = ("config.json", "summary.json", "verdict.json", "rounds.jsonl", "model.safetensors")
+_NO_METRICS = ("run", "round", "era", "record")
 _PACKAGES = ("auror", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "grpcio")
 
 
@@ -60,7 +61,7 @@ class SavedRun:
     model: NDArray[np.float32]
 
 
-def write_run(folder: Path, result: ExperimentResult, spec: ModelSpec) -> Json:
+def write_run(folder: Path, result: ExperimentResult, task: Task) -> Json:
     """Write everything but plots and report; returns the manifest.
 
     Raises:
@@ -72,7 +73,7 @@ def write_run(folder: Path, result: ExperimentResult, spec: ModelSpec) -> Json:
         write_json(folder / "verdict.json", _verdict(result))
         lines = [json.dumps(line, allow_nan=False) for line in _rounds(result)]
         write_text(folder / "rounds.jsonl", "".join(f"{line}\n" for line in lines))
-        write_bytes(folder / "model.safetensors", model_bytes(spec, result.model))
+        write_bytes(folder / "model.safetensors", model_bytes(task, result.model))
         manifest = _manifest(folder, result)
         write_json(folder / "manifest.json", manifest)
     except OSError as error:
@@ -111,16 +112,16 @@ def summary_of(result: ExperimentResult, folder: Path | None) -> Json:
     return summary
 
 
-def model_bytes(spec: ModelSpec, model: NDArray[np.float32]) -> bytes:
+def model_bytes(task: Task, model: NDArray[np.float32]) -> bytes:
     """The flat model as safetensors, a tensor per parameter, as torch's ``state_dict`` names it."""
     tensors = {
         piece.name: np.ascontiguousarray(
             model[piece.offset : piece.offset + piece.size].reshape(piece.shape)
         )
-        for piece in layout(spec).slices
+        for piece in task.layout.slices
     }
-    order = ",".join(piece.name for piece in layout(spec).slices)
-    written: bytes = save(tensors, metadata={"order": order, "kind": spec.kind})
+    order = ",".join(piece.name for piece in task.layout.slices)
+    written: bytes = save(tensors, metadata={"order": order, "task": task.reference})
     return written
 
 
@@ -196,7 +197,7 @@ def _rounds(result: ExperimentResult) -> list[Json]:
             "run": run.value,
             "round": point.round,
             "era": point.era,
-            **asdict(point.metrics),
+            **point.metrics.to_dict(),
             **(
                 {"record": record_to_json(records[point.round])}
                 if run is RunName.DEFENDED and point.round in records
@@ -224,7 +225,7 @@ def _result(
     histories: dict[RunName, list[HistoryPoint]] = {}
     records: list[RoundRecord] = []
     for line in lines:
-        metrics = Metrics(line["accuracy"], line["source_recall"], line["attack_success"])
+        metrics = Metrics.of({k: v for k, v in line.items() if k not in _NO_METRICS})
         points = histories.setdefault(RunName(line["run"]), [])
         points.append(HistoryPoint(line["round"], line["era"], metrics))
         if "record" in line:

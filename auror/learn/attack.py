@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.registry import load_reference, reference_to
+from auror.round.output import OutputShape
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -44,7 +45,7 @@ class Knowledge:
         own: v_i (d,): trained on its true samples.
         honest: the other clients' updates, (honest, d).
         counter: rounds before this one, in the whole run.
-        output: first entry and shape (C, h) of the output layer's weights in an update.
+        output: where the output layer lies in an update; None where there is none.
         basis: M (C, h), what the statistics read of those weights; None: all of them.
     """
 
@@ -52,7 +53,7 @@ class Knowledge:
     own: Updates
     honest: Floats
     counter: int
-    output: tuple[int, int, int]
+    output: OutputShape | None
     basis: NDArray[np.float64] | None
 
 

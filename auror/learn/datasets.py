@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.errors import ConfigError, DataError
+from auror.learn.standardisation import Standardisation
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -28,18 +29,6 @@ CLEAN_SAMPLES = 100
 
 _DIGITS_TEST = 360  # a fifth of 1,797
 _MNIST5K_TEST = 900
-
-
-@dataclass(frozen=True, slots=True)
-class Standardisation:
-    """How raw pixels become the model's inputs: (pixel / scale − mean) / deviation."""
-
-    scale: float = 1.0
-    mean: float = 0.0
-    deviation: float = 1.0
-
-    def apply(self, pixels: NDArray[np.float64]) -> Floats:
-        return ((pixels / self.scale - self.mean) / self.deviation).astype(np.float32)
 
 
 _MNIST = Standardisation(255, 0.1307, 0.3081)  # of the 60,000 training images

@@ -1,126 +1,165 @@
-"""What a model does: accuracy, what the attack achieved, and what its classes look like."""
+"""What a model does: its metrics, what the attack achieved, and what its classes look like."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import nn
 
-from auror.errors import DataError
+from auror.errors import ConfigError, DataError
 from auror.learn.attack import Attack
-from auror.learn.models import ModelSpec, Network, build, load_flat, output_shape, penultimate
+from auror.learn.models import first_line, loaded, penultimate
+from auror.learn.task import Task
+from auror.learn.training import Floats, Labels, Targets
 from auror.round.label_rows import ClassMeans
-
-Floats = NDArray[np.float32]
-Labels = NDArray[np.int64]
 
 _CHUNK = 4096  # samples per forward pass; bounds memory on the 10,000 samples of mnist
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All three are fractions in [0, 1] of test samples.
+    """Numbers on test samples.
 
     Attributes:
-        accuracy: labelled correctly, of all.
+        accuracy: labelled correctly, of all, in [0, 1]; None where the task measures none.
         source_recall: labelled correctly, of the class that the attack aims at; None without one.
         attack_success: labelled as the target class: of the class that the attack aims at, or of
             all others, with its trigger where it has one; None for attacks without a target. A
             clean model makes those mistakes too: compare with its run.
+        more: what else the task measures, by name.
     """
 
-    accuracy: float
+    accuracy: float | None
     source_recall: float | None
     attack_success: float | None
+    more: Mapping[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, float | None]:
+        """All of it by name."""
+        return {
+            "accuracy": self.accuracy,
+            "source_recall": self.source_recall,
+            "attack_success": self.attack_success,
+            **self.more,
+        }
 
 
 def evaluate(
-    spec: ModelSpec,
+    task: Task,
     model: Floats,
     x: Floats,
-    y: Labels,
+    y: Targets,
     *,
     attack: Attack | None,
     device: torch.device,
 ) -> Evaluation:
-    """Measure ``model`` (dim,) on ``x`` (N, C, H, W), ``y`` (N,); see ``Evaluation``.
+    """Measure ``model`` (dim,) on ``x`` (N, *input_shape), ``y`` (N,); see ``Evaluation``.
 
     Raises:
         DataError: no samples, or none of the attack's source class.
+        ConfigError: the task's metrics failed or are no numbers.
     """
     if not len(y):
         raise DataError("cannot evaluate on no samples")
-    predicted = predict(spec, model, x, device)
-    accuracy = float(np.mean(predicted == y))
+    outputs = _outputs(task, model, x, device)
+    more = _metrics(task, outputs, y)
+    accuracy = more.pop("accuracy", None)
     aim = None if attack is None else attack.aim
     if aim is None:
-        return Evaluation(accuracy, None, None)
+        return Evaluation(accuracy, None, None, more)
     aimed_at = y != aim.target if aim.source is None else y == aim.source
     if not aimed_at.any():
         wanted = f"class {aim.source}" if aim.source is not None else f"not class {aim.target}"
         raise DataError(f"the test data has no sample of {wanted}")
-    recall = None if aim.source is None else float(np.mean(predicted[aimed_at] == aim.source))
+    predicted = outputs.argmax(1).numpy()[aimed_at]
+    recall = None if aim.source is None else float(np.mean(predicted == aim.source))
     if aim.trigger is not None:
-        found = predict(spec, model, aim.trigger(x[aimed_at]), device)
-    else:
-        found = predicted[aimed_at]
-    return Evaluation(accuracy, recall, attack_success=float(np.mean(found == aim.target)))
+        predicted = predict(task, model, aim.trigger(x[aimed_at]), device)
+    success = float(np.mean(predicted == aim.target))
+    return Evaluation(accuracy, recall, success, more)
 
 
-def predict(spec: ModelSpec, model: Floats, x: Floats, device: torch.device) -> Labels:
+def predict(task: Task, model: Floats, x: Floats, device: torch.device) -> Labels:
     """The most likely class of every sample, (N,) int64."""
-    module = _load(spec, model, device)
-    with torch.inference_mode():
-        chunks = [
-            module(torch.as_tensor(x[start : start + _CHUNK], device=device)).argmax(1).cpu()
-            for start in range(0, len(x), _CHUNK)
-        ]
-    predicted: Labels = torch.cat(chunks).numpy()
+    predicted: Labels = _outputs(task, model, x, device).argmax(1).numpy()
     return predicted
 
 
-def class_means(
-    spec: ModelSpec, model: Floats, x: Floats, y: Labels, device: torch.device
-) -> Floats:
+def class_means(task: Task, model: Floats, x: Floats, y: Labels, device: torch.device) -> Floats:
     """Mean penultimate activations (C, h) of clean samples, a row per class.
 
     Raises:
-        DataError: a class has no clean sample.
+        DataError: a class has no clean sample. ConfigError: the model has no output layer.
     """
-    missing = sorted(set(range(spec.classes)) - set(np.unique(y).tolist()))
+    classes = task.layout.need_output().classes
+    missing = sorted(set(range(classes)) - set(np.unique(y).tolist()))
     if missing:
         raise DataError(f"no clean sample of class {missing[0]}; give the server some of each")
-    activations = _activations(spec, model, x, device)
-    return np.stack([activations[y == label].mean(axis=0) for label in range(spec.classes)])
+    activations = _activations(task, model, x, device)
+    return np.stack([activations[y == label].mean(axis=0) for label in range(classes)])
 
 
 def own_class_means(
-    spec: ModelSpec, model: Floats, x: Floats, y: Labels, device: torch.device
-) -> ClassMeans:
-    """What a client's own samples look like under ``model``; arguments as in ``class_means``."""
-    counts = np.bincount(y, minlength=spec.classes)
-    activations = _activations(spec, model, x, device)
-    means = np.zeros((spec.classes, spec.hidden), dtype=np.float32)
+    task: Task, model: Floats, x: Floats, y: Labels, device: torch.device
+) -> ClassMeans | None:
+    """What a client's own samples look like under ``model``; None where the model has no output
+    layer. Arguments as in ``class_means``."""
+    output = task.layout.output
+    if output is None:
+        return None
+    counts = np.bincount(y, minlength=output.classes)
+    activations = _activations(task, model, x, device)
+    means = np.zeros((output.classes, output.hidden), dtype=np.float32)
     for label in np.flatnonzero(counts):
         means[label] = activations[y == label].mean(axis=0)
-    return ClassMeans(output_shape(spec), means, counts)
+    return ClassMeans(output, means, counts)
 
 
-def _activations(spec: ModelSpec, model: Floats, x: Floats, device: torch.device) -> Floats:
+def _metrics(task: Task, outputs: torch.Tensor, y: Targets) -> dict[str, float]:
+    try:
+        found = dict(task.metrics(outputs, torch.as_tensor(y)))
+        numbers = {str(name): float(value) for name, value in found.items()}
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise ConfigError(f"{task}: metrics() failed: {first_line(error)}") from error
+    # A model that diverged has no mean error; reports hold no infinities.
+    return {name: value for name, value in numbers.items() if math.isfinite(value)}
+
+
+def _outputs(task: Task, model: Floats, x: Floats, device: torch.device) -> torch.Tensor:
+    """The module's outputs for all of ``x``, (N, …), on the CPU."""
+    return _forward(loaded(task, model, device), x, device, lambda module, part: module(part))
+
+
+def _activations(task: Task, model: Floats, x: Floats, device: torch.device) -> Floats:
     """Penultimate, (N, h)."""
-    module = _load(spec, model, device)
-    with torch.inference_mode():
-        chunks = [
-            penultimate(module, torch.as_tensor(x[start : start + _CHUNK], device=device)).cpu()
-            for start in range(0, len(x), _CHUNK)
-        ]
-    found: Floats = torch.cat(chunks).numpy()
+    name = task.layout.output_name
+    if name is None:
+        raise ConfigError(f"{task}: the module has no output layer with a row per class")
+    layer: str = name
+    found: Floats = _forward(
+        loaded(task, model, device),
+        x,
+        device,
+        lambda module, part: penultimate(module, layer, part),
+    ).numpy()
     return found
 
 
-def _load(spec: ModelSpec, model: Floats, device: torch.device) -> Network:
-    module = build(spec, seed=0)
-    load_flat(module, model)
-    return module.to(device).eval()
+def _forward(
+    module: nn.Module,
+    x: Floats,
+    device: torch.device,
+    pass_: Callable[[nn.Module, torch.Tensor], torch.Tensor],
+) -> torch.Tensor:
+    module.eval()
+    with torch.inference_mode():
+        return torch.cat(
+            [
+                pass_(module, torch.as_tensor(x[start : start + _CHUNK], device=device)).cpu()
+                for start in range(0, len(x), _CHUNK)
+            ]
+        )

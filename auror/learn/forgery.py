@@ -100,15 +100,17 @@ class Null:
         return "null"
 
     def forge(self, known: Knowledge) -> Updates:
-        start, classes, hidden = known.output
-        stop = start + classes * hidden
+        output = known.output
+        if output is None:
+            raise ConfigError("attack: null hides from what is read of an output layer: none here")
+        start, stop = output.offset, output.offset + output.classes * output.hidden
         forged = {}
         for client, part in _deviation(known).items():
             hiding = part.copy()
             if known.basis is None:
-                hiding[start : stop + classes] = 0.0  # weights and biases are opened
+                hiding[start : start + output.entries] = 0.0  # weights and biases are opened
             else:
-                weights = hiding[start:stop].reshape(classes, hidden).astype(np.float64)
+                weights = output.weights(hiding).astype(np.float64)
                 seen = np.linalg.pinv(known.basis) @ known.basis  # projector (h, h)
                 hiding[start:stop] = (weights - weights @ seen).ravel()
             forged[client] = known.own[client] + hiding

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from auror.learn.attack import Attack
 from auror.learn.datasets import Dataset
 from auror.learn.evaluate import class_means, evaluate
-from auror.learn.models import build, flatten, layout, output_shape
-from auror.learn.task import Task
+from auror.learn.models import build, flatten
+from auror.learn.pinned import PinnedTask
 from auror.round.output import OutputShape
 
 
@@ -25,13 +25,14 @@ class TorchHost:
 
     def __init__(
         self,
-        task: Task,
+        pinned: PinnedTask,
         data: Dataset,
         device: torch.device,
         seed: int,
         attack: Attack | None = None,
     ) -> None:
-        self._task = task
+        self._pinned = pinned
+        self._task = pinned.task
         self._data = data
         self._device = device
         self._seed = seed
@@ -39,37 +40,32 @@ class TorchHost:
 
     @property
     def dim(self) -> int:
-        return layout(self._task.model).dim
+        return self._task.layout.dim
 
     @property
     def task(self) -> bytes:
-        return self._task.to_bytes()
+        return self._pinned.to_bytes()
 
     @property
-    def output(self) -> OutputShape:
-        return output_shape(self._task.model)
+    def output(self) -> OutputShape | None:
+        return self._task.layout.output
 
     def initial(self, index: int) -> NDArray[np.float32]:
         seed = int(np.random.SeedSequence([self._seed, index]).generate_state(1)[0])
-        return flatten(build(self._task.model, seed))
+        return flatten(build(self._task, seed))
 
     def class_means(self, model: NDArray[np.float32]) -> NDArray[np.float32] | None:
         data = self._data
         if not len(data.clean_y):
             return None
-        return class_means(self._task.model, model, data.clean_x, data.clean_y, self._device)
+        return class_means(self._task, model, data.clean_x, data.clean_y, self._device)
 
     def evaluate(self, model: NDArray[np.float32]) -> Mapping[str, float | None]:
-        found = evaluate(
-            self._task.model,
+        return evaluate(
+            self._task,
             model,
             self._data.test_x,
             self._data.test_y,
             attack=self._attack,
             device=self._device,
-        )
-        return {
-            "accuracy": found.accuracy,
-            "source_recall": found.source_recall,
-            "attack_success": found.attack_success,
-        }
+        ).to_dict()

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.errors import ConfigError
-from auror.learn.datasets import Standardisation
-from auror.learn.models import ModelSpec, layout
+from auror.learn.architectures import Mlp
+from auror.learn.standardisation import Standardisation
+from auror.learn.task import Task
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -46,7 +47,7 @@ class Imprint:
     """Of the brightness of images: where the thresholds lie."""
 
 
-def imprint_model(spec: ModelSpec, public: Floats, images: int, how: Imprint) -> Floats:
+def imprint_model(task: Task, public: Floats, images: int, how: Imprint) -> Floats:
     """The crafted model (d,).
 
     Args:
@@ -56,27 +57,26 @@ def imprint_model(spec: ModelSpec, public: Floats, images: int, how: Imprint) ->
     Raises:
         ConfigError: a model without one dense hidden layer.
     """
-    where = _slices(spec)
-    inputs = int(np.prod(spec.input_shape))
+    spec, where = _imprintable(task)
     brightness = public.reshape(len(public), -1).mean(axis=1).astype(np.float64)
     middle, near = np.quantile(brightness, how.quantile), 0.2 * brightness.std()
     density = np.mean(np.abs(brightness - middle) < near) / (2 * near)
     steps = np.arange(spec.hidden - 1) - (spec.hidden - 2) / 2
     thresholds = middle + how.crowd / (images * density) * steps
-    model = np.zeros(layout(spec).dim, dtype=np.float32)
-    model[where[0]][:-inputs] = how.steepness / inputs
+    model = np.zeros(spec.layout.dim, dtype=np.float32)
+    model[where[0]][: -spec.inputs] = how.steepness / spec.inputs
     model[where[1]] = how.steepness * np.append(-thresholds, _ALWAYS_ON)
     signs = np.where(np.arange(spec.classes) % 2 == 0, how.gain, -how.gain)
     model[where[2]] = np.outer(signs, np.arange(spec.hidden) < spec.hidden - 1).reshape(-1)
     return model
 
 
-def read_images(spec: ModelSpec, update: Doubles) -> Doubles:
+def read_images(task: Task, update: Doubles) -> Doubles:
     """One image for every two neighbouring thresholds, (hidden − 2, C·H·W), standardised.
 
     ``update`` (d,): sum or mean of the updates.
     """
-    where = _slices(spec)
+    spec, where = _imprintable(task)
     weights = update[where[0]].reshape(spec.hidden, -1)[:-1]
     apart = np.diff(update[where[1]][:-1])[:, None]
     seen: Doubles = np.diff(weights, axis=0) / np.where(apart == 0, 1, apart)
@@ -104,9 +104,9 @@ def _raw(standardised: Doubles, pixels: Standardisation) -> Doubles:
     return standardised * pixels.deviation + pixels.mean
 
 
-def _slices(spec: ModelSpec) -> tuple[slice, slice, slice]:
-    """Hidden weights, hidden biases, output weights."""
-    if spec.kind != "mlp":
-        raise ConfigError(f"an imprint needs one dense hidden layer, not a {spec.kind}")
-    first, bias, output, _ = layout(spec).slices
-    return tuple(slice(p.offset, p.stop) for p in (first, bias, output))  # type: ignore[return-value]
+def _imprintable(task: Task) -> tuple[Mlp, tuple[slice, slice, slice]]:
+    """Its hidden weights, hidden biases and output weights."""
+    if not isinstance(task, Mlp):
+        raise ConfigError(f"an imprint needs one dense hidden layer, as mlp has, not {task}")
+    first, bias, output, _ = (slice(p.offset, p.stop) for p in task.layout.slices)
+    return task, (first, bias, output)

@@ -1,16 +1,17 @@
-"""The two trained models, and the flat float32 vector in which they travel.
+"""Any ``nn.Module`` as the flat float32 vector in which it travels.
 
 A model is shipped, masked, summed and stored as one vector: its parameters in the order of
-``Module.named_parameters()``, each row-major, concatenated. ``Layout`` says what lies where;
-the statistics plan needs to know where the output layer's weights are.
+``Module.named_parameters()``, then its float buffers (a BatchNorm's running statistics), each
+row-major, concatenated. Whole-number buffers do not travel: sums of counters mean nothing, and
+they stay what they are in a fresh module. ``Layout`` says what lies where.
 """
 
 from __future__ import annotations
 
-import functools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,69 +21,24 @@ from torch import nn
 from auror.errors import ConfigError, DataError
 from auror.round.output import OutputShape
 
-ModelKind = Literal["mlp", "cnn"]
-MODEL_KINDS: tuple[ModelKind, ...] = ("mlp", "cnn")
+if TYPE_CHECKING:
+    from auror.learn.task import Task
 
-_CNN_CHANNELS = (6, 16)  # LeCun et al. 1998, figure 2: C1 and C3
-_CNN_DENSE = 120  # C5
-_CNN_SMALLEST = 4  # two halvings must leave at least one pixel
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
-    """Everything that decides a model's shape.
-
-    Attributes:
-        kind: ``mlp`` (one hidden layer) or ``cnn`` (LeNet-style).
-        input_shape: channels, height, width of one sample.
-        classes: number of labels, at least 2.
-        hidden: width of the penultimate layer (64 for the MLP of the measurements).
-    """
-
-    kind: ModelKind
-    input_shape: tuple[int, int, int]
-    classes: int
-    hidden: int = 64
-
-    def __post_init__(self) -> None:
-        if self.kind not in MODEL_KINDS:
-            raise ConfigError(f"unknown model {self.kind!r}; choose one of: mlp, cnn")
-        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
-            raise ConfigError(
-                f"input_shape must be (channels, height, width), all >= 1, not {self.input_shape}"
-            )
-        if self.classes < 2:
-            raise ConfigError(f"a model needs at least 2 classes, not {self.classes}")
-        if self.hidden < 1:
-            raise ConfigError(f"hidden must be at least 1, not {self.hidden}")
-        if self.kind == "cnn" and min(self.input_shape[1:]) < _CNN_SMALLEST:
-            raise ConfigError(
-                f"the cnn needs images of at least {_CNN_SMALLEST}x{_CNN_SMALLEST} pixels, not "
-                f"{self.input_shape[1]}x{self.input_shape[2]}; use the mlp"
-            )
-
-
-class Network(nn.Module):
-    """``features`` maps a batch (N, C, H, W) to penultimate activations (N, h); ``output``,
-    linear, maps those to logits (N, classes)."""
-
-    def __init__(self, features: nn.Sequential, output: nn.Linear) -> None:
-        super().__init__()
-        self.features = features
-        self.output = output
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.output(self.features(x))
-        return logits
+_PROBE = 2  # samples of zeros that a module is tried on
+_SAME = 1e-4  # outputs that differ by so little are the same
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterSlice:
-    """Where one named parameter lies in the flat vector."""
+    """Where one named tensor lies in the flat vector.
+
+    ``trained``: a step of SGD moves it; frozen parameters and buffers it does not.
+    """
 
     name: str
     offset: int
     shape: tuple[int, ...]
+    trained: bool = True
 
     @property
     def size(self) -> int:
@@ -97,113 +53,224 @@ class ParameterSlice:
 class Layout:
     """The flat vector's map: ``dim`` entries, all of them covered by ``slices`` in order.
 
-    The output layer's weight is the ``output_classes`` x ``output_hidden`` row-major block
-    that starts at ``output_offset``; row c holds the weights of class c.
+    ``output``: where the output layer lies, ``output_name``: the module that it is; both None where
+    no linear layer gives a number per class.
     """
 
     dim: int
     slices: tuple[ParameterSlice, ...]
-    output_offset: int
-    output_classes: int
-    output_hidden: int
+    output: OutputShape | None
+    output_name: str | None
 
     def output_weight(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The output layer's weight in ``vector`` (..., dim), as a view (..., C, h)."""
-        stop = self.output_offset + self.output_classes * self.output_hidden
-        block = vector[..., self.output_offset : stop]
-        return block.reshape(*vector.shape[:-1], self.output_classes, self.output_hidden)
+        """The output layer's weight in ``vector`` (..., dim), as a view (..., C, h).
+
+        Raises:
+            ConfigError: the model has no output layer.
+        """
+        output = self.need_output()
+        stop = output.offset + output.classes * output.hidden
+        block = vector[..., output.offset : stop]
+        return block.reshape(*vector.shape[:-1], output.classes, output.hidden)
+
+    def need_output(self) -> OutputShape:
+        """Raises ConfigError when there is no output layer."""
+        if self.output is None:
+            raise ConfigError("this model has no linear output layer with a row per class")
+        return self.output
 
 
-def build(spec: ModelSpec, seed: int) -> Network:
-    """A freshly initialised model on the CPU; equal seeds give equal bits.
+def build(task: Task, seed: int) -> nn.Module:
+    """A freshly initialised module on the CPU; equal seeds give equal bits.
 
     The global torch generator is left as it was found.
+
+    Raises:
+        ConfigError: the task builds no module, or one with other numbers than float32.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _network(spec)
+        module: object = task.build()
+    if not isinstance(module, nn.Module):
+        raise ConfigError(f"{task}: build() must return a torch.nn.Module, not {module!r:.60}")
+    for name, tensor in _tensors(module):
+        if tensor.dtype != torch.float32:
+            raise ConfigError(f"{task}: {name} is {tensor.dtype}: use float32 throughout")
+    return module
 
 
-@functools.lru_cache(maxsize=32)
-def layout(spec: ModelSpec) -> Layout:
-    """The map of ``spec``'s flat vector."""
+def layout_of(task: Task) -> Layout:
+    """The map of ``task``'s flat vector; the module is tried on zeros. Use ``task.layout``.
+
+    Raises:
+        ConfigError: a module that cannot be used; see ``build``. Or one that fails on samples of
+            the task's shape, outputs or a loss of another shape, an output layer that is none.
+    """
+    module = build(task, seed=0)
     slices = []
     offset = 0
-    with torch.device("meta"):
-        parameters = list(_network(spec).named_parameters())
-    for name, parameter in parameters:
-        piece = ParameterSlice(name, offset, tuple(parameter.shape))
+    for name, tensor in _tensors(module):
+        trained = isinstance(tensor, nn.Parameter) and tensor.requires_grad
+        piece = ParameterSlice(name, offset, tuple(tensor.shape), trained)
         slices.append(piece)
         offset = piece.stop
-    output = next(piece for piece in slices if piece.name == "output.weight")
-    return Layout(offset, tuple(slices), output.offset, output.shape[0], output.shape[1])
-
-
-def output_shape(spec: ModelSpec) -> OutputShape:
-    """Where ``spec``'s output layer lies in the flat vector."""
-    found = layout(spec)
-    return OutputShape(found.output_offset, found.output_classes, found.output_hidden)
+    if not any(piece.trained for piece in slices):
+        raise ConfigError(f"{task}: the module has no parameter that could be trained")
+    layer = _try(task, module)
+    output = _shape(slices, layer)
+    return Layout(offset, tuple(slices), output, layer if output is not None else None)
 
 
 def flatten(module: nn.Module) -> NDArray[np.float32]:
-    """The module's parameters as one float32 vector (dim,), a copy."""
+    """The module's parameters and float buffers as one float32 vector (dim,), a copy."""
     with torch.no_grad():
-        flat = torch.cat([parameter.reshape(-1) for parameter in module.parameters()])
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors(module)])
     vector: NDArray[np.float32] = flat.to("cpu", torch.float32).numpy()
     return vector
 
 
 def load_flat(module: nn.Module, vector: NDArray[np.float32]) -> None:
-    """Write ``vector`` (dim,) into the module's parameters, on whichever device they are.
+    """Write ``vector`` (dim,) into the module, on whichever device its tensors are.
 
     Raises:
         DataError: the vector has another length than the model, or entries that are not finite.
     """
-    dim = sum(parameter.numel() for parameter in module.parameters())
+    targets = tensors(module)
+    dim = sum(tensor.numel() for tensor in targets)
     if vector.shape != (dim,):
         raise DataError(f"this model has {dim} entries, the vector has shape {vector.shape}")
     if not np.isfinite(vector).all():
         raise DataError("the model vector holds entries that are not finite")
     offset = 0
     with torch.no_grad():
-        for parameter in module.parameters():
-            piece = vector[offset : offset + parameter.numel()]
-            parameter.copy_(torch.tensor(piece, dtype=torch.float32).view_as(parameter))
-            offset += parameter.numel()
+        for tensor in targets:
+            piece = vector[offset : offset + tensor.numel()]
+            tensor.copy_(torch.tensor(piece, dtype=torch.float32).view_as(tensor))
+            offset += tensor.numel()
 
 
-def penultimate(module: Network, x: torch.Tensor) -> torch.Tensor:
-    """Penultimate-layer activations (N, h) of a batch (N, C, H, W)."""
-    activations: torch.Tensor = module.features(x)
-    return activations
+def loaded(task: Task, model: NDArray[np.float32], device: torch.device) -> nn.Module:
+    """The task's module with ``model`` (dim,) in it, on ``device``."""
+    module = build(task, seed=0)
+    load_flat(module, model)
+    return module.to(device)
 
 
-def _network(spec: ModelSpec) -> Network:
-    output = nn.Linear(spec.hidden, spec.classes)
-    if spec.kind == "mlp":
-        hidden = nn.Linear(math.prod(spec.input_shape), spec.hidden)
-        return Network(nn.Sequential(nn.Flatten(), hidden, nn.ReLU()), output)
-    channels, height, width = spec.input_shape
-    first, second = _CNN_CHANNELS
-    # Average pooling as in LeNet; its gradient is also deterministic on CUDA.
-    features = nn.Sequential(
-        nn.Conv2d(channels, first, kernel_size=5, padding=2),
-        nn.ReLU(),
-        nn.AvgPool2d(2),
-        nn.Conv2d(first, second, kernel_size=5, padding=2),
-        nn.ReLU(),
-        nn.AvgPool2d(2),
-        nn.Flatten(),
-        nn.Linear(second * (height // 4) * (width // 4), _CNN_DENSE),
-        nn.ReLU(),
-        nn.Linear(_CNN_DENSE, spec.hidden),
-        nn.ReLU(),
+def tensors(module: nn.Module) -> list[torch.Tensor]:
+    """What the flat vector holds, in its order."""
+    return [tensor for _, tensor in _tensors(module)]
+
+
+def penultimate(module: nn.Module, layer: str, x: torch.Tensor) -> torch.Tensor:
+    """What enters ``layer``, the output layer, when the module sees a batch ``x``: (N, h)."""
+    entered = _watch(module, layer, x).entered
+    if entered is None:
+        raise ConfigError(f"output layer {layer}: the forward pass does not use it")
+    return entered
+
+
+def _tensors(module: nn.Module) -> Iterable[tuple[str, torch.Tensor]]:
+    kept = module.state_dict(keep_vars=True).keys()
+    yield from module.named_parameters()
+    for name, buffer in module.named_buffers():
+        # a buffer outside the state dict is a constant that the module computes by itself
+        if name in kept and buffer.is_floating_point():
+            yield name, buffer
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One forward pass: the module's outputs, and what entered and left a layer in it."""
+
+    outputs: torch.Tensor
+    entered: torch.Tensor | None = None
+    left: torch.Tensor | None = None
+
+
+def _watch(module: nn.Module, layer: str | None, x: torch.Tensor) -> _Seen:
+    """``entered`` and ``left`` are None where the pass does not use ``layer``; its last use
+    counts."""
+    if layer is None:
+        return _Seen(module(x))
+    uses: list[tuple[torch.Tensor, torch.Tensor]] = []
+    hook = module.get_submodule(layer).register_forward_hook(
+        lambda _layer, inputs, output: uses.append((inputs[0], output))
     )
-    for layer in features:
-        # He et al. 2015: with torch's default the signal fades over four ReLUs, and the few
-        # dozen local steps of a run are spent on a plateau.
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-    return Network(features, output)
+    try:
+        outputs = module(x)
+    finally:
+        hook.remove()
+    return _Seen(outputs, *uses[-1]) if uses else _Seen(outputs)
+
+
+def _try(task: Task, module: nn.Module) -> str | None:
+    """Run ``module`` on zeros; the name of its output layer, where it has one."""
+    name = _candidate(task, module)
+    x = torch.zeros(_PROBE, *task.input_shape)
+    shown = f"{task}: samples of shape {tuple(x.shape)}"
+    try:
+        with torch.no_grad():
+            seen = _watch(module.eval(), name, x)
+            y = torch.zeros(_PROBE, dtype=torch.int64)
+            loss: object = task.loss(
+                seen.outputs, torch.zeros_like(seen.outputs) if task.classes is None else y
+            )
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+        raise ConfigError(f"{shown}: {first_line(error)}") from error
+    outputs, wanted = seen.outputs, (_PROBE, task.classes)
+    if task.classes is not None and outputs.shape != wanted:
+        raise ConfigError(
+            f"{shown} give outputs {tuple(outputs.shape)}, but {task.classes} classes ask for"
+            f" {wanted}: a number per sample and class"
+        )
+    if not isinstance(loss, torch.Tensor) or loss.ndim:
+        raise ConfigError(f"{task}: loss() must return one number, the mean over the batch")
+    fits = seen.entered is not None and seen.entered.ndim == 2
+    if task.output_layer is None:
+        return name if fits and seen.left is not None and _gives(seen.left, outputs) else None
+    if not fits:
+        raise ConfigError(f"{task}: output layer {name!r} must be given (samples, features)")
+    return name
+
+
+def _candidate(task: Task, module: nn.Module) -> str | None:
+    """The layer that the task names, or the last linear one with an output per class."""
+    layers = dict(module.named_modules())
+    linear = {name: layer for name, layer in layers.items() if isinstance(layer, nn.Linear)}
+    if task.output_layer is None:
+        fits = [name for name, layer in linear.items() if layer.out_features == task.classes]
+        return fits[-1] if fits else None
+    layer = linear.get(task.output_layer)
+    if layer is None or layer.out_features != task.classes:
+        raise ConfigError(
+            f"{task}: output layer {task.output_layer!r} must name a Linear with {task.classes}"
+            f" outputs, one per class; linear layers here: {', '.join(linear) or 'none'}"
+        )
+    return task.output_layer
+
+
+def _gives(left: torch.Tensor, outputs: torch.Tensor) -> bool:
+    """Whether ``outputs`` are the layer's own or their logarithmic softmax, which is one number
+    less for all classes of a sample."""
+    if left.shape != outputs.shape:
+        return False
+    apart = outputs - left
+    return bool((apart - apart.mean(dim=1, keepdim=True)).abs().max() < _SAME)
+
+
+def _shape(slices: Iterable[ParameterSlice], name: str | None) -> OutputShape | None:
+    if name is None:
+        return None
+    at = {piece.name: piece for piece in slices}
+    weight, bias = at.get(f"{name}.weight"), at.get(f"{name}.bias")
+    if weight is None:  # tied to another layer's, under whose name it travels
+        return None
+    classes, hidden = weight.shape
+    follows = bias is not None and bias.offset == weight.stop
+    return OutputShape(weight.offset, classes, hidden, follows)
+
+
+def first_line(error: Exception) -> str:
+    """What another library says is wrong, in one line."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -10,21 +10,28 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from torch.func import functional_call, vmap
 from torch.nn import functional
 
 from auror.errors import ConfigError, DataError
-from auror.learn.models import ModelSpec, Network, build, layout, load_flat
+from auror.learn.models import first_line, loaded, tensors
+
+if TYPE_CHECKING:
+    from auror.learn.task import Task
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
+Targets = NDArray[np.int64] | NDArray[np.float32]
+"""Labels (N,), or numbers (N, …) where a task has no classes."""
 _Batch = NDArray[np.int64]
 
 
@@ -74,59 +81,73 @@ def batch_order(samples: int, params: TrainingParams, seed: int) -> list[_Batch]
 
 
 def train_client(
-    spec: ModelSpec,
+    task: Task,
     model: Floats,
     x: Floats,
-    y: Labels,
+    y: Targets,
     *,
     params: TrainingParams,
     seed: int,
     device: torch.device,
 ) -> Floats:
-    """Train one client from ``model`` (dim,) on ``x`` (N, C, H, W), ``y`` (N,).
+    """Train one client from ``model`` (dim,) on ``x`` (N, *input_shape), ``y`` (N,).
+
+    ``seed`` decides the batches, and whatever the module draws while it trains (dropout).
 
     Returns:
-        The update, new minus old parameters, float32 (dim,).
+        The update, new minus old parameters and float buffers, float32 (dim,).
 
     Raises:
         DataError: no samples, shapes that do not fit, or training that left finite numbers.
+        ConfigError: the module or the loss failed.
     """
-    _check(spec, x, y)
-    module = _load(spec, model, device)
-    parameters = list(module.parameters())
-    start = [parameter.detach().clone() for parameter in parameters]
-    momenta = [torch.zeros_like(parameter) for parameter in parameters]
-    samples = torch.as_tensor(x, device=device)
-    labels = torch.as_tensor(y, device=device)
-    with _repeatable_cudnn():
-        for batch in batch_order(len(y), params, seed):
-            index = torch.from_numpy(batch).to(device)
-            loss = functional.cross_entropy(module(samples[index]), labels[index])
-            gradients = torch.autograd.grad(loss, parameters)
-            with torch.no_grad():
-                _step(parameters, gradients, momenta, params)
+    _check(task, x, y)
+    module = loaded(task, model, device)
+    whole = tensors(module)
+    start = [tensor.detach().clone() for tensor in whole]
+    with _repeatable_cudnn(), _drawing(seed, device):
+        try:
+            _descend(task, module, (x, y), params, seed)
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            raise ConfigError(f"{task} cannot be trained: {first_line(error)}") from error
     with torch.no_grad():
-        update = torch.cat(
-            [(new - old).reshape(-1) for new, old in zip(parameters, start, strict=True)]
-        )
+        update = torch.cat([(new - old).reshape(-1) for new, old in zip(whole, start, strict=True)])
     return _finite(update.cpu().numpy(), params)
 
 
+def _descend(
+    task: Task, module: nn.Module, data: tuple[Floats, Targets], params: TrainingParams, seed: int
+) -> None:
+    """SGD in place."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    momenta = [torch.zeros_like(parameter) for parameter in parameters]
+    device = parameters[0].device
+    samples, labels = (torch.as_tensor(array, device=device) for array in data)
+    for batch in batch_order(len(labels), params, seed):
+        index = torch.from_numpy(batch).to(device)
+        loss = task.loss(module(samples[index]), labels[index])
+        # a parameter that this loss does not reach stays where it is
+        gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
+        with torch.no_grad():
+            _step(parameters, gradients, momenta, params)
+
+
 def train_clients(
-    spec: ModelSpec,
+    task: Task,
     model: Floats,
     xs: Sequence[Floats],
-    ys: Sequence[Labels],
+    ys: Sequence[Targets],
     *,
     params: TrainingParams,
     seeds: Sequence[int],
     device: torch.device,
 ) -> Floats:
-    """Train all clients at once from the same ``model`` (dim,), vectorised with vmap.
+    """Train all clients from the same ``model`` (dim,): at once, vectorised with vmap, where the
+    task allows it (``Task.together``), else one by one.
 
     Args:
-        xs: per client (N_i, C, H, W) float32; the N_i may differ.
-        ys: per client (N_i,) int64.
+        xs: per client (N_i, *input_shape) float32; the N_i may differ.
+        ys: per client (N_i,).
         seeds: per client; the same seed gives the same batches as in ``train_client``.
 
     Returns:
@@ -138,14 +159,21 @@ def train_clients(
     if not len(xs) == len(ys) == len(seeds):
         raise DataError(f"got {len(xs)} inputs, {len(ys)} labels, {len(seeds)} seeds: one each")
     if not xs:
-        return np.zeros((0, layout(spec).dim), dtype=np.float32)
+        return np.zeros((0, task.layout.dim), dtype=np.float32)
+    if not task.together:
+        return np.stack(
+            [
+                train_client(task, model, x, y, params=params, seed=seed, device=device)
+                for x, y, seed in zip(xs, ys, seeds, strict=True)
+            ]
+        )
     for x, y in zip(xs, ys, strict=True):
-        _check(spec, x, y)
+        _check(task, x, y)
     orders = [batch_order(len(y), params, seed) for y, seed in zip(ys, seeds, strict=True)]
     # Clients with most steps first: at any step the ones still training are a prefix, so a
     # client that has finished costs nothing and its momentum cannot drag it on.
     ranked = sorted(range(len(ys)), key=lambda i: (-len(orders[i]), i))
-    module = _load(spec, model, device)
+    module = loaded(task, model, device)
     names = [name for name, _ in module.named_parameters()]
     start = [parameter.detach() for parameter in module.parameters()]
     stacked = [p.expand(len(ys), *p.shape).clone().requires_grad_() for p in start]
@@ -176,7 +204,7 @@ def train_clients(
             with torch.no_grad():
                 live = [p.detach()[: len(active)] for p in stacked]
                 _step(live, gradients, [m[: len(active)] for m in momenta], params)
-    updates = np.empty((len(ys), layout(spec).dim), dtype=np.float32)
+    updates = np.empty((len(ys), task.layout.dim), dtype=np.float32)
     with torch.no_grad():
         flat = torch.cat([(p - s).flatten(1) for p, s in zip(stacked, start, strict=True)], 1)
     updates[ranked] = flat.cpu().numpy()
@@ -223,19 +251,26 @@ def _pad(batches: Sequence[_Batch]) -> tuple[_Batch, Floats]:
     return index, weight
 
 
-def _load(spec: ModelSpec, model: Floats, device: torch.device) -> Network:
-    module = build(spec, seed=0)
-    load_flat(module, model)
-    return module.to(device)
+@contextmanager
+def _drawing(seed: int, device: torch.device) -> Iterator[None]:
+    """Torch's generators seeded, and afterwards as they were."""
+    devices = [] if device.type == "cpu" else [device]
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
 
 
-def _check(spec: ModelSpec, x: Floats, y: Labels) -> None:
+def _check(task: Task, x: Floats, y: Targets) -> None:
     if not len(y):
         raise DataError("a client without samples cannot train; lower the number of clients")
-    if x.shape != (len(y), *spec.input_shape):
-        raise DataError(f"samples have shape {x.shape}, expected {(len(y), *spec.input_shape)}")
-    if y.min() < 0 or y.max() >= spec.classes:
-        raise DataError(f"labels must be in 0..{spec.classes - 1}, not {y.min()}..{y.max()}")
+    if x.shape != (len(y), *task.input_shape):
+        raise DataError(f"samples have shape {x.shape}, expected {(len(y), *task.input_shape)}")
+    if task.classes is None:
+        return
+    if y.dtype != np.int64 or y.ndim != 1:
+        raise DataError(f"labels must be whole numbers, one per sample, not {y.dtype} {y.shape}")
+    if y.min() < 0 or y.max() >= task.classes:
+        raise DataError(f"labels must be in 0..{task.classes - 1}, not {y.min()}..{y.max()}")
 
 
 def _finite(update: Floats, params: TrainingParams) -> Floats:

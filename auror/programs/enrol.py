@@ -32,8 +32,7 @@ class Enrolment:
     """digits, mnist5k or mnist: decides shape and scale of the samples."""
     data_dir: Path | None = None
     """Folder of mnist; downloaded there when absent."""
-    model: Literal["mlp", "cnn"] = Options.model
-    """What is trained."""
+    task: Annotated[str, Like(Options)] = Options.task
     rounds: Annotated[int, Range(1)] = 100
     """Most rounds of one training: the budget of everybody's data."""
     eras: Annotated[int, Range(1)] = 2
@@ -81,18 +80,16 @@ def terms_of(wanted: Enrolment) -> Terms:
     from auror.learn.datasets import load_dataset  # noqa: PLC0415
     from auror.learn.device import resolve_device  # noqa: PLC0415
     from auror.learn.host import TorchHost  # noqa: PLC0415
-    from auror.learn.models import ModelSpec  # noqa: PLC0415
-    from auror.learn.task import Task  # noqa: PLC0415
-    from auror.learn.training import TrainingParams  # noqa: PLC0415
+    from auror.learn.pinned import PinnedTask  # noqa: PLC0415
+    from auror.learn.tasks import Samples, find_task  # noqa: PLC0415
 
     budget = Budget.for_rounds(wanted.rounds, wanted.eras)
     data = load_dataset(wanted.dataset, wanted.data_dir, wanted.seed)
-    spec = ModelSpec(wanted.model, data.input_shape, data.classes)
-    task = Task(spec, TrainingParams(), data.standardisation)
-    host = TorchHost(task, data, resolve_device("cpu"), wanted.seed)
+    task = find_task(wanted.task, Samples(data.input_shape, data.classes, data.standardisation))
+    host = TorchHost(PinnedTask(task, task.training), data, resolve_device("cpu"), wanted.seed)
     return Terms(
         params=wanted.params(),
-        task=task.to_bytes(),
+        task=host.task,
         first_models=tuple(host.initial(era) for era in range(wanted.eras)),
         budget=budget,
         caps=wanted.caps(),

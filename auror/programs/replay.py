@@ -155,11 +155,11 @@ def _updates(
                 f"no randomness recorded for client {client} in round {record.index}"
             ) from error
         made[client] = train_client(
-            prepared.task.model,
+            prepared.pinned.task,
             start.model,
             prepared.population.x[client],
             prepared.population.y[client],
-            params=prepared.task.training,
+            params=prepared.pinned.training,
             seed=seed,
             device=prepared.device,
         )

@@ -15,9 +15,8 @@ from auror.learn.attack import Attack, Knowledge, changed_samples
 from auror.learn.attacks import draw_malicious
 from auror.learn.datasets import Dataset
 from auror.learn.evaluate import own_class_means
-from auror.learn.models import layout
 from auror.learn.partition import Partition
-from auror.learn.task import Task
+from auror.learn.pinned import PinnedTask
 from auror.learn.training import client_seed, train_client, train_clients
 from auror.round.label_rows import ClientMeans
 
@@ -87,7 +86,7 @@ class LocalTrainer:
     program does, in its own loop: slower, and bit for bit what the program computes."""
 
     population: Population
-    task: Task
+    pinned: PinnedTask
     seed: int
     device: torch.device
     vmap: bool = True
@@ -111,14 +110,14 @@ class LocalTrainer:
             return updates
         true_x = {client: population.truth[client][0] for client in forgers}
         true_y = {client: population.truth[client][1] for client in forgers}
-        found = layout(self.task.model)
+        found = self.pinned.task.layout
         honest = [update for client, update in updates.items() if client not in forgers]
         known = Knowledge(
             attacking={client: updates[client] for client in forgers},
             own=self._train(model, forgers, counter, true_x, true_y),
             honest=np.stack(honest) if honest else np.zeros((1, found.dim), dtype=np.float32),
             counter=counter,
-            output=(found.output_offset, found.output_classes, found.output_hidden),
+            output=found.output,
             basis=basis,
         )
         return {**updates, **population.forged.forge(known)}
@@ -130,7 +129,9 @@ class LocalTrainer:
         found = {}
         for client in cohort:
             x, y = population.truth.get(client, (population.x[client], population.y[client]))
-            found[client] = own_class_means(self.task.model, model, x, y, self.device)
+            own = own_class_means(self.pinned.task, model, x, y, self.device)
+            if own is not None:
+                found[client] = own
         return found
 
     def _train(
@@ -144,22 +145,22 @@ class LocalTrainer:
         seeds = [client_seed(self.seed, counter, client) for client in cohort]
         if self.vmap:
             stacked = train_clients(
-                self.task.model,
+                self.pinned.task,
                 model,
                 [x[client] for client in cohort],
                 [y[client] for client in cohort],
-                params=self.task.training,
+                params=self.pinned.training,
                 seeds=seeds,
                 device=self.device,
             )
             return dict(zip(cohort, stacked, strict=True))
         return {
             client: train_client(
-                self.task.model,
+                self.pinned.task,
                 model,
                 x[client],
                 y[client],
-                params=self.task.training,
+                params=self.pinned.training,
                 seed=seed,
                 device=self.device,
             )

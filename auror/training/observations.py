@@ -68,7 +68,7 @@ def ledger_blocks(choice: PlanChoice, host: ModelHost) -> tuple[FeatureBlock, ..
         blocks.append(FeatureBlock(FeatureKind.CONFUSION, 0, output.classes**2, shape))
         start = output.classes**2
     if choice.output_layer and output is not None:
-        length = output.classes * (output.hidden + 1)
+        length = output.entries
         blocks.append(FeatureBlock(FeatureKind.OUTPUT, start, start + length, (length,)))
         start += length
     if choice.sketch_rows:
@@ -111,7 +111,7 @@ def build_plan(
         parts.append(rows)
         dual = dual_readout(np.ldexp(rows.matrix.astype(np.float64), -rows.exponent))
     if choice.output_layer and output is not None:
-        parts.append(OutputLayer(output.offset, output.classes * (output.hidden + 1)))
+        parts.append(OutputLayer(output.offset, output.entries))
     if choice.sketch_rows:
         parts.append(session_sketch(anchor, choice.sketch_rows))
     return RoundPlan(StatisticsPlan(host.dim, tuple(parts)), dual)

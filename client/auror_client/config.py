@@ -44,6 +44,8 @@ class ClientSection(Section):
 class DataSection(Section):
     """This client's samples."""
 
+    task: str = ""
+    """package.module:name when the policy trains code of your own: no other code is imported."""
     dataset: str = "mnist5k"
     """digits, mnist5k, mnist, "npz" (own samples) or "synthetic" (load tests)."""
     data_dir: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from auror.ids import ClientId
 from auror.round.label_rows import ClassMeans
 from auror_client.config import ClientConfig, DataSection
 from auror_client.samples import load_npz
+
+if TYPE_CHECKING:
+    from auror.learn.pinned import PinnedTask
 
 
 class Trainer(Protocol):
@@ -56,18 +59,20 @@ class SyntheticTrainer:
 class TorchTrainer:
     """Trains as the task in the signed policy says."""
 
-    def __init__(self, x: NDArray[np.float32], y: NDArray[np.int64], device: str) -> None:
-        self._x, self._y, self._device = x, y, device
+    def __init__(
+        self, x: NDArray[np.float32], y: NDArray[np.int64], device: str, own: str = ""
+    ) -> None:
+        """``own``: the task that this client's configuration names; no other code is imported."""
+        self._x, self._y, self._device, self._own = x, y, device, own
 
     def train(self, task: bytes, model: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         # imported here: load tests must not pay seconds and memory for torch
         from auror.learn.device import resolve_device  # noqa: PLC0415
-        from auror.learn.task import Task  # noqa: PLC0415
         from auror.learn.training import train_client  # noqa: PLC0415
 
-        wanted = Task.from_bytes(task)
+        wanted = self._pinned(task)
         return train_client(
-            wanted.model,
+            wanted.task,
             model,
             self._x,
             self._y,
@@ -79,10 +84,14 @@ class TorchTrainer:
     def class_means(self, task: bytes, model: NDArray[np.float32]) -> ClassMeans | None:
         from auror.learn.device import resolve_device  # noqa: PLC0415
         from auror.learn.evaluate import own_class_means  # noqa: PLC0415
-        from auror.learn.task import Task  # noqa: PLC0415
 
-        spec = Task.from_bytes(task).model
-        return own_class_means(spec, model, self._x, self._y, resolve_device(self._device))
+        wanted = self._pinned(task).task
+        return own_class_means(wanted, model, self._x, self._y, resolve_device(self._device))
+
+    def _pinned(self, task: bytes) -> PinnedTask:
+        from auror.learn.pinned import PinnedTask  # noqa: PLC0415
+
+        return PinnedTask.from_bytes(task, self._own, "data.task")
 
 
 def make_trainers(
@@ -102,7 +111,7 @@ def make_trainers(
     device = config.client.device
     if data.dataset == "npz":
         x, y = load_npz(Path(data.npz))
-        return {client: TorchTrainer(x, y, device) for client in clients}
+        return {client: TorchTrainer(x, y, device, data.task) for client in clients}
     return _from_shared(data, clients, enrolled, device)
 
 
@@ -134,5 +143,5 @@ def _from_shared(
         if attack is not None and (client in malicious or (not malicious and len(clients) == 1)):
             rng = np.random.default_rng([data.seed, 1, client])
             x, y = attack.poison(x, y, rng)
-        trainers[client] = TorchTrainer(x, y, device)
+        trainers[client] = TorchTrainer(x, y, device, data.task)
     return trainers

@@ -73,6 +73,8 @@ class StatisticsSection(Section):
 class LearningSection(Section):
     """The server's own samples: what is trained stands in the signed policy."""
 
+    task: str = ""
+    """package.module:name when the policy trains code of your own: no other code is imported."""
     dataset: str = "mnist5k"
     """digits, mnist5k or mnist: the server's own clean and test samples."""
     data_dir: str = ""
@@ -92,7 +94,7 @@ MOVED: Mapping[str, str] = {
     "round.group_size": f"{_IN_POLICY} --group-size`",
     "round.colluders": f"{_IN_POLICY} --colluders`",
     "round": f"{_IN_POLICY}`",
-    "learning.model": f"{_IN_POLICY} --model`",
+    "learning.model": f"{_IN_POLICY} --task`",
     **dict.fromkeys(
         (
             f"learning.{name}"

@@ -67,14 +67,15 @@ def make_host(settings: LearningSection, task: bytes) -> ModelHost:
     from auror.learn.datasets import load_dataset  # noqa: PLC0415
     from auror.learn.device import resolve_device  # noqa: PLC0415
     from auror.learn.host import TorchHost  # noqa: PLC0415
-    from auror.learn.task import Task  # noqa: PLC0415
+    from auror.learn.pinned import PinnedTask  # noqa: PLC0415
 
     folder = Path(settings.data_dir) if settings.data_dir else None
-    wanted = Task.from_bytes(task)
+    pinned = PinnedTask.from_bytes(task, settings.task, "learning.task")
+    wanted = pinned.task
     data = load_dataset(settings.dataset, folder, settings.seed, settings.clean_samples)
     found, needed = (
         (data.input_shape, data.classes),
-        (wanted.model.input_shape, wanted.model.classes),
+        (wanted.input_shape, wanted.classes),
     )
     if found != needed:
         raise ConfigError(
@@ -83,4 +84,4 @@ def make_host(settings: LearningSection, task: bytes) -> ModelHost:
             " that `auror certs --dataset` was given"
         )
     attack = parse_attack(settings.report_attack or "none", data.classes)
-    return TorchHost(wanted, data, resolve_device(settings.device), settings.seed, attack)
+    return TorchHost(pinned, data, resolve_device(settings.device), settings.seed, attack)

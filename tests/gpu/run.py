@@ -25,17 +25,19 @@ import torch
 
 from auror.defense.confusion import dual_readout
 from auror.errors import ConfigError, DataError
+from auror.learn.architectures import ARCHITECTURES
 from auror.learn.attacks import LabelFlip
 from auror.learn.device import resolve_device
 from auror.learn.evaluate import class_means, evaluate, predict
-from auror.learn.models import MODEL_KINDS, ModelKind, ModelSpec, build, flatten, layout
+from auror.learn.models import build, flatten
+from auror.learn.task import Task
 from auror.learn.training import Floats, Labels, TrainingParams, train_client, train_clients
 
 NO_CUDA = 3
 CLASSES = 10
 ROUNDS = 12
 SAMPLES = 133  # 4,000 training samples over 30 clients
-TOLERANCE: dict[ModelKind, float] = {"mlp": 1e-3, "cnn": 1e-2}
+TOLERANCE: dict[str, float] = {"mlp": 1e-3, "cnn": 1e-2}
 """Largest difference allowed between two ways to compute one update, relative to the largest
 entry. The MLP's matrix products differ in the order of float32 sums only (7e-7 on an H200).
 For convolutions cuDNN picks another algorithm for 30 clients at once than for one, and where
@@ -48,7 +50,7 @@ with TF32 off. A mistake is larger: one client's batches in another order move a
 class Federation:
     """Synthetic clients: noisy copies of ten random images, unequal sizes."""
 
-    spec: ModelSpec
+    task: Task
     model: Floats
     xs: list[Floats]
     ys: list[Labels]
@@ -70,9 +72,10 @@ class Timing:
     milliseconds: float
 
 
-def federation(kind: ModelKind, clients: int, side: int = 28) -> Federation:
+def federation(kind: str, clients: int, side: int = 28) -> Federation:
     rng = np.random.default_rng(7)
-    spec = ModelSpec(kind, (1, side, side), CLASSES, 64 if kind == "mlp" else 84)
+    width = 64 if kind == "mlp" else 84
+    task = ARCHITECTURES[kind]((1, side, side), CLASSES, hidden=width)
     patterns = rng.normal(size=(CLASSES, 1, side, side))
     sizes = [max(SAMPLES - 7 * (client % 4), CLASSES) for client in range(clients)]
     ys = [rng.integers(0, CLASSES, size).astype(np.int64) for size in sizes]
@@ -80,13 +83,13 @@ def federation(kind: ModelKind, clients: int, side: int = 28) -> Federation:
     seeds = [100 + client for client in range(clients)]
     # Gentle steps: at large ones training is chaotic, and rounding grows into a difference.
     params = TrainingParams(learning_rate=0.02)
-    return Federation(spec, flatten(build(spec, 1)), xs, ys, seeds, params)
+    return Federation(task, flatten(build(task, 1)), xs, ys, seeds, params)
 
 
 def one_by_one(fed: Federation, device: torch.device) -> Floats:
     return np.stack(
         [
-            train_client(fed.spec, fed.model, x, y, params=fed.params, seed=seed, device=device)
+            train_client(fed.task, fed.model, x, y, params=fed.params, seed=seed, device=device)
             for x, y, seed in zip(fed.xs, fed.ys, fed.seeds, strict=True)
         ]
     )
@@ -94,11 +97,11 @@ def one_by_one(fed: Federation, device: torch.device) -> Floats:
 
 def together(fed: Federation, device: torch.device) -> Floats:
     return train_clients(
-        fed.spec, fed.model, fed.xs, fed.ys, params=fed.params, seeds=fed.seeds, device=device
+        fed.task, fed.model, fed.xs, fed.ys, params=fed.params, seeds=fed.seeds, device=device
     )
 
 
-def close(kind: ModelKind, what: str, left: Floats, right: Floats) -> Check:
+def close(kind: str, what: str, left: Floats, right: Floats) -> Check:
     difference = float(np.abs(left - right).max() / np.abs(right).max())
     detail = f"relative difference {difference:.1e}"
     return Check(f"{kind}: {what}", difference <= TOLERANCE[kind], detail)
@@ -127,7 +130,7 @@ def device_checks(device: torch.device) -> list[Check]:
     return checks
 
 
-def model_checks(kind: ModelKind, clients: int, device: torch.device) -> list[Check]:
+def model_checks(kind: str, clients: int, device: torch.device) -> list[Check]:
     fed = federation(kind, clients)
     cpu = torch.device("cpu")
     batch, single, reference = together(fed, device), one_by_one(fed, device), together(fed, cpu)
@@ -151,11 +154,11 @@ def model_checks(kind: ModelKind, clients: int, device: torch.device) -> list[Ch
         step = together(trained, device).mean(axis=0)
         trained = replace(trained, model=trained.model + step)
     model = trained.model
-    before = evaluate(fed.spec, fed.model, x, y, attack=None, device=device).accuracy
-    after = evaluate(fed.spec, model, x, y, attack=None, device=device).accuracy
+    before = evaluate(fed.task, fed.model, x, y, attack=None, device=device).accuracy
+    after = evaluate(fed.task, model, x, y, attack=None, device=device).accuracy
     learned = f"accuracy {before:.2f} -> {after:.2f}"
     checks.append(Check(f"{kind}: {ROUNDS} rounds learn", after > 0.9, learned))
-    agree = float(np.mean(predict(fed.spec, model, x, device) == predict(fed.spec, model, x, cpu)))
+    agree = float(np.mean(predict(fed.task, model, x, device) == predict(fed.task, model, x, cpu)))
     checks.append(
         Check(
             f"{kind}: predictions on {device.type} and cpu", agree >= 0.999, f"equal: {agree:.4f}"
@@ -165,7 +168,7 @@ def model_checks(kind: ModelKind, clients: int, device: torch.device) -> list[Ch
 
 
 def attack_checks(
-    kind: ModelKind, fed: Federation, x: Floats, y: Labels, device: torch.device
+    kind: str, fed: Federation, x: Floats, y: Labels, device: torch.device
 ) -> list[Check]:
     """Label flips train on the device, and the label-confusion statistic of it shows them."""
     flip = LabelFlip(4, 9)
@@ -174,25 +177,25 @@ def attack_checks(
         flip.poison(fed_x, labels, rng)[1] for fed_x, labels in zip(fed.xs, fed.ys, strict=True)
     ]
     poisoned = replace(fed, ys=flipped)
-    means = class_means(fed.spec, fed.model, x, y, device).astype(np.float64)
+    means = class_means(fed.task, fed.model, x, y, device).astype(np.float64)
     basis = dual_readout(means) @ means
     readings = []
     for run in (fed, poisoned):
-        moved = layout(run.spec).output_weight(together(run, device).mean(axis=0))
+        moved = run.task.layout.output_weight(together(run, device).mean(axis=0))
         readings.append(float(moved[flip.target] @ basis[flip.source]))
     detail = f"honest {readings[0]:.4f}, flipped {readings[1]:.4f}"
     return [Check(f"{kind}: flips show in label confusion", readings[1] > readings[0], detail)]
 
 
-def diverging(kind: ModelKind, fed: Federation, device: torch.device) -> Check:
+def diverging(kind: str, fed: Federation, device: torch.device) -> Check:
     wild = TrainingParams(epochs=3, learning_rate=1e30)
-    run = Federation(fed.spec, fed.model, fed.xs, fed.ys, fed.seeds, wild)
+    run = Federation(fed.task, fed.model, fed.xs, fed.ys, fed.seeds, wild)
     return refused(
         f"{kind}: an update that is not finite", lambda: together(run, device), DataError
     )
 
 
-def timings(kind: ModelKind, clients: int, device: torch.device, repeats: int) -> list[Timing]:
+def timings(kind: str, clients: int, device: torch.device, repeats: int) -> list[Timing]:
     fed = federation(kind, clients)
     results = []
     for name, run in (("vmapped", together), ("one by one", one_by_one)):
@@ -223,12 +226,12 @@ def main(arguments: list[str] | None = None) -> int:
     times: list[Timing] = []
     for step in (
         lambda: device_checks(device),
-        *(lambda kind=kind: model_checks(kind, options.clients, device) for kind in MODEL_KINDS),
+        *(lambda kind=kind: model_checks(kind, options.clients, device) for kind in TOLERANCE),
     ):
         for check in step():
             print(json.dumps(asdict(check)), flush=True)
             checks.append(check)
-    for kind in MODEL_KINDS:
+    for kind in TOLERANCE:
         for timing in timings(kind, options.clients, device, options.repeats):
             print(json.dumps(asdict(timing)), flush=True)
             times.append(timing)

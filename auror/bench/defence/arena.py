@@ -91,7 +91,7 @@ def _root_update(prepared: Prepared, model: NDArray[np.float32], index: int) -> 
     """FLTrust's: the server trains on its clean samples as a client would."""
     config, data = prepared.config, prepared.data
     return train_client(
-        prepared.task.model,
+        prepared.pinned.task,
         model,
         data.clean_x,
         data.clean_y,

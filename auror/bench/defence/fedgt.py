@@ -114,7 +114,7 @@ def _recall(prepared: Prepared, model: NDArray[np.float32]) -> float:
     """Of the attacked class, on the server's clean samples."""
     data = prepared.data
     found = evaluate(
-        prepared.task.model,
+        prepared.pinned.task,
         model.astype(np.float32),
         data.clean_x,
         data.clean_y,

@@ -37,7 +37,7 @@ def check_output_rows(plan: StatisticsPlan, own: ClassMeans | None, caps: PlanCa
                 _compare(part, own, caps)
         elif isinstance(part, OutputLayer) and own is not None:
             where = own.output
-            if (part.offset, part.length) != (where.offset, where.classes * (where.hidden + 1)):
+            if (part.offset, part.length) != (where.offset, where.entries):
                 raise Refused(Refusal.WRONG_CONFIGURATION, "entries outside the output layer")
 
 

@@ -80,6 +80,6 @@ def test_whose_a_sample_is_shows_better_in_the_clear_than_after_two_rounds_of_su
 
 
 def test_an_imprint_shows_images_through_the_sum_of_ten_clients(run: WatchedRun) -> None:
-    pinned, how = run.prepared.task.training, Imprint(3, 2, 0.1)
+    pinned, how = run.prepared.pinned.training, Imprint(3, 2, 0.1)
     assert imprint(run.prepared, pinned, [how], samples=100).images >= 3
     assert imprint(run.prepared, pinned, [how], samples=100, noise=0.05).images == 0

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from auror.errors import DataError
+from auror.learn.architectures import Mlp
 from auror.learn.attacks import LabelFlip
 from auror.learn.evaluate import (
     Evaluation,
@@ -15,11 +16,11 @@ from auror.learn.evaluate import (
     own_class_means,
     predict,
 )
-from auror.learn.models import ModelSpec, build, flatten, layout, penultimate
+from auror.learn.models import build, flatten, penultimate
 
 CPU = torch.device("cpu")
-SPEC = ModelSpec("mlp", (1, 2, 2), 3, hidden=4)
-COPY = np.zeros(layout(SPEC).dim, dtype=np.float32)
+SPEC = Mlp((1, 2, 2), 3, hidden=4)
+COPY = np.zeros(SPEC.layout.dim, dtype=np.float32)
 """A model that copies pixels 0, 1, 2 to the logits: the prediction is the brightest one."""
 COPY[:16] = np.eye(4).ravel()
 COPY[20:32] = np.eye(3, 4).ravel()
@@ -58,7 +59,7 @@ def test_class_means_average_each_class() -> None:
     x = rng.random((9, 1, 2, 2), dtype=np.float32)
     y = np.array([0, 1, 2, 0, 1, 2, 0, 1, 1])
     model = flatten(build(SPEC, 1))
-    activations = penultimate(build(SPEC, 1), torch.from_numpy(x)).detach().numpy()
+    activations = penultimate(build(SPEC, 1), "output", torch.from_numpy(x)).detach().numpy()
     means = class_means(SPEC, model, x, y, CPU)
     assert means.shape == (3, 4)
     np.testing.assert_allclose(means[1], activations[[1, 4, 7, 8]].mean(axis=0), rtol=1e-5)
@@ -75,4 +76,4 @@ def test_a_client_finds_its_own_class_means_and_where_its_output_layer_is() -> N
     assert not own.means[1].any()
     everything = class_means(SPEC, model, np.concatenate([x, x[:1]]), np.append(y, 1), CPU)
     np.testing.assert_array_equal(own.means[[0, 2]], everything[[0, 2]])
-    np.testing.assert_array_equal(own.output.weights(model), layout(SPEC).output_weight(model))
+    np.testing.assert_array_equal(own.output.weights(model), SPEC.layout.output_weight(model))

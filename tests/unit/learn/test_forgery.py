@@ -8,6 +8,7 @@ import pytest
 from auror.ids import ClientId
 from auror.learn.attack import Knowledge
 from auror.learn.forgery import Alie, Few, Gap, Ipm, Null, Scale, Sign, Sleep
+from auror.round.output import OutputShape
 
 CLASSES, HIDDEN, OFFSET = 3, 6, 4
 DIM = OFFSET + CLASSES * HIDDEN + CLASSES
@@ -25,7 +26,7 @@ def knowledge(counter: int = 0, *, basis: bool = True, seed: int = 1) -> Knowled
         own={client: draw(DIM) for client in FORGERS},
         honest=draw(7, DIM),
         counter=counter,
-        output=(OFFSET, CLASSES, HIDDEN),
+        output=OutputShape(OFFSET, CLASSES, HIDDEN),
         basis=rng.normal(size=(CLASSES, HIDDEN)) if basis else None,
     )
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from auror.errors import ConfigError
+from auror.learn.architectures import Cnn, Mlp
 from auror.learn.datasets import load_dataset
 from auror.learn.imprint import RECOVERED_DB, Imprint, imprint_model, matches, read_images
-from auror.learn.models import ModelSpec
 from auror.learn.training import TrainingParams, train_client
 
 ONE_STEP = TrainingParams(epochs=1, batch_size=10_000)
@@ -15,7 +15,7 @@ ONE_STEP = TrainingParams(epochs=1, batch_size=10_000)
 
 def test_one_step_of_an_imprint_model_shows_training_images_and_of_an_honest_one_none() -> None:
     data = load_dataset("digits", seed=1)
-    spec = ModelSpec("mlp", data.input_shape, data.classes)
+    spec = Mlp(data.input_shape, data.classes)
     x, y = data.train_x[:200], data.train_y[:200]
     crafted = imprint_model(spec, data.test_x, len(x), Imprint(gain=1.0))
     honest = crafted.copy()
@@ -44,6 +44,6 @@ def test_an_image_matches_itself_and_a_mixture_does_not() -> None:
 
 
 def test_a_convolution_takes_no_imprint() -> None:
-    spec = ModelSpec("cnn", (1, 8, 8), 10)
+    spec = Cnn((1, 8, 8), 10)
     with pytest.raises(ConfigError, match="dense hidden layer"):
         imprint_model(spec, np.zeros((4, 1, 8, 8), np.float32), 10, Imprint())

@@ -7,15 +7,18 @@ import pytest
 import torch
 
 from auror.errors import ConfigError, DataError
-from auror.learn.models import ModelSpec, build, flatten, layout, load_flat, penultimate
+from auror.learn.architectures import Cnn, Labelled, Mlp, ResNet18
+from auror.learn.models import build, flatten, load_flat, penultimate
+from auror.learn.task import Task
+from auror.round.output import OutputShape
 
-MLP = ModelSpec("mlp", (1, 28, 28), 10)
-CNN = ModelSpec("cnn", (1, 28, 28), 10, hidden=84)
+MLP = Mlp((1, 28, 28), 10)
+CNN = Cnn((1, 28, 28), 10, hidden=84)
 
 
-@pytest.mark.parametrize("spec", [MLP, CNN, ModelSpec("cnn", (3, 8, 8), 4)])
+@pytest.mark.parametrize("spec", [MLP, CNN, Cnn((3, 8, 8), 4)])
 def test_equal_seeds_build_equal_bits_and_the_global_generator_is_untouched(
-    spec: ModelSpec,
+    spec: Task,
 ) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -26,31 +29,32 @@ def test_equal_seeds_build_equal_bits_and_the_global_generator_is_untouched(
     assert first.tobytes() != flatten(build(spec, 2)).tobytes()
 
 
-@pytest.mark.parametrize("spec", [MLP, CNN, ModelSpec("mlp", (1, 8, 8), 3, hidden=5)])
-def test_layout_covers_the_vector_without_gaps(spec: ModelSpec) -> None:
-    plan = layout(spec)
+@pytest.mark.parametrize("spec", [MLP, CNN, Mlp((1, 8, 8), 3, hidden=5)])
+def test_layout_covers_the_vector_without_gaps(spec: Task) -> None:
+    plan = spec.layout
     stops = [0, *(piece.stop for piece in plan.slices)]
     assert [piece.offset for piece in plan.slices] == stops[:-1]
     assert stops[-1] == plan.dim == flatten(build(spec, 0)).size
 
 
 def test_the_mlp_of_the_measurements_has_the_known_layout() -> None:
-    plan = layout(MLP)
+    plan = MLP.layout
     assert plan.dim == 784 * 64 + 64 + 64 * 10 + 10
-    assert (plan.output_offset, plan.output_classes, plan.output_hidden) == (50_240, 10, 64)
+    assert plan.output == OutputShape(50_240, 10, 64)
+    assert plan.output_name == "output"
 
 
 @pytest.mark.parametrize("spec", [MLP, CNN])
-def test_output_block_of_the_vector_is_the_output_layer(spec: ModelSpec) -> None:
+def test_output_block_of_the_vector_is_the_output_layer(spec: Task) -> None:
     module = build(spec, 3)
-    block = layout(spec).output_weight(flatten(module))
+    block = spec.layout.output_weight(flatten(module))
     np.testing.assert_array_equal(block, module.output.weight.detach().numpy())
     many = np.stack([flatten(module), 2 * flatten(module)])
-    np.testing.assert_array_equal(layout(spec).output_weight(many)[1], 2 * block)
+    np.testing.assert_array_equal(spec.layout.output_weight(many)[1], 2 * block)
 
 
 @pytest.mark.parametrize("spec", [MLP, CNN])
-def test_a_loaded_vector_comes_back_and_gives_the_same_outputs(spec: ModelSpec) -> None:
+def test_a_loaded_vector_comes_back_and_gives_the_same_outputs(spec: Task) -> None:
     source, other = build(spec, 1), build(spec, 2)
     load_flat(other, flatten(source))
     assert flatten(other).tobytes() == flatten(source).tobytes()
@@ -65,10 +69,10 @@ def test_flatten_copies() -> None:
 
 
 @pytest.mark.parametrize("spec", [MLP, CNN])
-def test_penultimate_activations_lead_to_the_logits(spec: ModelSpec) -> None:
+def test_penultimate_activations_lead_to_the_logits(spec: Task) -> None:
     module = build(spec, 1)
     x = torch.rand(5, *spec.input_shape)
-    activations = penultimate(module, x)
+    activations = penultimate(module, "output", x)
     assert activations.shape == (5, spec.hidden)
     assert torch.equal(module.output(activations), module(x))
 
@@ -86,17 +90,23 @@ def test_a_vector_of_the_wrong_length_or_not_finite_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "shape", "classes", "hidden", "hint"),
+    ("kind", "shape", "classes", "settings", "hint"),
     [
-        ("transformer", (1, 8, 8), 10, 64, "mlp, cnn"),
-        ("mlp", (8, 8), 10, 64, "channels, height, width"),
-        ("mlp", (1, 8, 8), 1, 64, "at least 2 classes"),
-        ("mlp", (1, 8, 8), 10, 0, "hidden"),
-        ("cnn", (1, 3, 8), 10, 64, "use the mlp"),
+        (Mlp, (), 10, {}, "shape of one sample"),
+        (Mlp, (8, 0), 10, {}, "shape of one sample"),
+        (Mlp, (1, 8, 8), 1, {}, "2 or more"),
+        (Mlp, (1, 8, 8), 10, {"hidden": 0}, "hidden"),
+        (Cnn, (1, 3, 8), 10, {}, "use mlp"),
+        (Cnn, (64,), 10, {}, "use mlp"),
+        (ResNet18, (1, 8, 8), 10, {"width": 0}, "width"),
     ],
 )
 def test_impossible_shapes_are_refused_with_the_fix(
-    kind: str, shape: tuple[int, int, int], classes: int, hidden: int, hint: str
+    kind: type[Labelled],
+    shape: tuple[int, ...],
+    classes: int,
+    settings: dict[str, int],
+    hint: str,
 ) -> None:
     with pytest.raises(ConfigError, match=hint):
-        ModelSpec(kind, shape, classes, hidden)  # type: ignore[arg-type]
+        kind(shape, classes, **settings)

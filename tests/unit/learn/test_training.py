@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from auror.errors import ConfigError, DataError
-from auror.learn.models import ModelSpec, build, flatten, load_flat
+from auror.learn.architectures import Cnn, Mlp
+from auror.learn.models import build, flatten, load_flat
+from auror.learn.task import Task
 from auror.learn.training import (
     Floats,
     Labels,
@@ -22,8 +24,8 @@ from auror.learn.training import (
 )
 
 CPU = torch.device("cpu")
-MLP = ModelSpec("mlp", (1, 8, 8), 4, hidden=6)
-CNN = ModelSpec("cnn", (1, 8, 8), 4, hidden=6)
+MLP = Mlp((1, 8, 8), 4, hidden=6)
+CNN = Cnn((1, 8, 8), 4, hidden=6)
 PLAIN = TrainingParams(epochs=2, batch_size=8, learning_rate=0.1)
 HEAVY = replace(PLAIN, momentum=0.9, weight_decay=0.01)
 
@@ -66,7 +68,7 @@ def test_one_client_trains_as_torch_optim_does(params: TrainingParams) -> None:
 
 @pytest.mark.parametrize("spec", [MLP, CNN])
 @pytest.mark.parametrize("params", [PLAIN, HEAVY])
-def test_many_clients_at_once_train_as_one_by_one(spec: ModelSpec, params: TrainingParams) -> None:
+def test_many_clients_at_once_train_as_one_by_one(spec: Task, params: TrainingParams) -> None:
     # Unequal sizes: other numbers of steps, and other batch sizes within a step.
     xs, ys = clients((5, 29, 16, 1, 23))
     model = flatten(build(spec, 1))

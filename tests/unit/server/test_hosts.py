@@ -8,14 +8,14 @@ from auror_server.config import LearningSection
 from auror_server.hosts import make_host
 
 from auror.errors import ConfigError
-from auror.learn.models import ModelSpec
-from auror.learn.task import Task
+from auror.learn.architectures import Mlp
+from auror.learn.pinned import PinnedTask
 from auror.learn.training import TrainingParams
 from auror.params import RoundParams
 from auror.round.label_rows import MeansSource, rows_of_weights
 from auror.training.observations import label_rows
 
-TASK = Task(ModelSpec("mlp", (1, 8, 8), 10), TrainingParams()).to_bytes()
+TASK = PinnedTask(Mlp((1, 8, 8), 10), TrainingParams()).to_bytes()
 
 
 def test_without_clean_samples_the_output_weights_stand_in() -> None:

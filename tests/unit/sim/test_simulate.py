@@ -10,12 +10,12 @@ import torch
 
 from auror.errors import ConfigError
 from auror.ids import ClientId
+from auror.learn.architectures import Mlp
 from auror.learn.attacks import parse_attack
 from auror.learn.datasets import load_dataset
 from auror.learn.host import TorchHost
-from auror.learn.models import ModelSpec
 from auror.learn.partition import parse_partition
-from auror.learn.task import Task
+from auror.learn.pinned import PinnedTask
 from auror.learn.training import TrainingParams
 from auror.params import RoundParams
 from auror.sim.population import LocalTrainer, Population
@@ -32,7 +32,7 @@ def run(
         parse_attack("flip:4:9"),
         torch.device("cpu"),
     )
-    task = Task(ModelSpec("mlp", data.input_shape, data.classes), TrainingParams())
+    task = PinnedTask(Mlp(data.input_shape, data.classes), TrainingParams())
     population = Population.divide(data, parse_partition("iid"), 10, 2, attack, 1)
     config = SimulationConfig(
         campaign=CampaignConfig(**{"rounds": 2, "after_flag": AfterFlag.CONTINUE, **campaign}),

@@ -1,0 +1,125 @@
+"""Tasks by what they are named: those that come along, and ``package.module:name`` of one's own.
+
+A name that comes along takes settings: ``resnet18:width=8``. It gets shape, classes and
+standardisation from the data; a task of one's own brings them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from auror.errors import ConfigError
+from auror.learn.architectures import ARCHITECTURES, Labelled, settings_of
+from auror.learn.standardisation import RAW, Standardisation
+from auror.learn.task import Task
+from auror.registry import is_reference, load_reference
+
+TASKS: tuple[str, ...] = tuple(ARCHITECTURES)
+_USAGE = f"choose of {', '.join(TASKS)} (resnet18:width=8), or name package.module:name"
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """What a task that comes along takes from its data."""
+
+    input_shape: tuple[int, ...]
+    classes: int | None
+    standardisation: Standardisation = RAW
+
+
+def find_task(name: str, samples: Samples | None = None) -> Task:
+    """The task that ``name`` stands for. Imports code where ``name`` is a reference: whoever runs
+    the program must have written it.
+
+    ``samples``: what the data are; a task of one's own does not need it.
+
+    Raises:
+        ConfigError: an unknown name or setting, code that cannot be imported or is no task, or a
+            module that cannot be used.
+    """
+    if is_reference(name):
+        return _own(name)
+    word, settings = _parse(name)
+    return make(word, settings, samples or Samples((), None))
+
+
+def is_own(name: str) -> bool:
+    """Whether ``name`` is one's own code; raises ConfigError when it is no task at all."""
+    if is_reference(name):
+        return True
+    _parse(name)
+    return False
+
+
+def make(word: str, settings: dict[str, Any], samples: Samples) -> Labelled:
+    """One that comes along, by name and settings.
+
+    Raises:
+        ConfigError: as ``find_task``.
+    """
+    kind = ARCHITECTURES[word]
+    if samples.classes is None:
+        raise ConfigError(
+            f"task {word} needs labelled samples: without labels, name a task of your own"
+            " (package.module:name)"
+        )
+    try:
+        return kind(samples.input_shape, samples.classes, samples.standardisation, **settings)
+    except TypeError as error:
+        raise ConfigError(f"task {word}: {error}") from error
+
+
+def source_digest(task: Task) -> str | None:
+    """SHA-256 of the files that define one's own task, hexadecimal: the module that was named and
+    the one that its class is from. None for tasks that come along.
+
+    Raises:
+        ConfigError: a module without source.
+    """
+    if not is_reference(task.reference):
+        return None
+    named, home = task.reference.partition(":")[0], type(task).__module__
+    hashed = hashlib.sha256()
+    for module in dict.fromkeys((named, home)):
+        if module.partition(".")[0] == "auror":
+            continue
+        try:
+            text = inspect.getsource(sys.modules[module])
+        except (OSError, TypeError, KeyError) as error:
+            raise ConfigError(f"{task}: {module} has no source file to hash: {error}") from error
+        hashed.update(f"{module}\n{len(text)}\n{text}".encode())
+    return hashed.hexdigest()
+
+
+def _own(name: str) -> Task:
+    found: Any = load_reference("task", name)
+    if isinstance(found, type) and issubclass(found, Task):
+        try:
+            found = found()
+        except TypeError as error:
+            raise ConfigError(f"task {name!r}: {error}; name an instance instead") from error
+    if not isinstance(found, Task):
+        raise ConfigError(f"task {name!r} is no auror.Task but {type(found).__name__}")
+    found.__dict__["_reference"] = name
+    found.layout  # noqa: B018 - whatever cannot be used is said now
+    return found
+
+
+def _parse(name: str) -> tuple[str, dict[str, Any]]:
+    word, _colon, rest = name.partition(":")
+    if word not in ARCHITECTURES:
+        raise ConfigError(f"task {name!r} is not known: {_USAGE}")
+    settings: dict[str, Any] = {}
+    known = settings_of(ARCHITECTURES[word])
+    for pair in filter(None, rest.split(",")):
+        key, _equals, value = pair.partition("=")
+        if key not in known or not value.isdigit():
+            raise ConfigError(
+                f"task {name!r}: write {word}:{known[0]}=NUMBER, of {', '.join(known)}"
+            )
+        settings[key] = int(value)
+    return word, settings
