@@ -100,6 +100,7 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        is_own(self.task)  # raises for what is no task at all
         if self.malicious >= self.clients:
             raise ConfigError(
                 f"malicious = {self.malicious}: choose 0 … {self.clients - 1} of {self.clients}"

@@ -43,18 +43,21 @@ class PinnedTask:
         task, layout = self.task, self.task.layout
         stated: dict[str, Any] = {
             **_FIXED,
-            "classes": task.classes,
-            "input_shape": task.input_shape,
             "loss": _loss(task),
+            "model": {
+                "kind": task.word if isinstance(task, Labelled) else task.reference,
+                "input_shape": task.input_shape,
+                "classes": task.classes,
+                **(
+                    task.settings if isinstance(task, Labelled) else {"source": source_digest(task)}
+                ),
+            },
             "output": _output(layout),
-            "standardisation": asdict(task.standardisation),
-            "task": {"name": task.word, "settings": task.settings}
-            if isinstance(task, Labelled)
-            else {"name": task.reference, "source": source_digest(task)},
-            "tensors": [
+            "parameters": [
                 {"name": part.name, "shape": part.shape, "dtype": "float32"}
                 for part in layout.slices
             ],
+            "standardisation": asdict(task.standardisation),
             "training": asdict(self.training),
         }
         return json.dumps(stated, sort_keys=True, separators=(",", ":")).encode()
@@ -79,16 +82,16 @@ class PinnedTask:
 def _read(raw: bytes, own: str, setting: str) -> PinnedTask:
     try:
         stated = json.loads(raw)
-        name = str(stated["task"]["name"])
+        name = str(stated["model"]["kind"])
         training = TrainingParams(**stated["training"])
-        task = _agreed(name, stated, own, setting)
+        task = _agreed(name, stated["model"], stated["standardisation"], own, setting)
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{_OTHER} ({error}): {_SAME}") from error
     found = PinnedTask(task, training)
     if found.to_bytes() != raw:
         mine = json.loads(found.to_bytes())
         differs = [key for key in sorted(mine) if stated.get(key) != mine[key]]
-        if differs == ["task"] and name not in TASKS:
+        if differs == ["model"] and name not in TASKS:
             raise ConfigError(
                 f"the policy trains {name} with other source code than is found here: get the"
                 " operator's file, unchanged"
@@ -97,7 +100,9 @@ def _read(raw: bytes, own: str, setting: str) -> PinnedTask:
     return found
 
 
-def _agreed(name: str, stated: dict[str, Any], own: str, setting: str) -> Task:
+def _agreed(
+    name: str, model: dict[str, Any], scale: dict[str, Any], own: str, setting: str
+) -> Task:
     """The task called ``name``, if it comes along or is ``own``."""
     if name not in TASKS:
         if own != name:
@@ -106,12 +111,11 @@ def _agreed(name: str, stated: dict[str, Any], own: str, setting: str) -> Task:
                 f' trust it, set {setting} = "{name}"'
             )
         return find_task(own)
-    samples = Samples(
-        tuple(int(side) for side in stated["input_shape"]),
-        stated["classes"],
-        Standardisation(**stated["standardisation"]),
-    )
-    task = make(name, dict(stated["task"]["settings"]), samples)
+    settings = dict(model)
+    del settings["kind"]
+    shape = tuple(int(side) for side in settings.pop("input_shape"))
+    samples = Samples(shape, settings.pop("classes"), Standardisation(**scale))
+    task = make(name, settings, samples)
     if own and find_task(own, samples).reference != task.reference:
         raise ConfigError(
             f'{setting} = "{own}", but the policy trains {task.reference}: leave {setting} out, or'
@@ -129,7 +133,11 @@ def _loss(task: Task) -> str:
 
 
 def _output(layout: Layout) -> dict[str, Any] | None:
-    return None if layout.output is None else asdict(layout.output)
+    found = layout.output
+    if found is None:
+        return None
+    stated = {"offset": found.offset, "classes": found.classes, "hidden": found.hidden}
+    return stated if found.bias else {**stated, "bias": False}
 
 
 _OTHER = "the policy's training task is not one that this version computes"
