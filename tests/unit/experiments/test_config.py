@@ -71,7 +71,12 @@ def test_a_dropout_is_a_fraction(fraction: float) -> None:
         Dropout(before=fraction)
 
 
-@pytest.mark.parametrize("wrong", [{"task": "vgg"}, {"colour": 1}, {"runs": "clean"}])
+@pytest.mark.parametrize("wrong", [{"colour": 1}, {"runs": "clean"}])
 def test_a_configuration_of_another_version_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=r"config\.json"):
         ExperimentConfig.from_dict({**config().to_dict(), **wrong})
+
+
+def test_an_unknown_task_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="mlp, cnn, resnet18"):
+        ExperimentConfig(task="vgg")
