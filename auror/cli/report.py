@@ -14,17 +14,28 @@ _PATH = click.Path(path_type=Path)
 
 @click.command("report", epilog=EPILOG)
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=_PATH)
-@click.option("--dial", default="group_size", show_default=True, help="A point per value of it.")
+@click.option(
+    "--dial",
+    default=None,
+    help="Points lie along it.  [default: group_size, else a number that varies]",
+)
 @click.option("--out", type=_PATH, default=Path("tradeoff.html"), show_default=True,
-              help="The page; the figure goes beside it as SVG.")  # fmt: skip
+              help="The page; the figures go beside it as SVG.")  # fmt: skip
 @FORMAT
 @one_line_errors
-def command(runs: tuple[Path, ...], dial: str, out: Path, form: str) -> None:
-    """Draw privacy against robustness from the sweeps RUN... into one self-contained page."""
+def command(runs: tuple[Path, ...], dial: str | None, out: Path, form: str) -> None:
+    """Draw privacy against robustness from the sweeps RUN... into one self-contained page.
+
+    Runs that differ in another dial than the seed and --dial stand in panels of their own.
+    """
     from auror.report.tradeoff import write_tradeoff  # noqa: PLC0415 - keeps --help quick
 
-    points = write_tradeoff(runs, dial, out)
+    found = write_tradeoff(runs, dial, out)
     if form == "json":
-        click.echo(json.dumps({"page": str(out), "points": points}))
+        click.echo(json.dumps({"page": str(out), **found.to_dict()}, allow_nan=False))
     else:
-        click.echo(f"{out}: {len(points)} points")
+        apart = f" in {len(found.groups)} groups by {', '.join(found.facets)}"
+        click.echo(
+            f"{out}: {found.runs} runs, {len(found.points)} points along {found.dial}"
+            f"{apart if found.facets else ''}, {len(found.failed)} runs failed"
+        )

@@ -1,12 +1,10 @@
-"""``auror sweep`` and ``auror report``: resumable, honest about failures, one page at the end."""
+"""``auror sweep``: resumable, and honest about failures."""
 
 from __future__ import annotations
 
 import csv
 import json
-import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -14,8 +12,7 @@ from click.testing import CliRunner, Result
 from auror.cli import main
 from auror.errors import ConfigError
 from auror.experiments.options import DEFAULTS, experiment_config
-from auror.experiments.sweep import load_manifest, read_table, run_sweep, write_table
-from auror.report.tradeoff import interval, summarise, write_tradeoff
+from auror.experiments.sweep import load_manifest, read_table, run_sweep
 from auror.sim.simulate import Aggregation
 
 MANIFEST = """
@@ -121,44 +118,3 @@ def test_cells_are_the_product_of_the_grid_over_the_base(tmp_path: Path) -> None
 def test_unknown_dials_are_refused() -> None:
     with pytest.raises(ConfigError, match="speed is no dial"):
         experiment_config({"speed": 3})
-
-
-def fake_rows() -> list[dict[str, Any]]:
-    return [
-        {
-            "group_size": size, "seed": seed, "accuracy": 0.9, "tpr": 1.0 - size / 40,
-            "fpr": 0.0, "attack_success": 0.01 * seed, "update_recovery": 0.5 / size,
-            "statistic_recovery": 1 / size, "reason": None,
-        }
-        for size in (1, 5, 30)
-        for seed in (1, 2, 3)
-    ]  # fmt: skip
-
-
-def test_points_are_means_with_students_interval() -> None:
-    points = summarise(fake_rows(), "group_size")
-    assert [point["group_size"] for point in points] == [1, 5, 30]
-    assert points[0]["attack_success"] == pytest.approx(0.02)
-    assert points[0]["attack_success ±"] == pytest.approx(4.3027 * 0.01 / 3**0.5, rel=1e-4)
-    assert interval([0.4]) == (0.4, 0.0)
-    with pytest.raises(ConfigError, match="no row has model"):
-        summarise(fake_rows(), "model")
-
-
-def test_the_page_stands_alone_and_holds_every_number(tmp_path: Path) -> None:
-    folder = tmp_path / "sweep"
-    folder.mkdir()
-    (folder / "manifest.toml").write_text(MANIFEST)
-    failed = {**fake_rows()[0], "seed": 9, "reason": "it <broke>"}
-    write_table(folder, [*fake_rows(), failed])
-    out = tmp_path / "page.html"
-    write_tradeoff([folder], "group_size", out)
-    page = out.read_text()
-    assert not re.search(r'(src|href)="(?!#)', page)
-    assert page.count("<svg") == 1
-    assert "0.020 ± 0.025" in page
-    assert "it &lt;broke&gt;" in page
-    assert (tmp_path / "page.svg").read_text().startswith("<?xml")
-    result = invoke("report", str(folder), "--out", str(out), "--format", "json")
-    assert len(json.loads(result.stdout)["points"]) == 3
-    assert invoke("report", str(tmp_path)).exit_code == 2
