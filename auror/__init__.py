@@ -1,3 +1,56 @@
-"""Auror: federated training that is private and robust at the same time."""
+"""Auror: federated training that is private and robust at the same time.
 
-__version__ = "0.1.0"
+The library in calls: ``masked_sum``, ``run_round``, ``judge``, ``simulate`` and ``Experiment``; the
+rest is what one's own code is handed or implements. docs/library.md shows each at work. Nothing is
+loaded before it is asked for: torch comes with ``simulate`` and ``Experiment`` only.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from auror.version import __version__
+
+if TYPE_CHECKING:
+    from auror.defense.features import FeatureBlock, FeatureKind
+    from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
+    from auror.errors import UserError
+    from auror.learn.attack import Aim, Attack, Knowledge
+    from auror.library.experiment import Experiment, simulate
+    from auror.library.judging import judge
+    from auror.library.rounds import RoundResult, run_round
+    from auror.library.sums import masked_sum
+    from auror.rules.robust import Aggregate, AggregationRule
+    from auror.training.campaign import Detector
+    from auror.training.detectors import DetectorKind, PlainVerdict
+    from auror.training.suspects import Verdict
+
+__all__ = [
+    "Aggregate", "AggregationRule", "Aim", "Attack", "Detector", "DetectorKind", "Experiment",
+    "FeatureBlock", "FeatureKind", "GroupObservation", "Knowledge", "Ledger", "PlainVerdict",
+    "RoundObservation", "RoundResult", "UserError", "Verdict", "__version__", "judge",
+    "masked_sum", "run_round", "simulate",
+]  # fmt: skip
+
+_HOMES = {
+    "auror.defense.features": ("FeatureBlock", "FeatureKind"),
+    "auror.defense.ledger": ("GroupObservation", "Ledger", "RoundObservation"),
+    "auror.errors": ("UserError",),
+    "auror.learn.attack": ("Aim", "Attack", "Knowledge"),
+    "auror.library.experiment": ("Experiment", "simulate"),
+    "auror.library.judging": ("judge",),
+    "auror.library.rounds": ("RoundResult", "run_round"),
+    "auror.library.sums": ("masked_sum",),
+    "auror.rules.robust": ("Aggregate", "AggregationRule"),
+    "auror.training.campaign": ("Detector",),
+    "auror.training.detectors": ("DetectorKind", "PlainVerdict"),
+    "auror.training.suspects": ("Verdict",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'auror' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

@@ -1,4 +1,4 @@
-"""The main claims as a table: seeds 2 to 11, both ways after a flag, no attacker, paper mode.
+"""The main claims as a table: seeds 2 to 11, both ways after a flag, no attacker, as published.
 
     python scripts/acceptance.py --out docs/results/acceptance.json
 
@@ -18,12 +18,13 @@ from typing import Any
 
 import torch
 
-from auror.experiments.config import ExperimentConfig, Mode, RunName
+from auror.experiments.config import ExperimentConfig, RunName
 from auror.experiments.experiment import run_experiment
 from auror.experiments.progress import Progress
 from auror.params import RoundParams
 from auror.sim.simulate import Aggregation
 from auror.training.campaign import AfterFlag
+from auror.training.detectors import choose_detector
 
 SEEDS = range(2, 12)
 
@@ -37,7 +38,7 @@ def cases(seed: int) -> dict[str, ExperimentConfig]:
         "restart": replace(base, runs=tuple(RunName)),
         "continue": replace(base, after_flag=AfterFlag.CONTINUE),
         "nobody": replace(base, malicious=0),
-        "paper": replace(base, mode=Mode.PAPER, round_params=g1(base)),
+        "paper": replace(base, detector=choose_detector("published"), round_params=g1(base)),
     }
 
 

@@ -15,7 +15,9 @@ from auror.experiments.options import Options, experiment_config
 
 _FAST_ROUNDS = 12
 _RUNS = Path("runs")
-_SIMULATED = ("aggregation", "mode", "alpha", "tau", "runs", "dropout_before", "dropout_after")
+_SIMULATED = (
+    "aggregation", "rule", "detector", "alpha", "tau", "runs", "dropout_before", "dropout_after",
+)  # fmt: skip
 """Dials that a run with real programs has not."""
 
 

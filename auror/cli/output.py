@@ -66,7 +66,9 @@ def _table(summary: dict[str, Any]) -> None:
             table.add_row(run.value, *("–" if v is None else f"{v:.1%}" for v in values))
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 100)
     console.print(table)
-    if summary["flagged"] is not None:
+    if summary["plaintext_updates"]:
+        _under_rule(summary)
+    elif summary["flagged"] is not None:
         flagged = ", ".join(map(str, summary["flagged"])) or "nobody"
         rates = [
             f"{name} {summary[key]:.0%}"
@@ -87,3 +89,18 @@ def _table(summary: dict[str, Any]) -> None:
         if recovered:
             print(f"privacy:   recovered of single clients: {', '.join(recovered)}")
     print(f"{summary['rounds_total']} rounds, {summary['seconds']:.0f} s")
+
+
+def _under_rule(summary: dict[str, Any]) -> None:
+    """Who defended, whom it left out most of the time, and that nothing was private."""
+    print(f"rule:      {summary['rule']}")
+    print(f"malicious: {', '.join(map(str, summary['malicious'])) or 'nobody'}")
+    if summary["left_out"] is not None:
+        most = [client for client, part in summary["left_out"].items() if part > 0.5]
+        rates = [
+            f"{name} {summary[key]:.0%}"
+            for name, key in (("of the malicious", "tpr"), ("of the honest", "fpr"))
+            if summary[key] is not None
+        ]
+        print(f"left out:  {', '.join(most) or 'nobody'} most rounds   ({', '.join(rates)})")
+    print("privacy:   none: the rule sees every client's update")

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from auror import __version__
+from auror.version import __version__
 
 INTERRUPTED = 130
 HELP = {"help_option_names": ["-h", "--help"]}

@@ -18,8 +18,10 @@ from auror.learn.tasks import is_own
 from auror.learn.training import TrainingParams
 from auror.params import RoundParams
 from auror.round.arithmetic import check_round
+from auror.rules.choice import ChosenRule, choose_rule
 from auror.sim.simulate import Aggregation
 from auror.training.campaign import AfterFlag
+from auror.training.detectors import ChosenDetector, choose_detector
 
 
 class RunName(enum.StrEnum):
@@ -33,15 +35,6 @@ class RunName(enum.StrEnum):
     """The honest clients alone: the best any defence can reach."""
     DEFENDED = "defended"
     """Attacked, with AUROR on group sums under secure aggregation."""
-
-
-class Mode(enum.StrEnum):
-    """How the defence reads the statistics."""
-
-    DECODED = "decoded"
-    """From group sums over many rounds."""
-    PAPER = "paper"
-    """As published: g = 1, two clusters per feature, α and τ."""
 
 
 class Transport(enum.StrEnum):
@@ -87,10 +80,14 @@ class ExperimentConfig:
     rounds: _Number = Options.rounds
     seed: _Number = Options.seed
     round_params: RoundParams = field(default_factory=RoundParams)
-    mode: Mode = Mode(Options.mode)
+    rule: ChosenRule | None = None
+    """What defends the defended run; None: AUROR on group sums. A rule sees every client's update,
+    so there is no secure aggregation then."""
+    detector: ChosenDetector = field(default_factory=lambda: choose_detector(Options.detector))
+    """What AUROR reads and how."""
     alpha: Annotated[float | None, Like(Options)] = Options.alpha
-    """Paper mode: centre distance that makes a feature indicative, in units of the update; None
-    takes the smallest that names no feature in a run known to be honest."""
+    """Of the published detector: centre distance that makes a feature indicative, in units of the
+    update; None takes the smallest that names no feature in a run known to be honest."""
     tau: Annotated[float, Like(Options)] = Options.tau
     aggregation: Aggregation = Aggregation(Options.aggregation)
     after_flag: AfterFlag = AfterFlag(Options.after_flag)
@@ -113,12 +110,14 @@ class ExperimentConfig:
             )
         if not self.runs:
             raise ConfigError(f"runs is empty: choose of {', '.join(ALL_RUNS)}")
-        if self.mode is Mode.PAPER and self.round_params.group_size != 1:
+        if self.detector.kind.single and self.round_params.group_size != 1 and self.rule is None:
             raise ConfigError(
-                "mode = paper looks at single clients: add group_size = 1 (it is AUROR as"
-                " published, without group privacy)"
+                f"detector = {self.detector} looks at single clients: add group_size = 1 (it is"
+                " AUROR as published, without group privacy)"
             )
-        if RunName.DEFENDED in self.runs:
+        if RunName.DEFENDED in self.runs and self.rule is not None:
+            self.rule.check(self.clients, self.round_params.colluders, self.clean_samples)
+        elif RunName.DEFENDED in self.runs:
             topology = check_round(self.round_params, self.clients)
             silent = sum(
                 math.floor(part * self.clients)
@@ -129,8 +128,8 @@ class ExperimentConfig:
     def to_dict(self) -> dict[str, Any]:
         """TOML and JSON values; options appear as they are written on the command line.
 
-        ``clean_samples`` is written only where it is not the default: what was made before it was
-        a dial keeps its name in caches.
+        ``clean_samples`` and ``rule`` are written only where they are not the default: what was
+        made before they were dials keeps its name in caches.
         """
         plain = {
             "dataset": self.dataset,
@@ -142,7 +141,7 @@ class ExperimentConfig:
             "task": self.task,
             "rounds": self.rounds,
             "seed": self.seed,
-            "mode": self.mode.value,
+            "detector": self.detector.name,
             "alpha": self.alpha,
             "tau": self.tau,
             "aggregation": self.aggregation.value,
@@ -155,6 +154,8 @@ class ExperimentConfig:
         }
         if self.clean_samples != Options.clean_samples:
             plain["clean_samples"] = self.clean_samples
+        if self.rule is not None:
+            plain["rule"] = self.rule.name
         return plain
 
     @classmethod
@@ -174,7 +175,8 @@ class ExperimentConfig:
                 data_dir=Path(directory) if directory else None,
                 attack=parse_attack(str(values.pop("attack"))),
                 partition=parse_partition(str(values.pop("partition"))),
-                mode=Mode(str(values.pop("mode"))),
+                rule=choose_rule(values.pop("rule", None)),
+                detector=choose_detector(str(values.pop("detector"))),
                 aggregation=Aggregation(str(values.pop("aggregation"))),
                 after_flag=AfterFlag(str(values.pop("after_flag"))),
                 runs=tuple(RunName(str(run)) for run in runs),

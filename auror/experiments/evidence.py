@@ -58,7 +58,7 @@ def decoded_evidence(ledger: Ledger, cohort: Sequence[ClientId]) -> Evidence | N
 
 def strength(verdict: Verdict) -> tuple[float | None, float | None]:
     """Log-evidence against the most suspicious set and what flags it; the published algorithm
-    (paper mode) has no such numbers."""
+    has no such numbers."""
     plain = verdict.to_dict()
     found = (finite(plain.get(name)) for name in ("strength", "required"))
     have, need = (float(value) if isinstance(value, int | float) else None for value in found)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from auror.defense.paper import calibrate_alpha
-from auror.experiments.config import ExperimentConfig, Mode, RunName
+from auror.experiments.config import ExperimentConfig, RunName
 from auror.experiments.evidence import decoded_evidence, finite, strength, suspicion
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import (
@@ -21,13 +21,16 @@ from auror.experiments.result import (
     Metrics,
     RunOutcome,
     Suspicion,
+    UnderRule,
 )
+from auror.experiments.ruled import ruled_run
 from auror.ids import ClientId
 from auror.learn.datasets import Dataset, load_dataset
 from auror.learn.device import resolve_device
 from auror.learn.host import TorchHost
 from auror.learn.pinned import PinnedTask
 from auror.learn.tasks import Samples, find_task
+from auror.learn.training import client_seed, train_client
 from auror.privacy.account import account
 from auror.privacy.truth import TruthRecorder
 from auror.round.plan import StatisticsPlan
@@ -38,12 +41,8 @@ from auror.training.campaign import (
     AfterFlag,
     Campaign,
     CampaignConfig,
-    decoded_detector,
-    published_detector,
 )
-from auror.training.observations import PlanChoice, label_rows
-
-_PUBLISHED_PLAN = PlanChoice(confusion=False, output_layer=True)
+from auror.training.observations import label_rows
 
 
 @dataclass(frozen=True)
@@ -95,21 +94,36 @@ class Prepared:
 
     def campaign_config(self) -> CampaignConfig:
         """The defended run as the server configures it."""
-        config = self.config
-        published = config.mode is Mode.PAPER
+        config, kind = self.config, self.config.detector.kind
+        alpha = (config.alpha or self._calibrated()) if kind.thresholds else 0.0
         return CampaignConfig(
             rounds=config.rounds,
             after_flag=config.after_flag,
-            plan=_PUBLISHED_PLAN if published else PlanChoice(),
-            detector=published_detector(config.alpha or self._calibrated(), config.tau)
-            if published
-            else decoded_detector,
+            plan=kind.plan,
+            detector=kind.make(alpha, config.tau),
+        )
+
+    def root_update(self, model: NDArray[np.float32], index: int) -> NDArray[np.float32] | None:
+        """What the server would send if it trained on its clean samples as a client does, (d,);
+        None without such samples."""
+        config, data = self.config, self.data
+        if not len(data.clean_y):
+            return None
+        return train_client(
+            self.pinned.task,
+            model,
+            data.clean_x,
+            data.clean_y,
+            params=config.training,
+            seed=client_seed(config.seed, index, config.clients),
+            device=self.device,
         )
 
     def _calibrated(self) -> float:
         """α of the published algorithm, from a run in which nobody lies."""
         config = self.config
-        honest = CampaignConfig(rounds=config.rounds, plan=_PUBLISHED_PLAN, defend=False)
+        plan = config.detector.kind.plan
+        honest = CampaignConfig(rounds=config.rounds, plan=plan, defend=False)
         result = simulate(
             SimulationConfig(
                 campaign=honest,
@@ -135,8 +149,11 @@ def run_experiment(config: ExperimentConfig, report: Reporter) -> ExperimentResu
     prepared = Prepared.of(config)
     stages = {"prepare": time.perf_counter() - started}
     outcomes = plain_runs(prepared, report)
-    defended = None
-    if RunName.DEFENDED in config.runs:
+    defended: Defended | None = None
+    under_rule: UnderRule | None = None
+    if RunName.DEFENDED in config.runs and config.rule is not None:
+        outcomes[RunName.DEFENDED], under_rule = ruled_run(prepared, config.rule, report)
+    elif RunName.DEFENDED in config.runs:
         outcomes[RunName.DEFENDED], defended = simulated_run(prepared, report)
     stages |= {run.value: outcome.seconds for run, outcome in outcomes.items()}
     return ExperimentResult(
@@ -145,6 +162,7 @@ def run_experiment(config: ExperimentConfig, report: Reporter) -> ExperimentResu
         poisoned=dict(prepared.population.poisoned),
         outcomes=outcomes,
         defended=defended,
+        under_rule=under_rule,
         seconds=time.perf_counter() - started,
         stages=stages,
     )
@@ -241,14 +259,13 @@ def defended_of(
         row_norms=None if whole is None else whole.row_norms(),
         truth=truth,
     )
-    decoded = config.mode is Mode.DECODED
     plain_verdict = finite(verdict.to_dict()) if verdict is not None else None
     return Defended(
         records=tuple(records),
         flagged=campaign.flagged,
         verdict=plain_verdict if isinstance(plain_verdict, dict) else None,
         suspicion=tuple(verdicts),
-        evidence=decoded_evidence(campaign.ledger, campaign.everybody) if decoded else None,
+        evidence=decoded_evidence(campaign.ledger, campaign.everybody),
         privacy=found.to_dict(),
     )
 

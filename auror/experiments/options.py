@@ -16,6 +16,7 @@ from auror.errors import ConfigError
 from auror.fields import Like, Range, check_fields, default_of, fields_of
 from auror.learn.datasets import CLEAN_SAMPLES, PACKAGED
 from auror.params import DATASET, RoundParams
+from auror.rules.choice import AUROR, choose_rule
 
 if TYPE_CHECKING:
     from auror.experiments.config import ExperimentConfig, RunName
@@ -25,7 +26,8 @@ _OfRound = Annotated[int, Like(RoundParams)]
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Every dial of an experiment; None: decided by the others."""
+    """Every dial of an experiment; None: decided by the others. In a program ``attack``, ``rule``
+    and ``detector`` may be objects instead of their names."""
 
     dataset: str = DATASET
     """digits, mnist5k (both offline) or mnist."""
@@ -35,8 +37,9 @@ class Options:
     """n, clients enrolled."""
     malicious: Annotated[int, Range(0)] = 9
     """How many of them, drawn from the seed, poison their labels."""
-    attack: str = "flip:4:9"
-    """none, flip:SOURCE:TARGET[:FRACTION], or another of docs/attacks.md."""
+    attack: Any = "flip:4:9"
+    """none, flip:SOURCE:TARGET[:FRACTION], another of docs/attacks.md, or your own as
+    package.module:attribute."""
     partition: str = "iid"
     """iid, or for label skew dirichlet:ALPHA or shards:K."""
     clean_samples: Annotated[int, Range(0, CLEAN_SAMPLES)] = CLEAN_SAMPLES
@@ -69,13 +72,17 @@ class Options:
     """auto, cpu, cuda or cuda:N."""
     aggregation: Literal["secure", "plain"] = "secure"
     """plain computes the same sums without masks."""
-    mode: Literal["decoded", "paper"] = "decoded"
-    """How the defence reads the statistics; paper: AUROR as published, groups of one."""
+    rule: Any = AUROR
+    """What defends: auror; or, seeing every update, mean, krum, multi-krum, median, trimmed-mean,
+    rfa, foolsgold, fltrust, or your own as package.module:attribute."""
+    detector: Any = "decoded"
+    """How auror reads the statistics: decoded, direction (the output layer), published (AUROR as
+    published, groups of one), or your own as package.module:attribute."""
     alpha: Annotated[float, Range(above=0)] | None = None
-    """Paper mode: centre distance of an indicative feature, in units of the update; by default
-    calibrated on an honest run."""
+    """Of the published detector: centre distance of an indicative feature, in units of the update;
+    by default calibrated on an honest run."""
     tau: Annotated[float, Range(above=0, below=1)] = 0.5
-    """Paper mode: part of the evidence above which a client is flagged."""
+    """Of the published detector: part of the evidence above which a client is flagged."""
     runs: str = "clean,undefended,oracle,defended"
     """Which runs to make."""
     dropout_before: Annotated[float, Range(0, below=1)] = 0.0
@@ -117,20 +124,28 @@ def options_of(given: Mapping[str, Any]) -> Options:
 
 def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[str, str]]:
     """Each of the ``given`` dials that changes nothing, and what makes it so."""
-    from auror.learn.attacks import parse_attack  # noqa: PLC0415 - may load somebody's module
+    # these may load somebody's module
+    from auror.learn.attacks import choose_attack  # noqa: PLC0415
+    from auror.training.detectors import choose_detector  # noqa: PLC0415
 
-    attack = parse_attack(options.attack)
+    attack, rule = choose_attack(options.attack), choose_rule(options.rule)
+    detector = choose_detector(options.detector)
     runs = {word.strip() for word in options.runs.split(",")}
     defended = bool(runs & {"defended", "all"})
     attacked = defended or "undefended" in runs
     forged = attack is not None and attack.forges and attacked
     found: dict[str, str] = {}
-    if options.mode != "paper":
-        found |= dict.fromkeys(("alpha", "tau"), f"with mode = {options.mode}")
-    else:
-        found["clean_samples"] = "with mode = paper"
+    if not detector.kind.thresholds:
+        found |= dict.fromkeys(("alpha", "tau"), f"with detector = {detector}")
+    if not detector.kind.plan.confusion:
+        found["clean_samples"] = f"with detector = {detector}"
+    if rule is not None:
+        found |= dict.fromkeys(_OF_AUROR, f"with rule = {rule}")
+        told = {"colluders": rule.kind.told, "clean_samples": rule.kind.rooted}
+        found |= {name: f"with rule = {rule}" for name, asked in told.items() if not asked}
+        found = {name: why for name, why in found.items() if not told.get(name)}
     if not defended:
-        found |= dict.fromkeys(_OF_DEFENCE, "without the defended run")
+        found |= dict.fromkeys((*_OF_AUROR, *_OF_DEFENCE), "without the defended run")
     if forged:  # forgers know how the statistics read the updates
         found = {name: why for name, why in found.items() if name not in _OF_STATISTICS}
     if options.dataset in PACKAGED:
@@ -146,22 +161,23 @@ def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[s
 
 
 _OF_STATISTICS = ("clean_samples", "group_size", "quantisation_bits")
-_OF_DEFENCE = (
-    "clean_samples", "group_size", "colluders", "quantisation_bits", "quantisation_range",
-    "audit_probability", "aggregation", "after_flag", "mode", "alpha", "tau", "dropout_before",
-    "dropout_after",
+_OF_AUROR = (
+    "group_size", "quantisation_bits", "quantisation_range", "audit_probability", "aggregation",
+    "after_flag", "detector", "alpha", "tau", "dropout_before", "dropout_after",
 )  # fmt: skip
+_OF_DEFENCE = ("rule", "colluders", "clean_samples")
 
 
 def config_of(options: Options) -> ExperimentConfig:
     """Raises ConfigError when the dials cannot work together."""
     # loads torch, which a help text does not need
-    from auror.experiments.config import Dropout, ExperimentConfig, Mode  # noqa: PLC0415
-    from auror.learn.attacks import parse_attack  # noqa: PLC0415
+    from auror.experiments.config import Dropout, ExperimentConfig  # noqa: PLC0415
+    from auror.learn.attacks import choose_attack  # noqa: PLC0415
     from auror.learn.partition import parse_partition  # noqa: PLC0415
     from auror.learn.training import TrainingParams  # noqa: PLC0415
     from auror.sim.simulate import Aggregation  # noqa: PLC0415
     from auror.training.campaign import AfterFlag  # noqa: PLC0415
+    from auror.training.detectors import choose_detector  # noqa: PLC0415
 
     training = {
         name: getattr(options, name)
@@ -174,7 +190,7 @@ def config_of(options: Options) -> ExperimentConfig:
         data_dir=None if options.data_dir is None else Path(options.data_dir),
         clients=options.clients,
         malicious=options.malicious,
-        attack=parse_attack(options.attack),
+        attack=choose_attack(options.attack),
         partition=parse_partition(options.partition),
         clean_samples=options.clean_samples,
         task=options.task,
@@ -188,7 +204,8 @@ def config_of(options: Options) -> ExperimentConfig:
             quantisation_range=options.quantisation_range,
             audit_probability=options.audit_probability,
         ),
-        mode=Mode(options.mode),
+        rule=choose_rule(options.rule),
+        detector=choose_detector(options.detector),
         alpha=options.alpha,
         tau=options.tau,
         aggregation=Aggregation(options.aggregation),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from auror.experiments.config import ExperimentConfig, RunName, Transport
 from auror.ids import ClientId
 from auror.round.record import RoundRecord
+from auror.rules.choice import AUROR
 
 Json = dict[str, Any]
 _FRACTIONS = ("accuracy", "source_recall", "attack_success")
@@ -74,7 +75,7 @@ class Suspicion:
 
     round: int
     strength: float | None
-    """Log-evidence of the best candidate set; None before there is one, and in paper mode."""
+    """Log-evidence of the best candidate set; None before there is one, and as published."""
     required: float | None
     """What it needs to be flagged."""
     scores: dict[ClientId, float]
@@ -113,6 +114,17 @@ class Defended:
 
 
 @dataclass(frozen=True)
+class UnderRule:
+    """What only a defended run under a plaintext rule has."""
+
+    left_out: dict[ClientId, float] | None
+    """Part of the rounds in which the rule left each client out; None for rules that choose
+    coordinate by coordinate."""
+    privacy: Json
+    """``PrivacyAccount.to_dict()``: everything was seen."""
+
+
+@dataclass(frozen=True)
 class ExperimentResult:
     """Everything a run folder holds."""
 
@@ -126,6 +138,8 @@ class ExperimentResult:
     transport: Transport = Transport.MEMORY
     stages: dict[str, float] = field(default_factory=dict)
     """Seconds by stage, for those who want to make it faster."""
+    under_rule: UnderRule | None = None
+    """In place of ``defended`` where a plaintext rule defends."""
 
     @property
     def flagged(self) -> tuple[ClientId, ...]:
@@ -138,7 +152,10 @@ class ExperimentResult:
 
     def rates(self) -> tuple[float | None, float | None]:
         """True-positive rate over the clients that really poisoned, false-positive rate over
-        the honest; None where there is nobody to count or no defended run."""
+        the honest; None where there is nobody to count or no defended run. Under a rule that
+        leaves out clients anew in every round, the mean parts of the rounds."""
+        if self.under_rule is not None:
+            return self._rates_under_rule(self.under_rule.left_out)
         if self.defended is None:
             return None, None
         flagged = set(self.defended.flagged)
@@ -147,9 +164,19 @@ class ExperimentResult:
         hits = sum(client in flagged for client in guilty) / len(guilty) if guilty else None
         return hits, len(flagged & honest) / len(honest)
 
+    def _rates_under_rule(
+        self, left_out: dict[ClientId, float] | None
+    ) -> tuple[float | None, float | None]:
+        if left_out is None:
+            return None, None
+        guilty = [p for c, p in left_out.items() if self.poisoned.get(c, 0) >= REALLY_POISONED]
+        honest = [part for c, part in left_out.items() if c not in self.malicious]
+        return float(np.mean(guilty)) if guilty else None, float(np.mean(honest))
+
     def summary(self) -> Json:
         """The published JSON object: one flat answer to "what came out"."""
-        found = self.defended
+        found, ruled = self.defended, self.under_rule
+        privacy = found.privacy if found else ruled.privacy if ruled else None
         tpr, fpr = self.rates()
         era_rounds = self.config.rounds
         runs: Json = {
@@ -159,6 +186,11 @@ class ExperimentResult:
         scores = (found.suspicion[-1].scores if found and found.suspicion else {}) if found else {}
         return {
             "clients": self.config.clients,
+            "rule": None if found is None and ruled is None else str(self.config.rule or AUROR),
+            "plaintext_updates": ruled is not None,
+            "left_out": None
+            if ruled is None or ruled.left_out is None
+            else {str(client): round(part, 4) for client, part in ruled.left_out.items()},
             "malicious": [int(client) for client in self.malicious],
             "flagged": [int(client) for client in self.flagged] if found else None,
             "suspected": [int(client) for client in found.suspected] if found else None,
@@ -169,7 +201,7 @@ class ExperimentResult:
             "rounds_total": len(found.records) if found else era_rounds,
             "seconds": round(self.seconds, 2),
             **runs,
-            "privacy": found.privacy if found else None,
+            "privacy": privacy,
             "scores": {str(c): round(score, 4) for c, score in sorted(scores.items())}
             if found
             else None,

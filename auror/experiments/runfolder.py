@@ -39,6 +39,7 @@ from auror.experiments.result import (
     Metrics,
     RunOutcome,
     Suspicion,
+    UnderRule,
 )
 from auror.ids import ClientId
 from auror.learn.task import Task
@@ -243,6 +244,15 @@ def _result(
         seconds=summary["seconds"],
         transport=Transport(summary.get("transport", Transport.MEMORY.value)),
         stages=stages,
+        under_rule=_under_rule(summary) if summary.get("plaintext_updates") else None,
+    )
+
+
+def _under_rule(summary: Json) -> UnderRule:
+    left_out = summary["left_out"]
+    return UnderRule(
+        None if left_out is None else {ClientId(int(c)): part for c, part in left_out.items()},
+        summary["privacy"],
     )
 
 

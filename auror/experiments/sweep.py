@@ -22,7 +22,7 @@ import pyarrow.parquet
 
 from auror.errors import ConfigError, UserError
 from auror.experiments.files import name_of, read_json, write_json, write_text
-from auror.experiments.options import DEFAULTS, experiment_config
+from auror.experiments.options import DEFAULTS, experiment_config, options_of, without_effect
 
 Row = dict[str, Any]
 Say = Callable[[str], None]
@@ -39,12 +39,16 @@ class Manifest:
     grid: Mapping[str, Sequence[Any]]
 
     def cells(self) -> list[Row]:
-        """All combinations, each as the dials that it sets."""
+        """All combinations, each as the dials that it sets and that have an effect in it; equal
+        ones (Krum at two group sizes) once."""
         names = list(self.grid)
-        return [
-            {**self.base, **dict(zip(names, values, strict=True))}
-            for values in itertools.product(*(self.grid[name] for name in names))
-        ]
+        found: dict[str, Row] = {}
+        for values in itertools.product(*(self.grid[name] for name in names)):
+            cell = {**self.base, **dict(zip(names, values, strict=True))}
+            useless = dict(without_effect(options_of(cell), cell))
+            cell = {name: value for name, value in cell.items() if name not in useless}
+            found.setdefault(name_of(cell), cell)
+        return list(found.values())
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,11 @@ def load_manifest(path: Path) -> Manifest:
             raise ConfigError(f"{path}: {name} is no dial; choose of {', '.join(DEFAULTS)}")
     if both := sorted(base.keys() & grid.keys()):
         raise ConfigError(f"{path}: {both[0]} stands in [base] and in [grid]")
-    return Manifest({**_BASE, **base}, {name: _values(path, name, v) for name, v in grid.items()})
+    made = Manifest({**_BASE, **base}, {name: _values(path, name, v) for name, v in grid.items()})
+    used = {name for cell in made.cells() for name in cell}
+    if idle := sorted({*base, *grid} - used):
+        raise ConfigError(f"{path}: {idle[0]} has no effect in any cell: leave it out")
+    return made
 
 
 def _values(path: Path, name: str, value: Any) -> list[Any]:
@@ -147,6 +155,7 @@ def _compute(folder: Path, cell: Row) -> tuple[str, Row]:
 
     started = time.perf_counter()
     dials = {**DEFAULTS, **cell}
+    dials |= {name: None for name, _why in without_effect(options_of(dials), dials)}
     try:
         summary = run_experiment(experiment_config(cell), lambda _progress: None).summary()
         row = {**dials, **_results(summary), "reason": None}

@@ -14,7 +14,17 @@ import numpy as np
 
 from auror.errors import ConfigError
 from auror.ids import ClientId
-from auror.learn.attack import Aim, Attack, Floats, Knowledge, Labels, Own, Updates, load_attack
+from auror.learn.attack import (
+    Aim,
+    Attack,
+    Floats,
+    Knowledge,
+    Labels,
+    Own,
+    Updates,
+    load_attack,
+    own_attack,
+)
 from auror.learn.forgery import FORGERY_USAGE, Forgery, parse_forgery
 from auror.registry import is_reference
 
@@ -135,6 +145,18 @@ class Forged(Attack):
     def check(self, classes: int) -> None:
         if self.payload is not None:
             self.payload.check(classes)
+
+
+def choose_attack(given: object) -> Attack | None:
+    """What ``given`` names or is: a text as :func:`parse_attack` reads it, an attack, a class of
+    such that needs no arguments, or a function that poisons samples; None for no attack.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    if given is None or isinstance(given, str):
+        return None if given is None else parse_attack(given)
+    return given if isinstance(given, LabelFlip | Backdoor | Forged | Own) else own_attack(given)
 
 
 def parse_attack(text: str, classes: int | None = None) -> Attack | None:

@@ -119,6 +119,30 @@ def account(
     )
 
 
+def plaintext_account(clients: Sequence[ClientId], rounds: int) -> PrivacyAccount:
+    """The account of a run in which the server saw every client's update in every round: there is
+    no privacy. What such a run does not have (openings of sums, an assumed company) is None."""
+    everything = dict.fromkeys(clients, 1.0)
+    return PrivacyAccount(
+        group_size=1,
+        rounds_opened=rounds,
+        groups_opened=len(clients) * rounds,
+        smallest_group=1,
+        leverage_per_round=1.0,
+        bits_opened_per_group=None,
+        bits_of_range_per_group=None,
+        openings_per_model=1,
+        totals_per_model=1,
+        audits=0,
+        groups_left_out=0,
+        collusion=None,
+        statistic_recovery=1.0,
+        update_recovery=1.0,
+        statistic_recovery_of=everything,
+        update_recovery_of=everything,
+    )
+
+
 def range_bits(row_norms: NDArray[np.int64], members: int, quantisation_bits: int) -> float:
     """Σ_k log2(‖P_k‖₁ · m · (2^b − 1) + 1): the values that an honest group sum can take."""
     largest = row_norms.astype(np.float64) * members * ((1 << quantisation_bits) - 1)

@@ -21,7 +21,7 @@ from typing import Any
 
 from auror.deployment.certs import Terms, create_deployment
 from auror.errors import ConfigError, UnavailableError
-from auror.experiments.config import ExperimentConfig, Mode, RunName, Transport
+from auror.experiments.config import ExperimentConfig, RunName, Transport
 from auror.experiments.experiment import Prepared, plain_runs
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import ExperimentResult, RunOutcome
@@ -51,8 +51,11 @@ def run_demo(config: ExperimentConfig, folder: Path, report: Reporter) -> Experi
         ConfigError: a setting does not fit the demonstration, or ``folder`` is in use.
         UnavailableError: a program did not come up or ended early; its last words are in the text.
     """
-    if config.mode is not Mode.DECODED:
-        raise ConfigError("the demo runs the decoded mode only: `auror simulate` has the others")
+    if config.rule is not None or config.detector.name != "decoded":
+        raise ConfigError(
+            "the demo defends with auror and the decoded detector only: `auror simulate` has the"
+            " others"
+        )
     claim_folder(folder, "out")
     check_installed()
     # Three processes share the machine, and a replay needs the very same arithmetic.

@@ -17,13 +17,13 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from auror import __version__
 from auror.errors import DataError
 from auror.experiments.files import write_text
 from auror.experiments.sweep import read_table
 from auror.report.grouping import Group, Grouping, Mean, Point, group_rows, shown
 from auror.report.pages import template
 from auror.report.plots import RC, svg_of
+from auror.version import __version__
 
 X = {
     "update_recovery": "privacy of updates: 1 − update recovery",

@@ -10,6 +10,7 @@ import enum
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +43,12 @@ from auror.training.observations import (
 )
 from auror.training.suspects import Inquiry, Suspects, Verdict
 
-Detector = Callable[[Ledger, tuple[ClientId, ...]], Verdict]
-"""From bound evidence and whom the next round could invite to a verdict on everybody."""
+
+class Detector(Protocol):
+    """From bound evidence to a verdict on everybody."""
+
+    def __call__(self, ledger: Ledger, invited: tuple[ClientId, ...], /) -> Verdict:
+        """``invited``: whom the next round could invite, sorted."""
 
 
 def decoded_detector(ledger: Ledger, invited: tuple[ClientId, ...]) -> Verdict:

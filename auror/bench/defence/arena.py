@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.bench.baselines import RULES
 from auror.bench.defence.rows import Row
 from auror.bench.recordings import COLLUDERS_SHARE
 from auror.errors import ConfigError
 from auror.experiments.config import ExperimentConfig, RunName
-from auror.experiments.experiment import Prepared, run_experiment
+from auror.experiments.experiment import run_experiment
 from auror.experiments.result import REALLY_POISONED, ExperimentResult, Metrics
 from auror.learn.attacks import parse_attack
 from auror.learn.datasets import CLEAN_SAMPLES
-from auror.learn.training import client_seed, train_client
 from auror.params import RoundParams
+from auror.rules.choice import choose_rule
 from auror.sim.population import Population
 from auror.sim.simulate import Aggregation
 from auror.training.campaign import AfterFlag
@@ -45,27 +44,12 @@ def under_rule(config: ExperimentConfig, name: str) -> Row:
     of the rounds in which it left out those who poisoned, and the honest.
 
     Raises:
-        ConfigError: FLTrust without clean samples.
+        ConfigError: the rule cannot work on so many clients, or without clean samples.
     """
-    if name == "fltrust":
-        need_clean_samples(config, "FLTrust")
-    prepared = Prepared.of(config)
-    population = prepared.population
-    trainer, rule = prepared.trainer(population), RULES[name](config.round_params.colluders)
-    everybody = tuple(population.x)
-    model = prepared.host.initial(0)
-    rejected = []
-    for index in range(config.rounds):
-        basis = prepared.known_matrix(model) if population.forged else None
-        updates = trainer.train(model, everybody, index, basis)
-        root = _root_update(prepared, model, index) if name == "fltrust" else None
-        found = rule(np.stack([updates[client] for client in everybody]), root)
-        if found.rejected is not None:
-            rejected.append(found.rejected)
-        model = (model + found.change).astype(np.float32)
-    row = metrics_row(prepared.metrics(model))
-    row |= rates(population, np.mean(rejected, axis=0) if rejected else None)
-    return row
+    ruled = replace(config, rule=choose_rule(name), runs=(RunName.DEFENDED,))
+    result = run_experiment(ruled, lambda _progress: None)
+    tpr, fpr = result.rates()
+    return {**metrics_row(result.outcomes[RunName.DEFENDED].final), "tpr": tpr, "fpr": fpr}
 
 
 def need_clean_samples(config: ExperimentConfig, method: str) -> None:
@@ -85,20 +69,6 @@ def rates(population: Population, rejected: NDArray[np.float64] | None) -> Row:
 
 def _mean(share: NDArray[np.float64] | None, chosen: list[bool]) -> float | None:
     return None if share is None or not any(chosen) else float(share[np.array(chosen)].mean())
-
-
-def _root_update(prepared: Prepared, model: NDArray[np.float32], index: int) -> NDArray[np.float32]:
-    """FLTrust's: the server trains on its clean samples as a client would."""
-    config, data = prepared.config, prepared.data
-    return train_client(
-        prepared.pinned.task,
-        model,
-        data.clean_x,
-        data.clean_y,
-        params=config.training,
-        seed=client_seed(config.seed, index, config.clients),
-        device=prepared.device,
-    )
 
 
 def under_auror(config: ExperimentConfig, runs: tuple[RunName, ...]) -> ExperimentResult:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from auror.bench.baselines import RULES
 from auror.bench.defence.arena import (
     detection_row,
     metrics_row,
@@ -17,6 +16,7 @@ from auror.bench.defence.arena import (
 from auror.bench.defence.averages import averaged
 from auror.bench.defence.rows import Row, Say, cached_row
 from auror.experiments.config import RunName
+from auror.rules.choice import RULES
 
 ATTACKS = (
     "none",

@@ -19,29 +19,30 @@ from auror.bench.defence.arena import (
 )
 from auror.bench.defence.averages import averaged
 from auror.bench.defence.rows import Row, Say, cached_row
-from auror.experiments.config import Mode, RunName
+from auror.experiments.config import RunName
 from auror.training.campaign import AfterFlag
+from auror.training.detectors import choose_detector
 
 CLIENTS = 30
 ROUNDS = 30
 REDUCED_ROUNDS = 15
 SHARES = (0.1, 0.2, 0.3)
-MODES = ((Mode.PAPER, 1), (Mode.DECODED, 5))
+DETECTORS = (("published", 1), ("decoded", 5))
 RUNS = (RunName.CLEAN, RunName.UNDEFENDED, RunName.DEFENDED)
 
 
 def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
-    """A row per share of malicious clients, mode and seed; ``reduced`` takes 30 % only."""
+    """A row per share of malicious clients, detector and seed; ``reduced`` takes 30 % only."""
     found = []
     rounds = REDUCED_ROUNDS if reduced else ROUNDS
     for share in SHARES[-1:] if reduced else SHARES:
-        for mode, size in MODES:
+        for detector, size in DETECTORS:
             for seed in seeds[:1] if reduced else seeds:
                 key = {
                     "attack": "flip:4:9", "clients": CLIENTS, "malicious_share": share,
-                    "mode": mode.value, "group_size": size, "rounds": rounds, "seed": seed,
+                    "detector": detector, "group_size": size, "rounds": rounds, "seed": seed,
                 }  # fmt: skip
-                compute = partial(_row, share, mode, size, rounds, seed)
+                compute = partial(_row, share, detector, size, rounds, seed)
                 found.append(cached_row(cache, "paper_claims", key, say, compute))
     return found
 
@@ -50,7 +51,7 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
     """Means over seeds; the paper's drop is 0.03 at 30 %."""
     return averaged(
         rows,
-        ("malicious_share", "mode", "group_size"),
+        ("malicious_share", "detector", "group_size"),
         (
             "clean_accuracy", "undefended_accuracy", "defended_accuracy", "accuracy_drop",
             "clean_attack_success", "undefended_attack_success", "defended_attack_success",
@@ -59,14 +60,14 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
     )  # fmt: skip
 
 
-def _row(share: float, mode: Mode, group_size: int, rounds: int, seed: int) -> Row:
+def _row(share: float, detector: str, group_size: int, rounds: int, seed: int) -> Row:
     config = setting(
         "flip:4:9",
         seed,
         group_size,
         malicious=round(share * CLIENTS),
         rounds=rounds,
-        mode=mode,
+        detector=choose_detector(detector),
         after_flag=AfterFlag.RESTART,
     )
     result = under_auror(config, RUNS)

@@ -101,7 +101,7 @@ def test_text_output_is_a_table() -> None:
 
 def test_the_published_mode_runs_at_single_clients() -> None:
     words = ["simulate", "--dataset", "digits", "--clients", "6", "--malicious", "2"]
-    more = ["--group-size", "1", "--mode", "paper", "--rounds", "2", "--colluders", "1"]
+    more = ["--group-size", "1", "--detector", "published", "--rounds", "2", "--colluders", "1"]
     done = auror(*words, *more, "--runs", "defended", "--format", "json", "--device", "cpu")
     assert done.exit_code == 0, done.output
     summary = json.loads(done.stdout)
@@ -126,7 +126,7 @@ def test_the_published_mode_runs_at_single_clients() -> None:
         (["simulate", "--clean-samples", "9"], 2, "choose 0 for none, or 10 … 100"),
         (["simulate", "--runs", "cleen"], 2, "choose of clean"),
         (["simulate", "--clients", "5", "--malicious", "7"], 2, "choose 0 … 4"),
-        (["simulate", "--mode", "paper"], 2, "--group-size 1"),
+        (["simulate", "--detector", "published"], 2, "--group-size 1"),
         (["simulate", "--device", "tpu"], 2, "cuda"),
         (["simulate", "--learning-rate", "-1"], 2, "--learning-rate -1.0: choose above 0"),
         (["evaluate", "nowhere"], 4, "run folder"),

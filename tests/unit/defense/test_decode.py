@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.unit.defense.worlds import cohort
+from worlds import cohort
 
 from auror.defense.decode import client_leverage, decode, gather
 from auror.defense.ledger import GroupObservation, RoundObservation

@@ -7,11 +7,15 @@ import pytest
 from helpers_result import config
 
 from auror.errors import ConfigError
-from auror.experiments.config import Dropout, ExperimentConfig, Mode, RunName
+from auror.experiments.config import Dropout, ExperimentConfig, RunName
 from auror.learn.attacks import LabelFlip
 from auror.learn.partition import Dirichlet, LabelShards
 from auror.params import RoundParams
+from auror.rules.choice import choose_rule
 from auror.training.campaign import AfterFlag
+from auror.training.detectors import choose_detector
+
+PUBLISHED = choose_detector("published")
 
 
 @pytest.mark.parametrize(
@@ -21,7 +25,9 @@ from auror.training.campaign import AfterFlag
         config(attack=None, malicious=0, partition=Dirichlet(0.5), data_dir=Path("data")),
         config(partition=LabelShards(2), clean_samples=0),
         config(attack=LabelFlip(1, 7, 0.25), after_flag=AfterFlag.CONTINUE, runs=(RunName.CLEAN,)),
-        config(mode=Mode.PAPER, round_params=RoundParams(group_size=1, colluders=1), alpha=0.25),
+        config(detector=PUBLISHED, round_params=RoundParams(group_size=1, colluders=1), alpha=0.25),
+        config(rule=choose_rule("krum")),
+        config(rule=choose_rule("auror")),
     ],
 )
 def test_a_configuration_survives_json(made: ExperimentConfig) -> None:
@@ -45,7 +51,7 @@ def test_a_configuration_from_before_there_was_a_choice_has_all_clean_samples() 
         ({"seed": -1}, "seed = -1"),
         ({"attack": None}, "malicious = 0 or an attack"),
         ({"runs": ()}, "runs is empty"),
-        ({"mode": Mode.PAPER}, "group_size = 1"),
+        ({"detector": PUBLISHED}, "group_size = 1"),
         ({"alpha": -1.0}, "alpha = -1.0: choose above 0"),
         ({"tau": 1.0}, "tau = 1.0: choose between 0 and 1"),
         ({"round_params": RoundParams(group_size=7, colluders=1)}, "larger than the cohort"),

@@ -105,6 +105,50 @@ def test_bad_manifests_are_refused_in_one_line(tmp_path: Path, text: str, why: s
     assert invoke("sweep", str(tmp_path / "none"), "--out", str(tmp_path)).exit_code == 2
 
 
+RULED = """
+[base]
+dataset = "digits"
+clients = 6
+malicious = 1
+rounds = 1
+attack = "sign"
+
+[grid]
+rule = ["auror", "mean", "multi-krum"]
+group_size = [2, 3]
+colluders = [1, 2]
+"""
+
+
+def test_a_rule_is_a_dial_and_dials_without_effect_in_a_cell_make_no_cells(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.toml"
+    path.write_text(RULED)
+    cells = [
+        (c["rule"], c.get("group_size"), c.get("colluders")) for c in load_manifest(path).cells()
+    ]
+    assert cells == [
+        *(("auror", g, c) for g in (2, 3) for c in (1, 2)),
+        ("mean", None, None),
+        ("multi-krum", None, 1),
+        ("multi-krum", None, 2),
+    ]
+    report = run_sweep(path, tmp_path / "out", 1, lambda line: None)
+    assert (report.cells, report.failed) == (7, 0)
+    rows = {(row["rule"], row["colluders"]): row for row in read_table(tmp_path / "out")}
+    for rule in ("mean", "multi-krum"):
+        assert {rows[key]["update_recovery"] for key in rows if key[0] == rule} == {1.0}
+        assert {rows[key]["group_size"] for key in rows if key[0] == rule} == {None}
+    assert rows["multi-krum", 1]["tpr"] == 1.0
+    assert rows["auror", 1]["update_recovery"] < 1.0
+
+
+def test_a_dial_without_effect_in_any_cell_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.toml"
+    path.write_text('[base]\nrule = "mean"\ngroup_size = 3\n')
+    with pytest.raises(ConfigError, match="group_size has no effect in any cell"):
+        load_manifest(path)
+
+
 def test_cells_are_the_product_of_the_grid_over_the_base(tmp_path: Path) -> None:
     path = tmp_path / "manifest.toml"
     path.write_text(MANIFEST)

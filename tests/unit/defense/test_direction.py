@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.unit.defense.worlds import cohort
+from worlds import cohort
 
-from auror.bench.direction import DirectionParams, DirectionVerdict, judge_direction
+from auror.defense.direction import DirectionParams, DirectionVerdict, judge_direction
 from auror.defense.features import FeatureBlock, FeatureKind
 from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
 from auror.ids import ClientId

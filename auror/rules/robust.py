@@ -8,8 +8,8 @@ Krum, Multi-Krum and the trimmed mean are told how many (f).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,15 @@ class Aggregate:
         return None if self.weights is None else self.weights < 0.1
 
 
-Rule = Callable[[Floats, Floats | None], Aggregate]
-"""(updates (n, d), the server's own update on its clean samples (d,) or None) → aggregate."""
+class AggregationRule(Protocol):
+    """From all updates of a round to the change of the model."""
+
+    def __call__(self, updates: Floats, root: Floats | None, /) -> Aggregate:
+        """
+        Args:
+            updates: of all clients, new minus old, (n, d).
+            root: the server's own update, trained on its clean samples, (d,); None without any.
+        """
 
 
 def mean(updates: Floats, _root: Floats | None = None) -> Aggregate:
@@ -48,7 +55,7 @@ def median(updates: Floats, _root: Floats | None = None) -> Aggregate:
     return Aggregate(np.median(updates, axis=0).astype(np.float64))
 
 
-def trimmed_mean(malicious: int) -> Rule:
+def trimmed_mean(malicious: int) -> AggregationRule:
     """Coordinate-wise mean without the f largest and f smallest values (Yin et al. 2018)."""
 
     def rule(updates: Floats, _root: Floats | None = None) -> Aggregate:
@@ -69,7 +76,9 @@ def krum_scores(updates: Floats, neighbours: int) -> Array:
     return scores
 
 
-def multi_krum(malicious: int, chosen: int | None = None, neighbours: int | None = None) -> Rule:
+def multi_krum(
+    malicious: int, chosen: int | None = None, neighbours: int | None = None
+) -> AggregationRule:
     """Multi-Krum (Blanchard et al. 2017): the mean of the ``chosen`` updates of least score.
 
     ``neighbours``: n − f − 2 as in the paper (ByzFL takes n − f − 1). ``chosen``: n − f by
@@ -89,7 +98,7 @@ def multi_krum(malicious: int, chosen: int | None = None, neighbours: int | None
     return rule
 
 
-def geometric_median(iterations: int = 50, smoothing: float = 1e-6) -> Rule:
+def geometric_median(iterations: int = 50, smoothing: float = 1e-6) -> AggregationRule:
     """RFA (Pillutla et al. 2022): smoothed Weiszfeld from the mean, equal client weights.
 
     Stops when a step is below 1e-7 of the update's norm. The paper takes 3 steps; the default
@@ -162,19 +171,6 @@ def foolsgold_weights(history: Array) -> Array:
     weights = np.clip(weights, _TINY, 0.99)
     logits: Array = np.clip(np.log(weights / (1.0 - weights)) + 0.5, 0.0, 1.0)
     return logits
-
-
-RULES: Mapping[str, Callable[[int], Rule]] = {
-    "mean": lambda _f: mean,
-    "krum": lambda f: multi_krum(f, chosen=1),
-    "multi-krum": multi_krum,
-    "median": lambda _f: median,
-    "trimmed-mean": trimmed_mean,
-    "rfa": lambda _f: geometric_median(),
-    "foolsgold": lambda _f: FoolsGold(),
-    "fltrust": lambda _f: fltrust,
-}
-"""Name → a new rule for one run, given the number of malicious clients it may be told."""
 
 
 def _check(updates: Floats, malicious: int) -> None:

@@ -1,0 +1,46 @@
+"""A verdict on a ledger of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from auror.defense.ledger import Ledger
+from auror.errors import ConfigError
+from auror.ids import ClientId
+from auror.training.detectors import DETECTORS, choose_detector
+from auror.training.suspects import Verdict
+
+
+def judge(
+    ledger: Ledger,
+    clients: Collection[int] | None = None,
+    *,
+    detector: object = "decoded",
+    alpha: float | None = None,
+    tau: float = 0.5,
+) -> Verdict:
+    """Who stands out in group sums that somebody opened.
+
+    Args:
+        ledger: rounds of group means, each group's members named.
+        clients: who could be invited next; by default everybody in the ledger.
+        detector: "decoded" (needs a block of label confusion), "direction" (the output layer),
+            "published" (the output layer of groups of one), ``package.module:attribute``, or a
+            detector itself.
+        alpha: of the published detector, in units of the update.
+        tau: of the published detector, in (0, 1).
+
+    Raises:
+        ConfigError: an unknown detector, or a ledger without the columns that it reads.
+    """
+    chosen = choose_detector(detector)
+    if chosen.kind.thresholds and alpha is None:
+        raise ConfigError(f"detector {chosen} needs alpha: the distance of two centres that counts")
+    members = {m for entry in ledger.rounds for group in entry.groups for m in group.members}
+    invited = tuple(sorted(members if clients is None else map(ClientId, clients)))
+    try:
+        return chosen.kind.make(alpha or 0.0, tau)(ledger, invited)
+    except ValueError as error:
+        if chosen.name not in DETECTORS:  # its own author wants to see where
+            raise
+        raise ConfigError(f"detector {chosen} cannot read this ledger: {error}") from error

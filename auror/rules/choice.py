@@ -1,0 +1,129 @@
+"""Rules by name, and one's own by ``package.module:attribute``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from auror.errors import ConfigError
+from auror.registry import Registry, reference_to
+from auror.rules import robust
+from auror.rules.robust import Aggregate, AggregationRule, Floats
+
+AUROR = "auror"
+"""The defence of this project: group sums under secure aggregation, no plaintext rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleKind:
+    """How a rule is made and what it has to be given."""
+
+    make: Callable[[int], AggregationRule]
+    """A new rule for one run, given f, the malicious clients that it may be told of."""
+    told: bool = False
+    """Whether f matters."""
+    rooted: bool = False
+    """Whether it looks at the server's own update."""
+    needs_root: bool = False
+    """Whether it cannot do without."""
+
+
+RULES: Registry[RuleKind | AggregationRule] = Registry(
+    "rule",
+    {
+        "mean": RuleKind(lambda _f: robust.mean),
+        "krum": RuleKind(lambda f: robust.multi_krum(f, chosen=1), told=True),
+        "multi-krum": RuleKind(robust.multi_krum, told=True),
+        "median": RuleKind(lambda _f: robust.median),
+        "trimmed-mean": RuleKind(robust.trimmed_mean, told=True),
+        "rfa": RuleKind(lambda _f: robust.geometric_median()),
+        "foolsgold": RuleKind(lambda _f: robust.FoolsGold()),
+        "fltrust": RuleKind(lambda _f: robust.fltrust, rooted=True, needs_root=True),
+    },
+    callable,
+    "a function (updates, root) -> auror.Aggregate, or a class of such",
+)
+"""All of them see every client's update."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenRule:
+    """A plaintext rule under the name that was given for it."""
+
+    name: str
+    kind: RuleKind = field(compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def check(self, clients: int, malicious: int, clean_samples: int) -> None:
+        """Raises ConfigError when it cannot work on so many clients or clean samples."""
+        if self.kind.told and 2 * malicious >= clients:
+            raise ConfigError(
+                f"rule {self.name}: {malicious} colluders of {clients} clients leave no majority:"
+                " lower colluders"
+            )
+        if self.kind.needs_root and not clean_samples:
+            raise ConfigError(
+                f"rule {self.name} needs clean samples at the server: leave out clean_samples = 0"
+            )
+
+    def begin(self, malicious: int) -> AggregationRule:
+        """The rule for one run; it may keep what it saw from round to round."""
+        return self.kind.make(malicious)
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """Somebody's own rule; what it returns is checked."""
+
+    name: str
+    rule: AggregationRule
+
+    def __call__(self, updates: Floats, root: Floats | None, /) -> Aggregate:
+        found = self.rule(updates, root)
+        if not isinstance(found, Aggregate):
+            raise ConfigError(
+                f"rule {self.name!r} returned {type(found).__name__}, not auror.Aggregate"
+            )
+        clients, dim = updates.shape
+        if np.shape(found.change) != (dim,) or not np.isfinite(found.change).all():
+            raise ConfigError(
+                f"rule {self.name!r}: change must be {dim} finite entries (d,), it is of shape"
+                f" {np.shape(found.change)}"
+            )
+        if found.weights is not None and np.shape(found.weights) != (clients,):
+            raise ConfigError(
+                f"rule {self.name!r}: weights must have a part for each of {clients} clients (n,),"
+                f" they are of shape {np.shape(found.weights)}"
+            )
+        return found
+
+
+def choose_rule(given: object) -> ChosenRule | None:
+    """What ``given`` names or is; None for AUROR itself.
+
+    Args:
+        given: a name, ``package.module:attribute``, a rule, or a class whose objects are rules and
+            that is made anew for every run.
+
+    Raises:
+        ConfigError: an unknown name, or an object that is no rule.
+    """
+    if given is None or given == AUROR:
+        return None
+    if isinstance(given, ChosenRule):
+        return given
+    name = given if isinstance(given, str) else reference_to(given)
+    found = RULES.find(given) if isinstance(given, str) else given
+    if isinstance(found, RuleKind):
+        return ChosenRule(name, found)
+    if not callable(found):
+        raise ConfigError(
+            f"rule {name!r} is {type(found).__name__}, not a function (updates, root) ->"
+            " auror.Aggregate, or a class of such"
+        )
+    make = found if isinstance(found, type) else lambda: found
+    return ChosenRule(name, RuleKind(lambda _f: _Own(name, make()), rooted=True))

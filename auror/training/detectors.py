@@ -1,0 +1,124 @@
+"""Detectors by name, and one's own by ``package.module:attribute``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from auror.defense.direction import DirectionParams, judge_direction
+from auror.defense.features import FeatureKind
+from auror.defense.ledger import Ledger
+from auror.errors import ConfigError
+from auror.ids import ClientId
+from auror.registry import Registry, reference_to
+from auror.training.campaign import Detector, decoded_detector, published_detector
+from auror.training.observations import PlanChoice
+from auror.training.suspects import Verdict
+
+OUTPUT_LAYER = PlanChoice(confusion=False, output_layer=True)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorKind:
+    """How a detector is made and which statistics it reads."""
+
+    make: Callable[[float, float], Detector]
+    """A new detector for one run, given α and τ of the published algorithm."""
+    plan: PlanChoice = field(default_factory=PlanChoice)
+    """What has to be opened for it."""
+    thresholds: bool = False
+    """Whether α and τ matter."""
+    single: bool = False
+    """Whether it looks at single clients, groups of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainVerdict:
+    """A verdict of a detector of one's own: whom it accuses, and how suspicious everybody is."""
+
+    flagged: frozenset[ClientId] = frozenset()
+    scores: dict[ClientId, float] = field(default_factory=dict)
+    doubted: frozenset[ClientId] = frozenset()
+    """Others who stand out: they take twice as many audited rounds to be flagged."""
+
+    def to_dict(self) -> dict[str, object]:
+        """JSON-able form."""
+        return {
+            "flagged": sorted(int(client) for client in self.flagged),
+            "doubted": sorted(int(client) for client in self.doubted),
+            "scores": {str(int(client)): float(s) for client, s in sorted(self.scores.items())},
+        }
+
+
+def _direction(ledger: Ledger, invited: tuple[ClientId, ...]) -> Verdict:
+    return judge_direction(ledger, DirectionParams(FeatureKind.OUTPUT), invited)
+
+
+DETECTORS: Registry[DetectorKind | Detector] = Registry(
+    "detector",
+    {
+        "decoded": DetectorKind(lambda _alpha, _tau: decoded_detector),
+        "published": DetectorKind(published_detector, OUTPUT_LAYER, thresholds=True, single=True),
+        "direction": DetectorKind(lambda _alpha, _tau: _direction, OUTPUT_LAYER),
+    },
+    callable,
+    "a function (ledger, invited) -> a verdict, or a class of such",
+)
+"""``decoded``: the default, label confusion decoded from the group sums of many rounds.
+``published``: AUROR as in the paper, on every single client's output layer. ``direction``: one
+direction that splits the cohort in two, for the output layer without labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenDetector:
+    """A detector under the name that was given for it."""
+
+    name: str
+    kind: DetectorKind = field(compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """Somebody's own detector; what it returns is checked."""
+
+    name: str
+    detector: Detector
+
+    def __call__(self, ledger: Ledger, invited: tuple[ClientId, ...]) -> Verdict:
+        found = self.detector(ledger, invited)
+        for part, kind in (("flagged", frozenset), ("doubted", frozenset), ("scores", Mapping)):
+            if not isinstance(getattr(found, part, None), kind):
+                raise ConfigError(
+                    f"detector {self.name!r} returned {type(found).__name__} without {part}:"
+                    " return auror.PlainVerdict(flagged=…, scores=…)"
+                )
+        return found
+
+
+def choose_detector(given: object) -> ChosenDetector:
+    """What ``given`` names or is.
+
+    Args:
+        given: a name, ``package.module:attribute``, a :class:`DetectorKind`, a detector, or a
+            class whose objects are detectors and that is made anew for every run. A bare detector
+            reads the default statistics, label confusion.
+
+    Raises:
+        ConfigError: an unknown name, or an object that is no detector.
+    """
+    if isinstance(given, ChosenDetector):
+        return given
+    name = given if isinstance(given, str) else reference_to(given)
+    found = DETECTORS.find(given) if isinstance(given, str) else given
+    if isinstance(found, DetectorKind):
+        return ChosenDetector(name, found)
+    if not callable(found):
+        raise ConfigError(
+            f"detector {name!r} is {type(found).__name__}, not a function (ledger, invited) -> a"
+            " verdict, or a class of such"
+        )
+    make = found if isinstance(found, type) else lambda: found
+    return ChosenDetector(name, DetectorKind(lambda _alpha, _tau: _Own(name, make())))
