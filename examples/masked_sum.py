@@ -1,6 +1,6 @@
 """A masked sum of your own vectors: the server learns the sum, and nothing about one of them.
 
-    python masked_sum.py
+python masked_sum.py
 """
 
 from auror import masked_sum

@@ -1,7 +1,7 @@
 """An attack of your own, against AUROR: two ways to write one.
 
-    python own_attack.py
-    auror simulate --attack own_attack:shift_labels --dataset digits
+python own_attack.py
+auror simulate --attack own_attack:shift_labels --dataset digits
 """
 
 from collections.abc import Mapping

@@ -33,12 +33,13 @@ def command(form: str, out: Path | None, verbose: bool, fast: bool, **options: A
     if fast and options["rounds"] is not None:
         raise ConfigError(f"rounds = {options['rounds']} and --fast contradict each other")
     config = experiment_config({**options, "rounds": _FAST_ROUNDS} if fast else options)
-    from auror.cli.output import keep, show  # noqa: PLC0415 - keeps --help quick
+    from auror.cli.output import show  # noqa: PLC0415 - keeps --help quick
     from auror.experiments.progress import StderrReporter  # noqa: PLC0415
+    from auror.library.experiment import save_run  # noqa: PLC0415
     from auror.programs.demo import run_demo  # noqa: PLC0415
 
     folder = out or _RUNS / time.strftime("demo-%Y%m%d-%H%M%S", time.gmtime())
     with StderrReporter() as report:
         result = run_demo(config, folder, report)
-    keep(folder, result)
+    save_run(folder, result)
     show(result, form, folder, verbose)

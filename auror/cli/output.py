@@ -13,8 +13,7 @@ from rich.table import Table
 from auror.experiments.config import RunName
 from auror.experiments.experiment import Prepared
 from auror.experiments.result import ExperimentResult, model_sha256
-from auror.experiments.runfolder import read_run, summary_of, write_run
-from auror.report.run_page import write_report
+from auror.experiments.runfolder import read_run, summary_of
 
 
 def evaluated(folder: Path, form: str) -> None:
@@ -33,12 +32,6 @@ def evaluated(folder: Path, form: str) -> None:
         return
     for name, value in found.items():
         print(f"{name:<16}{value:.4f}" if isinstance(value, float) else f"{name:<16}{value}")
-
-
-def keep(folder: Path, result: ExperimentResult) -> None:
-    """Write the run folder with its report."""
-    manifest = write_run(folder, result, Prepared.of(result.config).pinned.task)
-    write_report(folder, result, summary_of(result, folder), manifest)
 
 
 def show(result: ExperimentResult, form: str, folder: Path | None, verbose: bool) -> None:

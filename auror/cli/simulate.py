@@ -21,15 +21,16 @@ from auror.experiments.options import Options, experiment_config
 def command(form: str, out: Path | None, verbose: bool, **options: Any) -> None:
     """Train with attackers and defence in one process, without network."""
     config = experiment_config(options)
-    from auror.cli.output import keep, show  # noqa: PLC0415 - keeps --help quick
+    from auror.cli.output import show  # noqa: PLC0415 - keeps --help quick
     from auror.experiments.experiment import run_experiment  # noqa: PLC0415
     from auror.experiments.progress import StderrReporter  # noqa: PLC0415
     from auror.files import claim_folder  # noqa: PLC0415
+    from auror.library.experiment import save_run  # noqa: PLC0415
 
     if out is not None:
         claim_folder(out, "out")
     with StderrReporter() as report:
         result = run_experiment(config, report)
     if out is not None:
-        keep(out, result)
+        save_run(out, result)
     show(result, form, out, verbose)

@@ -12,6 +12,7 @@ from auror.experiments.options import experiment_config
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import ExperimentResult
 from auror.experiments.runfolder import summary_of, write_run
+from auror.files import claim_folder
 from auror.report.run_page import write_report
 
 
@@ -61,16 +62,18 @@ class Experiment:
         """Write the run folder with model and ``report.html``; returns it.
 
         Raises:
-            ConfigError: nothing has run, or ``folder`` holds something already.
-            DataError: it cannot be written.
+            ConfigError: nothing has run, or ``folder`` holds something or cannot be written.
         """
         result, place = self.result, Path(folder)
-        if place.exists() and (not place.is_dir() or any(place.iterdir())):
-            raise ConfigError(f"{place} holds something already: choose a new folder")
-        spec = Prepared.of(self.config).task.model
-        manifest = write_run(place, result, spec)
-        write_report(place, result, summary_of(result, place), manifest)
+        claim_folder(place, "folder")
+        save_run(place, result)
         return place
+
+
+def save_run(folder: Path, result: ExperimentResult) -> None:
+    """Write the run folder with its report. Raises DataError when it cannot be written."""
+    manifest = write_run(folder, result, Prepared.of(result.config).pinned.task)
+    write_report(folder, result, summary_of(result, folder), manifest)
 
 
 def simulate(**dials: Any) -> ExperimentResult:
