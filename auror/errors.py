@@ -125,6 +125,7 @@ class Refusal(enum.Enum):
     BAD_UPDATE = "own update has values that are not finite"
     MASKS_WOULD_SHOW = "opening cross-group masks would show single clients"
     FORGED_MEANS = "the plan's class means are not those of this client's model and samples"
+    UNKNOWN_ROUND = "nothing is known of the round: this client was started anew during it"
 
 
 class ProtocolError(Exception):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 from pathlib import Path
 
 # gRPC's C core writes its own lines to standard error otherwise; must be set before it loads
@@ -17,6 +16,7 @@ from auror.deployment.logs import configure
 from auror.deployment.settings import to_toml
 from auror.errors import UserError
 from auror_client.config import load_config
+from auror_client.trainings import leave
 
 STOPPED = 6
 _EPILOG = """\b
@@ -76,11 +76,10 @@ def main(
         ending = asyncio.run(swarm.run(config))
     except UserError as error:
         click.echo(f"auror-client: {error}", err=True)
-        sys.exit(error.exit_code)
+        leave(error.exit_code)
     except KeyboardInterrupt:
-        sys.exit(STOPPED)
-    if ending is not Ending.FINISHED:
-        sys.exit(STOPPED)
+        leave(STOPPED)
+    leave(0 if ending is Ending.FINISHED else STOPPED)
 
 
 _COMMON = {

@@ -21,13 +21,17 @@ from auror.deployment.locks import allow_many_files
 from auror.errors import ConfigError
 from auror.wire.limits import Limits
 from auror_client.account import Account, as_text
+from auror_client.answering import Answering, ProcessShared
+from auror_client.clock import LoopClock
 from auror_client.config import ClientConfig
-from auror_client.driver import Ending, Member, Shared, first_error
+from auror_client.driver import ClientSession, Ending, first_error
 from auror_client.faults import Faults, RoundClock
 from auror_client.journal import Journal
 from auror_client.participation import check_took_part
 from auror_client.recording import Recording
 from auror_client.trainer import make_trainers
+from auror_client.trainings import TrainingPool
+from auror_client.transport import GrpcTransport
 
 
 def load_members(config: ClientConfig) -> list[tuple[Path, ClientCredentials]]:
@@ -76,32 +80,30 @@ async def run(config: ClientConfig) -> Ending:
             for _, own in members
         }
         trainers = make_trainers(config, list(journals), enrolled)
-        shared = Shared(
-            config.client.server,
+        compute = stack.enter_context(ThreadPoolExecutor(config.client.threads, "compute"))
+        training = TrainingPool(config.client.training_threads)
+        stack.callback(training.abandon)
+        shared = ProcessShared(
+            GrpcTransport(config.client.server),
             config.client.give_up_after_s,
-            stack.enter_context(ThreadPoolExecutor(config.client.threads, "compute")),
-            stack.enter_context(ThreadPoolExecutor(config.client.training_threads, "training")),
+            compute,
+            training,
             Recording(config.record),
             Faults(config.faults),
             RoundClock(),
+            LoopClock(),
         )
-        started = [
-            Member(
-                own,
-                folder,
-                config.own_rules(),
-                journals[own.client],
-                trainers[own.client],
-                limits,
-                shared,
-            )
-            for folder, own in members
-        ]
+        rules = config.own_rules()
+        started = []
+        for folder, own in members:
+            journal, trainer = journals[own.client], trainers[own.client]
+            answering = Answering(own, rules, journal, trainer, limits, shared)
+            started.append(ClientSession(own, folder, answering, limits, shared))
         try:
             return await _together(started)
         finally:
             if not config.client.quiet:
-                print(as_text([member.account for member in started]), flush=True)
+                print(as_text([session.answering.account for session in started]), flush=True)
 
 
 def accounts(config: ClientConfig) -> list[Account]:
@@ -117,17 +119,17 @@ def accounts(config: ClientConfig) -> list[Account]:
     return found
 
 
-async def _together(members: list[Member]) -> Ending:
+async def _together(sessions: list[ClientSession]) -> Ending:
     loop = asyncio.get_running_loop()
-    tasks = [asyncio.create_task(member.run()) for member in members]
+    tasks = [asyncio.create_task(session.run()) for session in sessions]
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: [task.cancel() for task in tasks])
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    await asyncio.gather(*(member.close() for member in members))
+    await asyncio.gather(*(session.answering.close() for session in sessions))
     error = first_error([r for r in results if not isinstance(r, asyncio.CancelledError)])
     if error is not None:
         raise error
     if not all(result is Ending.FINISHED for result in results):
         return Ending.STOPPED
-    check_took_part([member.participation for member in members])
+    check_took_part([session.answering.participation for session in sessions])
     return Ending.FINISHED

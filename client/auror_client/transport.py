@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import grpc
 import grpc.aio
@@ -23,11 +24,61 @@ CONNECT_SECONDS = 20.0
 _PROBE_SECONDS = 3.0
 
 
-class Broken(Exception):
+class ConnectionLost(Exception):
     """The stream ended without a goodbye: whatever was under way has an unknown outcome."""
 
 
-class Link:
+class Link(Protocol):
+    """One open stream to the server."""
+
+    async def read(self) -> pb.ServerFrame:
+        """The next frame.
+
+        Raises:
+            ConnectionLost: gone without a goodbye; try later.
+            UserError: trying again will not help.
+        """
+
+    async def send(self, frames: Iterable[bytes]) -> None:
+        """One message's frames, not mixed with another's.
+
+        Raises:
+            ConnectionLost: the stream is gone; the server will ask again.
+        """
+
+
+class Transport(Protocol):
+    """Makes connections to one server."""
+
+    @property
+    def address(self) -> str: ...
+
+    def connect(self, credentials: ClientCredentials) -> AbstractAsyncContextManager[Link]:
+        """Connect and exchange hellos on entering.
+
+        Raises:
+            ConnectionLost, UserError: as for reading.
+        """
+
+    async def diagnose(self, folder: Path) -> str | None:
+        """Why connecting with the files in ``folder`` cannot work; None when it may be something
+        that passes, such as a server that is not up yet."""
+
+
+class GrpcTransport:
+    """gRPC over mutual TLS."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def connect(self, credentials: ClientCredentials) -> GrpcLink:
+        return GrpcLink(self.address, credentials)
+
+    async def diagnose(self, folder: Path) -> str | None:
+        return await diagnose(self.address, folder)
+
+
+class GrpcLink:
     """One stream. Use as an async context manager."""
 
     def __init__(self, address: str, credentials: ClientCredentials) -> None:
@@ -39,18 +90,13 @@ class Link:
         self._writing = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        """Connect and exchange hellos.
-
-        Raises:
-            Broken: nobody there, or gone again; try later.
-            UserError: trying again will not help.
-        """
+        """Connect and exchange hellos."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._greet()
         except TimeoutError as error:
             await self._channel.close()
-            raise Broken("no answer") from error
+            raise ConnectionLost("no answer") from error
         except BaseException:
             await self._channel.close()
             raise
@@ -67,11 +113,6 @@ class Link:
         await self._channel.close()
 
     async def read(self) -> pb.ServerFrame:
-        """The next frame.
-
-        Raises:
-            Broken, UserError: as for connecting.
-        """
         try:
             frame = await self._call.read()
         except grpc.aio.AioRpcError as error:
@@ -79,21 +120,16 @@ class Link:
         if frame is grpc.aio.EOF:
             raise _translate(await self._call.code(), await self._call.details())
         if not isinstance(frame, pb.ServerFrame):
-            raise Broken("not a frame")
+            raise ConnectionLost("not a frame")
         return frame
 
     async def send(self, frames: Iterable[bytes]) -> None:
-        """One message's frames, not mixed with another's.
-
-        Raises:
-            Broken: the stream is gone; the server will ask again.
-        """
         async with self._writing:
             for frame in frames:
                 try:
                     await self._call.write(frame)
                 except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-                    raise Broken("stream lost while sending") from error
+                    raise ConnectionLost("stream lost while sending") from error
 
     async def _greet(self) -> None:
         method = self._channel.stream_stream(PATH, bytes, pb.ServerFrame.FromString)
@@ -106,10 +142,10 @@ class Link:
         await self.send([pb.ClientFrame(hello=hello).SerializeToString()])
         frame = await self.read()
         if frame.WhichOneof("frame") != "welcome":
-            raise Broken("no welcome")
+            raise ConnectionLost("no welcome")
 
 
-def _translate(code: grpc.StatusCode, details: str | None) -> Broken | UserError:
+def _translate(code: grpc.StatusCode, details: str | None) -> ConnectionLost | UserError:
     if code is grpc.StatusCode.PERMISSION_DENIED:
         return CredentialsError(
             "the server does not know this certificate: use the clients/NNN folder of the"
@@ -120,7 +156,7 @@ def _translate(code: grpc.StatusCode, details: str | None) -> Broken | UserError
             "the server refused the hello: it runs another deployment or another version of"
             " auror; use the same on both sides"
         )
-    return Broken(f"{code.name.lower()}: {details or 'stream ended'}")
+    return ConnectionLost(f"{code.name.lower()}: {details or 'stream ended'}")
 
 
 async def diagnose(address: str, folder: Path) -> str | None:

@@ -135,7 +135,8 @@ class Session:
         """Give clients lost in the last round a moment to come back; then enough for a round."""
         deadline = self._clock.now() + self._settings.reconnect_grace_s
         while not self._stopping and self._clock.now() < deadline:
-            recent = [c for c in self._campaign.invitable if self._lost_at(c) >= self._last_start]
+            # whoever was never here counts as lost when the session began: before any round
+            recent = [c for c in self._campaign.invitable if self._lost_at(c) > self._last_start]
             if not recent:
                 break
             await self._anything(deadline)

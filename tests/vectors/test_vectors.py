@@ -76,9 +76,9 @@ ELSEWHERE = {
     "ATTEMPTS_EXHAUSTED", "BAD_RECONSTRUCTION", "BAD_UPDATE", "BUDGET_SPENT", "FORGED_MEANS",
     "GROUP_TOO_SMALL", "MASKS_WOULD_SHOW", "NOT_INVITED", "POLICY_EXPIRED", "RING_OVERFLOW",
     "SERVER_STOPPED", "STATISTICS_TOO_LARGE", "TOO_MANY_DISPUTED", "TOTAL_REPEATED",
-    "WRONG_CONFIGURATION", "WRONG_STEP",
+    "UNKNOWN_ROUND", "WRONG_CONFIGURATION", "WRONG_STEP",
 }  # fmt: skip
-"""Reasons that tests/unit/round provokes."""
+"""Reasons that tests/unit/round and tests/unit/client provoke."""
 
 
 def test_vectors_of_two_versions_differ_and_those_of_a_fixed_one_never_change() -> None:

@@ -51,6 +51,7 @@ class Refusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REFUSAL_WRONG_STEP: _ClassVar[Refusal]
     REFUSAL_BUDGET_SPENT: _ClassVar[Refusal]
     REFUSAL_FORGED_MEANS: _ClassVar[Refusal]
+    REFUSAL_UNKNOWN_ROUND: _ClassVar[Refusal]
 
 class AbortReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -102,6 +103,7 @@ REFUSAL_POLICY_EXPIRED: Refusal
 REFUSAL_WRONG_STEP: Refusal
 REFUSAL_BUDGET_SPENT: Refusal
 REFUSAL_FORGED_MEANS: Refusal
+REFUSAL_UNKNOWN_ROUND: Refusal
 ABORT_REASON_UNSPECIFIED: AbortReason
 ABORT_REASON_TOO_FEW_ADVERTISED: AbortReason
 ABORT_REASON_TOO_FEW_DEALT: AbortReason

@@ -1,0 +1,236 @@
+"""What one client's machine asks for, carried out: replies, memory, training.
+
+The machine repeats an answer when the server repeats a question, so a client that connects again
+needs no memory of what was under way: the server asks for what it lacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.crypto.entropy import Secret, system_entropy
+from auror.deployment.credentials import ClientCredentials
+from auror.deployment.logs import logger
+from auror.errors import BudgetSpent, Refusal
+from auror.ids import RoundId
+from auror.params import OwnRules
+from auror.round.client.machine import ClientMachine
+from auror.round.client.state import ClientEffect, Ended, GaveUp, Remember, Reply, Train
+from auror.round.messages import ClientMessage, RoundEnd, RoundStart, ServerMessage, Withdraw
+from auror.wire import codec
+from auror.wire.fields import WireError
+from auror.wire.frames import Received, client_frames
+from auror.wire.limits import Limits
+from auror_client.account import Account
+from auror_client.clock import Clock
+from auror_client.faults import Faults, RoundClock
+from auror_client.journal import Journal
+from auror_client.participation import Participation
+from auror_client.recording import Recording
+from auror_client.trainer import Trainer
+from auror_client.transport import ConnectionLost, Transport
+
+_Result = TypeVar("_Result")
+_log = logger("client")
+
+
+class Sender(Protocol):
+    """Takes one message's frames."""
+
+    async def send(self, frames: Iterable[bytes]) -> None:
+        """Raises ConnectionLost: the server will ask again."""
+
+
+@dataclass(frozen=True)
+class ProcessShared:
+    """What the clients of one process share."""
+
+    transport: Transport
+    give_up_after: float
+    """Seconds without a server."""
+    compute: Executor
+    """For cryptography and arrays."""
+    training: Executor
+    recording: Recording
+    faults: Faults
+    rounds: RoundClock
+    clock: Clock
+
+
+class Answering:
+    """One client's machine and what it needs; over as many connections as it takes."""
+
+    def __init__(
+        self,
+        credentials: ClientCredentials,
+        rules: OwnRules,
+        journal: Journal,
+        trainer: Trainer,
+        limits: Limits,
+        shared: ProcessShared,
+    ) -> None:
+        self._me = credentials.client
+        self._params = credentials.policy.params
+        self._journal = journal
+        self._trainer = trainer
+        self._limits = limits
+        self._shared = shared
+        self._loop = asyncio.get_running_loop()
+        self._machine = ClientMachine(
+            credentials.client,
+            credentials.identity,
+            credentials.policy,
+            rules,
+            journal.load(),
+            system_entropy,
+            time.time,
+        )
+        journal.save(self._machine.memory)  # which version of the policy it holds
+        self.participation = Participation(credentials.client)
+        self.link: Sender | None = None
+        """The connection, while there is one."""
+        self.training: asyncio.Task[None] | None = None
+        """The local training under way, or one whose end nobody has looked at."""
+        self._turn = asyncio.Lock()
+        self._start: RoundStart | None = None
+        self._log = _log.bind(client=int(self._me))
+
+    @property
+    def account(self) -> Account:
+        """What this client's data were used for so far."""
+        return Account.of(self._me, self._machine.memory)
+
+    def check_budget(self) -> None:
+        """Raises BudgetSpent when nothing is left to take part with."""
+        if self._machine.spent is not None:
+            raise self._spent(self._machine.spent)
+
+    async def take(self, whole: Received) -> None:
+        """One message of the server.
+
+        Raises:
+            WireError: it is not a message of this protocol.
+            ConnectionLost: an answer could not be sent.
+            BudgetSpent: this was the last round.
+        """
+        envelope = whole.envelope
+        message = await self._compute(
+            lambda: codec.decode_server(envelope.kind, whole.body, self._limits)
+        )
+        async with self._turn:
+            if isinstance(message, RoundStart):
+                if message.description.round_id != envelope.round_id:
+                    raise WireError("invitation under another round's name")
+                self._start = message
+            elif not self._is_current(envelope.round_id):
+                await self._excuse(envelope.round_id, message)
+                return
+            self.participation.heard(envelope.round_id, message)
+            await self._carry(envelope.round_id, await self._step(message))
+
+    async def close(self) -> None:
+        """Leave unused what a training yields that nobody waits for any more."""
+        if self.training is not None:
+            self.training.cancel()
+            await asyncio.gather(self.training, return_exceptions=True)
+
+    def _spent(self, detail: str) -> BudgetSpent:
+        return BudgetSpent(
+            f"client {self._me}: the budget of this client's data is spent ({detail}): it takes"
+            " part in nothing more; `auror-client --account` says what it was spent on"
+        )
+
+    async def _excuse(self, round_id: RoundId, message: ServerMessage) -> None:
+        """Asked about a round whose secrets went with an earlier process: the others must not wait
+        for an answer that cannot come."""
+        if isinstance(message, RoundEnd):
+            return
+        refusal = Refusal.UNKNOWN_ROUND
+        self._log.warning("withdraws", round=str(round_id), why=refusal.value)
+        self.participation.gave_up(round_id, refusal)
+        await self._reply(round_id, Withdraw(refusal))
+
+    async def _step(self, message: ServerMessage) -> list[ClientEffect]:
+        return await self._compute(lambda: self._machine.on_message(message))
+
+    def _is_current(self, round_id: RoundId) -> bool:
+        return self._start is not None and self._start.description.round_id == round_id
+
+    # Effects ------------------------------------------------------------------------------------
+
+    async def _carry(self, round_id: RoundId, effects: list[ClientEffect]) -> None:
+        """All of them, even when the stream breaks in between: the machine repeats replies, but
+        it asks for training and for durable memory only once."""
+        broken: ConnectionLost | None = None
+        for effect in effects:
+            match effect:
+                case Remember(memory):
+                    await self._compute(functools.partial(self._journal.save, memory))
+                case Reply(message):
+                    try:
+                        await self._reply(round_id, message)
+                    except ConnectionLost as error:
+                        broken = error
+                case Train(task, model):
+                    await self.close()
+                    self.training = asyncio.create_task(self._train(round_id, task, model))
+                case Ended(end):
+                    aborted = None if end.aborted is None else end.aborted.value
+                    self._log.info("round ended", round=str(round_id), aborted=aborted)
+                    self.participation.ended(round_id, end)
+                    self._shared.rounds.ended(round_id.counter)
+                case GaveUp(refusal, detail):
+                    self.participation.gave_up(round_id, refusal)
+                    self._log.warning("refused to go on", why=refusal.value, detail=detail)
+                    if refusal is Refusal.BUDGET_SPENT:
+                        raise self._spent(detail)
+        if broken is not None:
+            raise broken
+
+    async def _reply(self, round_id: RoundId, message: ClientMessage) -> None:
+        self._shared.faults.before(self._me, round_id.counter, message)
+
+        def cut() -> list[bytes]:
+            return list(
+                client_frames(round_id, codec.kind_of(message), codec.encode_client(message))
+            )
+
+        frames = await self._compute(cut)
+        if self.link is not None:  # else: the server asks again when we are back
+            await self.link.send(frames)
+        self._shared.faults.after(self._me, round_id.counter, message)
+
+    async def _train(self, round_id: RoundId, task: bytes, model: NDArray[np.float32]) -> None:
+        seed = int.from_bytes(system_entropy(8), "little") >> 1
+        rounding = Secret.draw(system_entropy)
+        recording, params = self._shared.recording, self._params
+        update = await self._loop.run_in_executor(
+            self._shared.training, self._trainer.train, task, model, seed
+        )
+        means = await self._loop.run_in_executor(
+            self._shared.training, self._trainer.class_means, task, model
+        )
+        await self._compute(
+            lambda: recording.update(round_id.counter, self._me, params, update, rounding)
+        )
+        await self._compute(lambda: recording.seeds(round_id.counter, self._me, seed, rounding))
+        async with self._turn:
+            if not self._is_current(round_id):
+                return
+            effects = await self._compute(lambda: self._machine.on_update(update, rounding, means))
+            try:
+                await self._carry(round_id, effects)
+            except ConnectionLost as error:
+                self._log.info("upload broken off, the server will ask again", why=str(error))
+
+    async def _compute(self, work: Callable[[], _Result]) -> _Result:
+        return await self._loop.run_in_executor(self._shared.compute, work)

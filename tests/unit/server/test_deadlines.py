@@ -1,0 +1,72 @@
+"""When a phase ends: arithmetic on a clock that the test sets."""
+
+from __future__ import annotations
+
+import pytest
+from auror_server.config import SessionSection
+from auror_server.deadlines import Deadlines
+
+from auror.ids import ClientId
+from auror.round.server.context import Phase
+
+A, B = ClientId(0), ClientId(1)
+TIMING = SessionSection(phase_deadline_s=60, upload_deadline_s=600, reconnect_grace_s=5)
+
+
+def entered(phase: Phase, now: float = 100.0, **gone: float) -> Deadlines:
+    """Of two clients, A and B; ``gone``: since when who is lost."""
+    lost = {ClientId("AB".index(name)): since for name, since in gone.items()}
+    deadlines = Deadlines(TIMING, lost.get)
+    deadlines.enter(phase, now)
+    return deadlines
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_the_upload_alone_has_the_long_deadline(phase: Phase) -> None:
+    seconds = 600 if phase is Phase.UPLOAD else 60
+    assert entered(phase).due({A, B}) == 100 + seconds
+    assert entered(phase).due(frozenset()) == 100 + seconds
+
+
+def test_a_phase_waits_for_lost_clients_for_the_grace_only() -> None:
+    phase = Phase.SHARE_KEYS
+    assert entered(phase, A=110).due({A, B}) == 160  # B is there and may answer
+    assert entered(phase, A=110).due({A}) == 115
+    assert entered(phase, A=110, B=112).due({A, B}) == 117
+    assert entered(phase, A=20).due({A}) == 100  # gone for long: the phase ends when it begins
+    assert entered(phase, A=159).due({A}) == 160  # never beyond the deadline
+
+
+def test_at_the_start_of_a_round_the_grace_begins_anew() -> None:
+    assert entered(Phase.ADVERTISE, A=20).due({A}) == 105
+    assert entered(Phase.ADVERTISE, A=103).due({A}) == 105
+
+
+def test_what_is_in_when_the_time_is_up_is_in_time() -> None:
+    deadlines = entered(Phase.UPLOAD)
+    assert not deadlines.is_over({A}, 699.9, backlog=7)
+    # two wait at the deadline; those that come while they are taken are late
+    assert [deadlines.is_over({A}, 700.0 + k, backlog=2 + k) for k in range(3)] == [
+        False,
+        False,
+        True,
+    ]
+    assert deadlines.is_over({A}, 704.0, backlog=9)
+    deadlines.enter(Phase.CONSISTENCY, 705.0)
+    assert not deadlines.is_over({A}, 705.0, backlog=0)
+
+
+def test_overtime_ends_when_a_lost_client_returns() -> None:
+    lost: dict[ClientId, float] = {A: 110.0}
+    deadlines = Deadlines(TIMING, lost.get)
+    deadlines.enter(Phase.SHARE_KEYS, 100.0)
+    assert not deadlines.is_over({A}, 115.0, backlog=1)  # the event that waits: A is back
+    del lost[A]
+    assert not deadlines.is_over({A}, 115.1, backlog=0)
+    # at the deadline itself all that wait count again
+    assert [deadlines.is_over({A}, 160.0, backlog=3) for _ in range(4)] == [
+        False,
+        False,
+        False,
+        True,
+    ]

@@ -1,0 +1,185 @@
+"""A server's session over many rounds, on a scripted clock: who is waited for, and how long."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from auror_server.session import Ending
+from stage import Stage, invitations
+
+from auror.errors import UnavailableError
+
+
+def test_a_session_plays_its_rounds_and_says_goodbye(tmp_path: Path) -> None:
+    async def scene() -> Stage:
+        stage = Stage(tmp_path, rounds=2)
+        for site in stage.sites:
+            site.connect()
+        assert await stage.run() is Ending.FINISHED
+        return stage
+
+    stage = asyncio.run(scene())
+    assert [line["accepted"] for line in stage.rounds] == [list(range(7))] * 2
+    assert [line["aborted"] for line in stage.rounds] == [None] * 2
+    assert stage.elapsed == 0.0  # nobody was waited for
+    for site in stage.sites:
+        assert site.told[-1] == "GOODBYE_REASON_FINISHED"
+        assert invitations(site) == 2
+
+
+def test_too_few_clients_within_the_join_timeout_end_it(tmp_path: Path) -> None:
+    async def scene() -> Stage:
+        stage = Stage(tmp_path, join_timeout_s=30, min_clients=6)
+        for k, site in enumerate(stage.sites[:5]):
+            stage.at(5.0 * k, site.connect)
+        stage.at(30.5, stage.sites[5].connect)
+        with pytest.raises(UnavailableError, match="5 of 6 clients connected within 30 s"):
+            await stage.run()
+        return stage
+
+    stage = asyncio.run(scene())
+    assert stage.elapsed == 30.0
+    assert stage.rounds == []
+    assert stage.sites[0].told == ["GOODBYE_REASON_STOPPED"]
+
+
+def test_the_first_round_begins_with_the_last_client_that_is_wanted(tmp_path: Path) -> None:
+    async def scene() -> Stage:
+        stage = Stage(tmp_path, rounds=1, join_timeout_s=30, min_clients=6)
+        for k, site in enumerate(stage.sites):
+            stage.at(4.9 * k, site.connect)
+        await stage.run()
+        return stage
+
+    stage = asyncio.run(scene())
+    assert stage.elapsed == pytest.approx(4.9 * 5)
+    assert stage.rounds[0]["accepted"] == [0, 1, 2, 3, 4, 5]
+
+
+def test_rounds_aborted_in_a_row_end_it(tmp_path: Path) -> None:
+    async def scene() -> Stage:
+        stage = Stage(tmp_path, rounds=9, max_aborted=3, phase_deadline_s=20)
+        for site in stage.sites:
+            site.connect()
+            site.silent = True
+        with pytest.raises(UnavailableError, match="3 rounds in a row were aborted"):
+            await stage.run()
+        return stage
+
+    stage = asyncio.run(scene())
+    assert stage.elapsed == 3 * 20.0
+    assert [line["aborted"] is None for line in stage.rounds] == [False] * 3
+
+
+def test_a_round_that_works_begins_the_count_of_aborted_ones_anew(tmp_path: Path) -> None:
+    async def scene() -> Stage:
+        stage = Stage(tmp_path, rounds=9, max_aborted=2, phase_deadline_s=20)
+        for site in stage.sites:
+            site.connect()
+            site.silent_in = {0, 2, 3}
+        with pytest.raises(UnavailableError, match="2 rounds in a row"):
+            await stage.run()
+        return stage
+
+    stage = asyncio.run(scene())
+    assert [line["aborted"] is None for line in stage.rounds] == [False, True, False, False]
+    assert stage.elapsed == 3 * 20.0
+
+
+def test_a_client_that_goes_in_a_round_may_come_back_within_the_grace(tmp_path: Path) -> None:
+    async def scene() -> Stage:
+        stage = Stage(tmp_path, rounds=1, reconnect_grace_s=5)
+        for site in stage.sites:
+            site.connect()
+        stage.sites[0].leave()
+        stage.at(4.0, stage.sites[0].connect)
+        await stage.run()
+        return stage
+
+    stage = asyncio.run(scene())
+    assert stage.rounds[0]["dropped"] == {}
+    assert stage.elapsed == 4.0
+
+
+def test_a_new_stream_is_asked_what_the_old_one_did_not_answer(tmp_path: Path) -> None:
+    async def scene() -> Stage:
+        stage = Stage(tmp_path, rounds=1, phase_deadline_s=20)
+        for site in stage.sites:
+            site.connect()
+        flaky = stage.sites[3]
+        flaky.silent = True
+
+        def again() -> None:
+            flaky.silent = False
+            flaky.leave()
+            flaky.connect()
+
+        stage.at(15.0, again)
+        await stage.run()
+        return stage
+
+    stage = asyncio.run(scene())
+    assert stage.elapsed == 15.0
+    assert stage.rounds[0]["accepted"] == list(range(7))
+    told = stage.sites[3].told
+    assert told[:2] == ["RoundStart", "RoundStart"]  # asked once per stream
+    assert all(told.count(kind) == 1 for kind in set(told) - {"RoundStart"})
+
+
+def test_between_rounds_a_client_lost_in_the_last_one_is_waited_for(tmp_path: Path) -> None:
+    async def scene(back: float) -> Stage:
+        stage = Stage(tmp_path / str(back), rounds=2, phase_deadline_s=20, reconnect_grace_s=5)
+        for site in stage.sites:
+            site.connect()
+        lost, slow = stage.sites[0], stage.sites[1]
+        slow.silent = True  # so that the first round takes time
+        stage.at(1.0, lost.leave)
+
+        def on() -> None:
+            slow.silent = False
+            slow.leave()
+            slow.connect()
+
+        stage.at(10.0, on)
+        stage.at(back, lost.connect)
+        await stage.run()
+        return stage
+
+    for folder in ("12.0", "16.0"):
+        (tmp_path / folder).mkdir()
+    soon, late = asyncio.run(scene(12.0)), asyncio.run(scene(16.0))
+    assert soon.rounds[0]["accepted"] == late.rounds[0]["accepted"] == [1, 2, 3, 4, 5, 6]
+    assert soon.rounds[1]["accepted"] == [0, 1, 2, 3, 4, 5, 6]
+    assert soon.elapsed == 12.0
+    assert late.rounds[1]["accepted"] == [1, 2, 3, 4, 5, 6]
+    assert late.elapsed == 15.0
+
+
+def test_stopped_in_a_round_the_server_says_so(tmp_path: Path) -> None:
+    async def scene() -> Stage:
+        stage = Stage(tmp_path, rounds=5)
+        for site in stage.sites:
+            site.connect()
+        stage.sites[2].silent = True
+        stage.at(8.0, stage.session.stop)
+        assert await stage.run() is Ending.STOPPED
+        return stage
+
+    stage = asyncio.run(scene())
+    assert stage.elapsed == 8.0
+    assert [line["aborted"] for line in stage.rounds] == ["SERVER_STOPPED"]
+    for site in stage.sites:
+        assert site.told[-2:] == ["RoundEnd", "GOODBYE_REASON_STOPPED"]
+
+
+def test_stopped_before_the_first_round_nothing_is_played(tmp_path: Path) -> None:
+    async def scene() -> Stage:
+        stage = Stage(tmp_path)
+        stage.at(8.0, stage.session.stop)
+        assert await stage.run() is Ending.STOPPED
+        return stage
+
+    stage = asyncio.run(scene())
+    assert (stage.elapsed, stage.rounds) == (8.0, [])
