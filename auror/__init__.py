@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from auror.library.rounds import RoundResult, run_round
     from auror.library.sums import masked_sum
     from auror.rules.robust import Aggregate, AggregationRule
-    from auror.training.campaign import Detector
     from auror.training.detectors import DetectorKind, PlainVerdict
-    from auror.training.suspects import Verdict
+    from auror.training.verdict import Detector, Verdict
 
 __all__ = [
     "Aggregate", "AggregationRule", "Aim", "Attack", "Detector", "DetectorKind", "Experiment",
@@ -43,9 +42,8 @@ _HOMES = {
     "auror.library.rounds": ("RoundResult", "run_round"),
     "auror.library.sums": ("masked_sum",),
     "auror.rules.robust": ("Aggregate", "AggregationRule"),
-    "auror.training.campaign": ("Detector",),
     "auror.training.detectors": ("DetectorKind", "PlainVerdict"),
-    "auror.training.suspects": ("Verdict",),
+    "auror.training.verdict": ("Detector", "Verdict"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

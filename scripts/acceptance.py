@@ -23,7 +23,7 @@ from auror.experiments.experiment import run_experiment
 from auror.experiments.progress import Progress
 from auror.params import RoundParams
 from auror.sim.simulate import Aggregation
-from auror.training.campaign import AfterFlag
+from auror.training.config import AfterFlag
 from auror.training.detectors import choose_detector
 
 SEEDS = range(2, 12)

@@ -35,7 +35,8 @@ from auror.round.server.context import RoundContext, RoundTotal
 from auror.round.server.p5_agree import propose
 from auror.secagg.graph import Graph
 from auror.sim.seeded import seeded_bytes, seeded_entropy
-from auror.training.campaign import AfterFlag, Campaign, CampaignConfig
+from auror.training.campaign import Campaign
+from auror.training.config import AfterFlag, CampaignConfig
 from auror.training.observations import PlanChoice
 
 CLIENTS, GROUP, LONGEST, DIM = 30, 5, 300, 4
@@ -86,12 +87,12 @@ def hunt(liars: int, bound: int, lies: Strategy, seed: int) -> dict[str, object]
             break
         active = {client for client in sorted(wicked) if lies(rng)}
         trained += _play(campaign, start, policy, active, rng)
-        found = campaign.state.excluded.keys()
+        found = campaign.state.conduct.excluded.keys()
         if not found <= wicked:
             raise AssertionError(f"an honest client was named: {sorted(found - wicked)}")
         if found == wicked:
             return {"rounds": rounds, "trained": trained, "out": liars}
-    return {"rounds": None, "trained": trained, "out": len(campaign.state.excluded)}
+    return {"rounds": None, "trained": trained, "out": len(campaign.state.conduct.excluded)}
 
 
 def _play(
@@ -114,7 +115,7 @@ def _play(
     try:
         propose(context, campaign.decide(progress.opened, start.plan))
     except RoundAborted as failure:
-        campaign.finish(progress, None, failure.reason)
+        campaign.finish(progress.summary(), None, failure.reason)
         return False
     progress.unmasking = progress.total_opened = True
     accepted = set(progress.accepted_groups)
@@ -125,10 +126,10 @@ def _play(
     ]
     progress.marks += marks
     if marks:
-        campaign.finish(progress, None, AbortReason.BINDING_FAILED)
+        campaign.finish(progress.summary(), None, AbortReason.BINDING_FAILED)
         return False
     total = RoundTotal(np.full(DIM, 1 + int(rng.integers(1 << 20)), np.int64), progress.accepted)
-    campaign.finish(progress, total, None)
+    campaign.finish(progress.summary(), total, None)
     return True
 
 

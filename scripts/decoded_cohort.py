@@ -16,9 +16,9 @@ import numpy as np
 
 from auror.bench.defence.calibration import Cell, recorded
 from auror.bench.defence.figures import cohort_figure
-from auror.bench.recordings import Recording
+from auror.bench.recordings import RecordedTraining
 from auror.crypto.tags import number
-from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
+from auror.defense.ledger import Ledger, RoundObservation
 from auror.experiments.evidence import decoded_evidence
 from auror.experiments.files import write_text
 from auror.ids import ClientId
@@ -29,16 +29,14 @@ SOURCE, TARGET = 4, 9
 GROUP_SIZE, ROUNDS = 5, 20
 
 
-def opened(made: Recording, seed: int) -> Ledger:
+def opened(made: RecordedTraining, seed: int) -> Ledger:
     """What a server would hold after ``ROUNDS`` rounds of random groups."""
     rng = np.random.default_rng([seed, 0x7265])
     ledger = Ledger(made.blocks)
     everybody = tuple(ClientId(client) for client in range(made.clients))
     for at in range(ROUNDS):
         groups = draw_groups(rng.bytes(24) + number(at), everybody, GROUP_SIZE)
-        means = [made.statistics[at, list(map(int, group))].mean(axis=0) for group in groups]
-        observed = tuple(map(GroupObservation, groups, means))
-        ledger.append(RoundObservation(at, 0, observed))
+        ledger.append(RoundObservation(at, 0, made.observe(at, groups)))
     return ledger
 
 

@@ -29,7 +29,7 @@ from auror.round.plan import StatisticsPlan
 from auror.round.record import RoundRecord
 from auror.sim.population import Updates
 from auror.sim.simulate import SimulatedRound, SimulationConfig, simulate
-from auror.training.campaign import CampaignConfig
+from auror.training.config import CampaignConfig
 from auror.training.observations import label_rows
 
 Model = NDArray[np.float32]

@@ -60,6 +60,14 @@ class PaperVerdict:
         return frozenset()
 
     @property
+    def strength(self) -> None:
+        """The published algorithm has no such number, nor one that it requires."""
+
+    @property
+    def required(self) -> None:
+        """See ``strength``."""
+
+    @property
     def scores(self) -> dict[ClientId, float]:
         """Score by client: its share."""
         return self.shares

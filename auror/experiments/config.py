@@ -20,7 +20,7 @@ from auror.params import RoundParams
 from auror.round.arithmetic import check_round
 from auror.rules.choice import ChosenRule, choose_rule
 from auror.sim.simulate import Aggregation
-from auror.training.campaign import AfterFlag
+from auror.training.config import AfterFlag
 from auror.training.detectors import ChosenDetector, choose_detector
 
 

@@ -11,15 +11,15 @@ from auror.defense.ledger import Ledger, arrange
 from auror.defense.verdict import VerdictParams, decode_blocks
 from auror.experiments.result import Evidence, Suspicion
 from auror.ids import ClientId
-from auror.training.suspects import Verdict
+from auror.training.verdict import Verdict
 
 
 def suspicion(index: int, verdict: Verdict, flagged: Sequence[ClientId]) -> Suspicion:
     """``verdict`` as it stood after round ``index``, with finite numbers only."""
     return Suspicion(
         round=index,
-        strength=strength(verdict)[0],
-        required=strength(verdict)[1],
+        strength=finite_or_none(verdict.strength),
+        required=finite_or_none(verdict.required),
         scores={client: _finite(score) for client, score in verdict.scores.items()},
         flagged=tuple(flagged),
     )
@@ -56,13 +56,9 @@ def decoded_evidence(ledger: Ledger, cohort: Sequence[ClientId]) -> Evidence | N
     return Evidence(seen_in.clients, pairs, decoded.estimate / spread)
 
 
-def strength(verdict: Verdict) -> tuple[float | None, float | None]:
-    """Log-evidence against the most suspicious set and what flags it; the published algorithm
-    has no such numbers."""
-    plain = verdict.to_dict()
-    found = (finite(plain.get(name)) for name in ("strength", "required"))
-    have, need = (float(value) if isinstance(value, int | float) else None for value in found)
-    return have, need
+def finite_or_none(value: float | None) -> float | None:
+    """None where JSON has no number for it."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _finite(value: float) -> float:

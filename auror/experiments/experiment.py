@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from auror.defense.paper import calibrate_alpha
 from auror.experiments.config import ExperimentConfig, RunName
-from auror.experiments.evidence import decoded_evidence, finite, strength, suspicion
+from auror.experiments.evidence import decoded_evidence, finite, finite_or_none, suspicion
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import (
     Defended,
@@ -37,11 +37,8 @@ from auror.round.plan import StatisticsPlan
 from auror.round.record import RoundRecord
 from auror.sim.population import LocalTrainer, Population
 from auror.sim.simulate import Aggregation, SimulatedRound, SimulationConfig, simulate
-from auror.training.campaign import (
-    AfterFlag,
-    Campaign,
-    CampaignConfig,
-)
+from auror.training.campaign import Campaign
+from auror.training.config import AfterFlag, CampaignConfig
 from auror.training.observations import label_rows
 
 
@@ -275,7 +272,6 @@ def defended_progress(
 ) -> Progress:
     """One round of a defended run, for the eye."""
     verdict = campaign.verdict
-    have, need = (None, None) if verdict is None else strength(verdict)
     again = record.era > 0 or (campaign.flagged and config.after_flag is AfterFlag.RESTART)
     notes = ["restarted"] if record.era > 0 else []
     if record.aborted is not None:
@@ -286,8 +282,8 @@ def defended_progress(
         rounds=config.rounds * (2 if again else 1),
         accuracy=metrics.accuracy,
         attack_success=metrics.attack_success,
-        strength=have,
-        required=need,
+        strength=None if verdict is None else finite_or_none(verdict.strength),
+        required=None if verdict is None else finite_or_none(verdict.required),
         flagged=len(campaign.flagged),
         note=", ".join(notes),
     )

@@ -176,7 +176,7 @@ def config_of(options: Options) -> ExperimentConfig:
     from auror.learn.partition import parse_partition  # noqa: PLC0415
     from auror.learn.training import TrainingParams  # noqa: PLC0415
     from auror.sim.simulate import Aggregation  # noqa: PLC0415
-    from auror.training.campaign import AfterFlag  # noqa: PLC0415
+    from auror.training.config import AfterFlag  # noqa: PLC0415
     from auror.training.detectors import choose_detector  # noqa: PLC0415
 
     training = {

@@ -8,7 +8,7 @@ from auror.defense.ledger import Ledger
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.training.detectors import DETECTORS, choose_detector
-from auror.training.suspects import Verdict
+from auror.training.verdict import Verdict
 
 
 def judge(

@@ -36,7 +36,7 @@ from auror.programs.processes import (
 )
 from auror.programs.replay import RANDOMNESS, read_seeds, replay
 from auror.round.record_json import record_from_json
-from auror.training.campaign import AfterFlag
+from auror.training.config import AfterFlag
 
 CLIENT_PROCESSES = 2
 _POLL_SECONDS = 0.1

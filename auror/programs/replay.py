@@ -34,7 +34,8 @@ from auror.round.run import RoundOutcome
 from auror.round.server.context import Phase, Progress
 from auror.sim.plain import plain_round
 from auror.sim.simulate import SimulatedRound, signed_policy
-from auror.training.campaign import Campaign, CampaignConfig
+from auror.training.campaign import Campaign
+from auror.training.config import CampaignConfig
 
 RANDOMNESS = "randomness"
 """Folder with one file per client process."""
@@ -110,16 +111,18 @@ def replay(
                 break
             updates = _updates(prepared, start, record, seeds)
             outcome = _play(start, record, updates, seeds, campaign)
-            _end, made = campaign.finish(outcome.progress, outcome.total, outcome.aborted)
+            _end, made = campaign.finish(outcome.summary, outcome.total, outcome.aborted)
             if made.model != record.model and first is None:
                 first = record.index
             watch.observe(
-                SimulatedRound(record, start.plan, updates, campaign.state.model, campaign)
+                SimulatedRound(record, start.plan, updates, campaign.state.models.model, campaign)
             )
         over = first is not None or campaign.next_round() is None
     if not over:
         first = len(records)
-    return Replayed(first, campaign.state.model, tuple(watch.history), watch.finish(campaign))
+    return Replayed(
+        first, campaign.state.models.model, tuple(watch.history), watch.finish(campaign)
+    )
 
 
 def read_seeds(folder: Path) -> dict[tuple[int, ClientId], tuple[int, Secret]]:

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auror.errors import AbortReason, DropReason
 from auror.ids import ClientId, Digest, GroupIndex, RoundId
+
+if TYPE_CHECKING:
+    from auror.round.description import RoundDescription
+    from auror.round.summary import RoundSummary
 
 
 @dataclass(frozen=True)
@@ -86,3 +91,42 @@ class RoundRecord:
     """What a failed check or opening proved about whom."""
     excluded: tuple[ClientId, ...] = ()
     """Clients that all marks so far prove to have lied, new in this round."""
+
+    @classmethod
+    def of(
+        cls,
+        summary: RoundSummary,
+        description: RoundDescription,
+        *,
+        index: int,
+        aborted: AbortReason | None,
+        model: Digest,
+        flagged: tuple[ClientId, ...] = (),
+        audited: tuple[GroupIndex, ...] = (),
+        excluded: tuple[ClientId, ...] = (),
+    ) -> RoundRecord:
+        """What became of the round ``description``, which got as far as ``summary`` says."""
+        return cls(
+            index=index,
+            era=description.era,
+            round_id=description.round_id,
+            attempt=description.attempt,
+            cohort=description.cohort,
+            dealt=summary.dealt,
+            uploaded=summary.uploaded if summary.groups else (),
+            sent=summary.sent,
+            groups=summary.groups,
+            opened=summary.opened,
+            accepted_groups=summary.accepted_groups if summary.total_opened else (),
+            accepted=summary.accepted if summary.total_opened else (),
+            left_out=dict(summary.left_out),
+            flagged=flagged,
+            dropped=dict(summary.dropped),
+            aborted=aborted,
+            total_opened=summary.total_opened,
+            model=model,
+            public_seed=summary.public_seed,
+            audited=audited,
+            marks=summary.marks,
+            excluded=excluded,
+        )

@@ -27,7 +27,8 @@ from auror.round.server.context import Phase
 from auror.sim.plain import plain_round
 from auror.sim.population import LocalTrainer, Updates
 from auror.sim.seeded import rounding_seed, seeded_bytes, seeded_entropy, seeded_public_seed
-from auror.training.campaign import AfterFlag, Campaign, CampaignConfig
+from auror.training.campaign import Campaign
+from auror.training.config import CampaignConfig
 from auror.training.host import ModelHost
 
 _NEVER = 2**40
@@ -111,11 +112,11 @@ def simulate(
         lost = _draw_lost(config, start)
         means = trainer.class_means(start.model, cohort) if clients else {}
         outcome = _play(config, start, clients, updates, means, campaign, lost)
-        _end, record = campaign.finish(outcome.progress, outcome.total, outcome.aborted)
+        _end, record = campaign.finish(outcome.summary, outcome.total, outcome.aborted)
         records.append(record)
         sent_up = {client: updates[client] for client in record.uploaded}
-        observe(SimulatedRound(record, start.plan, sent_up, campaign.state.model, campaign))
-    return SimulationResult(campaign.state.model, tuple(records), campaign)
+        observe(SimulatedRound(record, start.plan, sent_up, campaign.state.models.model, campaign))
+    return SimulationResult(campaign.state.models.model, tuple(records), campaign)
 
 
 def signed_policy(
@@ -132,8 +133,7 @@ def signed_policy(
         ConfigError: the parameters cannot work for so many clients.
     """
     no_certificate = Digest(bytes(DIGEST_BYTES))  # nothing connects anywhere in a simulation
-    restart = campaign.defend and campaign.after_flag is AfterFlag.RESTART
-    eras = 2 if restart else 1
+    eras = 2 if campaign.restarts else 1
     return Policy(
         deployment=seeded_bytes(seed, "deployment", length=DEPLOYMENT_BYTES),
         version=1,

@@ -45,7 +45,7 @@ def drawn_by(entropy: Entropy, probability: float) -> Draw:
     return draw
 
 
-def spared(
+def omittable(
     drawn: Sequence[GroupIndex],
     members: Mapping[GroupIndex, int],
     cohort: int,

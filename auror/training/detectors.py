@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import NoneType
 
 from auror.defense.direction import DirectionParams, judge_direction
 from auror.defense.features import FeatureKind
 from auror.defense.ledger import Ledger
+from auror.defense.paper import PaperParams, judge_as_published
+from auror.defense.verdict import VerdictParams, judge
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.registry import Registry, reference_to
-from auror.training.campaign import Detector, decoded_detector, published_detector
 from auror.training.observations import PlanChoice
-from auror.training.suspects import Verdict
+from auror.training.verdict import Detector, Verdict
 
+_MISSING = object()
 OUTPUT_LAYER = PlanChoice(confusion=False, output_layer=True)
 
 
@@ -40,6 +43,10 @@ class PlainVerdict:
     scores: dict[ClientId, float] = field(default_factory=dict)
     doubted: frozenset[ClientId] = frozenset()
     """Others who stand out: they take twice as many audited rounds to be flagged."""
+    strength: float | None = None
+    """Evidence against the most suspicious set, in a unit of the detector's own."""
+    required: float | None = None
+    """What ``strength`` has to reach to flag."""
 
     def to_dict(self) -> dict[str, object]:
         """JSON-able form."""
@@ -48,6 +55,17 @@ class PlainVerdict:
             "doubted": sorted(int(client) for client in self.doubted),
             "scores": {str(int(client)): float(s) for client, s in sorted(self.scores.items())},
         }
+
+
+def decoded_detector(ledger: Ledger, invited: tuple[ClientId, ...]) -> Verdict:
+    """The default: the calibrated test on statistics decoded from group sums."""
+    return judge(ledger, VerdictParams(), invited)
+
+
+def published_detector(alpha: float, tau: float = 0.5) -> Detector:
+    """AUROR as published: g = 1 and the output layer in the plan; α in the updates' units."""
+    params = PaperParams(alpha, tau)
+    return lambda ledger, invited: judge_as_published(ledger, params, invited)
 
 
 def _direction(ledger: Ledger, invited: tuple[ClientId, ...]) -> Verdict:
@@ -89,8 +107,15 @@ class _Own:
 
     def __call__(self, ledger: Ledger, invited: tuple[ClientId, ...]) -> Verdict:
         found = self.detector(ledger, invited)
-        for part, kind in (("flagged", frozenset), ("doubted", frozenset), ("scores", Mapping)):
-            if not isinstance(getattr(found, part, None), kind):
+        number = (float, int, NoneType)
+        for part, kind in (
+            ("flagged", frozenset),
+            ("doubted", frozenset),
+            ("scores", Mapping),
+            ("strength", number),
+            ("required", number),
+        ):
+            if not isinstance(getattr(found, part, _MISSING), kind):
                 raise ConfigError(
                     f"detector {self.name!r} returned {type(found).__name__} without {part}:"
                     " return auror.PlainVerdict(flagged=…, scores=…)"

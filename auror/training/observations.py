@@ -15,6 +15,7 @@ from auror.errors import ConfigError
 from auror.ids import Digest
 from auror.params import RoundParams
 from auror.round.label_rows import LabelRows, rows_of_means, rows_of_weights
+from auror.round.output import OutputShape
 from auror.round.plan import OutputLayer, PlanPart, StatisticsPlan, session_sketch
 from auror.round.record import OpenedGroup
 from auror.secagg.quantize import Quantiser
@@ -58,11 +59,10 @@ class RoundPlan:
         return columns
 
 
-def ledger_blocks(choice: PlanChoice, host: ModelHost) -> tuple[FeatureBlock, ...]:
+def ledger_blocks(choice: PlanChoice, output: OutputShape | None) -> tuple[FeatureBlock, ...]:
     """The columns that evidence accumulates in; the challenge part is not among them."""
     blocks: list[FeatureBlock] = []
     start = 0
-    output = host.output
     if choice.confusion and output is not None:
         shape: tuple[int, ...] = (output.classes, output.classes)
         blocks.append(FeatureBlock(FeatureKind.CONFUSION, 0, output.classes**2, shape))
@@ -92,6 +92,19 @@ def label_rows(host: ModelHost, model: NDArray[np.float32], params: RoundParams)
     return rows_of_means(output, means, bits)
 
 
+def plan_labels(
+    choice: PlanChoice, host: ModelHost, model: NDArray[np.float32], params: RoundParams
+) -> LabelRows | None:
+    """Part (d) under ``model``, None when ``choice`` or the host's model has none.
+
+    Raises:
+        DataError: the model has collapsed.
+    """
+    if not choice.confusion or host.output is None:
+        return None
+    return label_rows(host, model, params)
+
+
 def build_plan(
     choice: PlanChoice,
     host: ModelHost,
@@ -103,18 +116,25 @@ def build_plan(
 
     ``anchor``: the digest that the session sketch's seed is drawn from.
     """
+    rows = plan_labels(choice, host, model, params)
+    return assemble_plan(choice, host.dim, host.output, rows, anchor)
+
+
+def assemble_plan(
+    choice: PlanChoice, dim: int, output: OutputShape | None, rows: LabelRows | None, anchor: Digest
+) -> RoundPlan:
+    """P (k, ``dim``) from its parts: ``rows`` as :func:`plan_labels` found them, the others follow
+    from ``output`` and ``anchor``."""
     parts: list[PlanPart] = []
     dual = None
-    output = host.output
-    if choice.confusion and output is not None:
-        rows = label_rows(host, model, params)
+    if rows is not None:
         parts.append(rows)
         dual = dual_readout(np.ldexp(rows.matrix.astype(np.float64), -rows.exponent))
     if choice.output_layer and output is not None:
         parts.append(OutputLayer(output.offset, output.entries))
     if choice.sketch_rows:
         parts.append(session_sketch(anchor, choice.sketch_rows))
-    return RoundPlan(StatisticsPlan(host.dim, tuple(parts)), dual)
+    return RoundPlan(StatisticsPlan(dim, tuple(parts)), dual)
 
 
 def observe(

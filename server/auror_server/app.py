@@ -24,13 +24,14 @@ from auror.errors import AbortReason, UnavailableError, UntrainedError
 from auror.round.arithmetic import check_round
 from auror.round.policy import Policy
 from auror.secagg.topology import Topology
-from auror.training.campaign import Campaign, check_campaign
+from auror.training.campaign import Campaign
+from auror.training.config import check_campaign
 from auror.wire.service import SERVER_OPTIONS, SERVICE
 from auror_server import checkpoint
 from auror_server.clock import LoopClock
 from auror_server.config import ServerConfig
 from auror_server.hosts import make_host, synthetic_dim
-from auror_server.recorder import Recorder, begin_again, trained
+from auror_server.recorder import Recorder, begin_again
 from auror_server.servicer import Servicer
 from auror_server.session import Ending, Session
 from auror_server.store import CONFIG, Store, lock_folder
@@ -78,14 +79,12 @@ async def serve(config: ServerConfig) -> Ending:
         host = await loop.run_in_executor(pool, make_host, config.learning, policy.task)
         identity = _identity(config, policy)
         resumed = checkpoint.load(config.server.run_dir, identity)
-        state, ledger = resumed if resumed is not None else (None, None)
         campaign = Campaign(
             config.campaign(synthetic_dim(policy.task) is not None),
             host,
             policy,
             system_entropy,
-            state,
-            ledger,
+            resumed,
             first_model=lambda era: credentials.first_models[era],
         )
         store = Store(config.server.run_dir)
@@ -111,7 +110,7 @@ async def serve(config: ServerConfig) -> Ending:
             await healthy.enter_graceful_shutdown()
             session.say_goodbye(ending)
         if ending is Ending.FINISHED:
-            if not trained(campaign):  # not marked as finished: starting again goes on
+            if not campaign.state.models.trained:  # not marked as finished: starting again goes on
                 raise _untrained(store)
             await loop.run_in_executor(pool, recorder.finish, campaign)
         _log.info("session over", ending=ending.value, folder=str(store.folder))

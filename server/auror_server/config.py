@@ -11,7 +11,7 @@ from pydantic import Field
 from auror.deployment.addresses import check_address
 from auror.deployment.settings import Section, load
 from auror.errors import ConfigError
-from auror.training.campaign import AfterFlag, CampaignConfig
+from auror.training.config import AfterFlag, CampaignConfig
 from auror.training.observations import PlanChoice
 
 PREFIX = "AUROR_SERVER"

@@ -20,12 +20,12 @@ from auror.round.server.context import (
     Persist,
     Phase,
     PhaseStarted,
-    Progress,
     RoundTotal,
     Send,
     ServerEffect,
 )
 from auror.round.server.machine import RoundServer
+from auror.round.summary import RoundSummary
 from auror_server.deadlines import Deadlines, GoneSince, Timing
 from auror_server.events import Event, Joined, Left, Malformed, Message, Stop
 from auror_server.metrics import RoundMeter
@@ -68,9 +68,9 @@ class RoundPlayer:
         self.outcome: Outcome | None = None
 
     @property
-    def progress(self) -> Progress:
-        """The round's sets so far; read only."""
-        return self._machine.progress
+    def summary(self) -> RoundSummary:
+        """How far the round got."""
+        return self._machine.summary
 
     @property
     def due(self) -> float:

@@ -17,15 +17,11 @@ from auror_server.store import Store
 _log = logger("run")
 
 
-def trained(campaign: Campaign) -> bool:
-    """Whether any total has gone into the present model, in this training or before a crash."""
-    return campaign.state.previous is not None
-
-
 def begin_again(campaign: Campaign) -> None:
     """When all rounds of a training are over and none trained, a resumed run plays them again."""
-    if not trained(campaign) and campaign.state.era_round >= campaign.config.rounds:
-        campaign.state.era_round = 0
+    models = campaign.state.models
+    if not models.trained and models.era_round >= campaign.config.rounds:
+        models.era_round = 0
 
 
 class Recorder:
@@ -64,14 +60,14 @@ class Recorder:
         extra = {
             "seconds": round(meter.seconds(now), 6),
             "metrics": dict(metrics),
-            "strength": None if verdict is None else verdict.get("strength"),
-            "required": None if verdict is None else verdict.get("required"),
+            "strength": None if campaign.verdict is None else campaign.verdict.strength,
+            "required": None if campaign.verdict is None else campaign.verdict.required,
             "flagged_so_far": list(campaign.flagged),
         }
         if total is not None and self._keep_totals:
             self._store.keep_total(record.index, total.total)
-        if trained(campaign):  # an initial model must not replace one that was trained
-            self._store.keep_model(campaign.state.model)
+        if campaign.state.models.trained:  # an initial model must not replace one that was trained
+            self._store.keep_model(campaign.state.models.model)
         if verdict is not None:
             self._store.keep_verdict(verdict)
         self._store.keep_round(record, extra)

@@ -221,8 +221,8 @@ class Session:
                 player.meter.bytes_down += encoded.size
 
     def _conclude(self, player: RoundPlayer, outcome: Outcome) -> RoundEnd:
-        end, record = self._campaign.finish(player.progress, outcome.total, outcome.aborted)
-        metrics = self._host.evaluate(self._campaign.state.model)
+        end, record = self._campaign.finish(player.summary, outcome.total, outcome.aborted)
+        metrics = self._host.evaluate(self._campaign.state.models.model)
         self._recorder.conclude(
             self._campaign, record, outcome.total, metrics, player.meter, self._clock.now()
         )

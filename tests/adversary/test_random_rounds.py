@@ -19,7 +19,7 @@ from auror.round.record import OpenedGroup
 from auror.round.run import PHASE_OF
 from auror.round.server.context import Decision, Phase
 from auror.secagg.quantize import Quantiser
-from auror.training.campaign import MAX_WITHHELD
+from auror.training.conduct import MAX_WITHHELD
 
 ACCUSING = set(DropReason) - {
     DropReason.SILENT, DropReason.REFUSED, DropReason.NOT_INVITED, DropReason.UNREADABLE,

@@ -32,7 +32,9 @@ from auror.round.messages import (
 )
 from auror.round.run import run_round
 from auror.secagg.sharing import Dealing
-from auror.training.campaign import MAX_WITHHELD, Campaign, CampaignConfig
+from auror.training.campaign import Campaign
+from auror.training.conduct import MAX_WITHHELD
+from auror.training.config import CampaignConfig
 from auror.training.observations import PlanChoice
 
 N, DIM, ROUNDS = 12, 24, 10
@@ -147,7 +149,7 @@ def train(
             start, kit.policy, machines, updates, lambda c, k=number: rounding(c, k),  # type: ignore[arg-type, misc]
             campaign.decide,
         )  # fmt: skip
-        campaign.finish(outcome.progress, outcome.total, outcome.aborted)
+        campaign.finish(outcome.summary, outcome.total, outcome.aborted)
         ends["trained" if outcome.total is not None else "lost"] += 1
     return campaign, ends
 
@@ -156,8 +158,8 @@ def check(hows: Mapping[ClientId, str], colluders: int, lost: int) -> Campaign:
     """``lost``: how many rounds at most."""
     campaign, ends = train(hows, colluders)
     assert campaign.uninvited == frozenset(hows)
-    assert campaign.state.excluded.keys() <= hows.keys()
-    hiding = {c for c, times in campaign.state.withheld.items() if times >= MAX_WITHHELD}
+    assert campaign.state.conduct.excluded.keys() <= hows.keys()
+    hiding = {c for c, times in campaign.state.conduct.withheld.items() if times >= MAX_WITHHELD}
     assert hiding <= hows.keys()
     assert not campaign.flagged
     assert ends["lost"] <= lost
@@ -171,7 +173,7 @@ def test_one_client_cannot_stop_the_training(how: str, lost: int) -> None:
     at no lost round; who lies and is silent when asked is not invited after three. At fa797da each
     of them stopped every round for ever."""
     campaign = check({ClientId(7): how}, 1, lost)
-    assert (ClientId(7) in campaign.state.excluded) == (how != "localise")
+    assert (ClientId(7) in campaign.state.conduct.excluded) == (how != "localise")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +190,7 @@ def test_three_at_once_cannot_either(hows: tuple[str, ...], lost: int) -> None:
     abstainers: their groups close, and what is left is too little); taking turns those who are
     silent when asked could make 3c of it."""
     campaign = check({ClientId(2 + 3 * k): how for k, how in enumerate(hows)}, 3, lost)
-    assert max(campaign.state.withheld.values(), default=0) <= MAX_WITHHELD
+    assert max(campaign.state.conduct.withheld.values(), default=0) <= MAX_WITHHELD
     assert lost <= MAX_WITHHELD
 
 
@@ -207,7 +209,7 @@ def test_a_liar_that_always_names_the_same_partner_is_proven() -> None:
     two lost rounds of thirty; before, fifteen."""
     campaign, ends = train({ClientId(5): "partner"}, 1, rounds=30)
     assert campaign.uninvited == {5}
-    assert campaign.state.excluded.keys() == {5}
+    assert campaign.state.conduct.excluded.keys() == {5}
     assert ends["lost"] <= 3
 
 

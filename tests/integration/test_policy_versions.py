@@ -28,7 +28,7 @@ def exclude(folder: Path, settings: dict[str, object], *clients: int) -> None:
     campaign = Campaign(
         config.campaign(synthetic=True), SyntheticHost(policy.task, 500), policy, system_entropy
     )
-    campaign.state.excluded = {ClientId(client): 0 for client in clients}
+    campaign.state.conduct.excluded = {ClientId(client): 0 for client in clients}
     (folder / "run").mkdir()
     checkpoint.save(folder / "run", campaign, app._identity(config, policy), finished=False)
 

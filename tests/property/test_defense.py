@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.defense.worlds import CONFUSION, client_statistics, cohort, grouped
+from worlds import CONFUSION, client_statistics, cohort, grouped
 
 from auror.defense.indicative import two_means
 from auror.defense.ledger import GroupObservation, Ledger, RoundObservation

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.bench.defence.rows import Row
-from auror.bench.recordings import COLLUDERS_SHARE
+from auror.bench.replays import COLLUDERS_SHARE
 from auror.errors import ConfigError
 from auror.experiments.config import ExperimentConfig, RunName
 from auror.experiments.experiment import run_experiment
@@ -20,7 +20,7 @@ from auror.params import RoundParams
 from auror.rules.choice import choose_rule
 from auror.sim.population import Population
 from auror.sim.simulate import Aggregation
-from auror.training.campaign import AfterFlag
+from auror.training.config import AfterFlag
 
 
 def setting(attack: str, seed: int, group_size: int = 5, **changes: Any) -> ExperimentConfig:

@@ -1,7 +1,7 @@
 """Does the verdict accuse nobody when nobody lies?
 
 One training per seed, data set, number of clients and attack is recorded and replayed for every
-group size (``auror.bench.recordings``). Runs of one cell have different training seeds, so
+group size (``auror.bench.replays``). Runs of one cell have different training seeds, so
 they are independent; cells that differ in the group size only share their trainings.
 """
 
@@ -16,7 +16,8 @@ from pathlib import Path
 from scipy.stats import binomtest
 
 from auror.bench.defence.rows import Row, Say, cached_row
-from auror.bench.recordings import Recording, Replayed, record, replay
+from auror.bench.recordings import RecordedTraining, record
+from auror.bench.replays import DefenceReplay, replay
 from auror.experiments.config import ExperimentConfig, RunName
 from auror.learn.attacks import parse_attack
 from auror.learn.datasets import CLEAN_SAMPLES
@@ -90,7 +91,9 @@ def cell_rows(
     ]
 
 
-def recorded(cell: Cell, cache: Path, seed: int, choice: PlanChoice | None = None) -> Recording:
+def recorded(
+    cell: Cell, cache: Path, seed: int, choice: PlanChoice | None = None
+) -> RecordedTraining:
     """The training of ``cell`` under ``seed``."""
     attack = cell.attack(seed)
     config = ExperimentConfig(
@@ -114,7 +117,7 @@ def _row(cell: Cell, cache: Path, seed: int) -> Row:
     return outcome(replay(made, cell.group_size, seed, rounds=cell.rounds))
 
 
-def outcome(found: Replayed) -> Row:
+def outcome(found: DefenceReplay) -> Row:
     """What the tables need of a replay."""
     return {
         "tpr": found.tpr,

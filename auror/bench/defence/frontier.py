@@ -19,15 +19,16 @@ from pathlib import Path
 
 from auror.bench.defence.calibration import Cell, outcome, recorded
 from auror.bench.defence.rows import Row, Say, cached_row
-from auror.bench.recordings import Recording, replay
+from auror.bench.recordings import RecordedTraining
+from auror.bench.replays import replay
 from auror.defense.decode import client_leverage
 from auror.defense.direction import DirectionParams, judge_direction
-from auror.defense.features import FeatureBlock, FeatureKind
+from auror.defense.features import FeatureKind
 from auror.defense.ledger import Ledger, RoundObservation
 from auror.ids import ClientId
-from auror.training.campaign import Detector, decoded_detector
+from auror.training.detectors import decoded_detector
 from auror.training.observations import PlanChoice
-from auror.training.suspects import Verdict
+from auror.training.verdict import Detector, Verdict
 
 ROUNDS = 60
 REDUCED_ROUNDS = 24
@@ -100,7 +101,7 @@ def fewest_rounds(dial: Dial) -> int | None:
     return math.ceil((dial.clients - 1) / ((groups - 1) * dial.partitions)) if groups > 1 else None
 
 
-def opened_alone(recording: Recording, plan: Plan, numbers: int) -> Recording:
+def opened_alone(recording: RecordedTraining, plan: Plan, numbers: int) -> RecordedTraining:
     """``recording`` as if ``plan`` had been all of P, with ``numbers`` columns.
 
     Neighbouring buckets of a session sketch add up to the sketch with fewer rows under the same
@@ -113,13 +114,16 @@ def opened_alone(recording: Recording, plan: Plan, numbers: int) -> Recording:
         block.width != numbers and (plan is not Plan.SKETCH or block.width % numbers)
     ):
         raise ValueError(f"the recording has no {plan} of {numbers} numbers")
-    columns = recording.statistics[:, :, block.start : block.stop]
+    sums = recording.sums[:, :, block.start : block.stop]
     if block.width != numbers:
-        columns = columns.reshape(*columns.shape[:2], numbers, -1).sum(axis=3)
-    shape = (numbers,) if plan is not Plan.CONFUSION else block.shape
-    return replace(
-        recording, statistics=columns, blocks=(FeatureBlock(block.kind, 0, numbers, shape),)
+        sums = sums.reshape(*sums.shape[:2], numbers, -1).sum(axis=3)
+    choice = PlanChoice(
+        confusion=plan is Plan.CONFUSION,
+        output_layer=plan is Plan.OUTPUT,
+        sketch_rows=numbers if plan is Plan.SKETCH else 0,
     )
+    labels = recording.labels if plan is Plan.CONFUSION else ()
+    return replace(recording, sums=sums, choice=choice, labels=labels)
 
 
 def detector_of(plan: Plan) -> Detector:

@@ -14,11 +14,12 @@ from pathlib import Path
 from auror.bench.defence.averages import averaged
 from auror.bench.defence.calibration import Cell, outcome, recorded
 from auror.bench.defence.rows import Row, Say, cached_row
-from auror.bench.recordings import Recording, replay
-from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
+from auror.bench.recordings import RecordedTraining
+from auror.bench.replays import replay
+from auror.defense.ledger import Ledger, RoundObservation
 from auror.defense.paper import calibrate_alpha
 from auror.ids import ClientId
-from auror.training.campaign import published_detector
+from auror.training.detectors import published_detector
 from auror.training.observations import PlanChoice
 
 ROUNDS = 40
@@ -96,12 +97,9 @@ def _published(cell: Cell, cache: Path, seed: int, say: Say) -> Row:
     return cached_row(cache, "noniid", key, say, compute)
 
 
-def _in_the_clear(recording: Recording) -> Ledger:
+def _in_the_clear(recording: RecordedTraining) -> Ledger:
     ledger = Ledger(recording.blocks)
+    alone = tuple((ClientId(c),) for c in range(recording.clients))
     for at in range(recording.rounds):
-        alone = (
-            GroupObservation((ClientId(c),), recording.statistics[at, c])
-            for c in range(recording.clients)
-        )
-        ledger.append(RoundObservation(at, 0, tuple(alone)))
+        ledger.append(RoundObservation(at, 0, recording.observe(at, alone)))
     return ledger

@@ -20,7 +20,7 @@ from auror.bench.defence.arena import (
 from auror.bench.defence.averages import averaged
 from auror.bench.defence.rows import Row, Say, cached_row
 from auror.experiments.config import RunName
-from auror.training.campaign import AfterFlag
+from auror.training.config import AfterFlag
 from auror.training.detectors import choose_detector
 
 CLIENTS = 30

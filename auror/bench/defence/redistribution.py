@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from auror.bench.defence.arena import setting
 from auror.bench.defence.rows import Row
-from auror.bench.recordings import Lie, Recording, record, replay
+from auror.bench.recordings import RecordedTraining, record
+from auror.bench.replays import Lie, replay
 from auror.training.observations import PlanChoice
 
 SCHEMES = ("spread", "onto-member", "onto-honest", "onto-honests")
@@ -23,7 +24,7 @@ group. onto-honest: all of it in one honest victim's group when a colluder sits 
 in a random colluder's. onto-honests: every colluder frames a victim of its own when one of them
 sits with it, else it tells the truth."""
 
-Array = NDArray[np.float64]
+Sums = NDArray[np.int64]
 
 
 def redistribution_row(
@@ -49,7 +50,7 @@ def redistribution_row(
     }
 
 
-def liars(scheme: str, found: Recording, victims: NDArray[np.int64], seed: int) -> Lie:
+def liars(scheme: str, found: RecordedTraining, victims: NDArray[np.int64], seed: int) -> Lie:
     """What the malicious of ``found`` send instead of their statistics under ``scheme``.
 
     What each shows beyond an honest client it knows, having its own honest update too; the
@@ -57,9 +58,10 @@ def liars(scheme: str, found: Recording, victims: NDArray[np.int64], seed: int) 
     """
     colluders = [int(client) for client in found.malicious]
     honest = np.setdiff1d(np.arange(found.clients), colluders)
-    shown = found.statistics[:, colluders] - found.statistics[:, honest].mean(1, keepdims=True)
+    typical = np.rint(found.sums[:, honest].mean(1, keepdims=True)).astype(np.int64)
+    shown = found.sums[:, colluders] - typical
 
-    def lie(index: int, sent: Array, groups: list[list[int]]) -> Array:
+    def lie(index: int, sent: Sums, groups: list[list[int]]) -> Sums:
         # One colluder speaks for each group that holds any.
         speaker = {
             g: next(client for client in members if client in colluders)
@@ -77,8 +79,8 @@ def liars(scheme: str, found: Recording, victims: NDArray[np.int64], seed: int) 
             goals = _goals(scheme, colluders[0], victims, rank, home, sorted(speaker), anywhere)
             if goals:
                 sent[client] -= shown[index, rank]
-            for goal in goals:
-                sent[speaker[goal]] += shown[index, rank] / len(goals)
+            for k, goal in enumerate(goals):  # in whole numbers, so that nothing is lost
+                sent[speaker[goal]] += (shown[index, rank] + k) // len(goals)
         return sent
 
     return lie

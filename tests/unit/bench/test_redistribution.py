@@ -4,28 +4,45 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.unit.defense.worlds import CONFUSION, client_statistics
+from worlds import CLASSES, client_statistics
 
 from auror.bench.defence.redistribution import liars
-from auror.bench.recordings import Recording, replay
+from auror.bench.recordings import RecordedTraining
+from auror.bench.replays import replay
+from auror.defense.confusion import dual_readout
 from auror.ids import ClientId
+from auror.params import RoundParams
+from auror.round.arithmetic import quantiser
+from auror.round.label_rows import LabelRows
+from auror.training.observations import PlanChoice
 
 N, ROUNDS = 30, 30
 COLLUDERS = tuple(range(9))
 VICTIMS = np.arange(12, 21)
 
 
-def world(seed: int) -> Recording:
+def world(seed: int) -> RecordedTraining:
     """Nine of thirty clients mislabel, synthetic statistics."""
     rng = np.random.default_rng(seed)
     sent = client_statistics(ROUNDS, N, rng, malicious=COLLUDERS, effect=15.0)
-    return Recording(
-        sent.reshape(ROUNDS, N, -1),
+    rows = LabelRows.from_matrix(0, np.eye(CLASSES, dtype=np.int64))
+    params = RoundParams(group_size=1, colluders=0)
+    quantise = quantiser(params)
+    read = dual_readout(rows.matrix.astype(np.float64))
+    opened = (sent @ np.linalg.inv(read)).reshape(ROUNDS, N, -1)
+    made = RecordedTraining(
+        np.rint((opened + quantise.clip) / quantise.step).astype(np.int64),
+        PlanChoice(),
+        CLASSES * (CLASSES + 1),
+        rows.output,
+        (rows,) * ROUNDS,
+        params,
         tuple(ClientId(c) for c in COLLUDERS),
         dict.fromkeys(map(ClientId, COLLUDERS), 10),
-        (CONFUSION,),
         {},
     )
+    np.testing.assert_allclose(made.statistics, sent.reshape(ROUNDS, N, -1), atol=1e-4)
+    return made
 
 
 @pytest.mark.parametrize(("seed", "group_size", "alone"), [
@@ -51,10 +68,10 @@ def test_attackers_who_tell_the_truth_pass_every_audit(seed: int) -> None:
 def test_lies_cancel_over_all_groups() -> None:
     made = world(0)
     groups = [list(range(start, 30, 3)) for start in range(3)]
-    true = made.statistics[4]
+    true = made.sums[4]
     for scheme in ("spread", "onto-member", "onto-honest", "onto-honests"):
         told = liars(scheme, made, VICTIMS, 0)(4, true.copy(), groups)
-        assert np.allclose(told.sum(axis=0), true.sum(axis=0))
-        assert not np.allclose(told, true)
+        assert np.array_equal(told.sum(axis=0), true.sum(axis=0))
+        assert not np.array_equal(told, true)
         honest = np.setdiff1d(np.arange(N), COLLUDERS)
         assert np.array_equal(told[honest], true[honest])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.unit.defense.worlds import CONFUSION, client_statistics, cohort, grouped
+from worlds import CONFUSION, client_statistics, cohort, grouped
 
 from auror.defense import verdict
 from auror.defense.consistency import GuardParams

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from tests.unit.defense.worlds import client_statistics, grouped
+from worlds import client_statistics, grouped
 
 from auror.defense.features import FeatureBlock, FeatureKind
 from auror.defense.ledger import GroupObservation, Ledger, RoundObservation

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
-from tests.unit.defense.worlds import cohort
+from worlds import cohort
 
 from auror.defense.features import FeatureBlock, FeatureKind
 from auror.defense.indicative import two_means

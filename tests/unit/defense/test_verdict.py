@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from tests.unit.defense.worlds import CONFUSION, client_statistics, cohort, grouped
+from worlds import CONFUSION, client_statistics, cohort, grouped
 
 from auror.defense.features import FeatureBlock, FeatureKind
 from auror.defense.ledger import GroupObservation, Ledger, RoundObservation

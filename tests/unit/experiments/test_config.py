@@ -12,7 +12,7 @@ from auror.learn.attacks import LabelFlip
 from auror.learn.partition import Dirichlet, LabelShards
 from auror.params import RoundParams
 from auror.rules.choice import choose_rule
-from auror.training.campaign import AfterFlag
+from auror.training.config import AfterFlag
 from auror.training.detectors import choose_detector
 
 PUBLISHED = choose_detector("published")

@@ -21,7 +21,7 @@ from auror.params import RoundParams
 from auror.sim.population import LocalTrainer, Population
 from auror.sim.seeded import seeded_bytes, seeded_entropy
 from auror.sim.simulate import Aggregation, SimulationConfig, SimulationResult, simulate
-from auror.training.campaign import AfterFlag, CampaignConfig
+from auror.training.config import AfterFlag, CampaignConfig
 
 
 def run(

@@ -9,7 +9,7 @@ import pytest
 from auror.ids import GroupIndex
 from auror.params import RoundParams
 from auror.sim.seeded import seeded_entropy
-from auror.training.audits import drawn_by, spared
+from auror.training.audits import drawn_by, omittable
 
 GROUPS = tuple(GroupIndex(k) for k in range(6))
 SIZES = dict.fromkeys(GROUPS, 5)
@@ -50,15 +50,15 @@ def test_of_several_suspects_groups_every_part_is_drawn_and_nothing_else() -> No
 def test_the_total_keeps_enough_groups_and_clients() -> None:
     params = RoundParams(group_size=5, colluders=9)
     assert (
-        spared(GROUPS, SIZES, 30, params, 15) == GROUPS[:3]
+        omittable(GROUPS, SIZES, 30, params, 15) == GROUPS[:3]
     )  # 15 clients are left, 10 would be few
     many = RoundParams(group_size=5, colluders=2, min_accepted_groups=5)
-    assert spared(GROUPS, SIZES, 30, many, 15) == GROUPS[:1]
-    assert spared(GROUPS, SIZES, 30, RoundParams(group_size=5, min_accepted_groups=6), 15) == ()
+    assert omittable(GROUPS, SIZES, 30, many, 15) == GROUPS[:1]
+    assert omittable(GROUPS, SIZES, 30, RoundParams(group_size=5, min_accepted_groups=6), 15) == ()
 
 
 @pytest.mark.parametrize(("dropouts", "expected"), [(0.05, 1), (0.1, 2)])
 def test_a_sparse_graph_is_left_as_many_as_it_was_made_for(dropouts: float, expected: int) -> None:
     params = RoundParams(group_size=25, colluders=25, dropouts=dropouts)
     sizes = {GroupIndex(k): 25 for k in range(20)}
-    assert len(spared(tuple(sizes), sizes, 500, params, 250)) == expected
+    assert len(omittable(tuple(sizes), sizes, 500, params, 250)) == expected

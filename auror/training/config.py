@@ -1,0 +1,58 @@
+"""What an operator chooses for one training, and whether the signed policy allows it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from auror.errors import ConfigError
+from auror.round.policy import Policy
+from auror.training.detectors import decoded_detector
+from auror.training.observations import PlanChoice
+from auror.training.verdict import Detector
+
+
+class AfterFlag(enum.Enum):
+    """What happens to the training once somebody was flagged."""
+
+    RESTART = "restart"
+    """Train again from a *new* initial model without the flagged, as the paper does. From the
+    same one, the difference of two first totals would be a flagged client's update."""
+    CONTINUE = "continue"
+    """Go on with the model as it is, without the flagged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignConfig:
+    """One training run."""
+
+    rounds: int
+    """Rounds of one training; a restart trains as many again."""
+    after_flag: AfterFlag = AfterFlag.RESTART
+    plan: PlanChoice = field(default_factory=PlanChoice)
+    defend: bool = True
+    """Whether verdicts have consequences; without, every opened group is accepted."""
+    detector: Detector = decoded_detector
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1:
+            raise ConfigError(f"rounds = {self.rounds}: choose 1 or more")
+
+    @property
+    def restarts(self) -> bool:
+        """Whether a flag makes a second training."""
+        return self.defend and self.after_flag is AfterFlag.RESTART
+
+
+def check_campaign(config: CampaignConfig, policy: Policy) -> None:
+    """Raises ConfigError when ``policy`` allows less than ``config`` wants."""
+    if config.rounds > policy.budget.max_steps:
+        raise ConfigError(
+            f"rounds = {config.rounds}: the policy allows {policy.budget.max_steps} steps of a"
+            " training; choose fewer, or enrol with `auror certs --rounds`"
+        )
+    if config.restarts and policy.eras < 2:
+        raise ConfigError(
+            'after_flag = "restart" needs a second training, the policy allows one: choose'
+            ' "continue", or enrol with `auror certs --eras 2`'
+        )

@@ -1,0 +1,114 @@
+"""Which model: one after the other, named by era and step; what becomes of a spent step.
+
+Clients help to open one total of a step and join a few attempts (rule 3), so every total that may
+have been opened is followed by another model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.ids import Digest
+from auror.round.description import model_digest
+from auror.round.policy import NO_DIGEST
+
+_RETREAT = 0.9
+"""What a first model is multiplied with when its step is spent."""
+
+
+@dataclass
+class ModelSuccession:
+    """The models of a run; ``era`` and ``step`` name the present one."""
+
+    model: NDArray[np.float32]
+    previous: NDArray[np.float32] | None = None
+    """The model before the last change, in this era."""
+    parent: Digest = NO_DIGEST
+    """Hash of the model of the step before, in this era."""
+    era: int = 0
+    """0: the first training; 1: the one after the restart."""
+    era_round: int = 0
+    """Rounds of this era that are over, failed ones included."""
+    step: int = 0
+    attempts: int = 0
+    """At this step."""
+    spent: bool = False
+    """A total of this step may have been opened."""
+
+    @property
+    def trained(self) -> bool:
+        """Whether any total has gone into the present model."""
+        return self.previous is not None
+
+    def book(self, *, attempted: bool, unmasking: bool) -> None:
+        """Count what clients may have counted at this step: an attempt, a total."""
+        self.attempts += attempted
+        self.spent |= unmasking
+
+    def add(self, mean: NDArray[np.float64]) -> None:
+        """The step that a round's mean update (d,) makes."""
+        self._step_to((self.model + mean).astype(np.float32))
+
+    def leave_spent_step(self, max_attempts: int) -> None:
+        """Go on to another model when clients would help with this one no more.
+
+        The training takes a step half-way back to the model before: a new model, close to a good
+        one (docs/adr/0005). The first of an era has none before it and moves a little towards zero.
+        """
+        if not self.spent and self.attempts < max_attempts:
+            return
+        back = self.previous
+        half = self.model * _RETREAT if back is None else (self.model + back) / 2
+        self._step_to(half.astype(np.float32))
+        self.previous = back
+
+    def restart(self, model: NDArray[np.float32]) -> None:
+        """Begin the next era with ``model`` (d,), which has no model before it."""
+        self.era += 1
+        self.era_round = self.step = self.attempts = 0
+        self.spent = False
+        self.previous, self.parent = None, NO_DIGEST
+        self.model = model
+
+    def _step_to(self, model: NDArray[np.float32]) -> None:
+        self.previous, self.parent = self.model, model_digest(self.model)
+        self.model = model
+        self.step += 1
+        self.attempts, self.spent = 0, False
+
+    def tensors(self) -> dict[str, NDArray[np.float32]]:
+        """The models themselves, (d,) each, by name."""
+        before = {} if self.previous is None else {"previous": self.previous}
+        return {"model": self.model, **before}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the models, JSON-able."""
+        return {
+            "parent": self.parent.hex(),
+            "era": self.era,
+            "era_round": self.era_round,
+            "step": self.step,
+            "attempts": self.attempts,
+            "spent": self.spent,
+        }
+
+    @classmethod
+    def from_dict(
+        cls, raw: Mapping[str, Any], tensors: Mapping[str, NDArray[np.float32]]
+    ) -> ModelSuccession:
+        """Raises KeyError, TypeError or ValueError when ``raw`` is not from :meth:`to_dict`."""
+        return cls(
+            model=np.asarray(tensors["model"], dtype=np.float32),
+            previous=tensors.get("previous"),
+            parent=Digest(bytes.fromhex(raw["parent"])),
+            era=int(raw["era"]),
+            era_round=int(raw["era_round"]),
+            step=int(raw["step"]),
+            attempts=int(raw["attempts"]),
+            spent=bool(raw["spent"]),
+        )

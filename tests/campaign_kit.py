@@ -1,0 +1,117 @@
+"""A campaign on real machines whose verdicts a test dictates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rounds_kit import DIM, PARAMS, Deployment, play
+
+from auror.defense.ledger import Ledger
+from auror.ids import ClientId
+from auror.round.description import model_digest
+from auror.round.messages import MaskedStatistics
+from auror.sim.seeded import seeded_entropy
+from auror.training.campaign import Campaign
+from auror.training.config import CampaignConfig
+from auror.training.observations import PlanChoice
+
+PLAN = PlanChoice(confusion=False, sketch_rows=4)
+
+
+class Host:
+    dim = DIM
+    task = b"{}"
+    output = None
+
+    def initial(self, index: int) -> NDArray[np.float32]:
+        return np.random.default_rng(index).normal(size=DIM).astype(np.float32)
+
+    def class_means(self, model: NDArray[np.float32]) -> None:
+        return None
+
+    def evaluate(self, model: NDArray[np.float32]) -> Mapping[str, float | None]:
+        return {}
+
+
+@dataclass
+class Says:
+    """A verdict that a test dictates."""
+
+    flagged: frozenset[ClientId] = frozenset()
+    doubted: frozenset[ClientId] = frozenset()
+    scores: dict[ClientId, float] = field(default_factory=dict)
+    strength: float | None = None
+    required: float | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        return {}
+
+
+def says(*flagged: int, doubted: tuple[int, ...] = ()) -> Says:
+    return Says(frozenset(map(ClientId, flagged)), frozenset(map(ClientId, doubted)))
+
+
+@dataclass
+class Scripted:
+    """A detector that flags whom the test says, once so many rounds are bound."""
+
+    flags: dict[int, set[int]] = field(default_factory=dict)
+
+    def __call__(self, ledger: Ledger, invited: tuple[ClientId, ...]) -> Says:
+        found = (who for after, who in self.flags.items() if len(ledger.rounds) >= after)
+        return says(*(client for who in found for client in who))
+
+
+class Run:
+    def __init__(
+        self, rounds: int = 3, flags: dict[int, set[int]] | None = None, **more: Any
+    ) -> None:
+        params = replace(PARAMS, challenge_rows=0, **more.pop("params", {}))
+        self.deployment = Deployment(
+            9,
+            params=params,
+            task=Host.task,
+            first_models=tuple(model_digest(Host().initial(era)) for era in (0, 1)),
+        )
+        config = CampaignConfig(rounds=rounds, plan=PLAN, detector=Scripted(flags or {}), **more)
+        self.campaign = Campaign(config, Host(), self.deployment.policy, seeded_entropy(3))
+        self.machines = self.deployment.machines()
+        self.records: list[Any] = []
+        self.ends: list[Any] = []
+
+    def round(self, to_server: Any = None) -> Any:
+        start = self.campaign.next_round()
+        if start is None:
+            return None
+        played = play(
+            self.deployment,
+            start=start,
+            machines=self.machines,
+            decide=self.campaign.decide,
+            to_server=to_server,
+        )
+        end, record = self.campaign.finish(played.server.summary, played.total, played.aborted)
+        self.records.append(record)
+        self.ends.append(end)
+        return record
+
+    def to_the_end(self) -> list[Any]:
+        while self.round() is not None:
+            pass
+        return self.records
+
+
+def without(kind: type) -> Any:
+    return lambda client, message: None if isinstance(message, kind) else message
+
+
+def lying(client: ClientId, message: Any) -> Any:
+    if client == 2 and isinstance(message, MaskedStatistics):
+        words = np.frombuffer(message.payload, dtype="<u8").copy()
+        words[0] += np.uint64(1)
+        return replace(message, payload=words.tobytes())
+    return message
