@@ -18,6 +18,7 @@ LABEL_ROW_BITS = 4
 """Of the largest coefficient of the label rows: few, yet the verdict stays (docs/adr/0013)."""
 
 PLAN_PARTS = ("count-sketch", "label-rows", "output-layer")
+SKETCH_PART = PLAN_PARTS[0]
 """Kinds of parts that a statistics plan can have (``auror.round.plan``)."""
 
 RING_LIMIT_BITS = 32

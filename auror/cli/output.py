@@ -12,7 +12,7 @@ from rich.table import Table
 
 from auror.experiments.config import RunName
 from auror.experiments.experiment import Prepared
-from auror.experiments.result import ExperimentResult, model_sha256
+from auror.experiments.result import FRACTIONS, ExperimentResult, model_sha256
 from auror.experiments.runfolder import read_run, summary_of
 
 
@@ -50,13 +50,17 @@ def show(result: ExperimentResult, form: str, folder: Path | None, verbose: bool
 
 def _table(summary: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False)
-    for title in ("run", "accuracy", "source recall", "attack success"):
+    shown = [found for run in RunName if (found := summary[run.value]) is not None]
+    own = sorted({name for found in shown for name in found} - set(FRACTIONS))
+    for title in ("run", "accuracy", "source recall", "attack success", *own):
         table.add_column(title, justify="left" if title == "run" else "right")
     for run in RunName:
         found = summary[run.value]
         if found is not None:
-            values = (found[name] for name in ("accuracy", "source_recall", "attack_success"))
-            table.add_row(run.value, *("–" if v is None else f"{v:.1%}" for v in values))
+            values = [found[name] for name in FRACTIONS]
+            fractions = ["–" if v is None else f"{v:.1%}" for v in values]
+            others = [f"{found[name]:.4g}" if name in found else "–" for name in own]
+            table.add_row(run.value, *fractions, *others)
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 100)
     console.print(table)
     if summary["plaintext_updates"]:

@@ -16,7 +16,8 @@ from auror.round.record import RoundRecord
 from auror.rules.choice import AUROR
 
 Json = dict[str, Any]
-_FRACTIONS = ("accuracy", "source_recall", "attack_success")
+FRACTIONS = ("accuracy", "source_recall", "attack_success")
+"""Metrics that every run is measured by, where there is something to measure."""
 REALLY_POISONED = 3
 """A malicious client counts as one for the true-positive rate from this many changed labels:
 with fewer there is next to nothing to find, nor to fear."""
@@ -37,13 +38,13 @@ class Metrics:
     @classmethod
     def of(cls, named: Mapping[str, float | None]) -> Metrics:
         """The inverse of ``to_dict``; raises KeyError when one of the three is missing."""
-        first = {name: named[name] for name in _FRACTIONS}
-        more = {name: v for name, v in named.items() if name not in _FRACTIONS and v is not None}
+        first = {name: named[name] for name in FRACTIONS}
+        more = {name: v for name, v in named.items() if name not in FRACTIONS and v is not None}
         return cls(**first, more=more)
 
     def to_dict(self) -> dict[str, float | None]:
         """Everything by name."""
-        return {**{name: getattr(self, name) for name in _FRACTIONS}, **self.more}
+        return {**{name: getattr(self, name) for name in FRACTIONS}, **self.more}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,12 @@ class ExperimentResult:
     def model(self) -> NDArray[np.float32]:
         """The model that the experiment recommends: the defended one, or the last one trained."""
         return list(self.outcomes.values())[-1].model
+
+    @property
+    def own_metrics(self) -> tuple[str, ...]:
+        """Names of what the task measures beside ``FRACTIONS``, sorted."""
+        found = {name for run in self.outcomes.values() for name in run.final.more}
+        return tuple(sorted(found))
 
     def rates(self) -> tuple[float | None, float | None]:
         """True-positive rate over the clients that really poisoned, false-positive rate over

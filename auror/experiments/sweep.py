@@ -28,7 +28,6 @@ Row = dict[str, Any]
 Say = Callable[[str], None]
 _BASE = {"aggregation": "plain", "runs": "defended", "device": "cpu"}
 """A sweep wants numbers, not masks: the sums are the same bit for bit."""
-_METRICS = ("accuracy", "source_recall", "attack_success")
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ def _results(summary: Mapping[str, Any]) -> Row:
     for run in ("clean", "undefended", "oracle", "defended"):
         if summary.get(run) is not None:
             prefix = "" if run == "defended" else f"{run}_"
-            found |= {f"{prefix}{name}": summary[run][name] for name in _METRICS}
+            found |= {f"{prefix}{name}": value for name, value in summary[run].items()}
     privacy = summary.get("privacy") or {}
     for name in ("statistic_recovery", "update_recovery", "smallest_group", "leverage_per_round",
                  "bits_opened_per_group", "groups_opened", "audits"):  # fmt: skip

@@ -17,6 +17,7 @@ from auror.learn.task import Task
 from auror.learn.training import Floats, Labels, Targets
 from auror.round.label_rows import ClassMeans
 
+_TAKEN = frozenset(("run", "round", "era", "record", "source_recall", "attack_success"))
 _CHUNK = 4096  # samples per forward pass; bounds memory on the 10,000 samples of mnist
 
 
@@ -122,11 +123,18 @@ def own_class_means(
 def _metrics(task: Task, outputs: torch.Tensor, y: Targets) -> dict[str, float]:
     try:
         found = dict(task.metrics(outputs, torch.as_tensor(y)))
-        numbers = {str(name): float(value) for name, value in found.items()}
+        numbers = {_checked(name): float(value) for name, value in found.items()}
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise ConfigError(f"{task}: metrics() failed: {first_line(error)}") from error
     # A model that diverged has no mean error; reports hold no infinities.
     return {name: value for name, value in numbers.items() if math.isfinite(value)}
+
+
+def _checked(name: object) -> str:
+    """Names go into tables, JSON lines and file names."""
+    if not isinstance(name, str) or not name.isidentifier() or name in _TAKEN:
+        raise ValueError(f"{name!r} cannot be a metric's name: choose another word")
+    return name
 
 
 def _outputs(task: Task, model: Floats, x: Floats, device: torch.device) -> torch.Tensor:

@@ -15,7 +15,7 @@ from auror.errors import ConfigError
 from auror.experiments.options import Options
 from auror.fields import Like, Range, check_fields, default_of
 from auror.learn.datasets import PACKAGED
-from auror.params import Budget, PlanCaps, RoundParams
+from auror.params import SKETCH_PART, Budget, PlanCaps, RoundParams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,9 @@ class Enrolment:
     """Trainings from a fresh model; a restart after a flag is one."""
     days: Annotated[int, Range(1, VALID_DAYS)] = default_of(Terms, "days")
     """Days until the policy expires."""
-    parts: str = ",".join(default_of(PlanCaps, "parts"))
-    """Statistics a server may ask for, e.g. label-rows,output-layer."""
+    parts: str | None = None
+    """Statistics a server may ask for, e.g. label-rows,output-layer; by default label-rows, or
+    count-sketch where the task has no labels or no linear output layer."""
     seed: Annotated[int, Range(0)] = Options.seed
     """Seed of the first models."""
 
@@ -55,8 +56,22 @@ class Enrolment:
     def params(self) -> RoundParams:
         return usual_params(self.clients, self.group_size, self.colluders)
 
-    def caps(self) -> PlanCaps:
-        return PlanCaps(parts=tuple(sorted({part.strip() for part in self.parts.split(",")})))
+    def caps(self, labels: bool) -> PlanCaps:
+        """``labels``: whether the task has an output layer with a row per class.
+
+        Raises:
+            ConfigError: parts that do not exist, or that read a layer that is not there.
+        """
+        if self.parts is None:
+            return PlanCaps() if labels else PlanCaps(parts=(SKETCH_PART,))
+        caps = PlanCaps(parts=tuple(sorted({part.strip() for part in self.parts.split(",")})))
+        reading = [part for part in caps.parts if part != SKETCH_PART]
+        if reading and not labels:
+            raise ConfigError(
+                f"parts = {self.parts}: the task has no linear output layer with a row per class"
+                f" that {reading[0]} could read: choose {SKETCH_PART}, or leave it out"
+            )
+        return caps
 
 
 def usual_params(clients: int, group_size: int | None, colluders: int | None) -> RoundParams:
@@ -92,7 +107,7 @@ def terms_of(wanted: Enrolment) -> Terms:
         task=host.task,
         first_models=tuple(host.initial(era) for era in range(wanted.eras)),
         budget=budget,
-        caps=wanted.caps(),
+        caps=wanted.caps(host.output is not None),
         days=wanted.days,
     )
 

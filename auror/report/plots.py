@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from auror.experiments.config import RunName
-from auror.experiments.result import Defended, ExperimentResult, Metrics
+from auror.experiments.result import FRACTIONS, Defended, ExperimentResult, Metrics
 
 # Okabe and Ito's colours, told apart also by dash and marker.
 STYLES = {
@@ -35,6 +35,8 @@ RC: Any = {
     "grid.alpha": 0.3,
 }
 _MANY = 60
+OWN_METRIC = "metric-"
+"""What the names of figures of a task's own metrics begin with."""
 _COLUMNS = 14
 
 
@@ -43,6 +45,7 @@ def figures(result: ExperimentResult) -> dict[str, str]:
     made = {
         "accuracy": _training(result, "accuracy"),
         "attack-success": _training(result, "attack_success"),
+        **{f"{OWN_METRIC}{name}": _training(result, name) for name in result.own_metrics},
     }
     found = result.defended
     if found is not None and found.suspicion:
@@ -54,8 +57,12 @@ def figures(result: ExperimentResult) -> dict[str, str]:
 
 
 def _training(result: ExperimentResult, metric: str) -> str | None:
+    """Fractions in per cent, a task's own metrics as they are."""
+    percent = metric in FRACTIONS
+
     def value(metrics: Metrics) -> float | None:
-        return metrics.accuracy if metric == "accuracy" else metrics.attack_success
+        found = metrics.to_dict().get(metric)
+        return found if found is None or not percent else 100 * found
 
     with mpl.rc_context(RC):
         figure, axes = _figure(7.2, 3.6)
@@ -70,13 +77,13 @@ def _training(result: ExperimentResult, metric: str) -> str | None:
                     xs, ys = zip(*line, strict=True)
                     width = 2.4 if run is RunName.DEFENDED else 1.6
                     name = label if era == 0 else None
-                    axes.plot(xs, [100 * y for y in ys], dash, color=colour, lw=width, label=name)
+                    axes.plot(xs, ys, dash, color=colour, lw=width, label=name)
         if not drawn:
             return None
         _mark_eras(axes, result)
         axes.set_xlabel("round")
-        title = "accuracy" if metric == "accuracy" else "attack success"
-        axes.set_ylabel(f"{title}, %")
+        title = metric.replace("_", " ")
+        axes.set_ylabel(f"{title}, %" if percent else title)
         axes.legend(frameon=False, fontsize=10, loc="best")
         return svg_of(figure, f"{title} after each round")
 

@@ -10,7 +10,7 @@ from auror.experiments.config import RunName
 from auror.experiments.files import write_text
 from auror.experiments.result import ExperimentResult
 from auror.report.pages import template
-from auror.report.plots import STYLES, figures
+from auror.report.plots import OWN_METRIC, STYLES, figures
 
 Json = dict[str, Any]
 CAPTIONS = {
@@ -24,6 +24,9 @@ CAPTIONS = {
     "evidence": "What the defence decoded: how much more than others a client labels what looks"
     " like one class as another.",
 }
+
+
+_OWN = "What the task measures, on the test samples, after every round of the four runs."
 
 
 def write_report(folder: Path, result: ExperimentResult, summary: Json, manifest: Json) -> None:
@@ -49,7 +52,9 @@ def page(result: ExperimentResult, summary: Json, manifest: Json, drawn: dict[st
         config=result.config.to_dict(),
         manifest=manifest,
         runs=[(STYLES[run][2], run.value, summary[run.value]) for run in RunName],
-        figures=[(drawn[name], caption) for name, caption in CAPTIONS.items() if name in drawn],
+        own_metrics=result.own_metrics,
+        figures=[(drawn[name], caption) for name, caption in CAPTIONS.items() if name in drawn]
+        + [(svg, _OWN) for name, svg in drawn.items() if name.startswith(OWN_METRIC)],
         verdict=found.verdict if found else None,
         clients=_clients(result),
         privacy=_privacy(summary["privacy"]) if summary["privacy"] else [],

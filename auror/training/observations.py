@@ -13,7 +13,7 @@ from auror.defense.features import FeatureBlock, FeatureKind
 from auror.defense.ledger import GroupObservation
 from auror.errors import ConfigError
 from auror.ids import Digest
-from auror.params import RoundParams
+from auror.params import SKETCH_PART, PlanCaps, RoundParams
 from auror.round.label_rows import LabelRows, rows_of_means, rows_of_weights
 from auror.round.output import OutputShape
 from auror.round.plan import OutputLayer, PlanPart, StatisticsPlan, session_sketch
@@ -37,6 +37,43 @@ class PlanChoice:
     def __post_init__(self) -> None:
         if self.sketch_rows < 0:
             raise ConfigError(f"sketch_rows = {self.sketch_rows}: choose 0 (off) or more")
+
+
+WITHOUT_LABELS = 512
+"""Rows of the sketch that stands in where a model has no label rows; never more than an eighth of
+the model's entries, so that statistics stay few."""
+
+
+def usable(choice: PlanChoice, dim: int, output: OutputShape | None, caps: PlanCaps) -> PlanChoice:
+    """``choice``, or what it comes down to for a model without labels or a linear output layer:
+    what reads that layer is off, and a sketch of the update (``dim`` entries) stands in for label
+    rows where the policy allows one."""
+    if output is not None:
+        return choice
+    rows = choice.sketch_rows
+    if choice.confusion and not rows and SKETCH_PART in caps.parts:
+        rows = min(WITHOUT_LABELS, dim // 8)
+    return PlanChoice(confusion=False, output_layer=False, sketch_rows=rows)
+
+
+def how_found(choice: PlanChoice) -> str | None:
+    """A line on what the statistics of a usable ``choice`` are good for, where it is less than
+    label rows are; None for those."""
+    if choice.confusion:
+        return None
+    if choice.output_layer:
+        seen = "the output layer's entries"
+    elif choice.sketch_rows:
+        seen = f"{choice.sketch_rows} entries of a sketch"
+    else:
+        return (
+            "no statistics are opened, so nobody can be flagged: a model without labels needs"
+            " `auror certs --parts count-sketch`, others `statistics.confusion = true`"
+        )
+    return (
+        f"without label rows clients are told apart by {seen} along one direction: that takes more"
+        " rounds, and of two different attacks at once it sees the larger"
+    )
 
 
 @dataclass(frozen=True)
