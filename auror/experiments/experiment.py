@@ -31,6 +31,7 @@ from auror.learn.host import TorchHost
 from auror.learn.pinned import PinnedTask
 from auror.learn.tasks import Samples, find_task
 from auror.learn.training import client_seed, train_client
+from auror.params import PLAN_PARTS, PlanCaps
 from auror.privacy.account import account
 from auror.privacy.truth import TruthRecorder
 from auror.round.plan import StatisticsPlan
@@ -39,7 +40,7 @@ from auror.sim.population import LocalTrainer, Population
 from auror.sim.simulate import Aggregation, SimulatedRound, SimulationConfig, simulate
 from auror.training.campaign import Campaign
 from auror.training.config import AfterFlag, CampaignConfig
-from auror.training.observations import label_rows
+from auror.training.observations import how_found, label_rows, usable
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,11 @@ class Prepared:
     def trainer(self, population: Population) -> LocalTrainer:
         return LocalTrainer(population, self.pinned, self.config.seed, self.device)
 
-    def known_matrix(self, model: NDArray[np.float32]) -> NDArray[np.float64]:
-        """M (C, h) as a defended round under ``model`` reads it, for attackers who hide from it."""
+    def known_matrix(self, model: NDArray[np.float32]) -> NDArray[np.float64] | None:
+        """M (C, h) as a defended round under ``model`` reads it, for attackers who hide from it;
+        None where there is no output layer to read."""
+        if self.host.output is None:
+            return None
         return label_rows(self.host, model, self.config.round_params).matrix.astype(np.float64)
 
     def campaign_config(self) -> CampaignConfig:
@@ -185,9 +189,13 @@ def simulated_run(prepared: Prepared, report: Reporter) -> tuple[RunOutcome, Def
     started = time.perf_counter()
     config = prepared.config
     watch = DefenceWatch(prepared, report)
+    campaign = prepared.campaign_config()
+    output, caps = prepared.host.output, PlanCaps(parts=PLAN_PARTS)
+    if notice := how_found(usable(campaign.plan, prepared.host.dim, output, caps)):
+        report(Progress(stage=RunName.DEFENDED, note=notice))
     result = simulate(
         SimulationConfig(
-            campaign=prepared.campaign_config(),
+            campaign=campaign,
             params=config.round_params,
             seed=config.seed,
             clients=config.clients,

@@ -28,7 +28,7 @@ from auror.training.audits import Draw, drawn_by
 from auror.training.config import CampaignConfig, check_campaign
 from auror.training.defence import Defence, DefendedRound
 from auror.training.host import ModelHost
-from auror.training.observations import build_plan, ledger_blocks
+from auror.training.observations import build_plan, how_found, ledger_blocks, usable
 from auror.training.state import CampaignState
 from auror.training.succession import ModelSuccession
 from auror.training.verdict import Verdict
@@ -63,8 +63,10 @@ class Campaign:
         self.policy = policy
         self._entropy = entropy
         self._drawn = first_model or host.initial
+        self.plan = usable(config.plan, host.dim, host.output, policy.caps)
+        """What is opened per group."""
         self.state = state or CampaignState(
-            ModelSuccession(self._first_model(0)), Ledger(ledger_blocks(config.plan, host.output))
+            ModelSuccession(self._first_model(0)), Ledger(ledger_blocks(self.plan, host.output))
         )
         self._check_plan()
         self.defence = Defence(
@@ -74,6 +76,11 @@ class Campaign:
             draw or drawn_by(entropy, policy.params.audit_probability),
         )
         self._start: RoundStart | None = None
+
+    @property
+    def notice(self) -> str | None:
+        """A line for the operator where the defence has less to go by than label rows."""
+        return how_found(self.plan) if self.config.defend else None
 
     @property
     def everybody(self) -> tuple[ClientId, ...]:
@@ -133,9 +140,7 @@ class Campaign:
         cohort, disputed = state.conduct.cohort(
             self.invitable, present, policy, state.index, self._entropy
         )
-        plan = build_plan(
-            self.config.plan, self._host, models.model, policy.params, policy.digest()
-        )
+        plan = build_plan(self.plan, self._host, models.model, policy.params, policy.digest())
         description = RoundDescription(
             deployment=policy.deployment,
             policy=policy.digest(),
@@ -250,7 +255,7 @@ class Campaign:
     def _check_plan(self) -> None:
         policy, model = self.policy, self.state.models.model
         anchor = policy.digest()
-        plan = build_plan(self.config.plan, self._host, model, policy.params, anchor).plan
+        plan = build_plan(self.plan, self._host, model, policy.params, anchor).plan
         try:
             plan.check(policy.caps, policy.params, anchor, model)
         except Refused as error:

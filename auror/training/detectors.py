@@ -58,8 +58,13 @@ class PlainVerdict:
 
 
 def decoded_detector(ledger: Ledger, invited: tuple[ClientId, ...]) -> Verdict:
-    """The default: the calibrated test on statistics decoded from group sums."""
-    return judge(ledger, VerdictParams(), invited)
+    """The default: the calibrated test on label confusion, decoded from group sums; without label
+    rows, one direction in the output layer's entries or in a sketch that splits the cohort."""
+    if ledger.block(FeatureKind.CONFUSION) is not None:
+        return judge(ledger, VerdictParams(), invited)
+    entries = ledger.block(FeatureKind.OUTPUT)
+    kind = FeatureKind.SKETCH if entries is None else FeatureKind.OUTPUT
+    return judge_direction(ledger, DirectionParams(kind), invited)
 
 
 def published_detector(alpha: float, tau: float = 0.5) -> Detector:

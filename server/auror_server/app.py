@@ -87,6 +87,8 @@ async def serve(config: ServerConfig) -> Ending:
             resumed,
             first_model=lambda era: credentials.first_models[era],
         )
+        if campaign.notice is not None:
+            _log.warning(campaign.notice)
         store = Store(config.server.run_dir)
         stack.callback(store.close)
         store.keep_text(CONFIG, to_toml(config))
