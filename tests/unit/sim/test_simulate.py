@@ -22,6 +22,7 @@ from auror.sim.population import LocalTrainer, Population
 from auror.sim.seeded import seeded_bytes, seeded_entropy
 from auror.sim.simulate import Aggregation, SimulationConfig, SimulationResult, simulate
 from auror.training.config import AfterFlag, CampaignConfig
+from auror.training.observations import PlanChoice
 
 
 def run(
@@ -100,3 +101,25 @@ def test_the_simulator_signs_the_next_version_when_exclusions_ask_for_it(
     assert sorted(policy.members) == [0, 2, 3, 5, 7, 9]
     assert all(record.aborted is None for record in found.records)
     assert found.records[-1].cohort == (0, 2, 3, 5, 7, 9)
+
+
+@pytest.mark.parametrize(
+    ("plan", "width", "notice"),
+    [
+        (PlanChoice(confusion=False), 0, "nobody can be flagged"),
+        (PlanChoice(confusion=False, sketch_rows=64), 64, "64 entries of a sketch"),
+        (PlanChoice(confusion=False, output_layer=True), 650, "the output layer's entries"),
+    ],
+)
+def test_without_label_rows_the_defence_goes_on_and_says_with_what(
+    plan: PlanChoice, width: int, notice: str
+) -> None:
+    result = run(Aggregation.PLAIN, True, rounds=6, plan=plan)
+    assert [record.aborted for record in result.records] == [None] * 6
+    assert result.campaign.ledger.width == width
+    assert notice in (result.campaign.notice or "")
+    assert (result.campaign.verdict is not None) == (width > 0)
+
+
+def test_with_label_rows_there_is_nothing_to_say() -> None:
+    assert run(Aggregation.PLAIN, True, rounds=1).campaign.notice is None
