@@ -17,10 +17,14 @@ from auror.experiments.result import (
 )
 from auror.ids import ClientId, Digest, GroupIndex, RoundId
 from auror.learn.architectures import Mlp
+from auror.learn.pinned import PinnedTask
+from auror.learn.training import TrainingParams
 from auror.params import RoundParams
 from auror.round.record import OpenedGroup, RoundRecord
 
 SPEC = Mlp((1, 8, 8), 10, hidden=64)
+TASK = PinnedTask(SPEC, TrainingParams()).to_bytes()
+DATA = {"name": "digits", "splits": {"test": {"samples": 360, "sha256": "ab" * 32}}}
 
 
 def config(**changes: object) -> ExperimentConfig:

@@ -10,9 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from auror.deployment.model_file import model_sha256
 from auror.experiments.config import RunName
 from auror.experiments.experiment import Prepared
-from auror.experiments.result import FRACTIONS, ExperimentResult, model_sha256
+from auror.experiments.result import FRACTIONS, ExperimentResult
 from auror.experiments.runfolder import read_run, summary_of
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from auror.deployment.model_file import model_sha256
 from auror.experiments.config import ExperimentConfig, RunName, Transport
 from auror.ids import ClientId
 from auror.round.record import RoundRecord
@@ -215,8 +215,3 @@ class ExperimentResult:
             "model_sha256": model_sha256(self.model),
             "stages": {name: round(spent, 2) for name, spent in self.stages.items()},
         }
-
-
-def model_sha256(model: NDArray[np.float32]) -> str:
-    """SHA-256 of the flat model as little-endian float32, in hexadecimal."""
-    return hashlib.sha256(np.ascontiguousarray(model, dtype="<f4").tobytes()).hexdigest()

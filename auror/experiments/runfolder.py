@@ -4,8 +4,9 @@ config.json        every setting, as resolved
 summary.json       the published JSON object
 verdict.json       who is flagged and why, the verdict after every round, decoded evidence
 rounds.jsonl       a line per round and run: metrics, and for the defended run its record
-model.safetensors  the final model's parameters by name
-manifest.json      versions, platform, command, digests of the files above
+task.json          what was trained, as an operator would sign it
+model.safetensors  the final model's tensors by name
+manifest.json      versions, platform, command, which data, digests of the files above
 plots/*.svg        figures
 report.html        all of it on one page, self-contained
 """
@@ -13,7 +14,6 @@ report.html        all of it on one page, self-contained
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import platform
 import shlex
@@ -24,10 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save
 
+from auror.deployment.model_file import MODEL_FILE, model_bytes, read_model
 from auror.errors import DataError
 from auror.experiments.config import ExperimentConfig, RunName, Transport
 from auror.experiments.files import read_json, write_bytes, write_json, write_text
@@ -41,15 +40,17 @@ from auror.experiments.result import (
     Suspicion,
     UnderRule,
 )
+from auror.experiments.versions import versions
 from auror.ids import ClientId
-from auror.learn.task import Task
 from auror.round.record import RoundRecord
 from auror.round.record_json import record_from_json, record_to_json
 
 Json = dict[str, Any]
-_NAMED = ("config.json", "summary.json", "verdict.json", "rounds.jsonl", "model.safetensors")
+TASK_FILE = "task.json"
+_NAMED = (
+    "config.json", "summary.json", "verdict.json", "rounds.jsonl", TASK_FILE, MODEL_FILE,
+)  # fmt: skip
 _NO_METRICS = ("run", "round", "era", "record")
-_PACKAGES = ("auror", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "grpcio")
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,14 @@ class SavedRun:
     summary: Json
     manifest: Json
     model: NDArray[np.float32]
+    task: bytes
+    """Canonical text of what was trained."""
 
 
-def write_run(folder: Path, result: ExperimentResult, task: Task) -> Json:
+def write_run(folder: Path, result: ExperimentResult, task: bytes, data: Json) -> Json:
     """Write everything but plots and report; returns the manifest.
+
+    ``task``: the canonical text; ``data``: see ``auror.learn.fingerprint``.
 
     Raises:
         DataError: the folder cannot be written.
@@ -74,8 +79,9 @@ def write_run(folder: Path, result: ExperimentResult, task: Task) -> Json:
         write_json(folder / "verdict.json", _verdict(result))
         lines = [json.dumps(line, allow_nan=False) for line in _rounds(result)]
         write_text(folder / "rounds.jsonl", "".join(f"{line}\n" for line in lines))
-        write_bytes(folder / "model.safetensors", model_bytes(task, result.model))
-        manifest = _manifest(folder, result)
+        write_bytes(folder / TASK_FILE, task)
+        write_bytes(folder / MODEL_FILE, model_bytes(task, result.model))
+        manifest = _manifest(folder, result, data)
         write_json(folder / "manifest.json", manifest)
     except OSError as error:
         raise DataError(f"cannot write run folder {folder}: {error.strerror}") from error
@@ -93,14 +99,14 @@ def read_run(folder: Path) -> SavedRun:
     for name in _NAMED:
         _check_digest(folder / name, manifest)
     config = ExperimentConfig.from_dict(read_json(folder / "config.json"))
-    model = read_model(folder / "model.safetensors")
+    model = read_model(folder / MODEL_FILE)
     try:
         result = _result(
             config, summary, read_json(folder / "verdict.json"), _lines(folder), manifest, model
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder} was written by another version of auror: {error}") from error
-    return SavedRun(result, summary, manifest, model)
+    return SavedRun(result, summary, manifest, model, (folder / TASK_FILE).read_bytes())
 
 
 def summary_of(result: ExperimentResult, folder: Path | None) -> Json:
@@ -113,31 +119,6 @@ def summary_of(result: ExperimentResult, folder: Path | None) -> Json:
     return summary
 
 
-def model_bytes(task: Task, model: NDArray[np.float32]) -> bytes:
-    """The flat model as safetensors, a tensor per parameter, as torch's ``state_dict`` names it."""
-    tensors = {
-        piece.name: np.ascontiguousarray(
-            model[piece.offset : piece.offset + piece.size].reshape(piece.shape)
-        )
-        for piece in task.layout.slices
-    }
-    order = ",".join(piece.name for piece in task.layout.slices)
-    written: bytes = save(tensors, metadata={"order": order, "task": task.reference})
-    return written
-
-
-def read_model(path: Path) -> NDArray[np.float32]:
-    """The flat model (d,) of ``model_bytes``."""
-    try:
-        with safetensors.safe_open(str(path), framework="numpy") as file:
-            order = str(file.metadata()["order"]).split(",")
-        tensors = load_file(path)
-        flat = np.concatenate([tensors[name].reshape(-1) for name in order])
-    except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
-        raise DataError(f"{path} is not a model of a run folder: {error}") from error
-    return flat.astype(np.float32)
-
-
 def _check_digest(path: Path, manifest: Json) -> None:
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -147,14 +128,15 @@ def _check_digest(path: Path, manifest: Json) -> None:
         raise DataError(f"{path} is not the file that was written: its digest differs")
 
 
-def _manifest(folder: Path, result: ExperimentResult) -> Json:
+def _manifest(folder: Path, result: ExperimentResult, data: Json) -> Json:
     return {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "versions": versions(),
         "seed": result.config.seed,
+        "data": data,
         "sha256": {
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in _NAMED
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from auror.learn.attack import Attack
 from auror.learn.datasets import Dataset
 from auror.learn.evaluate import class_means, evaluate
+from auror.learn.fingerprint import fingerprint
 from auror.learn.models import build, flatten
 from auror.learn.pinned import PinnedTask
 from auror.round.output import OutputShape
@@ -69,3 +71,8 @@ class TorchHost:
             attack=self._attack,
             device=self._device,
         ).to_dict()
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Which samples the server itself holds; those it dealt to nobody are not its own."""
+        held = fingerprint(self._data)
+        return {**held, "splits": {k: v for k, v in held["splits"].items() if k != "train"}}

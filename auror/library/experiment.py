@@ -13,6 +13,7 @@ from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import ExperimentResult
 from auror.experiments.runfolder import summary_of, write_run
 from auror.files import claim_folder
+from auror.learn.fingerprint import fingerprint
 from auror.report.run_page import write_report
 
 
@@ -72,7 +73,8 @@ class Experiment:
 
 def save_run(folder: Path, result: ExperimentResult) -> None:
     """Write the run folder with its report. Raises DataError when it cannot be written."""
-    manifest = write_run(folder, result, Prepared.of(result.config).pinned.task)
+    made = Prepared.of(result.config)
+    manifest = write_run(folder, result, made.host.task, fingerprint(made.data))
     write_report(folder, result, summary_of(result, folder), manifest)
 
 

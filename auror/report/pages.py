@@ -1,21 +1,22 @@
-"""The templates of the self-contained pages."""
+"""The templates of the self-contained pages and of the model card."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 
 
 def template(name: str, **filters: Callable[[Any], str]) -> Template:
-    """``templates/NAME`` with autoescape; a name it uses and is not given is an error."""
+    """``templates/NAME``, escaped where it is HTML; a name it uses and is not given is an error."""
     environment = Environment(
         loader=PackageLoader("auror.report"),
-        autoescape=True,
+        autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters.update(filters)
     return environment.get_template(name)

@@ -19,6 +19,7 @@ from auror.crypto.entropy import system_entropy
 from auror.deployment.addresses import check_address
 from auror.deployment.credentials import ServerCredentials, check_expiry, load_server
 from auror.deployment.logs import logger
+from auror.deployment.policy_file import POLICY_FILE, policy_json
 from auror.deployment.settings import to_toml
 from auror.errors import AbortReason, UnavailableError, UntrainedError
 from auror.round.arithmetic import check_round
@@ -34,7 +35,7 @@ from auror_server.hosts import make_host, synthetic_dim
 from auror_server.recorder import Recorder, begin_again
 from auror_server.servicer import Servicer
 from auror_server.session import Ending, Session
-from auror_server.store import CONFIG, Store, lock_folder
+from auror_server.store import CONFIG, SAMPLES, Store, lock_folder
 
 GOODBYE_SECONDS = 5.0
 _log = logger("server")
@@ -92,6 +93,8 @@ async def serve(config: ServerConfig) -> Ending:
         store = Store(config.server.run_dir)
         stack.callback(store.close)
         store.keep_text(CONFIG, to_toml(config))
+        store.keep_text(POLICY_FILE, policy_json(policy).decode())
+        store.keep_json(SAMPLES, host.fingerprint())
         if resumed is not None:
             _log.info("resuming", folder=str(store.folder), index=campaign.state.index)
             begin_again(campaign)
@@ -111,6 +114,7 @@ async def serve(config: ServerConfig) -> Ending:
         finally:
             await healthy.enter_graceful_shutdown()
             session.say_goodbye(ending)
+            await loop.run_in_executor(pool, recorder.account, policy)
         if ending is Ending.FINISHED:
             if not campaign.state.models.trained:  # not marked as finished: starting again goes on
                 raise _untrained(store)

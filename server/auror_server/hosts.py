@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,13 @@ from auror.errors import ConfigError
 from auror.round.output import OutputShape
 from auror.training.host import ModelHost
 from auror_server.config import LearningSection
+
+
+class ServerHost(ModelHost, Protocol):
+    """The port of a training, and what the server's own samples are."""
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """See ``auror.learn.fingerprint``; {} where there are no samples."""
 
 
 class SyntheticHost:
@@ -44,6 +52,9 @@ class SyntheticHost:
     def evaluate(self, model: NDArray[np.float32]) -> Mapping[str, float | None]:
         return {}
 
+    def fingerprint(self) -> Mapping[str, Any]:
+        return {}
+
 
 def synthetic_dim(task: bytes) -> int | None:
     """Entries of a load test's model; None when ``task`` is to train a real one."""
@@ -53,7 +64,7 @@ def synthetic_dim(task: bytes) -> int | None:
         return None
 
 
-def make_host(settings: LearningSection, task: bytes) -> ModelHost:
+def make_host(settings: LearningSection, task: bytes) -> ServerHost:
     """What stands behind the model that the policy's ``task`` trains.
 
     Raises:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from auror.deployment.logs import logger
+from auror.privacy.account import account
+from auror.round.policy import Policy
 from auror.round.record import RoundRecord
 from auror.round.server.context import RoundTotal
 from auror.training.campaign import Campaign
 from auror_server import checkpoint
 from auror_server.metrics import RoundMeter
-from auror_server.store import Store
+from auror_server.store import ACCOUNT, Store
 
 _log = logger("run")
 
@@ -67,7 +69,7 @@ class Recorder:
         if total is not None and self._keep_totals:
             self._store.keep_total(record.index, total.total)
         if campaign.state.models.trained:  # an initial model must not replace one that was trained
-            self._store.keep_model(campaign.state.models.model)
+            self._store.keep_model(campaign.policy.task, campaign.state.models.model)
         if verdict is not None:
             self._store.keep_verdict(verdict)
         self._store.keep_round(record, extra)
@@ -86,6 +88,17 @@ class Recorder:
             seconds=extra["seconds"],
             **{name: value for name, value in metrics.items() if value is not None},
         )
+
+    def account(self, policy: Policy) -> None:
+        """What the run opened, from all its records (``auror.privacy``)."""
+        params = policy.params
+        made = account(
+            self._store.records(),
+            group_size=params.group_size,
+            colluders=params.colluders,
+            quantisation_bits=params.quantisation_bits,
+        )
+        self._store.keep_json(ACCOUNT, made.to_dict())
 
     def finish(self, campaign: Campaign) -> None:
         """The training is over: nothing is left to resume."""

@@ -15,21 +15,22 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from auror.deployment.locks import Lock
+from auror.deployment.model_file import MODEL_FILE, model_bytes
 from auror.errors import ConfigError
 from auror.files import replace_file
 from auror.round.record import RoundRecord
-from auror.round.record_json import record_to_json
+from auror.round.record_json import record_from_json, record_to_json
 
 JOURNAL = "journal.jsonl"
 ROUNDS = "rounds.jsonl"
 TIMINGS = "timings.jsonl"
-MODEL = "model.safetensors"
 VERDICT = "verdict.json"
 CONFIG = "config.toml"
+ACCOUNT = "account.json"
+SAMPLES = "samples.json"
 LOCK = ".lock"
 
 
@@ -108,9 +109,8 @@ class Store:
     def keep_timings(self, line: Mapping[str, Any]) -> None:
         append_line(self.folder / TIMINGS, line)
 
-    def keep_model(self, model: NDArray[np.float32]) -> None:
-        content = safetensors.numpy.save({"model": np.ascontiguousarray(model)})
-        replace_file(self.folder / MODEL, content)
+    def keep_model(self, task: bytes, model: NDArray[np.float32]) -> None:
+        replace_file(self.folder / MODEL_FILE, model_bytes(task, model))
 
     def keep_total(self, index: int, total: NDArray[np.int64]) -> None:
         folder = self.folder / "totals"
@@ -118,10 +118,17 @@ class Store:
         np.save(folder / f"{index}.npy", total, allow_pickle=False)
 
     def keep_verdict(self, verdict: Mapping[str, Any]) -> None:
-        replace_file(self.folder / VERDICT, json.dumps(verdict, indent=2).encode() + b"\n")
+        self.keep_json(VERDICT, verdict)
+
+    def keep_json(self, name: str, value: Mapping[str, Any]) -> None:
+        replace_file(self.folder / name, json.dumps(value, indent=2).encode() + b"\n")
 
     def keep_text(self, name: str, text: str) -> None:
         replace_file(self.folder / name, text.encode())
+
+    def records(self) -> list[RoundRecord]:
+        """Of all rounds so far, those before a resumption too."""
+        return [record_from_json(line) for line in read_lines(self.folder / ROUNDS)]
 
     def aborts(self) -> Counter[str]:
         """How many rounds so far were aborted, by the name of the reason."""

@@ -22,10 +22,11 @@ from auror.defense.ledger import Ledger
 from auror.defense.liability import Liability
 from auror.deployment import credentials
 from auror.deployment.credentials import POLICY_FILE
+from auror.deployment.model_file import read_model
 from auror.deployment.policy_file import parse_policy, policy_json
 from auror.deployment.settings import load
 from auror.errors import AuthenticationFailed, UserError
-from auror.experiments.runfolder import read_model, read_run
+from auror.experiments.runfolder import read_run
 from auror.ids import ClientId, Digest
 from auror.params import PlanCaps, RoundParams
 from auror.round.client.memory import ClientMemory

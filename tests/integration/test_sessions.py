@@ -12,10 +12,10 @@ import grpc
 import kit
 import numpy as np
 import pytest
-import safetensors.numpy
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from auror.deployment.certs import create_deployment
+from auror.deployment.model_file import read_model
 from auror.programs.enrol import Enrolment, terms_of
 from auror.programs.loadtest import LoadTest, read_lines, run_loadtest
 from auror.programs.processes import free_address, programs, wait_until_listening
@@ -52,7 +52,7 @@ def test_three_rounds_of_learning(tmp_path: Path) -> None:
     assert [line["aborted"] for line in lines] == [None] * 3
     assert all(line["accepted"] == list(range(CLIENTS)) for line in lines)
     assert lines[-1]["metrics"]["accuracy"] > 0.5
-    model = safetensors.numpy.load_file(folder / "run" / "model.safetensors")["model"]
+    model = read_model(folder / "run" / "model.safetensors")
     assert model.dtype == np.float32
     assert model_digest(model).hex() == lines[-1]["model"]
     journals = sorted((folder / "state").rglob("client-*.json"))

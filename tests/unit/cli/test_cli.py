@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from helpers_result import SPEC, result
+from helpers_result import DATA, TASK, result
 
 from auror.cli import main
 from auror.experiments.runfolder import write_run
@@ -151,7 +151,7 @@ def test_bad_input_is_one_line_with_the_fix_and_an_exit_code(
 
 
 def test_a_simulation_cannot_be_replayed_and_says_why(tmp_path: Path) -> None:
-    write_run(tmp_path, result(), SPEC)
+    write_run(tmp_path, result(), TASK, DATA)
     done = auror("replay", str(tmp_path))
     assert done.exit_code == 4
     assert "nothing to replay" in done.stderr

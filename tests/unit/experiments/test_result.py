@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 from helpers_result import result
 
+from auror.deployment.model_file import model_sha256
 from auror.experiments.config import RunName
-from auror.experiments.result import model_sha256
 from auror.ids import ClientId
 
 PUBLISHED = {

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers_result import SPEC, result
+from helpers_result import DATA, TASK, result
 
 from auror.errors import DataError
 from auror.experiments.config import RunName, Transport
 from auror.experiments.files import read_json, write_bytes
-from auror.experiments.runfolder import read_model, read_run, write_run
+from auror.experiments.runfolder import read_run, write_run
 from auror.round.record_json import record_to_json
 
 
 def test_a_run_folder_reads_back_as_it_was_written(tmp_path: Path) -> None:
     written = result()
-    write_run(tmp_path, written, SPEC)
+    write_run(tmp_path, written, TASK, DATA)
     read = read_run(tmp_path)
     assert np.array_equal(read.model, written.model)
     assert read.summary == {**written.summary(), "run": str(tmp_path)}
@@ -36,22 +36,30 @@ def test_a_run_folder_reads_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_the_transport_of_a_network_run_is_kept(tmp_path: Path) -> None:
-    write_run(tmp_path, result(transport=Transport.GRPC), SPEC)
+    write_run(tmp_path, result(transport=Transport.GRPC), TASK, DATA)
     read = read_run(tmp_path)
     assert read.summary["transport"] == "grpc+mtls"
     assert read.result.transport is Transport.GRPC
 
 
 def test_a_run_without_defence_reads_back(tmp_path: Path) -> None:
-    write_run(tmp_path, result(defended=None), SPEC)
+    write_run(tmp_path, result(defended=None), TASK, DATA)
     assert read_run(tmp_path).result.defended is None
 
 
 @pytest.mark.parametrize(
-    "name", ["summary.json", "verdict.json", "rounds.jsonl", "model.safetensors", "config.json"]
+    "name",
+    [
+        "summary.json",
+        "verdict.json",
+        "rounds.jsonl",
+        "task.json",
+        "model.safetensors",
+        "config.json",
+    ],
 )
 def test_a_changed_or_missing_file_is_named(tmp_path: Path, name: str) -> None:
-    write_run(tmp_path, result(), SPEC)
+    write_run(tmp_path, result(), TASK, DATA)
     path = tmp_path / name
     path.write_bytes(path.read_bytes().replace(b"0", b"1", 1))
     with pytest.raises(DataError, match=name.replace(".", r"\.")):
@@ -64,13 +72,6 @@ def test_a_changed_or_missing_file_is_named(tmp_path: Path, name: str) -> None:
 def test_another_folder_is_no_run_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="a run folder"):
         read_run(tmp_path)
-
-
-def test_a_file_that_is_no_model_is_one_clear_error(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    path.write_bytes(b"not tensors")
-    with pytest.raises(DataError, match="not a model"):
-        read_model(path)
 
 
 def test_folders_are_made_where_they_are_missing(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
-from helpers_result import SPEC, result
+from helpers_result import DATA, TASK, result
 
 from auror.experiments.config import RunName
 from auror.experiments.result import ExperimentResult
@@ -31,7 +31,7 @@ class _Links(HTMLParser):
 
 
 def written(folder: Path, made: ExperimentResult) -> str:
-    manifest = write_run(folder, made, SPEC)
+    manifest = write_run(folder, made, TASK, DATA)
     write_report(folder, made, summary_of(made, folder), manifest)
     return (folder / "report.html").read_text()
 
