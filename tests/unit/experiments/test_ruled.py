@@ -42,7 +42,7 @@ def test_multi_krum_sees_who_sends_the_opposite_and_nothing_is_private() -> None
 
 def test_the_folder_of_such_a_run_reads_back(tmp_path: Path) -> None:
     config, result = run(rule="fltrust", runs="defended")
-    write_run(tmp_path, result, Prepared.of(config).pinned.task)
+    write_run(tmp_path, result, Prepared.of(config).host.task, {})
     saved = read_run(tmp_path)
     assert saved.result.config == config
     assert saved.result.under_rule == result.under_rule
