@@ -19,7 +19,7 @@ from auror.deployment.model_file import MODEL_FILE, read_model
 from auror.deployment.policy_file import POLICY_FILE, parse_policy
 from auror.errors import ConfigError, DataError
 from auror.experiments.files import read_json
-from auror.experiments.result import HistoryPoint, Metrics
+from auror.experiments.result import FRACTIONS, HistoryPoint, Metrics
 from auror.experiments.runfolder import SavedRun, read_run
 from auror.experiments.versions import versions
 from auror.ids import ClientId
@@ -33,7 +33,6 @@ ROUNDS_FILE = "rounds.jsonl"
 SAMPLES_FILE = "samples.json"
 VERDICT_FILE = "verdict.json"
 JOURNAL_FILE = "journal.jsonl"
-_FRACTIONS = ("accuracy", "source_recall", "attack_success")
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ def _served(folder: Path) -> FinishedRun:
 
 def _measured(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
     """A server without labels measures none of the three; ``Metrics`` has places for them."""
-    return {**dict.fromkeys(_FRACTIONS), **metrics}
+    return {**dict.fromkeys(FRACTIONS), **metrics}
 
 
 def _excluded(records: tuple[RoundRecord, ...]) -> tuple[ClientId, ...]:
