@@ -17,6 +17,7 @@ _FAST_ROUNDS = 12
 _RUNS = Path("runs")
 _SIMULATED = (
     "aggregation", "rule", "detector", "alpha", "tau", "runs", "dropout_before", "dropout_after",
+    "data", "label_column", "data_range",
 )  # fmt: skip
 """Dials that a run with real programs has not."""
 

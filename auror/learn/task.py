@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from auror.errors import ConfigError
 from auror.learn.models import Layout, layout_of
+from auror.learn.samples import SampleSpec
 from auror.learn.standardisation import RAW, Standardisation
 from auror.learn.training import TrainingParams
 
@@ -50,6 +51,8 @@ class Task(abc.ABC):
         classes: number of labels; None where targets are no labels. Without labels nobody is
             looked for who mislabels.
         standardisation: from raw samples to inputs; applied by whoever loads the data.
+        class_names: in their order, where samples name their class (folders, words in a table).
+        feature_names: columns of a table, in their order.
         training: how clients train; ``--epochs`` and its like change single values.
         output_layer: name of the Linear with a row per class. None: it is found, as the last such
             layer in module order, if its outputs are the module's.
@@ -60,6 +63,8 @@ class Task(abc.ABC):
     input_shape: tuple[int, ...]
     classes: int | None = None
     standardisation: Standardisation = RAW
+    class_names: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
     training: TrainingParams = TrainingParams()
     output_layer: str | None = None
     vectorised: bool = False
@@ -116,6 +121,7 @@ class Task(abc.ABC):
         classes: object = self.classes
         if classes is not None and not _whole(classes, 2):
             raise ConfigError(f"{self}: classes must be 2 or more, or None, not {classes!r}")
+        self.samples  # noqa: B018 - as many names as classes and features
         for name, kind in (("standardisation", Standardisation), ("training", TrainingParams)):
             if not isinstance(getattr(self, name), kind):
                 raise ConfigError(f"{self}: {name} must be a {kind.__name__}")
@@ -133,6 +139,17 @@ class Task(abc.ABC):
     def reference(self) -> str:
         """What ``--task`` names it by; "" for an object that nobody named."""
         return str(self.__dict__.get("_reference", ""))
+
+    @property
+    def samples(self) -> SampleSpec:
+        """What everybody's samples must look like."""
+        return SampleSpec(
+            self.input_shape,
+            self.classes,
+            self.class_names,
+            self.feature_names,
+            self.standardisation,
+        )
 
     @property
     def inputs(self) -> int:

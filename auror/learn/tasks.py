@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 from auror.errors import ConfigError
 from auror.learn.architectures import ARCHITECTURES, Labelled, settings_of
-from auror.learn.standardisation import RAW, Standardisation
+from auror.learn.samples import SampleSpec
 from auror.learn.task import Task
 from auror.registry import is_reference, load_reference
 
@@ -22,16 +21,7 @@ TASKS: tuple[str, ...] = tuple(ARCHITECTURES)
 _USAGE = f"choose of {', '.join(TASKS)} (resnet18:width=8), or name package.module:name"
 
 
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """What a task that comes along takes from its data."""
-
-    input_shape: tuple[int, ...]
-    classes: int | None
-    standardisation: Standardisation = RAW
-
-
-def find_task(name: str, samples: Samples | None = None) -> Task:
+def find_task(name: str, samples: SampleSpec | None = None) -> Task:
     """The task that ``name`` stands for. Imports code where ``name`` is a reference: whoever runs
     the program must have written it.
 
@@ -44,7 +34,7 @@ def find_task(name: str, samples: Samples | None = None) -> Task:
     if is_reference(name):
         return _own(name)
     word, settings = _parse(name)
-    return make(word, settings, samples or Samples((), None))
+    return make(word, settings, samples or SampleSpec((), None))
 
 
 def is_own(name: str) -> bool:
@@ -55,7 +45,7 @@ def is_own(name: str) -> bool:
     return False
 
 
-def make(word: str, settings: dict[str, Any], samples: Samples) -> Labelled:
+def make(word: str, settings: dict[str, Any], samples: SampleSpec) -> Labelled:
     """One that comes along, by name and settings.
 
     Raises:
@@ -68,7 +58,14 @@ def make(word: str, settings: dict[str, Any], samples: Samples) -> Labelled:
             " (package.module:name)"
         )
     try:
-        return kind(samples.input_shape, samples.classes, samples.standardisation, **settings)
+        return kind(
+            samples.input_shape,
+            samples.classes,
+            samples.standardisation,
+            samples.names,
+            samples.features,
+            **settings,
+        )
     except TypeError as error:
         raise ConfigError(f"task {word}: {error}") from error
 

@@ -29,9 +29,13 @@ class Enrolment:
     colluders: Annotated[int, Like(RoundParams)] | None = None
     """c, clients assumed to collude; by default g - 2."""
     dataset: str = Options.dataset
-    """digits, mnist5k or mnist: decides shape and scale of the samples."""
+    """digits, mnist5k, mnist or fashion_mnist: decides shape and scale of the samples."""
     data_dir: Path | None = None
-    """Folder of mnist; downloaded there when absent."""
+    """Folder of torchvision's sets; downloaded there when absent."""
+    data: Path | None = None
+    """The operator's own samples instead: they decide shape, classes and scale of everybody's."""
+    label_column: Annotated[str, Like(Options)] = Options.label_column
+    data_range: Annotated[str, Like(Options)] = Options.data_range
     task: Annotated[str, Like(Options)] = Options.task
     rounds: Annotated[int, Range(1)] = 100
     """Most rounds of one training: the budget of everybody's data."""
@@ -47,6 +51,13 @@ class Enrolment:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.data is not None and self.data_dir is not None:
+            raise ConfigError(
+                f"data_dir = {self.data_dir} has no effect with own data: leave it out"
+            )
+        if self.data is None and (self.label_column or self.data_range):
+            name = "label_column" if self.label_column else "data_range"
+            raise ConfigError(f"{name} has no effect without own data: leave it out")
         if self.data_dir is not None and self.dataset in PACKAGED:
             raise ConfigError(
                 f"data_dir = {self.data_dir} has no effect with dataset = {self.dataset}, which"
@@ -86,21 +97,25 @@ def usual_params(clients: int, group_size: int | None, colluders: int | None) ->
 
 
 def terms_of(wanted: Enrolment) -> Terms:
-    """Load the data set for its shape, and draw the first models.
+    """Load the data for what they state about everybody's samples; draw the first models.
 
     Raises:
-        UserError: an unknown data set or model, or a number that cannot be used.
+        UserError: data that cannot be read, an unknown data set or model, or a number that
+            cannot be used.
     """
     # imported here: enrolling for a load test needs no torch
-    from auror.learn.datasets import load_dataset  # noqa: PLC0415
     from auror.learn.device import resolve_device  # noqa: PLC0415
     from auror.learn.host import TorchHost  # noqa: PLC0415
+    from auror.learn.own_data import DataSource, load_data  # noqa: PLC0415
     from auror.learn.pinned import PinnedTask  # noqa: PLC0415
-    from auror.learn.tasks import Samples, find_task  # noqa: PLC0415
+    from auror.learn.tasks import find_task  # noqa: PLC0415
 
     budget = Budget.for_rounds(wanted.rounds, wanted.eras)
-    data = load_dataset(wanted.dataset, wanted.data_dir, wanted.seed)
-    task = find_task(wanted.task, Samples(data.input_shape, data.classes, data.standardisation))
+    source = DataSource(
+        wanted.dataset, wanted.data_dir, wanted.data, wanted.label_column, wanted.data_range
+    )
+    data = load_data(source, wanted.seed, 0, dealt=False)
+    task = find_task(wanted.task, data.spec)
     host = TorchHost(PinnedTask(task, task.training), data, resolve_device("cpu"), wanted.seed)
     return Terms(
         params=wanted.params(),

@@ -40,8 +40,12 @@ Exit codes:
 @click.option("--server", help="host:port of the server (client.server).")
 @click.option("--credentials", help="Folder made by `auror certs` (client.credentials).")
 @click.option("--state", help="Folder for what must survive restarts (client.state).")
-@click.option("--dataset", help="digits, mnist5k, mnist, npz or synthetic (data.dataset).")
-@click.option("--npz", help="File with own samples instead of a data set (data.npz).")
+@click.option(
+    "--dataset", help="digits, mnist5k, mnist, fashion_mnist or synthetic (data.dataset)."
+)
+@click.option("--data", help="Own samples: an npz or CSV file, or an image folder (data.path).")
+@click.option("--label-column", help="Of a CSV file, by default the last (data.label_column).")
+@click.option("--data-range", help="In which range own samples are, e.g. 0:1 (data.range).")
 @click.option("--device", help="auto, cpu, cuda or cuda:N (client.device).")
 @click.option("--clients", help='Many clients in one process, e.g. "0-14" (swarm.clients).')
 @click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
@@ -87,7 +91,9 @@ _COMMON = {
     "credentials": "client.credentials",
     "state": "client.state",
     "dataset": "data.dataset",
-    "npz": "data.npz",
+    "data": "data.path",
+    "label_column": "data.label_column",
+    "data_range": "data.range",
     "device": "client.device",
     "clients": "swarm.clients",
 }

@@ -9,8 +9,8 @@ from typing import Literal
 from pydantic import Field
 
 from auror.deployment.addresses import check_address, parse_ids
+from auror.deployment.data_choice import OWN, choose_data, refuse_idle
 from auror.deployment.settings import Section, load
-from auror.errors import ConfigError
 from auror.params import OwnRules
 
 PREFIX = "AUROR_CLIENT"
@@ -47,12 +47,16 @@ class DataSection(Section):
     task: str = ""
     """package.module:name when the policy trains code of your own: no other code is imported."""
     dataset: str = "mnist5k"
-    """digits, mnist5k, mnist, "npz" (own samples) or "synthetic" (load tests)."""
+    """digits, mnist5k, mnist, fashion_mnist, "own" (data.path) or "synthetic" (load tests)."""
     data_dir: str = ""
     """Folder of the data set where it is not packaged."""
-    npz: str = ""
-    """Own samples: a file with x (samples, channels, height, width) and y (samples). Selects
-    dataset = "npz"."""
+    path: str = ""
+    """Own samples: an npz file, a CSV file or a folder with a folder of images per class;
+    {client} stands for the client's number, 000. Selects dataset = "own"."""
+    label_column: str = ""
+    """Of a CSV file; "" = the last one."""
+    range: str = ""
+    """In which range own samples are, e.g. "0:1"; "" = as the task says."""
     partition: str = "iid"
     """How a shared data set is dealt out: iid, dirichlet:ALPHA or shards:K."""
     parts: int = Field(default=0, ge=0)
@@ -136,32 +140,21 @@ def load_config(
     return config.model_copy(update={"data": _chosen(config.data)})
 
 
-_SHARED_ONLY = ("data_dir", "partition", "parts", "part", "seed", "attack", "malicious")
-"""What says which part of a shared data set a client has, and what it does to it."""
+_SHARED_ONLY = ("data_dir", "partition", "parts", "part")
+"""What says which part of a shared data set a client has."""
+_ATTACK = ("seed", "attack", "malicious")
+_OWN_ONLY = ("label_column", "range")
 
 
 def _chosen(data: DataSection) -> DataSection:
-    """``data`` with its data set decided: a named file is meant, and nothing is ignored.
+    """``data`` with its data set decided.
 
     Raises:
         ConfigError: two settings contradict each other, or one has no effect.
     """
-    if data.npz and "dataset" not in data.model_fields_set:
-        data = data.model_copy(update={"dataset": "npz"})
-    if data.npz and data.dataset != "npz":
-        raise ConfigError(
-            f'data.npz = "{data.npz}" and data.dataset = "{data.dataset}" contradict each other:'
-            ' leave one of them out, or set data.dataset = "npz"'
-        )
-    if data.dataset == "npz" and not data.npz:
-        raise ConfigError('data.dataset = "npz": name the file in data.npz')
-    if data.dataset in {"npz", "synthetic"}:
-        for name in _SHARED_ONLY:
-            value = getattr(data, name)
-            # a printed configuration lists all settings: only another value is somebody's wish
-            if value != DataSection.model_fields[name].default:
-                raise ConfigError(
-                    f"data.{name} = {value} has no effect with data.dataset ="
-                    f' "{data.dataset}": leave it out'
-                )
+    data = choose_data(data, "data", "path", _SHARED_ONLY, _OWN_ONLY)
+    if data.dataset == "synthetic":
+        refuse_idle(data, "data", (*_SHARED_ONLY, *_ATTACK), data.dataset)
+    if data.dataset == OWN and data.attack == "none":  # nothing is drawn
+        refuse_idle(data, "data", ("seed", "malicious"), data.dataset)
     return data

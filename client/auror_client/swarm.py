@@ -79,7 +79,7 @@ async def run(config: ClientConfig) -> Ending:
             )
             for _, own in members
         }
-        trainers = make_trainers(config, list(journals), enrolled)
+        trainers = make_trainers(config, list(journals), enrolled, members[0][1].policy.task)
         compute = stack.enter_context(ThreadPoolExecutor(config.client.threads, "compute"))
         training = TrainingPool(config.client.training_threads)
         stack.callback(training.abandon)

@@ -11,14 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.deployment.addresses import parse_ids
+from auror.deployment.data_choice import OWN
+from auror.deployment.logs import logger
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.round.label_rows import ClassMeans
 from auror_client.config import ClientConfig, DataSection
-from auror_client.samples import load_npz
 
 if TYPE_CHECKING:
     from auror.learn.pinned import PinnedTask
+    from auror.learn.samples import Targets
+
+_CLIENT = "{client}"
+_log = logger("client")
 
 
 class Trainer(Protocol):
@@ -59,9 +64,7 @@ class SyntheticTrainer:
 class TorchTrainer:
     """Trains as the task in the signed policy says."""
 
-    def __init__(
-        self, x: NDArray[np.float32], y: NDArray[np.int64], device: str, own: str = ""
-    ) -> None:
+    def __init__(self, x: NDArray[np.float32], y: Targets, device: str, own: str = "") -> None:
         """``own``: the task that this client's configuration names; no other code is imported."""
         self._x, self._y, self._device, self._own = x, y, device, own
 
@@ -86,7 +89,8 @@ class TorchTrainer:
         from auror.learn.evaluate import own_class_means  # noqa: PLC0415
 
         wanted = self._pinned(task).task
-        return own_class_means(wanted, model, self._x, self._y, resolve_device(self._device))
+        labels = self._y.astype(np.int64)  # of a task without labels they are not looked at
+        return own_class_means(wanted, model, self._x, labels, resolve_device(self._device))
 
     def _pinned(self, task: bytes) -> PinnedTask:
         from auror.learn.pinned import PinnedTask  # noqa: PLC0415
@@ -95,12 +99,13 @@ class TorchTrainer:
 
 
 def make_trainers(
-    config: ClientConfig, clients: Sequence[ClientId], enrolled: int
+    config: ClientConfig, clients: Sequence[ClientId], enrolled: int, task: bytes
 ) -> Mapping[ClientId, Trainer]:
-    """One trainer per client; ``enrolled``: how many were at first.
+    """One trainer per client; ``enrolled``: how many were at first. ``task``: the policy's.
 
     Raises:
-        UserError: unknown data set, unreadable file, a part that does not exist.
+        UserError: unknown data set, unreadable file, a part that does not exist; samples that do
+            not fit the task.
     """
     data = config.data
     if data.dataset == "synthetic":
@@ -109,27 +114,49 @@ def make_trainers(
 
     torch.set_num_threads(1)  # the clients of a process share its cores
     device = config.client.device
-    if data.dataset == "npz":
-        x, y = load_npz(Path(data.npz))
-        return {client: TorchTrainer(x, y, device, data.task) for client in clients}
+    if data.dataset == OWN:
+        return _from_own(data, clients, task, device)
     return _from_shared(data, clients, enrolled, device)
+
+
+def _from_own(
+    data: DataSection, clients: Sequence[ClientId], task: bytes, device: str
+) -> Mapping[ClientId, Trainer]:
+    from auror.learn.pinned import PinnedTask  # noqa: PLC0415
+    from auror.learn.samples import read_samples  # noqa: PLC0415
+    from auror.learn.scale import parse_range  # noqa: PLC0415
+
+    if len(clients) > 1 and _CLIENT not in data.path:
+        raise ConfigError(
+            f"data.path = {data.path}: {len(clients)} clients would train on the same samples; put"
+            f" {_CLIENT} where their paths differ"
+        )
+    spec = PinnedTask.from_bytes(task, data.task, "data.task").task.samples
+    stated = parse_range("data.range", data.range)
+    poisoned = _Poisoner(data, clients, spec.classes or 0)
+    trainers: dict[ClientId, Trainer] = {}
+    for client in clients:
+        path = Path(data.path.replace(_CLIENT, f"{client:03d}"))
+        samples = read_samples(path, spec, label_column=data.label_column, setting="data.path")
+        x, notes, warnings = spec.inputs(samples, stated)
+        log = _log.bind(client=int(client))
+        log.info("own samples", path=str(path), samples=len(x), shape=list(x.shape[1:]))
+        for line in notes:
+            log.info(line)
+        for line in warnings:
+            log.warning(line)
+        trainers[client] = TorchTrainer(*poisoned(client, x, samples.y), device, data.task)
+    return trainers
 
 
 def _from_shared(
     data: DataSection, clients: Sequence[ClientId], enrolled: int, device: str
 ) -> Mapping[ClientId, Trainer]:
-    from auror.learn.attacks import parse_attack  # noqa: PLC0415
     from auror.learn.datasets import load_dataset  # noqa: PLC0415
     from auror.learn.partition import parse_partition  # noqa: PLC0415
 
     whole = load_dataset(data.dataset, Path(data.data_dir) if data.data_dir else None, data.seed)
-    attack = parse_attack(data.attack, whole.classes)
-    if attack is not None and attack.forges:
-        raise ConfigError(
-            f"data.attack = {attack}: forging needs what other clients send, so auror simulate"
-            " alone can do it; name a flip or a backdoor"
-        )
-    malicious = set(parse_ids("data.malicious", data.malicious))
+    poisoned = _Poisoner(data, clients, whole.classes)
     parts = parse_partition(data.partition).split(whole.train_y, data.parts or enrolled, data.seed)
     trainers: dict[ClientId, Trainer] = {}
     for client in clients:
@@ -140,8 +167,34 @@ def _from_shared(
                 f" 0 … {len(parts) - 1}"
             )
         x, y = whole.train_x[parts[part]], whole.train_y[parts[part]]
-        if attack is not None and (client in malicious or (not malicious and len(clients) == 1)):
-            rng = np.random.default_rng([data.seed, 1, client])
-            x, y = attack.poison(x, y, rng)
-        trainers[client] = TorchTrainer(x, y, device, data.task)
+        trainers[client] = TorchTrainer(*poisoned(client, x, y), device, data.task)
     return trainers
+
+
+class _Poisoner:
+    """Plays the attackers among ``clients``: of one client that one, of many those named.
+
+    Raises:
+        ConfigError: an attack that a client cannot play, or not on these data.
+    """
+
+    def __init__(self, data: DataSection, clients: Sequence[ClientId], classes: int) -> None:
+        from auror.learn.attacks import parse_attack  # noqa: PLC0415
+
+        attack = parse_attack(data.attack, classes)
+        if attack is not None and attack.forges:
+            raise ConfigError(
+                f"data.attack = {attack}: forging needs what other clients send, so auror simulate"
+                " alone can do it; name a flip or a backdoor"
+            )
+        named = parse_ids("data.malicious", data.malicious)
+        self._attackers = set(clients if not named and len(clients) == 1 else named)
+        self._attack, self._seed = attack, data.seed
+
+    def __call__(
+        self, client: ClientId, x: NDArray[np.float32], y: Targets
+    ) -> tuple[NDArray[np.float32], Targets]:
+        if self._attack is None or client not in self._attackers:
+            return x, y
+        rng = np.random.default_rng([self._seed, 1, client])
+        return self._attack.poison(x, y.astype(np.int64), rng)

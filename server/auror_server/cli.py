@@ -41,7 +41,10 @@ Exit codes:
 @click.option("--run-dir", help="Run folder; an unfinished run is resumed (server.run_dir).")
 @click.option("--rounds", help="Rounds of one training (session.rounds).")
 @click.option("--min-clients", help="Clients to wait for, 0 = all (session.min_clients).")
-@click.option("--dataset", help="digits, mnist5k or mnist (learning.dataset).")
+@click.option("--dataset", help="digits, mnist5k, mnist or fashion_mnist (learning.dataset).")
+@click.option("--data", help="Own samples: file, image folder or parts (learning.data).")
+@click.option("--label-column", help="Of a CSV file, by default the last (learning.label_column).")
+@click.option("--data-range", help="In which range own samples are, e.g. 0:1 (learning.range).")
 @click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
 @click.option("--check", "only_check", is_flag=True, help="Check everything, print thresholds.")
 @click.option("--print-config", is_flag=True, help="Print the resolved settings as TOML.")
@@ -96,6 +99,9 @@ _COMMON = {
     "rounds": "session.rounds",
     "min_clients": "session.min_clients",
     "dataset": "learning.dataset",
+    "data": "learning.data",
+    "label_column": "learning.label_column",
+    "data_range": "learning.range",
 }
 _NUMBERS = ("rounds", "min_clients")
 

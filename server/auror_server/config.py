@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from auror.deployment.addresses import check_address
+from auror.deployment.data_choice import choose_data
 from auror.deployment.settings import Section, load
 from auror.errors import ConfigError
 from auror.training.config import AfterFlag, CampaignConfig
@@ -76,10 +77,18 @@ class LearningSection(Section):
     task: str = ""
     """package.module:name when the policy trains code of your own: no other code is imported."""
     dataset: str = "mnist5k"
-    """digits, mnist5k or mnist: the server's own clean and test samples."""
+    """digits, mnist5k, mnist, fashion_mnist or "own" (learning.data): the server's own clean and
+    test samples."""
     data_dir: str = ""
     """Folder of the data set where it is not packaged."""
-    clean_samples: int = Field(default=100, ge=0, le=100)
+    data: str = ""
+    """Own samples: an npz file, a CSV file, a folder with a folder of images per class, or one
+    with the parts test and clean. Selects dataset = "own"."""
+    label_column: str = ""
+    """Of a CSV file; "" = the last one."""
+    range: str = ""
+    """In which range own samples are, e.g. "0:1"; "" = as the task says."""
+    clean_samples: int = Field(default=100, ge=0)
     """Clean samples to read label confusion with; 0 = none, the model's own weights serve."""
     device: str = "cpu"
     """auto, cpu, cuda or cuda:N, for the server's own evaluation."""
@@ -148,4 +157,7 @@ def load_config(
         check_address("server.health", config.server.health)
         if config.server.health == config.server.listen:
             raise ConfigError('server.health: give it a port of its own, or "" to turn it off')
-    return config
+    learning = choose_data(
+        config.learning, "learning", "data", ("data_dir",), ("label_column", "range")
+    )
+    return config.model_copy(update={"learning": learning})

@@ -11,10 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.errors import ConfigError
+from auror.deployment.logs import logger
 from auror.round.output import OutputShape
 from auror.training.host import ModelHost
 from auror_server.config import LearningSection
+
+_log = logger("server")
 
 
 class ServerHost(ModelHost, Protocol):
@@ -75,24 +77,23 @@ def make_host(settings: LearningSection, task: bytes) -> ServerHost:
         return SyntheticHost(task, dim)
     # imported here: a synthetic host must not pay seconds for torch
     from auror.learn.attacks import parse_attack  # noqa: PLC0415
-    from auror.learn.datasets import load_dataset  # noqa: PLC0415
     from auror.learn.device import resolve_device  # noqa: PLC0415
     from auror.learn.host import TorchHost  # noqa: PLC0415
+    from auror.learn.own_data import DataSource, load_data  # noqa: PLC0415
     from auror.learn.pinned import PinnedTask  # noqa: PLC0415
 
-    folder = Path(settings.data_dir) if settings.data_dir else None
     pinned = PinnedTask.from_bytes(task, settings.task, "learning.task")
     wanted = pinned.task
-    data = load_dataset(settings.dataset, folder, settings.seed, settings.clean_samples)
-    found, needed = (
-        (data.input_shape, data.classes),
-        (wanted.input_shape, wanted.classes),
+    source = DataSource(
+        settings.dataset,
+        Path(settings.data_dir) if settings.data_dir else None,
+        Path(settings.data) if settings.data else None,
+        settings.label_column,
+        settings.range,
+        setting="learning.data",
     )
-    if found != needed:
-        raise ConfigError(
-            f"learning.dataset = {settings.dataset}: samples of shape {found[0]} in {found[1]}"
-            f" classes, but the policy's task is for {needed[0]} in {needed[1]}: name the data set"
-            " that `auror certs --dataset` was given"
-        )
+    data = load_data(source, settings.seed, settings.clean_samples, wanted.samples, dealt=False)
+    for line in data.notes:
+        _log.warning(line)
     attack = parse_attack(settings.report_attack or "none", data.classes)
     return TorchHost(pinned, data, resolve_device(settings.device), settings.seed, attack)

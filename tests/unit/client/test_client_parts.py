@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[3]
     ("flag", "says"),
     [
         ("client.server=example", "host:port"),
-        ("data.dataset=npz", r"data\.npz"),
+        ("data.dataset=own", r"data\.path"),
         ("rules.min_present=-1", r"rules\.min_present = -1"),
         ("swarm.clients=x", r"swarm\.clients"),
         ("rules.min_presnt=3", r"did you mean rules\.min_present"),
@@ -125,7 +125,7 @@ def test_synthetic_updates_repeat_and_refuse_real_tasks() -> None:
 def test_a_part_that_does_not_exist_is_named() -> None:
     config = load_config(None, {}, ["data.dataset=digits", "data.parts=3", "data.part=3"])
     with pytest.raises(ConfigError, match=r"choose 0 … 2"):
-        make_trainers(config, [ClientId(0)], 6)
+        make_trainers(config, [ClientId(0)], 6, b"")
 
 
 def test_faults_are_drawn_alike_and_about_as_often_as_asked() -> None:

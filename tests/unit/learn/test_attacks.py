@@ -153,7 +153,7 @@ def test_malicious_clients_are_drawn_at_random_by_seed() -> None:
 
 def test_nobody_malicious_and_everybody_malicious() -> None:
     assert draw_malicious(30, 0, seed=1) == ()
-    with pytest.raises(ConfigError, match="lower --malicious"):
+    with pytest.raises(ConfigError, match="must be smaller than clients"):
         draw_malicious(30, 30, seed=1)
     with pytest.raises(ConfigError, match="0 or more"):
         draw_malicious(30, -1, seed=1)

@@ -12,10 +12,11 @@ import pytest
 from auror.errors import ConfigError
 from auror.learn.architectures import Mlp, ResNet18
 from auror.learn.pinned import PinnedTask
+from auror.learn.samples import SampleSpec
 from auror.learn.standardisation import Standardisation
-from auror.learn.tasks import Samples, find_task, is_own, source_digest
+from auror.learn.tasks import find_task, is_own, source_digest
 
-IMAGES = Samples((1, 8, 8), 10, Standardisation(16, 0.3, 0.4))
+IMAGES = SampleSpec((1, 8, 8), 10, standardisation=Standardisation(16, 0.3, 0.4))
 CODE = '''
 from torch import nn
 import auror.learn.task as base
@@ -55,7 +56,7 @@ def forget() -> None:
         del sys.modules[name]
 
 
-def pinned(name: str, samples: Samples | None = None) -> PinnedTask:
+def pinned(name: str, samples: SampleSpec | None = None) -> PinnedTask:
     task = find_task(name, samples)
     return PinnedTask(task, task.training)
 
@@ -85,7 +86,7 @@ def test_names_that_stand_for_nothing(name: str, hint: str) -> None:
 
 def test_without_labels_a_task_of_ones_own_is_needed() -> None:
     with pytest.raises(ConfigError, match="needs labelled samples"):
-        find_task("mlp", Samples((5,), None))
+        find_task("mlp", SampleSpec((5,), None))
 
 
 def test_a_task_that_comes_along_goes_round() -> None:

@@ -1,0 +1,236 @@
+"""Samples of one's own as a data set: those of the server, or of everybody in a simulation.
+
+One path is split by the seed, without overlap; or a folder holds the parts ``test``, ``clean`` and,
+for simulations, ``train``, each in any form that ``read_samples`` takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.errors import ConfigError, DataError
+from auror.learn.datasets import Dataset, Raw, Split, load_dataset, standardised, stratified
+from auror.learn.readers.raw import refuse
+from auror.learn.samples import Samples, SampleSpec, read_samples
+from auror.learn.scale import Range, parse_range, standardisation_of, to_raw_units
+
+Labels = NDArray[np.int64]
+
+_TEST = 0.2
+"""Of everybody's samples, for the test."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """Which samples: a data set by name, or a path to one's own.
+
+    Attributes:
+        dataset: a name; without effect where ``path`` is given.
+        data_dir: folder of the named data set.
+        path: npz file, CSV file, image folder, or a folder of parts.
+        label_column: of a CSV file; "": the last one.
+        range: in which range own samples are, as ``parse_range`` reads it.
+        setting: what named ``path``, for messages.
+    """
+
+    dataset: str = "mnist5k"
+    data_dir: Path | None = None
+    path: Path | None = None
+    label_column: str = ""
+    range: str = ""
+    setting: str = "--data"
+
+
+def load_data(
+    source: DataSource,
+    seed: int,
+    clean_samples: int,
+    task: SampleSpec | None = None,
+    dealt: bool = True,
+) -> Dataset:
+    """The samples of ``source``, split by ``seed``.
+
+    Args:
+        clean_samples: for the server, to read label confusion with; 0: none.
+        task: what the task's samples look like; None: ``source`` decides it.
+        dealt: whether clients get a part; without, everything is for the server. Named data sets
+            keep the clients' part aside always.
+
+    Raises:
+        UserError: samples that cannot be read, do not fit the task or are too few.
+    """
+    if source.path is None:
+        by = None if task is None else task.standardisation
+        data = load_dataset(source.dataset, source.data_dir, seed, clean_samples, by)
+        return data if task is None else _fitting(data, task)
+    return _Own(source, task, dealt, clean_samples, seed).load(source.path)
+
+
+def _fitting(data: Dataset, task: SampleSpec) -> Dataset:
+    """Raises ConfigError where a named data set is not for ``task``."""
+    if (data.input_shape, data.classes) != (task.input_shape, task.classes):
+        raise ConfigError(
+            f"dataset = {data.name}: samples of shape {data.input_shape} in {data.classes} classes,"
+            f" but the task is for {task.input_shape} in {task.classes}: name the data that"
+            " `auror certs` was given"
+        )
+    return replace(data, spec=task)
+
+
+@dataclass(frozen=True)
+class _Own:
+    source: DataSource
+    task: SampleSpec | None
+    dealt: bool
+    clean_samples: int
+    seed: int
+
+    def load(self, path: Path) -> Dataset:
+        parts = _parts(path)
+        if not parts:
+            samples, spec = self._read(path, self.task)
+            chosen = self._split(samples.y.astype(np.int64), samples.names)
+            return self._dataset(samples, spec, chosen)
+        if "test" not in parts:
+            refuse(self._where, f"holds {', '.join(sorted(parts))} but no test part", _PARTS)
+        test, spec = self._read(parts["test"], self.task)
+        others = {
+            name: self._read(parts[name], spec)[0] for name in ("clean", "train") if name in parts
+        }
+        samples, chosen = self._apart(test, others.get("clean"), others.get("train"))
+        return self._dataset(samples, spec, chosen)
+
+    @property
+    def _where(self) -> str:
+        return f"{self.source.setting} = {self.source.path}"
+
+    def _read(self, path: Path, spec: SampleSpec | None) -> tuple[Samples, SampleSpec]:
+        found = read_samples(
+            path, spec, label_column=self.source.label_column, setting=self.source.setting
+        )
+        return found, found.spec() if spec is None else spec
+
+    def _split(self, y: Labels, names: tuple[str, ...] | None) -> dict[str, Labels]:
+        """Indices of each part, drawn stratified: first the test, then the server's clean ones."""
+        parts = 1 + self.dealt + (self.clean_samples > 0)
+        classes, sizes = np.unique(y, return_counts=True)
+        if sizes.min() < parts:
+            label = int(classes[sizes.argmin()])
+            shown = label if names is None else repr(names[label])
+            refuse(
+                self._where,
+                f"class {shown} has {sizes.min()} samples for {parts} parts (test"
+                f"{', clean' * (self.clean_samples > 0)}{', clients' * self.dealt})",
+                "give every class some more, or choose no clean samples",
+            )
+        rng = np.random.default_rng(self.seed)
+        rest = np.arange(len(y))
+        test = rest
+        if self.dealt:
+            drawn, left = stratified(y, max(len(classes), round(_TEST * len(y))), rng)
+            test, rest = drawn, left
+        clean = np.empty(0, dtype=np.int64)
+        if self.clean_samples:
+            self._check_clean(len(rest), len(classes))
+            drawn, left = stratified(y[rest], self.clean_samples, rng)
+            clean, rest = rest[drawn], rest[left]
+        if self.dealt:
+            return {"test": test, "clean": clean, "train": rest}
+        return {"test": rest, "clean": clean, "train": np.empty(0, dtype=np.int64)}
+
+    def _check_clean(self, samples: int, classes: int) -> None:
+        if not classes <= self.clean_samples <= samples // 2:
+            most = samples // 2
+            fix = f"choose 0 for none, or {classes} … {most}" if classes <= most else "choose 0"
+            raise ConfigError(
+                f"{self._where}: {self.clean_samples} clean samples of {samples} in {classes}"
+                f" classes: {fix}"
+            )
+
+    def _apart(
+        self, test: Samples, clean: Samples | None, train: Samples | None
+    ) -> tuple[Samples, dict[str, Labels]]:
+        """Parts that come apart, put together with the indices of each."""
+        if clean is None and self.clean_samples:
+            refuse(self._where, "holds no clean part", f"{_PARTS}, or choose 0 clean samples")
+        if clean is not None and not self.clean_samples:
+            clean = None
+        if self.dealt and train is None:
+            refuse(self._where, "holds no train part to deal to the clients", _PARTS)
+        if not self.dealt:
+            train = None
+        found = {
+            name: part
+            for name, part in (("test", test), ("clean", clean), ("train", train))
+            if part is not None
+        }
+        for one, other in (("clean", "test"), ("train", "test"), ("train", "clean")):
+            if one in found and other in found:
+                self._disjoint(one, found[one], other, found[other])
+        indices, start = {}, 0
+        for name in ("test", "clean", "train"):
+            size = len(found[name].y) if name in found else 0
+            indices[name] = np.arange(start, start + size)
+            start += size
+        whole = replace(
+            test,
+            x=np.concatenate([part.x for part in found.values()]),
+            y=np.concatenate([part.y for part in found.values()]),
+            whole=all(part.whole for part in found.values()),
+        )
+        return whole, indices
+
+    def _disjoint(self, one: str, first: Samples, other: str, second: Samples) -> None:
+        seen = {sample.astype(np.float64).tobytes() for sample in second.x}
+        twice = sum(sample.astype(np.float64).tobytes() in seen for sample in first.x)
+        if twice:
+            refuse(
+                self._where,
+                f"{twice} of {len(first.x)} samples of {one} are in {other} too",
+                "leave each in one part",
+            )
+
+    def _dataset(self, samples: Samples, spec: SampleSpec, parts: dict[str, Labels]) -> Dataset:
+        y = samples.y.astype(np.int64)
+        servers = np.concatenate([parts["test"], parts["clean"]])
+        if self.task is None:  # of the server's samples alone: nobody knows everybody's
+            by = standardisation_of(samples.x[servers], samples.whole)
+            spec = replace(spec, standardisation=by)
+        stated: Range | None = parse_range(f"{self.source.setting} range", self.source.range)
+        found = to_raw_units(samples.where, samples.x, samples.whole, spec.standardisation, stated)
+        x: Raw = found.x
+
+        def part(name: str) -> tuple[Raw, Labels]:
+            return x[parts[name]], y[parts[name]]
+
+        split = Split(part("train"), part("test"), part("clean"))
+        if spec.classes is None:
+            raise DataError(f"{samples.where}: targets are no labels; use a task of your own")
+        made = standardised("own", split, spec)
+        return replace(made, notes=(*found.notes, *found.warnings))
+
+
+_PARTS = "a folder of parts holds test and clean, for simulations train too (NAME, NAME.npz, .csv)"
+
+
+def _parts(path: Path) -> dict[str, Path]:
+    """Part → where it is, of a folder that holds parts; empty for everything else."""
+    try:
+        entries = [] if not path.is_dir() else sorted(path.iterdir())
+    except OSError:
+        return {}  # said by who reads it
+    found: dict[str, Path] = {}
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        name = entry.name if entry.is_dir() else entry.stem
+        if name not in ("test", "clean", "train"):
+            return {}
+        if name in found:
+            refuse(f"{path}", f"holds two parts {name}: {entry.name}", "leave one of them")
+        found[name] = entry
+    return found
