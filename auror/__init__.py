@@ -1,8 +1,6 @@
 """Auror: federated training that is private and robust at the same time.
 
-The library in calls: ``masked_sum``, ``run_round``, ``judge``, ``simulate`` and ``Experiment``; the
-rest is what one's own code is handed or implements. docs/library.md shows each at work. Nothing is
-loaded before it is asked for: torch comes with ``simulate`` and ``Experiment`` only.
+docs/library.md shows all of it at work. Nothing is loaded before it is asked for.
 """
 
 from __future__ import annotations
@@ -17,6 +15,9 @@ if TYPE_CHECKING:
     from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
     from auror.errors import UserError
     from auror.learn.attack import Aim, Attack, Knowledge
+    from auror.learn.standardisation import Standardisation
+    from auror.learn.task import ServerData, Task
+    from auror.learn.training import TrainingParams
     from auror.library.experiment import Experiment, simulate
     from auror.library.judging import judge
     from auror.library.rounds import RoundResult, run_round
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Aggregate", "AggregationRule", "Aim", "Attack", "Detector", "DetectorKind", "Experiment",
     "FeatureBlock", "FeatureKind", "GroupObservation", "Knowledge", "Ledger", "PlainVerdict",
-    "RoundObservation", "RoundResult", "UserError", "Verdict", "__version__", "judge",
-    "masked_sum", "run_round", "simulate",
+    "RoundObservation", "RoundResult", "ServerData", "Standardisation", "Task", "TrainingParams",
+    "UserError", "Verdict", "__version__", "judge", "masked_sum", "run_round", "simulate",
 ]  # fmt: skip
 
 _HOMES = {
@@ -37,6 +38,9 @@ _HOMES = {
     "auror.defense.ledger": ("GroupObservation", "Ledger", "RoundObservation"),
     "auror.errors": ("UserError",),
     "auror.learn.attack": ("Aim", "Attack", "Knowledge"),
+    "auror.learn.standardisation": ("Standardisation",),
+    "auror.learn.task": ("ServerData", "Task"),
+    "auror.learn.training": ("TrainingParams",),
     "auror.library.experiment": ("Experiment", "simulate"),
     "auror.library.judging": ("judge",),
     "auror.library.rounds": ("RoundResult", "run_round"),

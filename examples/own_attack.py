@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from auror import Aim, Attack, Knowledge, simulate
+from auror import Attack, Knowledge, simulate
 
 
 def shift_labels(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple:
@@ -20,22 +20,20 @@ def shift_labels(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tupl
 
 
 class Push(Attack):
-    """What a malicious client sends: its honest update, and a push away from the others' mean.
+    """What a malicious client sends: its honest update, and a push against everybody's mean.
 
-    ``aim`` names the classes that the report measures; poison() could be changed as well.
+    An attack that wants one class called another says so: ``aim = auror.Aim(target=9, source=4)``.
     """
 
-    aim = Aim(target=9, source=4)
-
     def forge(self, known: Knowledge) -> Mapping[int, np.ndarray]:
-        mean = known.honest.mean(axis=0)
-        return {client: own + 2 * (own - mean) for client, own in known.own.items()}
+        push = 3 * known.honest.mean(axis=0)
+        return {client: own - push for client, own in known.own.items()}
 
 
 def main() -> None:
     for attack in (shift_labels, Push):
         result = simulate(
-            attack=attack, dataset="digits", clients=20, malicious=6, rounds=12, group_size=2,
+            attack=attack, dataset="digits", clients=12, malicious=3, rounds=10, group_size=2,
             aggregation="plain", runs="undefended,defended",
         )  # fmt: skip
         found = result.summary()

@@ -18,17 +18,18 @@ def clipped_mean(updates: np.ndarray, root: np.ndarray | None) -> Aggregate:
     return Aggregate(change=weights @ updates / len(updates), weights=weights)
 
 
-def farthest(ledger: Ledger, invited: tuple[int, ...]) -> PlainVerdict:
-    """Accuses whoever sits most often in the group that lies farthest from the others' mean."""
-    seen = dict.fromkeys(invited, 0)
+def far_groups(ledger: Ledger, invited: tuple[int, ...]) -> PlainVerdict:
+    """Accuses whoever sits in groups far from the others in more than four of five rounds."""
+    seen: dict[int, list[bool]] = {client: [] for client in invited}
     for observed in ledger.rounds:
         means = np.array([group.mean for group in observed.groups])
-        far = np.linalg.norm(means - means.mean(axis=0), axis=1).argmax()
-        for client in observed.groups[far].members:
-            seen[client] = seen.get(client, 0) + 1
-    rounds = len(ledger.rounds)
-    scores = {client: count / max(rounds, 1) for client, count in seen.items()}
-    return PlainVerdict(frozenset(c for c, s in scores.items() if rounds >= 8 and s > 0.6), scores)
+        far = np.linalg.norm(means - np.median(means, axis=0), axis=1)
+        for group, strange in zip(observed.groups, far > 2 * np.median(far), strict=True):
+            for client in group.members:
+                seen.setdefault(client, []).append(bool(strange))
+    scores = {client: float(np.mean(found)) if found else 0.0 for client, found in seen.items()}
+    accused = {c for c, score in scores.items() if len(seen[c]) >= 5 and score > 0.8}
+    return PlainVerdict(frozenset(accused), scores)
 
 
 def main() -> None:
@@ -38,8 +39,8 @@ def main() -> None:
     }  # fmt: skip
     ruled = simulate(rule=clipped_mean, **setting).summary()
     print(f"{ruled['rule']}: accuracy {ruled['defended']['accuracy']:.1%}, privacy: none")
-    watched = simulate(detector=farthest, group_size=2, aggregation="plain", **setting).summary()
-    print(f"farthest: accuracy {watched['defended']['accuracy']:.1%}")
+    watched = simulate(detector=far_groups, group_size=2, aggregation="plain", **setting).summary()
+    print(f"far_groups: accuracy {watched['defended']['accuracy']:.1%}")
     print(f"  malicious {watched['malicious']}, flagged {watched['flagged']}")
     print(f"  updates recovered by the server: {watched['privacy']['update_recovery']:.0%}")
 

@@ -13,6 +13,7 @@ from auror.deployment.data_choice import choose_data
 from auror.deployment.settings import Section, load
 from auror.errors import ConfigError
 from auror.training.config import AfterFlag, CampaignConfig
+from auror.training.detectors import ChosenDetector, choose_detector
 from auror.training.observations import PlanChoice
 
 PREFIX = "AUROR_SERVER"
@@ -58,6 +59,9 @@ class SessionSection(Section):
     """What a flag does to the training: "restart" or "continue"."""
     defend: bool = True
     """Whether verdicts have consequences."""
+    detector: str = "decoded"
+    """Who reads the statistics: decoded (label confusion), direction (the output layer), or your
+    own as package.module:attribute, imported from this machine."""
 
 
 class StatisticsSection(Section):
@@ -133,18 +137,43 @@ class ServerConfig(Section):
     learning: LearningSection = LearningSection()
 
     def campaign(self, synthetic: bool = False) -> CampaignConfig:
-        """``synthetic``: the policy's task has no model behind it, so there is nothing to read."""
-        statistics = self.statistics
-        return CampaignConfig(
-            rounds=self.session.rounds,
-            after_flag=self.session.after_flag,
-            defend=self.session.defend and not synthetic,
-            plan=PlanChoice(
-                confusion=statistics.confusion and not synthetic,
-                output_layer=statistics.output_layer and not synthetic,
-                sketch_rows=statistics.sketch_rows,
-            ),
+        """``synthetic``: the policy's task has no model behind it, so there is nothing to read.
+
+        Raises:
+            ConfigError: a detector that cannot be used, or that reads what is not opened.
+        """
+        session, statistics = self.session, self.statistics
+        plan = PlanChoice(
+            confusion=statistics.confusion and not synthetic,
+            output_layer=statistics.output_layer and not synthetic,
+            sketch_rows=statistics.sketch_rows,
         )
+        defend = session.defend and not synthetic
+        detector = choose_detector(session.detector if defend else "decoded")
+        if defend:
+            _check_detector(detector, plan)
+        return CampaignConfig(
+            rounds=session.rounds,
+            after_flag=session.after_flag,
+            defend=defend,
+            plan=plan,
+            detector=detector.kind.make(0.0, 0.0),
+        )
+
+
+def _check_detector(detector: ChosenDetector, plan: PlanChoice) -> None:
+    kind = detector.kind
+    if kind.thresholds:
+        raise ConfigError(
+            f"session.detector = {detector} needs a run known to be honest to set its α: use `auror"
+            " simulate`, or name another detector"
+        )
+    for part in ("confusion", "output_layer", "sketch_rows"):
+        if getattr(kind.plan, part) and not getattr(plan, part):
+            raise ConfigError(
+                f"session.detector = {detector} reads statistics.{part}: turn it on, name another"
+                " detector, or set session.defend = false"
+            )
 
 
 def load_config(

@@ -29,19 +29,14 @@ def test_a_public_name_has_a_docstring_and_types(name: str) -> None:
         assert set(inspect.signature(found).parameters) <= hints.keys()
         assert "return" in hints
         return
-    methods = {
-        key: value
-        for key, value in vars(found).items()
-        if not key.startswith("_") and inspect.isroutine(value)
-    }
-    for key, bound in methods.items():
-        method = getattr(bound, "__func__", bound)
-        assert documented(method), f"{name}.{key}"
-        assert "return" in get_type_hints(method), f"{name}.{key}"
     for key, value in vars(found).items():
-        if isinstance(value, property) and not key.startswith("_"):
-            assert documented(value.fget), f"{name}.{key}"
-            assert "return" in get_type_hints(value.fget), f"{name}.{key}"
+        if key.startswith("_"):
+            continue
+        inner = (getattr(value, within, None) for within in ("__func__", "fget", "func"))
+        method = next((part for part in inner if part is not None), value)
+        if inspect.isfunction(method):
+            assert documented(method), f"{name}.{key}"
+            assert "return" in get_type_hints(method), f"{name}.{key}"
 
 
 def test_a_type_checker_sees_the_same_names_from_the_same_modules() -> None:

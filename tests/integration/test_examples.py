@@ -1,0 +1,91 @@
+"""The programs under examples/ do what they print, and the README names each."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from auror.programs.processes import free_address
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+PROGRAMS = Path(sys.executable).parent
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "AUROR_SERVER__SERVER__HEALTH": "",
+    "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
+}
+
+
+def run(*command: str, cwd: Path) -> str:
+    """What it printed."""
+    found = subprocess.run(
+        command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=180
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    return found.stdout
+
+
+def copied(name: str, folder: Path) -> Path:
+    """The example as somebody would have it, alone in a folder."""
+    shutil.copy(EXAMPLES / name, folder)
+    return folder
+
+
+def test_masked_sum(tmp_path: Path) -> None:
+    said = run(sys.executable, "masked_sum.py", cwd=copied("masked_sum.py", tmp_path))
+    assert "[129 136 123 139 126]" in said
+    assert "[117 119 114 125 115]" in said
+    assert "[3.875]" in said
+
+
+def test_own_attack(tmp_path: Path) -> None:
+    said = run(sys.executable, "own_attack.py", cwd=copied("own_attack.py", tmp_path))
+    shifted, pushed = said.split("own_attack:Push\n")
+    assert shifted.startswith("own_attack:shift_labels\n")
+    malicious, flagged = re.findall(r"\[([0-9, ]*)\]", shifted)
+    assert malicious == flagged
+    undefended = re.findall(r"undefended accuracy (\d+\.\d)%", pushed)
+    honest = re.findall(r"undefended accuracy (\d+\.\d)%", shifted)
+    assert float(undefended[0]) < float(honest[0]) - 10
+
+
+def test_own_rule(tmp_path: Path) -> None:
+    said = run(sys.executable, "own_rule.py", cwd=copied("own_rule.py", tmp_path))
+    assert "own_rule:clipped_mean: accuracy 9" in said
+    assert "privacy: none" in said
+    malicious, flagged = re.findall(r"\[([0-9, ]*)\]", said)
+    assert malicious == flagged
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("own_attack", "--attack own_attack:Push"), ("own_rule", "--rule own_rule:clipped_mean")],
+)
+def test_the_same_by_name_on_the_command_line(name: str, words: str, tmp_path: Path) -> None:
+    small = "--dataset digits --clients 6 --malicious 1 --rounds 1 --runs defended"
+    command = ["auror", "simulate", *words.split(), *small.split()]
+    assert "rounds," in run(*command, cwd=copied(f"{name}.py", tmp_path))
+
+
+def test_two_hosts(tmp_path: Path) -> None:
+    port = free_address("127.0.0.1").rpartition(":")[2]
+    run("sh", str(EXAMPLES / "two_hosts" / "all.sh"), "run", port, cwd=tmp_path)
+    rounds = (tmp_path / "run/host-a/runs/server/rounds.jsonl").read_text().splitlines()
+    assert len(rounds) == 2
+    assert (tmp_path / "run/host-b/state").is_dir()
+    assert not (tmp_path / "run/host-a/clients").exists()
+
+
+def test_the_readme_shows_every_example() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = [path.name for path in EXAMPLES.iterdir() if path.name != "__pycache__"]
+    assert len(found) >= 4
+    assert not [name for name in found if f"examples/{name}" not in readme]

@@ -1,0 +1,41 @@
+"""Every code block of docs/library.md is run, and every public name is on the page."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import auror
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_a_block_runs(number: int, tmp_path: Path) -> None:
+    program = tmp_path / "block.py"
+    program.write_text(BLOCKS[number], encoding="utf-8")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    found = subprocess.run(
+        [sys.executable, program.name],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert not found.stderr
+
+
+def test_the_page_is_one_page_and_names_everything() -> None:
+    assert len(BLOCKS) == 5
+    assert len(PAGE.splitlines()) <= 120
+    missing = [name for name in auror.__all__ if f"`{name}`" not in PAGE]
+    assert set(missing) <= {"FeatureKind", "RoundResult", "__version__"}
