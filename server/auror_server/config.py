@@ -168,7 +168,7 @@ def _check_detector(detector: ChosenDetector, plan: PlanChoice) -> None:
             f"session.detector = {detector} needs a run known to be honest to set its α: use `auror"
             " simulate`, or name another detector"
         )
-    for part in ("confusion", "output_layer", "sketch_rows"):
+    for part in ("output_layer", "sketch_rows"):
         if getattr(kind.plan, part) and not getattr(plan, part):
             raise ConfigError(
                 f"session.detector = {detector} reads statistics.{part}: turn it on, name another"

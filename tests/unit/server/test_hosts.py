@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from auror_server.config import LearningSection
+from auror_server.config import LearningSection, load_config
 from auror_server.hosts import make_host
 
 from auror.errors import ConfigError
@@ -43,3 +43,26 @@ def test_samples_that_do_not_fit_the_task() -> None:
 def test_a_load_test_has_no_model_behind_it() -> None:
     host = make_host(LearningSection(), b'{"synthetic":9}')
     assert (host.dim, host.task, host.output) == (9, b'{"synthetic":9}', None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (['session.detector="direction"'], "reads statistics.output_layer: turn it on"),
+        (['session.detector="published"'], "a run known to be honest"),
+        (['session.detector="decodet"'], "did you mean decoded"),
+        (['session.detector="no_such_module:rule"'], "there is no module no_such_module"),
+    ],
+)
+def test_a_detector_that_cannot_be_used_is_refused_at_start(
+    settings: list[str], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_config(None, {}, settings).campaign()
+
+
+def test_a_detector_is_the_one_that_the_settings_name() -> None:
+    flags = ['session.detector="direction"', "statistics.output_layer=true"]
+    chosen = load_config(None, {}, flags).campaign()
+    assert chosen.detector is not load_config(None, {}, []).campaign().detector
+    assert chosen.plan.output_layer
