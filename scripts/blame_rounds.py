@@ -32,7 +32,14 @@ from auror.round.policy import NO_DIGEST, Policy, RosterEntry
 from auror.round.public import draw_groups
 from auror.round.record import Mark, MarkKind, OpenedGroup
 from auror.round.server.context import RoundContext, RoundTotal
-from auror.round.server.p5_agree import propose
+from auror.round.server.p0_advertise import Wired
+from auror.round.server.p1b_receipts import Dealers
+from auror.round.server.p2_upload import Uploads
+from auror.round.server.p3b_draw import Draw
+from auror.round.server.p4_statistics import Opening, openable
+from auror.round.server.p5_agree import Decided, Deciding, decide_on, propose
+from auror.round.server.p6_unmask import TotalOpened
+from auror.round.server.state import summarise
 from auror.secagg.graph import Graph
 from auror.sim.seeded import seeded_bytes, seeded_entropy
 from auror.training.campaign import Campaign
@@ -102,34 +109,38 @@ def _play(
     cohort = start.description.cohort
     topology = check_round(policy.params, len(cohort))
     context = RoundContext.open(start.description, policy, start.plan, topology, {}, lambda *_: b"")
-    progress = context.progress
-    progress.graph = Graph.complete(cohort)
-    progress.dealt, progress.uploading = cohort, True
-    progress.digests = dict.fromkeys(cohort, Digest(bytes(32)))
-    progress.signatures = dict.fromkeys(cohort, b"")
-    progress.groups = draw_groups(rng.bytes(32), cohort, policy.params.group_size)
+    groups = draw_groups(rng.bytes(32), cohort, policy.params.group_size)
     nothing = np.zeros(start.plan.rows, dtype=np.uint64)
-    progress.opened = tuple(
-        OpenedGroup(index, members, nothing) for index, members in context.whole_groups().items()
+    opened = tuple(
+        OpenedGroup(index, members, nothing)
+        for index, members in openable(context, groups, set(cohort)).items()
     )
+    deciding = Deciding(
+        Wired({}, Graph.complete(cohort)),
+        Dealers(cohort, {}),
+        Uploads(dict.fromkeys(cohort, NO_DIGEST), NO_DIGEST),
+        Draw(b"", groups, start.plan, NO_DIGEST),
+        Opening(dict.fromkeys(cohort, b""), opened),
+    )
+    known = deciding.wired, deciding.dealers, deciding.uploads, deciding.draw, deciding.opening
+    decided = Decided(*known, decide_on(deciding, campaign.decide(opened, start.plan)))
     try:
-        propose(context, campaign.decide(progress.opened, start.plan))
+        propose(context, decided)
     except RoundAborted as failure:
-        campaign.finish(progress.summary(), None, failure.reason)
+        campaign.finish(summarise(decided, {}, ()), None, failure.reason)
         return False
-    progress.unmasking = progress.total_opened = True
-    accepted = set(progress.accepted_groups)
+    proposal = decided.decided
     marks = [
         Mark(MarkKind.GROUP, group.members)
-        for group in progress.opened
-        if group.index in accepted and set(group.members) & active
+        for group in proposal.of(opened)
+        if set(group.members) & active
     ]
-    progress.marks += marks
+    summary = summarise(TotalOpened(*known, proposal, np.zeros(DIM, np.uint32)), {}, marks)
     if marks:
-        campaign.finish(progress.summary(), None, AbortReason.BINDING_FAILED)
+        campaign.finish(summary, None, AbortReason.BINDING_FAILED)
         return False
-    total = RoundTotal(np.full(DIM, 1 + int(rng.integers(1 << 20)), np.int64), progress.accepted)
-    campaign.finish(progress.summary(), total, None)
+    total = RoundTotal(np.full(DIM, 1 + int(rng.integers(1 << 20)), np.int64), proposal.accepted)
+    campaign.finish(summary, total, None)
     return True
 
 

@@ -25,6 +25,7 @@ from auror.deployment.policy_file import policy_json  # noqa: E402
 from auror.errors import AbortReason, Refusal  # noqa: E402
 from auror.ids import ClientId, Digest, RoundId  # noqa: E402
 from auror.round.client.memory import ClientMemory  # noqa: E402
+from auror.round.facts import encode  # noqa: E402
 from auror.round.messages import MaskedStatistics, RoundEnd, Withdraw  # noqa: E402
 from auror.secagg.packing import pack  # noqa: E402
 from auror.sim.seeded import seeded_entropy  # noqa: E402
@@ -72,8 +73,8 @@ def main() -> None:
         keep("packed", f"{bits}-bits", bytes([bits - 1, 40]) + pack(values, bits))
     remembered = ClientMemory().holding(kit.policy).joined(3)
     remembered = remembered.attempted(kit.start().description).signing("uploads", Digest(bytes(32)))
-    keep("memory", "one-round", remembered.to_json().encode())
-    keep("memory", "torn", remembered.to_json().encode()[:40])
+    keep("memory", "one-round", encode(remembered).encode())
+    keep("memory", "torn", encode(remembered).encode()[:40])
     keep("record", "empty", b"{}")
     keep("record", "numbers", json.dumps({"index": 1, "era": 0, "groups": [[1, 2]]}).encode())
     keep("evidence", "ledger", json.dumps(Ledger([]).to_dict()).encode())

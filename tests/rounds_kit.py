@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +35,12 @@ from auror.round.server.context import (
     Dropped,
     Finished,
     Opened,
-    Progress,
     RoundTotal,
     Send,
     ServerEffect,
 )
 from auror.round.server.machine import RoundServer
+from auror.round.summary import RoundSummary
 from auror.sim.seeded import seeded_bytes, seeded_entropy
 
 TASK = b'{"task":"test"}'
@@ -237,8 +238,13 @@ class Played:
     told: list[tuple[ClientId, ServerMessage]] = field(default_factory=list)
 
     @property
-    def progress(self) -> Progress:
-        return self.server.progress
+    def summary(self) -> RoundSummary:
+        return self.server.summary
+
+    @property
+    def state(self) -> Any:
+        """The server's, whichever a test has brought it to."""
+        return self.server.state
 
     @property
     def total(self) -> RoundTotal | None:

@@ -25,13 +25,14 @@ from auror.experiments.experiment import DefenceWatch, Prepared
 from auror.experiments.progress import Reporter
 from auror.experiments.result import Defended, HistoryPoint
 from auror.experiments.runfolder import read_run
-from auror.ids import ClientId, Digest, GroupIndex
+from auror.ids import ClientId, GroupIndex
 from auror.learn.training import train_client
 from auror.round.messages import RoundStart
 from auror.round.policy import Policy
 from auror.round.record import RoundRecord
 from auror.round.run import RoundOutcome
-from auror.round.server.context import Phase, Progress
+from auror.round.server.context import Phase
+from auror.round.summary import RoundSummary
 from auror.sim.plain import plain_round
 from auror.sim.simulate import SimulatedRound, signed_policy
 from auror.training.campaign import Campaign
@@ -192,24 +193,24 @@ def _play(
 
 def _aborted(start: RoundStart, record: RoundRecord, campaign: Campaign) -> RoundOutcome:
     """The round changed no model; what was opened and flagged in it still counts."""
-    progress = Progress(
+    summary = RoundSummary(
         dealt=record.dealt,
-        digests=dict.fromkeys(record.uploaded, Digest(bytes(32))),
+        uploaded=record.uploaded,
         public_seed=record.public_seed,
         groups=record.groups,
-        signatures=dict.fromkeys(record.sent, b""),
+        sent=record.sent,
         opened=record.opened,
         accepted_groups=record.accepted_groups,
         accepted=record.accepted,
-        marks=list(record.marks),
         unmasking=record.total_opened,
         total_opened=record.total_opened,
-        dropped=dict(record.dropped),
+        dropped=record.dropped,
+        marks=record.marks,
     )
     if record.opened:
         plan = start.plan.with_challenge(record.public_seed, campaign.policy.params.challenge_rows)
         campaign.decide(record.opened, plan)
-    return RoundOutcome(None, record.aborted, "", progress)
+    return RoundOutcome(None, record.aborted, "", summary)
 
 
 def _lost(record: RoundRecord) -> dict[ClientId, Phase]:

@@ -29,15 +29,16 @@ from auror.round.server.context import (
     Finished,
     Opened,
     Phase,
-    Progress,
     RoundTotal,
     Send,
     ServerEffect,
 )
-from auror.round.server.machine import EXPECTED, RoundServer
+from auror.round.server.machine import RoundServer
+from auror.round.server.state import ORDER
 from auror.round.summary import RoundSummary
 
-PHASE_OF = {message: phase for phase, message in EXPECTED.items()}
+PHASE_OF = dict(zip(ORDER, Phase, strict=True))
+"""The phase that each message of a client belongs to."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,8 @@ class RoundOutcome:
     total: RoundTotal | None
     aborted: AbortReason | None
     detail: str
-    progress: Progress
-
-    @property
-    def summary(self) -> RoundSummary:
-        """How far the round got."""
-        return self.progress.summary()
+    summary: RoundSummary
+    """How far it got, whatever became of it."""
 
 
 Decide = Callable[[tuple[OpenedGroup, ...], StatisticsPlan], Decision]
@@ -111,11 +108,11 @@ def run_round(
             case Opened(groups, plan):
                 queue += server.on_decision(decide(groups, plan))
             case Finished(total):
-                outcome = RoundOutcome(total, None, "", server.progress)
+                outcome = RoundOutcome(total, None, "", server.summary)
             case Aborted(reason, detail):
-                outcome = RoundOutcome(None, reason, detail, server.progress)
+                outcome = RoundOutcome(None, reason, detail, server.summary)
             case _:
-                pass  # nothing is durable in memory, and drops stand in the progress
+                pass  # nothing is durable in memory, and drops stand in the summary
     return outcome
 
 

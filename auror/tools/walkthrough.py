@@ -24,7 +24,9 @@ from auror.round.client.memory import ClientMemory
 from auror.round.description import RoundDescription, model_digest
 from auror.round.messages import (
     AdvertisedKeys,
+    Agreement,
     ClientMessage,
+    Consistency,
     DealtShares,
     MaskedStatistics,
     RandomnessShares,
@@ -49,8 +51,10 @@ _Message = TypeVar(
     DealtShares,
     Receipt,
     Upload,
+    Consistency,
     RandomnessShares,
     MaskedStatistics,
+    Agreement,
     UpdateShares,
 )
 
@@ -147,6 +151,10 @@ class _Cast:
         """The one message of ``kind`` that ``client`` sent."""
         return next(m for (who, _), m in self.sent.items() if who == client and isinstance(m, kind))
 
+    def all_said(self, kind: type[_Message]) -> list[_Message]:
+        """Everybody's message of ``kind``."""
+        return [message for message in self.sent.values() if isinstance(message, kind)]
+
     def start(self) -> RoundStart:
         description = RoundDescription(
             deployment=self.policy.deployment,
@@ -228,10 +236,10 @@ def tell(walk: Walk) -> Story:
 
 
 def _check(story: Story, cast: _Cast, outcome: RoundOutcome) -> None:
-    progress = outcome.progress
-    story.groups = [[int(c) for c in group] for group in progress.groups]
+    summary = outcome.summary
+    story.groups = [[int(c) for c in group] for group in summary.groups]
     exact = True
-    for group in progress.opened:
+    for group in summary.opened:
         plain = sum(cast.plan.apply(cast.quantised[c]) for c in group.members)
         exact &= bool(np.array_equal(group.total, plain))
         story.opened[str(group.index)] = [int(value) for value in group.total]
@@ -251,13 +259,14 @@ def _scenes(story: Story, cast: _Cast, outcome: RoundOutcome) -> list[Scene]:
 
 def _setup(story: Story, cast: _Cast, outcome: RoundOutcome) -> list[Scene]:
     """Phases 0 to 2."""
-    progress, hero = outcome.progress, cast.everybody[0]
+    summary, hero = outcome.summary, cast.everybody[0]
     n, t = story.clients, story.threshold
     ring = Ring(ring_bits(n, cast.params.quantisation_bits))
     keys, dealt = cast.said(hero, AdvertisedKeys), cast.said(hero, DealtShares)
     masked = [int(v) for v in ring.from_bytes(cast.said(hero, Upload).payload, DIM)]
     plain = [int(value) for value in cast.quantised[hero]]
-    unreadable = _names(sorted({int(c) for d in progress.unreadable.values() for c in d}))
+    named = {int(c) for receipt in cast.all_said(Receipt) for c in receipt.unreadable}
+    unreadable = _names(sorted(named))
     lost = ", ".join(str(c) for c in story.dropped)
     return [
         Scene("0", "Advertise", "0.1 – 0.8", [
@@ -272,19 +281,19 @@ def _setup(story: Story, cast: _Cast, outcome: RoundOutcome) -> list[Scene]:
         Scene("1b", "Receipts", "1.7 – 1.10", [
             "each opens its envelopes and signs whose it cannot read: "
             + (unreadable or "nobody's"),
-        ], [f"whose secrets can be restored: {len(progress.dealt)} dealers; U2 is final"]),
+        ], [f"whose secrets can be restored: {len(summary.dealt)} dealers; U2 is final"]),
         Scene("2", "Upload", "2.1 – 2.5", [
             f"client 0 has the quantised update          {_row(plain)}",
             f"it sends it masked against {n - 1} others       {_row(masked)}",
             *([f"client {lost} vanishes: its secrets are already shared, so nothing is stuck"]
               if lost else []),
-        ], [f"{len(progress.digests)} vectors that look random, modulo 2^{ring.bits}"]),
+        ], [f"{len(summary.uploaded)} vectors that look random, modulo 2^{ring.bits}"]),
     ]  # fmt: skip
 
 
 def _draw(story: Story, cast: _Cast, outcome: RoundOutcome) -> list[Scene]:
     """Phases 3a and 3b: first the set, then the dice."""
-    signed = len(outcome.progress.consistent)
+    signed = len(cast.all_said(Consistency))
     given = cast.said(cast.everybody[0], RandomnessShares)
     return [
         Scene("3a", "Agree on the uploads", "3.1 – 3.5", [
@@ -319,7 +328,7 @@ def _statistics(story: Story, cast: _Cast, outcome: RoundOutcome) -> Scene:
 
 def _abort(outcome: RoundOutcome) -> list[Scene]:
     why = outcome.aborted.value if outcome.aborted is not None else ""
-    left = f"left out: {_left_out(outcome)}" if outcome.progress.left_out else ""
+    left = f"left out: {_left_out(outcome)}" if outcome.summary.left_out else ""
     return [
         Scene("5", "Abort", "5.1 – 6.5", ["nothing more is opened"],
               [*([left] if left else []), f"{why}: no total"]),
@@ -328,9 +337,10 @@ def _abort(outcome: RoundOutcome) -> list[Scene]:
 
 def _unmask(story: Story, cast: _Cast, outcome: RoundOutcome) -> list[Scene]:
     """Phases 5 to 7 of a round that ends well."""
-    progress = outcome.progress
-    hero = progress.accepted[0]
+    summary = outcome.summary
+    hero = summary.accepted[0]
     shares = cast.said(hero, UpdateShares)
+    agreed = len(cast.all_said(Agreement))
     seeds, keys = len(shares.shares.self_seeds), len(shares.shares.mask_keys)
     outside = [c for c in range(story.clients) if c not in story.accepted]
     return [
@@ -338,10 +348,10 @@ def _unmask(story: Story, cast: _Cast, outcome: RoundOutcome) -> list[Scene]:
             "each checks that the accepted set A is made of whole groups, and signs it once",
         ], [
             f"A = clients {_names(story.accepted)}"
-            + (f"; left out: {_left_out(outcome)}" if progress.left_out else ""),
+            + (f"; left out: {_left_out(outcome)}" if summary.left_out else ""),
         ]),
         Scene("6", "Unmask", "6.1 – 6.5", [
-            f"shown {len(progress.agreed)} signatures under its own h and A, client {hero} gives",
+            f"shown {agreed} signatures under its own h and A, client {hero} gives",
             f"shares of {seeds} self-mask seeds (clients in A) and of {keys} mask keys (others),",
             "never of both for one client",
         ], [
@@ -359,12 +369,12 @@ def _unmask(story: Story, cast: _Cast, outcome: RoundOutcome) -> list[Scene]:
 def _opened(story: Story, outcome: RoundOutcome) -> list[tuple[int, list[int], list[int]]]:
     return [
         (int(group.index), [int(c) for c in group.members], story.opened[str(group.index)])
-        for group in outcome.progress.opened
+        for group in outcome.summary.opened
     ]
 
 
 def _left_out(outcome: RoundOutcome) -> str:
-    found = sorted(outcome.progress.left_out.items())
+    found = sorted(outcome.summary.left_out.items())
     return ", ".join(f"group {index} ({why})" for index, why in found)
 
 

@@ -11,6 +11,7 @@ from auror.errors import ConfigError
 from auror.files import replace_file
 from auror.ids import ClientId
 from auror.round.client.memory import ClientMemory
+from auror.round.facts import decode_memory, encode
 
 
 class Journal:
@@ -61,7 +62,7 @@ class Journal:
     def load(self) -> ClientMemory:
         """Raises ConfigError when the file is there but cannot be read: forgetting is not safe."""
         try:
-            return ClientMemory.from_json(self._path.read_text(encoding="utf-8"))
+            return decode_memory(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return ClientMemory()
         except (OSError, ValueError) as error:
@@ -78,7 +79,7 @@ class Journal:
         """
         self._lock.check()
         try:
-            replace_file(self._path, memory.to_json().encode(), 0o600)
+            replace_file(self._path, encode(memory).encode(), 0o600)
         except OSError as error:
             raise ConfigError(
                 f"client.state: {self._path} cannot be written ({error.strerror}); mend that and"

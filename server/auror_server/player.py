@@ -50,7 +50,6 @@ class RoundPlayer:
         self,
         machine: RoundServer,
         round_id: RoundId,
-        disputed: bool,
         decide: Decide,
         timing: Timing,
         gone_since: GoneSince,
@@ -58,7 +57,6 @@ class RoundPlayer:
     ) -> None:
         self._machine = machine
         self.round_id = round_id
-        self._disputed = disputed
         self._decide = decide
         self._now = now
         self._deadlines = Deadlines(timing, gone_since)
@@ -118,7 +116,8 @@ class RoundPlayer:
                 case Opened(groups, plan):
                     queue += self._machine.on_decision(self._decide(groups, plan))
                 case PhaseStarted(phase):
-                    actions += [effect, *self._enter(phase)]
+                    self._enter(phase)
+                    actions.append(effect)
                 case Send(to, message):
                     actions.append(Send(tuple(c for c in to if c not in self._banned), message))
                 case Finished(total):
@@ -129,13 +128,10 @@ class RoundPlayer:
                     actions.append(effect)
         return actions
 
-    def _enter(self, phase: Phase) -> list[Persist]:
+    def _enter(self, phase: Phase) -> None:
         now = self._now()
         self._deadlines.enter(phase, now)
         self.meter.phase(phase, now)
-        if phase is Phase.UPLOAD:
-            return [Persist("attempt", {"disputed": self._disputed})]
-        return [Persist("unmasking", {})] if phase is Phase.UNMASK else []
 
     def _end(self, outcome: Outcome) -> None:
         self.outcome = outcome

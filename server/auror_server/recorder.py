@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from auror.deployment.logs import logger
 from auror.privacy.account import account
+from auror.round.facts import RoundEnded, RunFinished, ServerFact
 from auror.round.policy import Policy
 from auror.round.record import RoundRecord
 from auror.round.server.context import RoundTotal
@@ -42,8 +42,8 @@ class Recorder:
     def dirty(self) -> bool:
         return self._store.dirty
 
-    def note(self, kind: str, fields: Mapping[str, Any]) -> None:
-        self._store.note(kind, fields)
+    def note(self, fact: ServerFact) -> None:
+        self._store.note(fact)
 
     def sync(self) -> None:
         self._store.sync()
@@ -75,7 +75,7 @@ class Recorder:
         self._store.keep_round(record, extra)
         self._store.keep_timings(meter.line(record.index, now))
         checkpoint.save(self._store.folder, campaign, self._config_hash, finished=False)
-        self._store.note("ended", {"counter": record.round_id.counter})
+        self._store.note(RoundEnded(record.round_id.counter))
         self._store.sync()
         _log.info(
             "round ended",
@@ -105,5 +105,5 @@ class Recorder:
         if campaign.verdict is not None:
             self._store.keep_verdict(campaign.verdict.to_dict())
         checkpoint.save(self._store.folder, campaign, self._config_hash, finished=True)
-        self._store.note("finished", {})
+        self._store.note(RunFinished())
         self._store.close()

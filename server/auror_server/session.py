@@ -166,7 +166,6 @@ class Session:
             player = RoundPlayer(
                 machine,
                 description.round_id,
-                description.disputed,
                 self._campaign.decide,
                 self._settings,
                 self._connections.gone_since,
@@ -197,8 +196,8 @@ class Session:
     async def _carry(self, player: RoundPlayer, actions: list[Action]) -> None:
         for action in actions:
             match action:
-                case Persist(kind, fields):
-                    self._recorder.note(kind, dict(fields))
+                case Persist(fact):
+                    self._recorder.note(fact)
                 case PhaseStarted(phase, waiting):
                     _log.info(
                         "phase",

@@ -21,6 +21,16 @@ from auror.deployment.locks import Lock
 from auror.deployment.model_file import MODEL_FILE, model_bytes
 from auror.errors import ConfigError
 from auror.files import replace_file
+from auror.round.facts import (
+    Attempted,
+    Fact,
+    RoundBegun,
+    RoundEnded,
+    ServerFact,
+    UnmaskingBegun,
+    decode,
+    encode,
+)
 from auror.round.record import RoundRecord
 from auror.round.record_json import record_from_json, record_to_json
 
@@ -86,10 +96,9 @@ class Store:
         self.sync()
         self._journal.close()
 
-    def note(self, kind: str, fields: Mapping[str, Any]) -> None:
+    def note(self, fact: ServerFact) -> None:
         """Append one fact; durable after the next :meth:`sync`."""
-        line = json.dumps({"kind": kind, **fields}, separators=(",", ":"))
-        self._journal.write(line + "\n")
+        self._journal.write(encode(fact) + "\n")
         self._dirty = True
 
     @property
@@ -138,16 +147,18 @@ class Store:
     def interrupted(self) -> Interrupted | None:
         """The round that a crash broke off, if any."""
         found: Interrupted | None = None
-        for line in read_lines(self.folder / JOURNAL):
-            match line.get("kind"):
-                case "round":
-                    found = Interrupted(int(line["counter"]))
-                case "attempt" if found is not None:
-                    found = Interrupted(found.counter, True, False, bool(line["disputed"]))
-                case "unmasking" if found is not None:
+        for fact in read_facts(self.folder / JOURNAL):
+            match fact:
+                case RoundBegun(round_id):
+                    found = Interrupted(round_id.counter)
+                case Attempted(disputed) if found is not None:
+                    found = Interrupted(found.counter, True, False, disputed)
+                case UnmaskingBegun() if found is not None:
                     found = Interrupted(found.counter, True, True, found.disputed)
-                case "ended" if found is not None:
+                case RoundEnded():
                     found = None
+                case _:
+                    pass
         return found
 
 
@@ -167,6 +178,17 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         try:
             found.append(json.loads(text))
         except json.JSONDecodeError:
+            continue
+    return found
+
+
+def read_facts(path: Path) -> list[Fact]:
+    """The facts of a journal; a line that a crash cut short is passed over."""
+    found = []
+    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            found.append(decode(text))
+        except ValueError:
             continue
     return found
 

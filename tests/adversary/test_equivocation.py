@@ -172,7 +172,7 @@ def test_a_server_that_shows_two_lists_opens_one_world_at_most(
     split.check(worlds)
     few, many = worlds
     assert few.total is None
-    whole = [g for g in many.progress.groups if sides[0].isdisjoint(g)]
+    whole = [g for g in many.summary.groups if sides[0].isdisjoint(g)]
     # groups are of U3, so after it whoever is away closes its own; else it costs the others nothing
     assert (many.total is not None) == (sum(map(len, whole)) >= nine.params.colluders + 2)
     if parted not in {Consistency, RandomnessShares}:
@@ -191,9 +191,9 @@ def test_statistics_heard_in_two_worlds_open_whole_groups_only(
     worlds = split.worlds()
     split.check(worlds)
     assert worlds[0].total is None
-    assert split.knowledge(worlds).whole_groups() == sorted(worlds[0].progress.groups)
+    assert split.knowledge(worlds).whole_groups() == sorted(worlds[0].summary.groups)
     for world in worlds:
-        for group in world.progress.opened:
+        for group in world.summary.opened:
             assert sides[0].isdisjoint(group.members) or sides[1].isdisjoint(group.members)
 
 
@@ -210,8 +210,8 @@ def test_a_server_that_shows_two_accepted_sets_opens_one_at_most(
     split = Split(nine, Agreement, sides, COLLUDERS)
     worlds = split.worlds([accept_all, fewer])
     split.check(worlds)
-    assert len(worlds[0].progress.accepted) == 9
-    assert len(worlds[1].progress.accepted) == 6  # both were asked for
+    assert len(worlds[0].summary.accepted) == 9
+    assert len(worlds[1].summary.accepted) == 6  # both were asked for
     assert [world.total is not None for world in worlds] == [False, True]
 
 
@@ -244,12 +244,12 @@ def test_a_victim_shown_a_shorter_list_loses_nothing(nine: Deployment, since: ty
     assert (VICTIM in seen.uploaded) == (since not in {KeyList, ShareDelivery})
     assert (VICTIM in seen.sent) == (since is AcceptedSet)
     assert not seen.stands_alone(VICTIM)
-    opened = [group.members for group in played.progress.opened]
+    opened = [group.members for group in played.summary.opened]
     totals = [played.total.accepted] if played.total is not None else []
     assert spans(seen.allowed([*opened, *totals]), seen.about_statistics())
     assert spans(seen.allowed(totals), seen.about_updates())
     if since is not AcceptedSet:
-        assert VICTIM not in played.progress.accepted
+        assert VICTIM not in played.summary.accepted
     else:  # eight of nine agree without it
         assert played.gave_up[VICTIM].refusal is Refusal.ACCEPTED_NOT_GROUPS
 
@@ -291,7 +291,7 @@ def test_half_the_cohort_shown_another_a_opens_no_smaller_group(nine: Deployment
     assert {g.refusal for g in played.gave_up.values()} == {Refusal.ACCEPTED_NOT_GROUPS}
     seen = Told.after(played)
     assert not seen.stands_alone(VICTIM)
-    for group in played.progress.groups:
+    for group in played.summary.groups:
         for member in group:
             rest: list[Any] = [{("input", c): 1 for c in group if c != member}]
             assert not spans(seen.about_statistics(), rest)

@@ -125,11 +125,11 @@ def test_the_committee_is_another_in_every_round_and_of_the_whole_cohort() -> No
 def test_one_whole_group_is_not_opened_when_no_client_would_take_its_total() -> None:
     """Nine clients, three groups; a member of two of them is lost. Five must be in a total."""
     kit = Deployment(9, 3)
-    groups = play(kit).progress.groups
+    groups = play(kit).summary.groups
     lost = {groups[0][0], groups[1][0]}
     played = play(
         kit,
         to_server=lambda c, m: None if c in lost and isinstance(m, MaskedStatistics) else m,
     )
     assert played.aborted is AbortReason.TOO_FEW_STATISTICS
-    assert not played.progress.opened
+    assert not played.summary.opened

@@ -80,16 +80,16 @@ class Run:
     def check(self, number: int) -> str:
         """Returns how the round ended, for the count below."""
         played, liars, lost = self.round(number)
-        where, progress = f"seed {self.seed}, round {number}", played.progress
+        where, summary = f"seed {self.seed}, round {number}", played.summary
         accused = {c for c, why in played.dropped.items() if why in ACCUSING}
         assert accused <= self.wicked, f"{where}: honest clients accused: {accused - self.wicked}"
-        for mark in progress.marks:
+        for mark in summary.marks:
             assert set(mark.clients) & self.wicked, f"{where}: only honest clients in {mark}"
-        self.liability.add(mark.clients for mark in progress.marks)
+        self.liability.add(mark.clients for mark in summary.marks)
         proven = self.liability.proven(self.params.colluders)
         assert proven <= self.wicked, f"{where}: honest clients proven: {proven - self.wicked}"
-        assert progress.withheld - self.wicked <= {lost}, where
-        self.withheld.update(progress.withheld - {lost})
+        assert summary.withheld - self.wicked <= {lost}, where
+        self.withheld.update(summary.withheld - {lost})
         if played.total is None:
             return played.aborted.name if played.aborted is not None else "?"
         check_total(played, liars, self.kits[number])
@@ -99,9 +99,8 @@ class Run:
 def check_total(played: Played, liars: Liars, kit: Deployment) -> None:
     """The total is the sum of what the accepted clients submitted, and what was tested sums to
     the same."""
-    total, progress = played.total, played.progress
+    total, summary = played.total, played.summary
     assert total is not None
-    assert progress.plan is not None
     quantiser = Quantiser(kit.params.quantisation_bits, kit.params.quantisation_range)
     updates = kit.updates()
     submitted = np.sum(
@@ -112,9 +111,9 @@ def check_total(played: Played, liars: Liars, kit: Deployment) -> None:
         axis=0,
     ) & ((1 << liars.ring.bits) - 1)
     assert np.array_equal(total.total, submitted)
-    chosen = set(progress.accepted_groups)
-    tested = sum(group.total for group in progress.opened if group.index in chosen)
-    assert np.array_equal(progress.plan.apply(total.total), tested)
+    chosen = set(summary.accepted_groups)
+    tested = sum(group.total for group in summary.opened if group.index in chosen)
+    assert np.array_equal(played.state.draw.plan.apply(total.total), tested)
 
 
 def run(seeds: range) -> Counter[str]:
@@ -186,6 +185,6 @@ def test_every_strategy_is_detected_or_harmless() -> None:
         liars = Liars(kit, {liar: [STRATEGIES[name]]}, np.random.default_rng(1))
         played = play(kit, machines=liars.machines, to_server=liars.to_server)
         assert played.aborted is aborted, name
-        marked = [liar in mark.clients for mark in played.progress.marks]
+        marked = [liar in mark.clients for mark in played.summary.marks]
         assert bool(marked) is named, name
         assert all(marked), name

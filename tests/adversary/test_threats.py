@@ -75,9 +75,9 @@ def test_colluders_below_c_add_nothing_but_what_they_put_in(nine: Deployment) ->
     played = play(nine)
     colluders = frozenset({ClientId(7), ClientId(8)})
     seen = Told.after(played, colluders)
-    sums = [group.members for group in played.progress.opened]
+    sums = [group.members for group in played.summary.opened]
     assert spans(seen.allowed(sums), seen.about_statistics())
-    assert spans(seen.allowed([played.progress.accepted]), seen.about_updates())
+    assert spans(seen.allowed([played.summary.accepted]), seen.about_updates())
 
 
 # Replay and rollback ----------------------------------------------------------------------------
@@ -122,8 +122,8 @@ def test_shares_that_only_some_holders_can_read_stop_nobody(nine: Deployment) ->
     played = play(nine, machines=liars.machines, to_server=liars.to_server)
     assert played.total is not None
     assert not played.dropped
-    marks = [mark for mark in played.progress.marks if mark.kind is MarkKind.RECEIPT]
-    assert marks == played.progress.marks
+    marks = [mark for mark in played.summary.marks if mark.kind is MarkKind.RECEIPT]
+    assert marks == played.summary.marks
     assert 1 <= len(marks) <= 2  # a pair for each holder that could not read
     assert all(ClientId(4) in mark.clients for mark in marks)
     assert ClientId(4) in played.total.accepted
@@ -137,8 +137,8 @@ def test_an_update_in_the_null_space_of_the_plan_meets_the_challenge() -> None:
     hidden = {c: update.copy() for c, update in updates.items()}
     hidden[ClientId(5)][4:] = np.where(np.arange(DIM - 4) % 2, 1.0, -1.0)
     honest, attacked = play(kit, updates=updates), play(kit, updates=hidden)
-    assert attacked.progress.groups == honest.progress.groups
-    for before, after in zip(honest.progress.opened, attacked.progress.opened, strict=True):
+    assert attacked.summary.groups == honest.summary.groups
+    for before, after in zip(honest.summary.opened, attacked.summary.opened, strict=True):
         inside = ClientId(5) in after.members
         assert np.array_equal(before.total[:4], after.total[:4])
         moved = np.abs((after.total[4:] - before.total[4:]).astype(np.int64)).max()
@@ -157,7 +157,7 @@ def test_colluders_who_shift_evidence_between_groups_are_caught_by_an_audit(
             return replace(message, payload=words.tobytes())
         return message
 
-    groups = play(nine).progress.groups
+    groups = play(nine).summary.groups
     pair = (groups[0][0], groups[1][0])
 
     def leaving_out(index: int | None) -> Any:
@@ -173,7 +173,7 @@ def test_colluders_who_shift_evidence_between_groups_are_caught_by_an_audit(
     for audited, marked in ((0, 1), (1, 0)):
         played = play(nine, to_server=shifting, decide=leaving_out(audited))
         assert played.total is None
-        (mark,) = played.progress.marks
+        (mark,) = played.summary.marks
         assert set(mark.clients) == set(groups[marked])  # the other half of the shift
         suspects.add([mark.clients])
         assert suspects.proven(2) == frozenset()  # whose doing it was, one round does not say

@@ -117,8 +117,8 @@ class Cohort:
     @cache  # noqa: B019 - a cohort lives as long as its test
     def statement(self, uploaded: Clients) -> Digest:
         """What is signed under this U3."""
-        progress, digests = self.played.progress, self.upload_list(uploaded).digests
-        return uploads_digest(self.transcript, progress.keys, progress.dealt, digests)
+        state, digests = self.played.state, self.upload_list(uploaded).digests
+        return uploads_digest(self.transcript, state.wired.keys, state.dealers.dealt, digests)
 
     @cache  # noqa: B019
     def groups(self, uploaded: Clients) -> Groups:

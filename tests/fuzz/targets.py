@@ -30,6 +30,7 @@ from auror.experiments.runfolder import read_run
 from auror.ids import ClientId, Digest
 from auror.params import PlanCaps, RoundParams
 from auror.round.client.memory import ClientMemory
+from auror.round.facts import decode_memory, encode
 from auror.round.messages import RoundStart
 from auror.round.record_json import record_from_json, record_to_json
 from auror.secagg.packing import pack, unpack
@@ -106,8 +107,8 @@ def memory(data: bytes) -> None:
     """A client's journal, as text and as a file."""
     text = data.decode(errors="replace")
     try:
-        found = ClientMemory.from_json(text)
-        assert ClientMemory.from_json(found.to_json()) == found
+        found = decode_memory(text)
+        assert decode_memory(encode(found)) == found
     except ValueError:
         pass
     with (

@@ -127,7 +127,7 @@ def test_a_killed_server_resumes_with_new_round_ids(folder: Path) -> None:
     assert after[: len(before)] == before
     assert [line["index"] for line in after] == list(range(12))
     started = [
-        line["counter"]
+        line["round_id"]["counter"]
         for line in read_lines(folder / "run" / "journal.jsonl")
         if line["kind"] == "round"
     ]

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from auror.ids import ClientId
 from auror.round.messages import (
     ClientMessage,
+    Consistency,
     CrossMasks,
     MaskedStatistics,
     RandomnessShares,
@@ -25,6 +26,10 @@ from auror.round.messages import (
     Upload,
 )
 from auror.round.server.context import RoundContext
+from auror.round.server.machine import RoundServer
+from auror.round.server.p0_advertise import WithKeys
+from auror.round.server.p3b_draw import WithDraw
+from auror.secagg.graph import Graph
 from auror.secagg.instance import SecretKind
 
 FIELD = 2**61 - 1
@@ -44,10 +49,16 @@ class Observer:
     uploaded: set[ClientId] = field(default_factory=set)
     sent: set[ClientId] = field(default_factory=set)
     images: set[frozenset[ClientId]] = field(default_factory=set)
+    signed: set[ClientId] = field(default_factory=set)
+    """Who has signed U3."""
+    server: RoundServer = field(init=False)
+    """Where the round is; what is overheard need not have reached it."""
 
     def hear(self, sender: ClientId, message: ClientMessage) -> None:
         """One message on its way to the server."""
         match message:
+            case Consistency():
+                self.signed.add(sender)
             case Upload():
                 self.uploaded.add(sender)
             case MaskedStatistics(payload) if payload:
@@ -74,10 +85,15 @@ class Observer:
         theirs = self.dealt_to(owner) & self.colluders
         return len(theirs | shown) >= self.context.topology.shares
 
+    @property
+    def graph(self) -> Graph:
+        """Who holds whose shares, and shares masks with whom."""
+        return cast(WithKeys, self.server.state).wired.graph
+
     def dealt_to(self, owner: ClientId) -> frozenset[ClientId]:
         """Who holds shares of its secrets."""
-        dealt = frozenset(self.context.progress.dealt)
-        return frozenset(self.context.graph.holders(owner, dealt) if dealt else ())
+        dealt = frozenset(self.server.summary.dealt)
+        return frozenset(self.graph.holders(owner, dealt) if dealt else ())
 
     def about_updates(self) -> list[Vector]:
         """Combinations of plain updates that they can derive."""
@@ -112,13 +128,13 @@ class Observer:
 
     def masked_against(self, client: ClientId) -> Iterable[ClientId]:
         """Whose update masks are on the client's upload."""
-        return self.context.graph.among(client, frozenset(self.context.progress.dealt))
+        return self.graph.among(client, frozenset(self.server.summary.dealt))
 
     def company(self, client: ClientId) -> tuple[tuple[ClientId, ...], bytes]:
         """The group the client masked its statistics in, and under which h."""
-        progress = self.context.progress
-        (group,) = (group for group in progress.groups if client in group)
-        return group, progress.view
+        draw = cast(WithDraw, self.server.state).draw
+        (group,) = (group for group in draw.groups if client in group)
+        return group, draw.view
 
     def _known_masks(self, uploads: list[Vector]) -> list[Vector]:
         cohort = self.context.description.cohort

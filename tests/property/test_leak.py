@@ -14,13 +14,14 @@ from auror.round.messages import CrossMasks, MaskedStatistics
 from auror.round.run import PHASE_OF
 from auror.round.server.context import Decision, Phase
 from auror.round.server.machine import RoundServer
+from auror.round.server.p0_advertise import WithKeys
 from auror.secagg.instance import SecretKind
 
 
 def invariant(seen: Observer) -> None:
-    progress, topology = seen.context.progress, seen.context.topology
-    opened = [group for group in progress.groups if seen.sent >= set(group) - seen.colluders]
-    assert spans(seen.allowed([progress.accepted]), seen.about_updates())
+    summary, topology = seen.server.summary, seen.context.topology
+    opened = [group for group in summary.groups if seen.sent >= set(group) - seen.colluders]
+    assert spans(seen.allowed([summary.accepted]), seen.about_updates())
     derived = seen.about_statistics()
     assert spans(seen.allowed(opened), derived)
     for client in seen.sent - seen.colluders:
@@ -31,7 +32,7 @@ def invariant(seen: Observer) -> None:
                 seen.knows(client, SecretKind.SELF_SEED) and seen.knows(client, SecretKind.MASK_KEY)
             )
             if seen.knows(client, SecretKind.RANDOMNESS):
-                assert len(progress.consistent) >= topology.quorum
+                assert len(seen.signed) >= topology.quorum
 
 
 def watched_round(seed: int) -> tuple[Played, Observer, int]:
@@ -66,7 +67,7 @@ def watched_round(seed: int) -> tuple[Played, Observer, int]:
             words[:1] += np.uint64(1)
             message = replace(message, payload=words.tobytes())
         seen.hear(client, message)  # type: ignore[arg-type]
-        if seen.context.progress.graph is not None:
+        if isinstance(seen.server.state, WithKeys):
             invariant(seen)
         steps += 1
         return message
@@ -76,7 +77,7 @@ def watched_round(seed: int) -> tuple[Played, Observer, int]:
     def remember(self: RoundServer, *args: object, **kwargs: object) -> None:
         original(self, *args, **kwargs)  # type: ignore[arg-type]
         server.append(self)
-        seen.context = self.context
+        seen.context, seen.server = self.context, self
 
     seen = Observer(None, bad)  # type: ignore[arg-type]
     with pytest.MonkeyPatch.context() as patch:
@@ -95,7 +96,7 @@ def test_the_server_derives_opened_group_sums_and_the_total_and_nothing_else(blo
             finished += 1
             # and it does derive them: the invariant is not true for want of knowledge
             assert spans(seen.about_updates(), [{("input", c): 1 for c in played.total.accepted}])
-        for group in played.progress.opened:
+        for group in played.summary.opened:
             assert spans(seen.about_statistics(), [{("input", c): 1 for c in group.members}])
         localised += any(played.said(CrossMasks).values())
     assert finished >= 5
@@ -108,7 +109,7 @@ def test_a_planted_leak_is_caught() -> None:
         if played.total is None or seen.colluders:
             continue
         victim = played.total.accepted[0]
-        everybody = set(played.progress.dealt)
+        everybody = set(played.summary.dealt)
         seen.holders[victim, SecretKind.MASK_KEY] = everybody
         with pytest.raises(AssertionError):
             invariant(seen)

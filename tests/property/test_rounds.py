@@ -10,6 +10,7 @@ from rounds_kit import PARAMS, Deployment, rounding
 
 from auror.errors import AbortReason, ConfigError
 from auror.ids import ClientId
+from auror.round.messages import AdvertisedKeys, ClientMessage
 from auror.round.run import RoundOutcome, run_round
 from auror.round.server.context import Decision, Phase
 from auror.secagg.quantize import Quantiser
@@ -52,6 +53,12 @@ def check_round_exact(seed: int, largest: int) -> RoundOutcome:
         return Decision(chosen, {g.index: "test" for g in groups if g.index not in chosen})
 
     machines = {c: deployment.machine(c, public_seed=public_seed) for c in deployment.everybody}
+    advertised: set[ClientId] = set()
+
+    def overhear(client: ClientId, message: ClientMessage) -> None:
+        if isinstance(message, AdvertisedKeys):
+            advertised.add(client)
+
     secure = run_round(
         start,
         deployment.policy,
@@ -61,35 +68,37 @@ def check_round_exact(seed: int, largest: int) -> RoundOutcome:
         decide,
         lost,
         public_seed,
+        overhear,
         class_means=deployment.means,
     )
     quantiser = Quantiser(deployment.params.quantisation_bits, deployment.params.quantisation_range)
     q = {c: quantiser.quantise(updates[c], rounding(c)).astype(np.int64) for c in updates}
-    progress = secure.progress
-    assert set(progress.accepted) <= set(progress.signatures) <= set(progress.digests)
-    assert set(progress.digests) <= set(progress.dealt) <= set(progress.keys)
+    summary = secure.summary
+    assert set(summary.accepted) <= set(summary.sent) <= set(summary.uploaded)
+    assert set(summary.uploaded) <= set(summary.dealt) <= advertised
     early = {c for c, phase in lost.items() if phase.value <= Phase.STATISTICS.value}
-    assert not early & set(progress.accepted)
-    for group in progress.opened:
-        dense = sum(progress.plan.apply(q[c]) for c in group.members)
+    assert not early & set(summary.accepted)
+    plan = start.plan.with_challenge(summary.public_seed, deployment.params.challenge_rows)
+    for group in summary.opened:
+        dense = sum(plan.apply(q[c]) for c in group.members)
         assert np.array_equal(group.total, dense)
     if secure.total is not None:
-        expected = np.sum([q[c] for c in progress.accepted], axis=0)
+        expected = np.sum([q[c] for c in summary.accepted], axis=0)
         assert np.array_equal(secure.total.total, expected)
         assert secure.total.total.dtype == np.int64
 
     plain = plain_round(start, deployment.policy, updates, rounding, decide, lost, public_seed)
     assert plain.aborted == secure.aborted
-    assert plain.progress.groups == progress.groups
-    assert plain.progress.accepted == progress.accepted
-    assert [(g.index, g.members) for g in plain.progress.opened] == [
-        (g.index, g.members) for g in progress.opened
+    assert plain.summary.groups == summary.groups
+    assert plain.summary.accepted == summary.accepted
+    assert [(g.index, g.members) for g in plain.summary.opened] == [
+        (g.index, g.members) for g in summary.opened
     ]
-    for one, other in zip(plain.progress.opened, progress.opened, strict=True):
+    for one, other in zip(plain.summary.opened, summary.opened, strict=True):
         assert np.array_equal(one.total, other.total)
-    assert (plain.progress.unmasking, plain.progress.total_opened) == (
-        progress.unmasking,
-        progress.total_opened,
+    assert (plain.summary.unmasking, plain.summary.total_opened) == (
+        summary.unmasking,
+        summary.total_opened,
     )
     assert (plain.total is None) == (secure.total is None)
     if plain.total is not None and secure.total is not None:
@@ -140,13 +149,13 @@ def test_a_tenth_lost_before_upload_and_a_tenth_after() -> None:
     )
     assert outcome.aborted is None
     assert outcome.total is not None
-    survivors = outcome.progress.accepted
-    assert {8, 20} & set(outcome.progress.digests) == {8, 20}
+    survivors = outcome.summary.accepted
+    assert {8, 20} & set(outcome.summary.uploaded) == {8, 20}
     quantiser = Quantiser(12, 1.0)
     expected = sum(quantiser.quantise(updates[c], rounding(c)).astype(np.int64) for c in survivors)
     assert np.array_equal(outcome.total.total, expected)
-    assert sum(map(len, outcome.progress.groups)) == 27
-    kept = [g for g in outcome.progress.groups if not {1, 8} & set(g)]
+    assert sum(map(len, outcome.summary.groups)) == 27
+    kept = [g for g in outcome.summary.groups if not {1, 8} & set(g)]
     assert set(survivors) == {c for g in kept for c in g}
 
 

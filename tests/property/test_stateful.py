@@ -18,6 +18,7 @@ from auror.params import OwnRules
 from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
 from auror.round.client.state import ClientEffect, Remember, Reply, Train
+from auror.round.facts import decode_memory, encode
 from auror.round.messages import (
     AdvertisedKeys,
     Agreement,
@@ -122,7 +123,7 @@ class Rounds(RuleBasedStateMachine):
         for effect in effects:
             match effect:
                 case Remember(memory):
-                    self.memories[client] = ClientMemory.from_json(memory.to_json())
+                    self.memories[client] = decode_memory(encode(memory))
                 case Reply(message):
                     self.said[client].append(message)
                     self.up.append((client, message))
@@ -226,9 +227,9 @@ class Rounds(RuleBasedStateMachine):
         if not hasattr(self, "server"):
             return
         honest = set(self.kit.everybody) - ({LIAR} if self.lying else set())
-        accused = {c for c, why in self.server.progress.dropped.items() if why in ACCUSING}
+        accused = {c for c, why in self.server.summary.dropped.items() if why in ACCUSING}
         assert not accused & honest
-        for mark in self.server.progress.marks:
+        for mark in self.server.summary.marks:
             assert not set(mark.clients) <= honest
 
     @invariant()

@@ -280,7 +280,7 @@ def whole_round() -> Vectors:
     """n = 4, t = 3: every message's hash and every value that the parties agree on, in the order
     of the phases."""
     kit, played = _played(lie=False)
-    context, progress = played.server.context, played.progress
+    context, summary = played.server.context, played.summary
     return {
         "clients": kit.count,
         "transcript": context.transcript.hex(),
@@ -288,16 +288,16 @@ def whole_round() -> Vectors:
         "quorum": context.topology.quorum,
         "policy": kit.policy.digest().hex(),
         "committee": sorted(int(client) for client in context.committee),
-        "uploads": progress.uploads.hex(),
+        "uploads": played.state.uploads.digest.hex(),
         "messages": [
             [codec.kind_of(message).field, int(client), _hash(message)]
             for client, message in (*played.told, *played.replies)
         ],
-        "public_seed": progress.public_seed.hex(),
-        "groups": [list(group) for group in progress.groups],
-        "view": progress.view.hex(),
-        "opened": [[int(value) for value in group.total] for group in progress.opened],
-        "accepted": [int(client) for client in progress.accepted],
+        "public_seed": summary.public_seed.hex(),
+        "groups": [list(group) for group in summary.groups],
+        "view": played.state.draw.view.hex(),
+        "opened": [[int(value) for value in group.total] for group in summary.opened],
+        "accepted": [int(client) for client in summary.accepted],
         "total": [int(value) for value in played.total.total],
     }
 

@@ -30,6 +30,7 @@ from rounds_kit import MEANS, Deployment, rounding
 from auror.crypto.tags import Tag
 from auror.ids import ClientId, GroupIndex
 from auror.round.client.state import ClientEffect, Ended, GaveUp, Reply, Train
+from auror.round.facts import decode_memory, encode
 from auror.round.messages import ClientMessage, Receipt, ServerMessage, Withdraw
 from auror.round.public import receipt_parts
 from auror.round.server.context import (
@@ -93,9 +94,8 @@ class Stage:
                 return _joined(self._heard(self._server.on_decision(Decision(kept, {}))))
             case "restart":
                 client = ClientId(operation["to"])
-                memory = self._machines[client].memory
-                self._machines[client] = self._kit.machine(client, type(memory).from_json(
-                    memory.to_json()))  # fmt: skip
+                memory = decode_memory(encode(self._machines[client].memory))
+                self._machines[client] = self._kit.machine(client, memory)
                 return NOTHING
             case unknown:
                 raise ValueError(f"unknown operation {unknown}")
@@ -188,7 +188,7 @@ class Stage:
             assert isinstance(message, Receipt)
             names = tuple(ClientId(c) for c in change["names"])
             parts = receipt_parts(
-                self._start.description.transcript(), self._server.progress.offered, names
+                self._start.description.transcript(), self._server.state.offered, names
             )
             return Receipt(names, self._kit.keys[client].sign(Tag.RECEIPT, *parts))
         if "copy" in change:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
 
 from auror.errors import ConfigError, Refusal, Refused
 from auror.ids import Digest
@@ -112,26 +110,3 @@ class ClientMemory:
             left_out=self.left_out + (left_out if phase not in self.signed else 0),
             signed=MappingProxyType({**self.signed, phase: content.hex()}),
         )
-
-    def to_json(self) -> str:
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        return json.dumps({**plain, "signed": dict(self.signed)})
-
-    @classmethod
-    def from_json(cls, text: str) -> ClientMemory:
-        """Raises ValueError when ``text`` is not what :meth:`to_json` wrote."""
-        raw = json.loads(text)
-        empty = cls()
-        try:
-            values: dict[str, Any] = {}
-            for one in fields(cls):
-                kind = dict if one.name == "signed" else type(getattr(empty, one.name))
-                if type(raw[one.name]) is not kind:
-                    raise TypeError(f"{one.name} = {raw[one.name]!r}")
-                values[one.name] = raw[one.name]
-            values["signed"] = MappingProxyType(
-                {str(phase): str(content) for phase, content in values["signed"].items()}
-            )
-            return cls(**values)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a client's memory: {error}") from error

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.errors import AbortReason, DropReason
+from auror.errors import AbortReason, DropReason, RoundAborted
 from auror.ids import ClientId, Digest, GroupIndex
 from auror.params import Floors, RoundParams
 from auror.round.arithmetic import update_context
 from auror.round.description import RoundDescription
-from auror.round.messages import SHARED_KINDS, AdvertisedKeys, ServerMessage
+from auror.round.facts import ServerFact
+from auror.round.messages import SHARED_KINDS, ServerMessage
 from auror.round.plan import StatisticsPlan
 from auror.round.policy import Policy
-from auror.round.public import Groups, PublicSeed, draw_committee
-from auror.round.record import Mark, OpenedGroup
-from auror.round.summary import RoundSummary
-from auror.secagg.graph import Graph
+from auror.round.public import PublicSeed, draw_committee
+from auror.round.record import OpenedGroup
 from auror.secagg.instance import SumContext
 from auror.secagg.server.collect_shares import ShareCollector
 from auror.secagg.topology import Topology
-
-_NO_VIEW = Digest(b"")
 
 
 class Phase(enum.Enum):
@@ -44,79 +41,15 @@ class Phase(enum.Enum):
     """Only after a failed binding check."""
 
 
-@dataclass
-class Progress:
-    """The sets of one round as they become known; the only mutable thing of the server's phases.
-
-    U1 = ``keys``, U2 = ``dealt``, U3 = ``digests``, A = ``accepted``.
-    """
-
-    keys: dict[ClientId, AdvertisedKeys] = field(default_factory=dict)
-    graph: Graph | None = None
-    offered: tuple[ClientId, ...] = ()
-    """Who dealt, before the receipts."""
-    unreadable: dict[ClientId, frozenset[ClientId]] = field(default_factory=dict)
-    """By holder: the dealers whose envelopes it cannot read, by its signed receipt."""
-    dealt: tuple[ClientId, ...] = ()
-    uploading: bool = False
-    """U2 went out: from here on clients count an attempt at this model."""
-    digests: dict[ClientId, Digest] = field(default_factory=dict)
-    uploads: Digest = _NO_VIEW
-    """What clients sign in phase 3a."""
-    consistent: dict[ClientId, bytes] = field(default_factory=dict)
-    """Signatures under U3."""
-    public_seed: bytes = b""
-    groups: Groups = ()
-    plan: StatisticsPlan | None = None
-    view: Digest = _NO_VIEW
-    statistics: dict[ClientId, bytes] = field(default_factory=dict)
-    signatures: dict[ClientId, bytes] = field(default_factory=dict)
-    """Signatures over h, of everybody who sent statistics."""
-    opened: tuple[OpenedGroup, ...] = ()
-    accepted_groups: tuple[GroupIndex, ...] = ()
-    accepted: tuple[ClientId, ...] = ()
-    left_out: dict[GroupIndex, str] = field(default_factory=dict)
-    agreed: dict[ClientId, bytes] = field(default_factory=dict)
-    unmasking: bool = False
-    """The agreement went out: from here on clients help to open a total for this model."""
-    total_opened: bool = False
-    dropped: dict[ClientId, DropReason] = field(default_factory=dict)
-    cross_masks: dict[ClientId, Mapping[ClientId, bytes]] = field(default_factory=dict)
-    """P·PRG(s_ij) as i opened it, by i and j."""
-    asked: frozenset[ClientId] = frozenset()
-    """Who was asked to open its masks across groups."""
-    withheld: frozenset[ClientId] = frozenset()
-    """Who did not, in a group of which nothing else shows whether somebody lied."""
-    marks: list[Mark] = field(default_factory=list)
-
-    def summary(self) -> RoundSummary:
-        return RoundSummary(
-            self.uploading,
-            self.dealt,
-            tuple(self.digests),
-            self.public_seed,
-            self.groups,
-            tuple(sorted(self.signatures)),
-            self.opened,
-            self.accepted_groups,
-            self.accepted,
-            dict(self.left_out),
-            self.unmasking,
-            self.total_opened,
-            dict(self.dropped),
-            tuple(self.marks),
-            self.withheld,
-        )
-
-
 @dataclass(frozen=True)
 class RoundContext:
-    """The fixed facts of one round at the server."""
+    """The fixed facts of one round at the server, and its two piles: uploads and shares."""
 
     description: RoundDescription
     transcript: Digest
     policy: Policy
     plan: StatisticsPlan
+    """P without its challenge part."""
     topology: Topology
     floors: Floors
     """What no client goes below."""
@@ -126,7 +59,6 @@ class RoundContext:
     """Where masked inputs wait until the accepted set is known (a spool on disk, or a dict)."""
     collector: ShareCollector
     public_seed: PublicSeed
-    progress: Progress
 
     @classmethod
     def open(
@@ -150,32 +82,25 @@ class RoundContext:
             uploads,
             ShareCollector(transcript, topology.shares, SHARED_KINDS),
             public_seed,
-            Progress(),
         )
 
     @property
     def params(self) -> RoundParams:
         return self.policy.params
 
-    @property
-    def graph(self) -> Graph:
-        """Known once U1 is fixed."""
-        if self.progress.graph is None:
-            raise ValueError("the graph is drawn at the end of phase 0")
-        return self.progress.graph
-
     def update_context(self) -> SumContext:
         """What the masks of this round's updates are bound to."""
         return update_context(self.transcript, self.params, self.topology.cohort, self.plan.dim)
 
-    def whole_groups(self) -> dict[GroupIndex, tuple[ClientId, ...]]:
-        """Groups all of whose members sent statistics: the only ones whose sum appears."""
-        sent = self.progress.signatures.keys()
-        return {
-            GroupIndex(k): group
-            for k, group in enumerate(self.progress.groups)
-            if sent >= set(group)
-        }
+    def require_present(self, count: int, reason: AbortReason) -> None:
+        """Raises RoundAborted when U1, U2 or U3 has fewer clients than any client takes part in."""
+        if count < self.floors.present:
+            raise RoundAborted(reason, f"{count} of {self.floors.present}")
+
+    def require_quorum(self, count: int, reason: AbortReason) -> None:
+        """Raises RoundAborted when fewer than Q of the committee have signed."""
+        if count < self.topology.quorum:
+            raise RoundAborted(reason, f"{count} of {self.topology.quorum}")
 
 
 @dataclass(frozen=True)
@@ -197,15 +122,12 @@ class RoundTotal:
 
 # Effects, to be carried out in order ------------------------------------------------------------
 
-JsonValue = int | str | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
-
 
 @dataclass(frozen=True)
 class Persist:
     """Make this fact durable before the next ``Send`` leaves (rule 4)."""
 
-    kind: str
-    fields: Mapping[str, JsonValue]
+    fact: ServerFact
 
 
 @dataclass(frozen=True)

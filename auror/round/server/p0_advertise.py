@@ -1,24 +1,48 @@
-"""Phase 0, the server: collect signed keys (docs/protocol.md steps 0.5–0.6)."""
+"""Phase 0, the server: collect signed keys (docs/protocol.md steps 0.5–0.7)."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from auror.crypto.kex import check_public_key
 from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
-from auror.errors import (
-    AbortReason,
-    AuthenticationFailed,
-    DropReason,
-    PeerMisbehaved,
-    RoundAborted,
-)
+from auror.errors import AbortReason, AuthenticationFailed, DropReason, PeerMisbehaved
 from auror.ids import ClientId
 from auror.round.messages import AdvertisedKeys, KeyList
 from auror.round.public import draw_graph
-from auror.round.server.context import RoundContext
+from auror.round.server.context import Phase, RoundContext
+from auror.secagg.graph import Graph
 
 
-def take_keys(context: RoundContext, sender: ClientId, keys: AdvertisedKeys) -> None:
+@dataclass(frozen=True)
+class Advertising:
+    """Invitations are out, keys come in."""
+
+    phase: ClassVar[Phase] = Phase.ADVERTISE
+    keys: Mapping[ClientId, AdvertisedKeys] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wired:
+    """U1, and who holds whose shares."""
+
+    keys: Mapping[ClientId, AdvertisedKeys]
+    graph: Graph
+
+
+@dataclass(frozen=True)
+class WithKeys:
+    """Every state from phase 1 on."""
+
+    wired: Wired
+
+
+def take_keys(
+    context: RoundContext, state: Advertising, sender: ClientId, keys: AdvertisedKeys
+) -> Advertising:
     """Step 0.5.
 
     Raises:
@@ -39,7 +63,7 @@ def take_keys(context: RoundContext, sender: ClientId, keys: AdvertisedKeys) -> 
     if max(wanted.present, wanted.accepted) > cohort or wanted.group > context.params.group_size:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "floors that this round cannot meet")
     own = keys.public_keys()
-    others = {key for other in context.progress.keys.values() for key in other.public_keys()}
+    others = {key for other in state.keys.values() for key in other.public_keys()}
     if len(set(own)) < 3 or others & set(own):
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "a key is not its own")
     try:
@@ -47,16 +71,12 @@ def take_keys(context: RoundContext, sender: ClientId, keys: AdvertisedKeys) -> 
             check_public_key(key)
     except AuthenticationFailed as error:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "a degenerate key") from error
-    context.progress.keys[sender] = keys
+    return replace(state, keys={**state.keys, sender: keys})
 
 
-def close(context: RoundContext) -> KeyList:
-    """Steps 0.6–0.7: U1 is fixed. Raises RoundAborted below the threshold."""
-    keys = context.progress.keys
-    fewest = context.floors.present
-    if len(keys) < fewest:
-        raise RoundAborted(AbortReason.TOO_FEW_ADVERTISED, f"{len(keys)} of {fewest}")
-    context.progress.graph = draw_graph(
-        context.topology, context.transcript, context.description.cohort, keys
-    )
-    return KeyList(dict(sorted(keys.items())))
+def close(context: RoundContext, state: Advertising) -> tuple[Wired, KeyList]:
+    """Steps 0.6–0.7: U1 is fixed. Raises RoundAborted when it is too small."""
+    keys = dict(sorted(state.keys.items()))
+    context.require_present(len(keys), AbortReason.TOO_FEW_ADVERTISED)
+    graph = draw_graph(context.topology, context.transcript, context.description.cohort, keys)
+    return Wired(keys, graph), KeyList(keys)

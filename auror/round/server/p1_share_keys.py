@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
 from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
-from auror.errors import (
-    AbortReason,
-    AuthenticationFailed,
-    DropReason,
-    PeerMisbehaved,
-    RoundAborted,
-)
+from auror.errors import AbortReason, AuthenticationFailed, DropReason, PeerMisbehaved
 from auror.ids import ClientId
 from auror.round.messages import SHARED_KINDS, DealtShares, Envelope, ShareDelivery
-from auror.round.server.context import RoundContext
+from auror.round.server.context import Phase, RoundContext
+from auror.round.server.p0_advertise import WithKeys
 from auror.secagg.instance import SecretKind
 from auror.secagg.sharing import Dealing
 
 
-def take_dealing(context: RoundContext, sender: ClientId, dealt: DealtShares) -> None:
+@dataclass(frozen=True)
+class Sharing(WithKeys):
+    """U1 is fixed, its clients deal."""
+
+    phase: ClassVar[Phase] = Phase.SHARE_KEYS
+    dealings: Mapping[ClientId, DealtShares] = field(default_factory=dict)
+
+
+def take_dealing(
+    context: RoundContext, state: Sharing, sender: ClientId, dealt: DealtShares
+) -> Sharing:
     """Step 1.5: the right holders, the r committed to in phase 0, and the dealer's signature.
 
     Raises:
         PeerMisbehaved: anything of that is missing.
     """
-    advertised = frozenset(context.progress.keys)
-    holders = context.graph.holders(sender, advertised)
+    advertised = state.wired.keys
+    holders = state.wired.graph.holders(sender, frozenset(advertised))
     rows = dealt.share_commitments
     if (
         tuple(sorted(rows)) != holders
@@ -35,7 +45,7 @@ def take_dealing(context: RoundContext, sender: ClientId, dealt: DealtShares) ->
     ):
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "shares are not for its neighbours")
     committed = dealt.secret_commitments[SHARED_KINDS.index(SecretKind.RANDOMNESS)]
-    if committed != context.progress.keys[sender].randomness:
+    if committed != advertised[sender].randomness:
         raise PeerMisbehaved(sender, DropReason.BAD_COMMITMENT, "another r than in phase 0")
     signed = Dealing(dealt.ciphertexts, rows, dealt.secret_commitments).signed_parts()
     try:
@@ -49,27 +59,28 @@ def take_dealing(context: RoundContext, sender: ClientId, dealt: DealtShares) ->
     except AuthenticationFailed as error:
         raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, "dealing") from error
     context.collector.expect(sender, rows, dealt.secret_commitments)
+    return replace(state, dealings={**state.dealings, sender: dealt})
 
 
 def close(
-    context: RoundContext, dealings: dict[ClientId, DealtShares]
-) -> dict[ClientId, ShareDelivery]:
-    """Step 1.6: every dealer gets the envelopes addressed to it."""
-    dealt = tuple(sorted(dealings))
-    fewest = context.floors.present
-    if len(dealt) < fewest:
-        raise RoundAborted(AbortReason.TOO_FEW_DEALT, f"{len(dealt)} of {fewest}")
-    context.progress.offered = dealt
+    context: RoundContext, state: Sharing, gone: AbstractSet[ClientId]
+) -> tuple[tuple[ClientId, ...], dict[ClientId, ShareDelivery]]:
+    """Step 1.6: every dealer that is not ``gone`` gets the envelopes addressed to it.
+
+    Returns the dealers, sorted, and their deliveries. Raises RoundAborted when they are too few.
+    """
+    dealt = tuple(sorted(state.dealings.keys() - gone))
+    context.require_present(len(dealt), AbortReason.TOO_FEW_DEALT)
     present = frozenset(dealt)
-    return {
+    return dealt, {
         holder: ShareDelivery(
             dealt,
             {
                 dealer: Envelope(
-                    dealings[dealer].ciphertexts[holder],
-                    dealings[dealer].share_commitments[holder],
+                    state.dealings[dealer].ciphertexts[holder],
+                    state.dealings[dealer].share_commitments[holder],
                 )
-                for dealer in context.graph.among(holder, present)
+                for dealer in state.wired.graph.among(holder, present)
             },
         )
         for holder in dealt

@@ -7,61 +7,102 @@ named its dealer here, they withhold against their own word.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
 from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
-from auror.errors import (
-    AbortReason,
-    AuthenticationFailed,
-    DropReason,
-    PeerMisbehaved,
-    RoundAborted,
-)
+from auror.errors import AbortReason, AuthenticationFailed, DropReason, PeerMisbehaved
 from auror.ids import ClientId
 from auror.round.messages import DealerList, Receipt
 from auror.round.public import receipt_parts
 from auror.round.record import Mark, MarkKind
-from auror.round.server.context import RoundContext
+from auror.round.server.context import Phase, RoundContext
+from auror.round.server.p0_advertise import WithKeys
+
+Unreadable = Mapping[ClientId, frozenset[ClientId]]
+"""By holder: the dealers whose envelopes it cannot read, by its signed receipt."""
 
 
-def take_receipt(context: RoundContext, sender: ClientId, message: Receipt) -> None:
+@dataclass(frozen=True)
+class Receipting(WithKeys):
+    """Envelopes are delivered, receipts come in."""
+
+    phase: ClassVar[Phase] = Phase.RECEIPTS
+    offered: tuple[ClientId, ...]
+    """Who dealt, before the receipts."""
+    unreadable: Unreadable = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dealers:
+    """U2, final, and what its receipts say."""
+
+    dealt: tuple[ClientId, ...]
+    unreadable: Unreadable
+
+
+@dataclass(frozen=True)
+class WithDealers(WithKeys):
+    """Every state from phase 2 on."""
+
+    dealers: Dealers
+
+
+def take_receipt(
+    context: RoundContext, state: Receipting, sender: ClientId, message: Receipt
+) -> Receipting:
     """Step 1.9.
 
     Raises:
         PeerMisbehaved: not signed; names others than its dealers; or names more than c: at most c
             can have dealt badly, so such a receipt is a lie.
     """
-    progress = context.progress
-    dealers = context.graph.among(sender, frozenset(progress.offered))
+    dealers = state.wired.graph.among(sender, frozenset(state.offered))
     if not set(message.unreadable) <= set(dealers):
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "names no dealers of its")
-    parts = receipt_parts(context.transcript, progress.offered, message.unreadable)
+    parts = receipt_parts(context.transcript, state.offered, message.unreadable)
     try:
         verify(context.policy.verify_key(sender), message.signature, Tag.RECEIPT, *parts)
     except AuthenticationFailed as error:
         raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, "receipt") from error
     if len(message.unreadable) > context.params.colluders:
         raise PeerMisbehaved(sender, DropReason.FALSE_RECEIPT, f"{len(message.unreadable)} names")
-    progress.unreadable[sender] = frozenset(message.unreadable)
+    return replace(state, unreadable={**state.unreadable, sender: frozenset(message.unreadable)})
 
 
-def proven(context: RoundContext) -> list[PeerMisbehaved]:
+def faulty(
+    context: RoundContext, state: Receipting, gone: AbstractSet[ClientId]
+) -> list[PeerMisbehaved]:
+    """Step 1.10: whom to drop next; asked again after every drop, for who goes may have held shares
+    of others. Proofs come first."""
+    return _proven(context, state, gone) or _unrecoverable(context, state, gone)
+
+
+def _proven(
+    context: RoundContext, state: Receipting, gone: AbstractSet[ClientId]
+) -> list[PeerMisbehaved]:
     """Step 1.10a: dealers whom more than c holders name: an honest one among these cannot read."""
     return [
         PeerMisbehaved(dealer, DropReason.BAD_DEALING, f"named by {len(names)}")
-        for dealer, names in _named(context).items()
-        if len(names) > context.params.colluders and dealer not in context.progress.dropped
+        for dealer, names in _named(state).items()
+        if len(names) > context.params.colluders and dealer not in gone
     ]
 
 
-def unrecoverable(context: RoundContext) -> list[PeerMisbehaved]:
+def _unrecoverable(
+    context: RoundContext, state: Receipting, gone: AbstractSet[ClientId]
+) -> list[PeerMisbehaved]:
     """Step 1.10b: dealers whom fewer than t of those who are here can read. It proves nothing: up
     to c of who names them may lie, and others are only silent."""
-    present = _present(context)
+    present = _present(state, gone)
     readers = {
         dealer: 1
         + sum(
-            dealer not in context.progress.unreadable[holder]
-            for holder in context.graph.among(dealer, present)
+            dealer not in state.unreadable[holder]
+            for holder in state.wired.graph.among(dealer, present)
         )
         for dealer in sorted(present)
     }
@@ -72,38 +113,38 @@ def unrecoverable(context: RoundContext) -> list[PeerMisbehaved]:
     ]
 
 
-def close(context: RoundContext) -> DealerList:
-    """Step 1.10: U2 is fixed. A pair of a holder and a dealer whom it names holds a liar.
-
-    Raises:
-        RoundAborted: too few dealers are left.
-    """
-    progress = context.progress
-    known = {mark.clients for mark in progress.marks}
-    for dealer, holders in _named(context).items():
+def disputed(state: Receipting, marks: Iterable[Mark]) -> list[Mark]:
+    """Step 1.10: a pair of a holder and a dealer whom it names holds a liar; ``marks``: so far."""
+    known = {mark.clients for mark in marks}
+    found: list[Mark] = []
+    for dealer, holders in _named(state).items():
         if (dealer,) not in known:
-            progress.marks += [
+            found += [
                 Mark(MarkKind.RECEIPT, (min(holder, dealer), max(holder, dealer)))
                 for holder in sorted(holders)
             ]
-    progress.dealt = tuple(sorted(_present(context)))
-    fewest = context.floors.present
-    if len(progress.dealt) < fewest:
-        raise RoundAborted(AbortReason.TOO_FEW_DEALT, f"{len(progress.dealt)} of {fewest}")
-    progress.uploading = True
-    return DealerList(progress.dealt)
+    return found
+
+
+def close(
+    context: RoundContext, state: Receipting, gone: AbstractSet[ClientId]
+) -> tuple[Dealers, DealerList]:
+    """Step 1.10: U2 is fixed. Raises RoundAborted when it is too small."""
+    dealt = tuple(sorted(_present(state, gone)))
+    context.require_present(len(dealt), AbortReason.TOO_FEW_DEALT)
+    return Dealers(dealt, state.unreadable), DealerList(dealt)
 
 
 def check_given(
-    context: RoundContext, sender: ClientId, asked: frozenset[ClientId], given: frozenset[ClientId]
+    state: WithDealers, sender: ClientId, asked: frozenset[ClientId], given: frozenset[ClientId]
 ) -> None:
     """Whether ``sender`` opened a share of everybody ``asked`` whose envelope it has receipted.
 
     Raises:
         PeerMisbehaved: it withheld one against its own receipt, or opened others.
     """
-    named = context.progress.unreadable.get(sender, frozenset())
-    held = frozenset(context.graph.holders(sender, asked | {sender})) & asked
+    named = state.dealers.unreadable.get(sender, frozenset())
+    held = frozenset(state.wired.graph.holders(sender, asked | {sender})) & asked
     if not given <= held:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "shares that were not asked for")
     withheld = held - named - given
@@ -111,16 +152,15 @@ def check_given(
         raise PeerMisbehaved(sender, DropReason.FALSE_RECEIPT, f"no share of {min(withheld)}")
 
 
-def _present(context: RoundContext) -> frozenset[ClientId]:
+def _present(state: Receipting, gone: AbstractSet[ClientId]) -> frozenset[ClientId]:
     """Who dealt, has sent a receipt and is still here."""
-    gone = context.progress.dropped.keys()
-    return frozenset(context.progress.unreadable.keys() - gone) & set(context.progress.offered)
+    return frozenset(state.unreadable.keys() - gone) & set(state.offered)
 
 
-def _named(context: RoundContext) -> dict[ClientId, list[ClientId]]:
+def _named(state: Receipting) -> dict[ClientId, list[ClientId]]:
     """By dealer: who cannot read its envelope."""
     found: dict[ClientId, list[ClientId]] = {}
-    for holder, names in context.progress.unreadable.items():
+    for holder, names in state.unreadable.items():
         for dealer in names:
             found.setdefault(dealer, []).append(holder)
     return dict(sorted(found.items()))

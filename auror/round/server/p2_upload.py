@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
-from auror.errors import AbortReason, DropReason, PeerMisbehaved, RoundAborted
-from auror.ids import ClientId
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from auror.errors import AbortReason, DropReason, PeerMisbehaved
+from auror.ids import ClientId, Digest
 from auror.round.messages import Upload, UploadList
 from auror.round.public import upload_digest, uploads_digest
-from auror.round.server.context import RoundContext
+from auror.round.server.context import Phase, RoundContext
+from auror.round.server.p0_advertise import Wired
+from auror.round.server.p1b_receipts import Dealers, WithDealers
 
 
-def take_upload(context: RoundContext, sender: ClientId, message: Upload) -> None:
+@dataclass(frozen=True)
+class Uploading(WithDealers):
+    """U2 is fixed, masked inputs come in. From here on clients count an attempt at this model."""
+
+    phase: ClassVar[Phase] = Phase.UPLOAD
+    digests: Mapping[ClientId, Digest] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """U3."""
+
+    digests: Mapping[ClientId, Digest]
+    digest: Digest
+    """What clients sign in phase 3a."""
+
+
+@dataclass(frozen=True)
+class WithUploads(WithDealers):
+    """Every state from phase 3a on."""
+
+    uploads: Uploads
+
+
+def take_upload(
+    context: RoundContext, state: Uploading, sender: ClientId, message: Upload
+) -> Uploading:
     """Step 2.4: size, ring and digest of the payload.
 
     Raises:
@@ -23,17 +55,20 @@ def take_upload(context: RoundContext, sender: ClientId, message: Upload) -> Non
     if upload_digest(context.transcript, sender, message.payload) != message.digest:
         raise PeerMisbehaved(sender, DropReason.BAD_DIGEST)
     context.uploads[sender] = message.payload
-    context.progress.digests[sender] = message.digest
+    return replace(state, digests={**state.digests, sender: message.digest})
 
 
-def close(context: RoundContext) -> UploadList:
+def close(context: RoundContext, state: Uploading) -> tuple[Uploads, UploadList]:
     """Step 2.5: U3 is fixed. Raises RoundAborted when it is too small."""
-    progress = context.progress
-    fewest = context.floors.present
-    if len(progress.digests) < fewest:
-        raise RoundAborted(AbortReason.TOO_FEW_UPLOADED, f"{len(progress.digests)} of {fewest}")
-    progress.digests = dict(sorted(progress.digests.items()))
-    progress.uploads = uploads_digest(
-        context.transcript, progress.keys, progress.dealt, progress.digests
-    )
-    return UploadList(progress.digests)
+    uploads = fix(context, state.wired, state.dealers, state.digests)
+    return uploads, UploadList(uploads.digests)
+
+
+def fix(
+    context: RoundContext, wired: Wired, dealers: Dealers, received: Mapping[ClientId, Digest]
+) -> Uploads:
+    """U3 from the digests of what arrived. Raises RoundAborted when it is too small."""
+    context.require_present(len(received), AbortReason.TOO_FEW_UPLOADED)
+    digests = dict(sorted(received.items()))
+    statement = uploads_digest(context.transcript, wired.keys, dealers.dealt, digests)
+    return Uploads(digests, statement)

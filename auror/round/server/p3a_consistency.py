@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
 from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
-from auror.errors import (
-    AbortReason,
-    AuthenticationFailed,
-    DropReason,
-    PeerMisbehaved,
-    RoundAborted,
-)
+from auror.errors import AbortReason, AuthenticationFailed, DropReason, PeerMisbehaved
 from auror.ids import ClientId
 from auror.round.messages import Consistency, ConsistencyList
-from auror.round.server.context import RoundContext
+from auror.round.server.context import Phase, RoundContext
+from auror.round.server.p2_upload import WithUploads
 
 
-def take_signature(context: RoundContext, sender: ClientId, message: Consistency) -> None:
+@dataclass(frozen=True)
+class Signing(WithUploads):
+    """U3 is out, signatures under it come in."""
+
+    phase: ClassVar[Phase] = Phase.CONSISTENCY
+    signatures: Mapping[ClientId, bytes] = field(default_factory=dict)
+
+
+def take_signature(
+    context: RoundContext, state: Signing, sender: ClientId, message: Consistency
+) -> Signing:
     """Step 3.4. Raises PeerMisbehaved for a signature under another U3."""
-    progress = context.progress
     key = context.policy.verify_key(sender)
     try:
-        verify(key, message.signature, Tag.CONSISTENCY, progress.uploads)
+        verify(key, message.signature, Tag.CONSISTENCY, state.uploads.digest)
     except AuthenticationFailed as error:
         raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, "set of uploads") from error
-    progress.consistent[sender] = message.signature
+    return replace(state, signatures={**state.signatures, sender: message.signature})
 
 
-def close(context: RoundContext) -> ConsistencyList:
+def close(context: RoundContext, state: Signing) -> ConsistencyList:
     """Step 3.5: the quorum's signatures go to everybody. Raises RoundAborted below Q."""
-    signed, quorum = context.progress.consistent, context.topology.quorum
-    if len(signed) < quorum:
-        raise RoundAborted(AbortReason.TOO_FEW_CONSISTENT, f"{len(signed)} of {quorum}")
-    return ConsistencyList(dict(sorted(signed.items())))
+    context.require_quorum(len(state.signatures), AbortReason.TOO_FEW_CONSISTENT)
+    return ConsistencyList(dict(sorted(state.signatures.items())))

@@ -2,38 +2,73 @@
 
 from __future__ import annotations
 
-from auror.ids import ClientId
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from auror.ids import ClientId, Digest
 from auror.round.messages import RandomnessList, RandomnessShares
-from auror.round.public import draw_groups, view_digest
-from auror.round.server.context import RoundContext
+from auror.round.plan import StatisticsPlan
+from auror.round.public import Groups, draw_groups, view_digest
+from auror.round.server.context import Phase, RoundContext
 from auror.round.server.p1b_receipts import check_given
+from auror.round.server.p2_upload import Uploads, WithUploads
 from auror.secagg.instance import SecretKind
 
 
-def take_shares(context: RoundContext, sender: ClientId, message: RandomnessShares) -> None:
+@dataclass(frozen=True)
+class Drawing(WithUploads):
+    """A quorum has signed U3, shares of everybody's r come in (``RoundContext.collector``)."""
+
+    phase: ClassVar[Phase] = Phase.DRAW
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What follows from all r."""
+
+    public_seed: bytes
+    groups: Groups
+    plan: StatisticsPlan
+    """P with its challenge part."""
+    view: Digest
+    """h"""
+
+
+@dataclass(frozen=True)
+class WithDraw(WithUploads):
+    """Every state from phase 4 on."""
+
+    draw: Draw
+
+
+def take_shares(
+    context: RoundContext, state: Drawing, sender: ClientId, message: RandomnessShares
+) -> Drawing:
     """Step 3.8. Raises PeerMisbehaved when shares are not the asked or the committed ones, or one
     is missing that its receipt says it has."""
-    given = frozenset(message.shares)
-    check_given(context, sender, frozenset(context.progress.dealt), given)
+    check_given(state, sender, frozenset(state.dealers.dealt), frozenset(message.shares))
     context.collector.add(sender, SecretKind.RANDOMNESS, message.shares)
+    return state
 
 
-def close(context: RoundContext) -> RandomnessList:
+def close(context: RoundContext, state: Drawing) -> tuple[Draw, RandomnessList]:
     """Steps 3.9–3.10: all r of U2 are known, of absentees too, so withholding one buys nothing.
 
     Raises:
         RoundAborted: too few shares of an r, or a dealer that shared another than it committed to.
     """
-    progress = context.progress
     randomness = {
         dealer: context.collector.restore(dealer, SecretKind.RANDOMNESS).reveal()
-        for dealer in progress.dealt
+        for dealer in state.dealers.dealt
     }
-    uploaded = tuple(progress.digests)
-    progress.public_seed = context.public_seed(context.transcript, uploaded, randomness)
-    progress.groups = draw_groups(progress.public_seed, uploaded, context.params.group_size)
-    progress.plan = context.plan.with_challenge(progress.public_seed, context.params.challenge_rows)
-    progress.view = view_digest(
-        progress.uploads, randomness, progress.groups, progress.plan.digest()
-    )
-    return RandomnessList(randomness)
+    return draw(context, state.uploads, randomness), RandomnessList(randomness)
+
+
+def draw(context: RoundContext, uploads: Uploads, randomness: Mapping[ClientId, bytes]) -> Draw:
+    """Groups, challenge and h from U3 and all r."""
+    uploaded = tuple(uploads.digests)
+    seed = context.public_seed(context.transcript, uploaded, randomness)
+    groups = draw_groups(seed, uploaded, context.params.group_size)
+    plan = context.plan.with_challenge(seed, context.params.challenge_rows)
+    return Draw(seed, groups, plan, view_digest(uploads.digest, randomness, groups, plan.digest()))

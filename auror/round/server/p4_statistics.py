@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
 from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
 from auror.errors import (
@@ -11,74 +16,95 @@ from auror.errors import (
     PeerMisbehaved,
     RoundAborted,
 )
-from auror.ids import ClientId
+from auror.ids import ClientId, GroupIndex
 from auror.round.arithmetic import statistics_context
 from auror.round.messages import MaskedStatistics
-from auror.round.plan import StatisticsPlan
+from auror.round.public import Groups
 from auror.round.record import OpenedGroup
-from auror.round.server.context import RoundContext
+from auror.round.server.context import Phase, RoundContext
+from auror.round.server.p3b_draw import WithDraw
 
 
-def full_plan(context: RoundContext) -> StatisticsPlan:
-    """P with its challenge part. Raises RoundAborted before phase 3b has ended."""
-    if context.progress.plan is None:
-        raise RoundAborted(AbortReason.TOO_FEW_UPLOADED, "no statistics plan yet")
-    return context.progress.plan
+@dataclass(frozen=True)
+class SendingStatistics(WithDraw):
+    """Groups are drawn, masked statistics come in."""
+
+    phase: ClassVar[Phase] = Phase.STATISTICS
+    statistics: Mapping[ClientId, MaskedStatistics] = field(default_factory=dict)
 
 
-def take_statistics(context: RoundContext, sender: ClientId, message: MaskedStatistics) -> None:
+@dataclass(frozen=True)
+class Opening:
+    """The sums of the whole groups."""
+
+    signatures: Mapping[ClientId, bytes]
+    """Under h, of everybody who sent statistics."""
+    opened: tuple[OpenedGroup, ...]
+
+
+@dataclass(frozen=True)
+class WithOpening(WithDraw):
+    """Every state after phase 4."""
+
+    opening: Opening
+
+
+def take_statistics(
+    context: RoundContext, state: SendingStatistics, sender: ClientId, message: MaskedStatistics
+) -> SendingStatistics:
     """Step 4.7.
 
     Raises:
         PeerMisbehaved: wrong size, or the sender signed another view than the server's.
     """
-    progress = context.progress
-    masked = statistics_context(progress.view, full_plan(context).rows)
+    masked = statistics_context(state.draw.view, state.draw.plan.rows)
     try:
         masked.ring.check(message.payload, masked.length)
     except ValueError as error:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, str(error)) from error
+    key = context.policy.verify_key(sender)
     try:
-        verify(
-            context.policy.verify_key(sender),
-            message.signature,
-            Tag.VIEW_SIGNATURE,
-            progress.view,
-        )
+        verify(key, message.signature, Tag.VIEW_SIGNATURE, state.draw.view)
     except AuthenticationFailed as error:
         raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, "view of the round") from error
-    progress.statistics[sender] = message.payload
-    progress.signatures[sender] = message.signature
+    return replace(state, statistics={**state.statistics, sender: message})
 
 
-def close(context: RoundContext) -> tuple[OpenedGroup, ...]:
+def close(context: RoundContext, state: SendingStatistics) -> Opening:
     """Step 4.8: the sum of every group whose members have all sent; their masks cancel.
 
     Raises:
-        RoundAborted: fewer than ``min_accepted_groups`` are whole.
+        RoundAborted: fewer than ``min_accepted_groups`` are whole, or they hold too few clients.
     """
-    progress = context.progress
-    progress.signatures = dict(sorted(progress.signatures.items()))
-    check_enough(context)
-    masked = statistics_context(progress.view, full_plan(context).rows)
+    sent = dict(sorted(state.statistics.items()))
+    masked = statistics_context(state.draw.view, state.draw.plan.rows)
     opened = []
-    for index, members in context.whole_groups().items():
+    for index, members in openable(context, state.draw.groups, sent.keys()).items():
         total = masked.ring.zeros(masked.length)
         for client in members:
-            total += masked.ring.from_bytes(progress.statistics[client], masked.length)
+            total += masked.ring.from_bytes(sent[client].payload, masked.length)
         opened.append(OpenedGroup(index, members, masked.ring.reduce(total)))
-    progress.opened = tuple(opened)
-    return progress.opened
+    signatures = {client: message.signature for client, message in sent.items()}
+    return Opening(signatures, tuple(opened))
 
 
-def check_enough(context: RoundContext) -> None:
-    """Raises RoundAborted when no client would help to open so little."""
-    whole = context.whole_groups()
+def openable(
+    context: RoundContext, groups: Groups, sent: AbstractSet[ClientId]
+) -> dict[GroupIndex, tuple[ClientId, ...]]:
+    """The whole groups: all of whose members sent statistics, the only ones whose sum appears.
+
+    Raises:
+        RoundAborted: no client would help to open a total of so few.
+    """
+    whole = {GroupIndex(k): group for k, group in enumerate(groups) if sent >= set(group)}
     if len(whole) < context.params.min_accepted_groups:
         raise RoundAborted(
             AbortReason.TOO_FEW_STATISTICS,
             f"{len(whole)} whole group(s), {context.params.min_accepted_groups} needed",
         )
-    sent, lowest = sum(map(len, whole.values())), context.floors.accepted
-    if sent < lowest:
-        raise RoundAborted(AbortReason.TOO_FEW_STATISTICS, f"{sent} clients of at least {lowest}")
+    members, lowest = sum(map(len, whole.values())), context.floors.accepted
+    if members < lowest:
+        raise RoundAborted(
+            AbortReason.TOO_FEW_STATISTICS, f"{members} clients of at least {lowest}"
+        )
+    return whole

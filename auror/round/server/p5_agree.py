@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
 from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
 from auror.errors import (
@@ -14,67 +18,111 @@ from auror.errors import (
 from auror.ids import ClientId, GroupIndex
 from auror.round.messages import AcceptedSet, Agreement, AgreementList
 from auror.round.public import agreement_parts, covers
-from auror.round.server.context import Decision, RoundContext
+from auror.round.record import OpenedGroup
+from auror.round.server.context import Decision, Phase, RoundContext
+from auror.round.server.p4_statistics import WithOpening
+from auror.secagg.graph import Graph
 
 
-def propose(context: RoundContext, decision: Decision) -> AcceptedSet:
+@dataclass(frozen=True)
+class Deciding(WithOpening):
+    """Sums are opened; the defence is at work, no client is waited for."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A, made of whole groups."""
+
+    accepted_groups: tuple[GroupIndex, ...]
+    accepted: tuple[ClientId, ...]
+    """A"""
+    left_out: Mapping[GroupIndex, str]
+    """Groups of U3 that are not in A, and why."""
+
+    def of(self, opened: tuple[OpenedGroup, ...]) -> list[OpenedGroup]:
+        """The accepted ones among the opened groups."""
+        chosen = set(self.accepted_groups)
+        return [group for group in opened if group.index in chosen]
+
+
+@dataclass(frozen=True)
+class Decided(WithOpening):
+    """The defence has spoken, nobody has been told."""
+
+    decided: Proposal
+
+
+@dataclass(frozen=True)
+class WithProposal(WithOpening):
+    """Every state from phase 5 on."""
+
+    proposal: Proposal
+
+
+@dataclass(frozen=True)
+class Agreeing(WithProposal):
+    """A is out, signatures under (T, h, A) come in."""
+
+    phase: ClassVar[Phase] = Phase.AGREE
+    agreed: Mapping[ClientId, bytes] = field(default_factory=dict)
+
+
+def decide_on(state: WithOpening, decision: Decision) -> Proposal:
     """Step 5.1: A is the union of the accepted groups, and they were whole.
 
     Raises:
-        RoundAborted: too few groups are left; flags stay, the next round goes on.
         ValueError: the decision names a group that was not opened.
     """
-    progress = context.progress
-    members = {group.index: group.members for group in progress.opened}
+    members = {group.index: group.members for group in state.opening.opened}
     if not set(decision.accepted) <= members.keys():
         raise ValueError("only opened groups can be accepted")
     closed = "not whole: a member sent no statistics"
-    progress.left_out = {
+    left_out = {
         GroupIndex(k): decision.left_out.get(GroupIndex(k), closed)
-        for k in range(len(progress.groups))
+        for k in range(len(state.draw.groups))
         if k not in decision.accepted
     }
-    if len(decision.accepted) < context.params.min_accepted_groups:
-        raise RoundAborted(AbortReason.TOO_FEW_ACCEPTED, f"{len(decision.accepted)} group(s)")
     accepted = tuple(sorted(client for k in decision.accepted for client in members[k]))
+    return Proposal(tuple(sorted(decision.accepted)), accepted, left_out)
+
+
+def check_proposal(context: RoundContext, graph: Graph, proposal: Proposal) -> None:
+    """Raises RoundAborted when too little is left; flags stay, the next round goes on."""
+    groups, accepted = proposal.accepted_groups, proposal.accepted
+    if len(groups) < context.params.min_accepted_groups:
+        raise RoundAborted(AbortReason.TOO_FEW_ACCEPTED, f"{len(groups)} group(s)")
     lowest = context.floors.accepted
     if len(accepted) < lowest:
         raise RoundAborted(
             AbortReason.TOO_FEW_ACCEPTED, f"{len(accepted)} clients of at least {lowest}"
         )
-    if not covers(context.topology, context.graph, frozenset(accepted)):
+    if not covers(context.topology, graph, frozenset(accepted)):
         raise RoundAborted(
             AbortReason.TOO_FEW_ACCEPTED, "too few neighbours of each other are left on the graph"
         )
-    progress.accepted_groups = tuple(sorted(decision.accepted))
-    progress.accepted = accepted
-    return AcceptedSet(accepted, {client: progress.signatures[client] for client in accepted})
 
 
-def take_agreement(context: RoundContext, sender: ClientId, message: Agreement) -> None:
+def propose(context: RoundContext, state: Decided) -> AcceptedSet:
+    """Step 5.1. Raises RoundAborted when too little is left."""
+    check_proposal(context, state.wired.graph, state.decided)
+    accepted, signatures = state.decided.accepted, state.opening.signatures
+    return AcceptedSet(accepted, {client: signatures[client] for client in accepted})
+
+
+def take_agreement(
+    context: RoundContext, state: Agreeing, sender: ClientId, message: Agreement
+) -> Agreeing:
     """Step 5.5. Raises PeerMisbehaved for a signature under other sets."""
+    accepted = frozenset(state.proposal.accepted)
+    parts = agreement_parts(context.transcript, state.draw.view, accepted)
     try:
-        verify(
-            context.policy.verify_key(sender),
-            message.signature,
-            Tag.AGREEMENT,
-            *_parts(context),
-        )
+        verify(context.policy.verify_key(sender), message.signature, Tag.AGREEMENT, *parts)
     except AuthenticationFailed as error:
         raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, "accepted set") from error
-    context.progress.agreed[sender] = message.signature
+    return replace(state, agreed={**state.agreed, sender: message.signature})
 
 
-def close(context: RoundContext) -> AgreementList:
+def close(context: RoundContext, state: Agreeing) -> AgreementList:
     """Step 5.6: the quorum's signatures go to everybody. Raises RoundAborted below Q."""
-    agreed = context.progress.agreed
-    quorum = context.topology.quorum
-    if len(agreed) < quorum:
-        raise RoundAborted(AbortReason.TOO_FEW_AGREED, f"{len(agreed)} of {quorum}")
-    context.progress.unmasking = True
-    return AgreementList(dict(sorted(agreed.items())))
-
-
-def _parts(context: RoundContext) -> tuple[bytes, ...]:
-    progress = context.progress
-    return agreement_parts(context.transcript, progress.view, frozenset(progress.accepted))
+    context.require_quorum(len(state.agreed), AbortReason.TOO_FEW_AGREED)
+    return AgreementList(dict(sorted(state.agreed.items())))

@@ -2,67 +2,98 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import ClassVar
+
 from auror.crypto.entropy import Secret
 from auror.ids import ClientId
 from auror.round.binding import check_binding
 from auror.round.messages import UpdateShares
-from auror.round.server.context import RoundContext, RoundTotal
+from auror.round.server.context import Phase, RoundContext, RoundTotal
 from auror.round.server.p1b_receipts import check_given
-from auror.round.server.p4_statistics import full_plan
-from auror.secagg.instance import SecretKind
+from auror.round.server.p5_agree import WithProposal
+from auror.secagg.instance import SecretKind, UInt
 from auror.secagg.server.unmask import unmask_sum
 
 
-def take_shares(context: RoundContext, sender: ClientId, message: UpdateShares) -> None:
+@dataclass(frozen=True)
+class Unmasking(WithProposal):
+    """A quorum has signed A, shares come in. From here on clients help to open a total."""
+
+    phase: ClassVar[Phase] = Phase.UNMASK
+
+
+@dataclass(frozen=True)
+class TotalOpened(WithProposal):
+    """The accepted total is open, and not bound yet."""
+
+    total: UInt = field(repr=False)
+    """Σ q_i over A, (d,), in the ring of the updates."""
+
+
+def take_shares(
+    context: RoundContext, state: Unmasking, sender: ClientId, message: UpdateShares
+) -> Unmasking:
     """Step 6.3. Raises PeerMisbehaved when shares are not the asked or the committed ones, or one
     is missing that its receipt says it has."""
-    accepted = frozenset(context.progress.accepted)
-    absent = frozenset(context.progress.dealt) - accepted
+    accepted = frozenset(state.proposal.accepted)
+    absent = frozenset(state.dealers.dealt) - accepted
     shares = message.shares
-    check_given(context, sender, accepted, frozenset(shares.self_seeds))
-    check_given(context, sender, absent, frozenset(shares.mask_keys))
+    check_given(state, sender, accepted, frozenset(shares.self_seeds))
+    check_given(state, sender, absent, frozenset(shares.mask_keys))
     context.collector.add(sender, SecretKind.SELF_SEED, shares.self_seeds)
     context.collector.add(sender, SecretKind.MASK_KEY, shares.mask_keys)
+    return state
 
 
-def restored_secrets(
-    context: RoundContext,
-) -> tuple[dict[ClientId, Secret], dict[ClientId, Secret]]:
-    """The self-mask seeds of A and the mask keys of U2 \\ A. Raises RoundAborted."""
-    progress, collector = context.progress, context.collector
-    accepted = set(progress.accepted)
-    seeds = {c: collector.restore(c, SecretKind.SELF_SEED) for c in progress.accepted}
-    absent = [c for c in progress.dealt if c not in accepted]
-    return seeds, {c: collector.restore(c, SecretKind.MASK_KEY) for c in absent}
-
-
-def close(context: RoundContext) -> RoundTotal:
-    """Steps 6.4–6.5.
+def close(context: RoundContext, state: Unmasking) -> UInt:
+    """Step 6.4: the total, (d,).
 
     To this sum, a client that was left out is exactly a dropout: its mask key is restored, its
     self-mask seed never.
 
     Raises:
-        RoundAborted: too few shares, a bad dealing, or the binding check failed.
+        RoundAborted: too few shares, or a bad dealing.
     """
-    progress = context.progress
+    seeds, absent = restored_secrets(context, state)
+    return unmasked(context, state, state.proposal.accepted, seeds, absent)
+
+
+def bind(state: TotalOpened) -> RoundTotal:
+    """Step 6.5. Raises RoundAborted when the binding check fails."""
+    accepted = state.proposal.of(state.opening.opened)
+    lifted = check_binding(state.draw.plan, state.total, accepted)
+    return RoundTotal(lifted, state.proposal.accepted)
+
+
+def restored_secrets(
+    context: RoundContext, state: WithProposal
+) -> tuple[dict[ClientId, Secret], dict[ClientId, Secret]]:
+    """The self-mask seeds of A and the mask keys of U2 \\ A. Raises RoundAborted."""
+    collector, accepted = context.collector, state.proposal.accepted
+    seeds = {c: collector.restore(c, SecretKind.SELF_SEED) for c in accepted}
+    absent = [c for c in state.dealers.dealt if c not in seeds]
+    return seeds, {c: collector.restore(c, SecretKind.MASK_KEY) for c in absent}
+
+
+def unmasked(
+    context: RoundContext,
+    state: WithProposal,
+    clients: tuple[ClientId, ...],
+    seeds: dict[ClientId, Secret],
+    absent: dict[ClientId, Secret],
+) -> UInt:
+    """The sum over the uploads of ``clients`` without their self masks, and without those against
+    ``absent``; of ``clients`` = A, all masks are gone."""
     sum_context = context.update_context()
-    accepted = progress.accepted
-    seeds, absent = restored_secrets(context)
-    total = unmask_sum(
+    return unmask_sum(
         sum_context,
-        context.graph,
+        state.wired.graph,
         (
             sum_context.ring.from_bytes(context.uploads[client], sum_context.length)
-            for client in accepted
+            for client in clients
         ),
-        seeds,
+        {client: seeds[client] for client in clients},
         absent,
-        {client: keys.update_mask for client, keys in progress.keys.items()},
+        {client: keys.update_mask for client, keys in state.wired.keys.items()},
     )
-    progress.total_opened = True
-    chosen = set(progress.accepted_groups)
-    lifted = check_binding(
-        full_plan(context), total, [group for group in progress.opened if group.index in chosen]
-    )
-    return RoundTotal(lifted, accepted)

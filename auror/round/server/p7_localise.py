@@ -11,83 +11,102 @@ localised (docs/threat-model.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
-from auror.errors import DropReason, PeerMisbehaved
+from auror.errors import DropReason, PeerMisbehaved, RoundAborted
 from auror.ids import ClientId, GroupIndex
 from auror.round.binding import mask_image
 from auror.round.messages import BindingFailed, CrossMasks
-from auror.round.record import Mark, MarkKind, OpenedGroup
-from auror.round.server.context import RoundContext
-from auror.round.server.p4_statistics import full_plan
-from auror.round.server.p6_unmask import restored_secrets
+from auror.round.record import Mark, MarkKind
+from auror.round.server.context import Phase, RoundContext
+from auror.round.server.p5_agree import WithProposal
+from auror.round.server.p6_unmask import restored_secrets, unmasked
 from auror.secagg.instance import SumContext, UInt
 from auror.secagg.masking import mask_sign
-from auror.secagg.server.unmask import unmask_sum
 
 
-def ask(context: RoundContext) -> dict[ClientId, BindingFailed]:
+@dataclass(frozen=True)
+class Localising(WithProposal):
+    """The binding check failed, images of masks across groups come in."""
+
+    phase: ClassVar[Phase] = Phase.LOCALISE
+    failure: RoundAborted
+    """How the round ends after this phase."""
+    asked: frozenset[ClientId]
+    images: Mapping[ClientId, Mapping[ClientId, bytes]] = field(default_factory=dict)
+    """P·PRG(s_ij) as i opened it, by i and j."""
+
+
+@dataclass(frozen=True)
+class Localised(WithProposal):
+    """What could be learnt about the liars is known."""
+
+    withheld: frozenset[ClientId]
+    """Who kept its masks closed in a group of which nothing else shows whether somebody lied."""
+
+
+def ask(state: WithProposal, gone: AbstractSet[ClientId]) -> dict[ClientId, BindingFailed]:
     """Step 7.1: everybody in A who is still here is asked."""
-    gone = context.progress.dropped
-    asked = {c: BindingFailed() for c in context.progress.accepted if c not in gone}
-    context.progress.asked = frozenset(asked)
-    return asked
+    return {c: BindingFailed() for c in state.proposal.accepted if c not in gone}
 
 
-def take_images(context: RoundContext, sender: ClientId, message: CrossMasks) -> None:
+def take_images(
+    context: RoundContext, state: Localising, sender: ClientId, message: CrossMasks
+) -> Localising:
     """Step 7.3. Raises PeerMisbehaved when they are not the images of exactly the asked masks."""
-    group = next(group.members for group in _accepted(context) if sender in group.members)
-    ring, rows = context.update_context().ring, full_plan(context).rows
-    if message.images.keys() != set(context.progress.accepted) - set(group):
+    group = next(members for members in _accepted(state).values() if sender in members)
+    ring, rows = context.update_context().ring, state.draw.plan.rows
+    if message.images.keys() != set(state.proposal.accepted) - set(group):
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "not the masks across groups")
     try:
         for image in message.images.values():
             ring.check(image, rows)
     except ValueError as error:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, str(error)) from error
-    context.progress.cross_masks[sender] = message.images
+    return replace(state, images={**state.images, sender: message.images})
 
 
-def close(context: RoundContext) -> tuple[Mark, ...]:
+def close(context: RoundContext, state: Localising) -> tuple[tuple[Mark, ...], frozenset[ClientId]]:
     """Steps 7.4–7.6: marks on pairs that disagree and on groups whose equation fails.
 
     A group is judged by what its own members opened: nothing that one client says marks anybody
     else's group, and silence shields nobody but the group of the silent, which is not judged.
     Groups between which a mask is disputed are checked together: their common masks cancel.
 
-    Who keeps its masks closed in a group that no mark touches is noted as ``withheld``: a lie may
+    Returns the marks, and who keeps its masks closed in a group that no mark touches: a lie may
     be hidden behind it.
     """
-    opened = {group.index: group.members for group in _accepted(context)}
+    opened = _accepted(state)
     home = {client: index for index, members in opened.items() for client in members}
-    images = context.progress.cross_masks
-    disputed = _disputed(context, home)
+    disputed = _disputed(state, home)
     marks = [Mark(MarkKind.PAIR, pair) for pair in disputed]
     for merged in _merge(opened, [(home[i], home[j]) for i, j in disputed]):
         members = tuple(sorted(client for index in merged for client in opened[index]))
-        if images.keys() >= set(members) and not _equation_holds(context, members):
+        if state.images.keys() >= set(members) and not _equation_holds(context, state, members):
             marks.append(Mark(MarkKind.GROUP, members))
     marked = {client for mark in marks for client in mark.clients}
-    context.progress.withheld = frozenset(
+    withheld = frozenset(
         client
-        for client in context.progress.asked - images.keys()
+        for client in state.asked - state.images.keys()
         if marked.isdisjoint(opened[home[client]])
     )
-    return tuple(marks)
+    return tuple(marks), withheld
 
 
-def _accepted(context: RoundContext) -> list[OpenedGroup]:
-    chosen = set(context.progress.accepted_groups)
-    return [group for group in context.progress.opened if group.index in chosen]
+def _accepted(state: WithProposal) -> dict[GroupIndex, tuple[ClientId, ...]]:
+    return {group.index: group.members for group in state.proposal.of(state.opening.opened)}
 
 
 def _disputed(
-    context: RoundContext, home: dict[ClientId, GroupIndex]
+    state: Localising, home: dict[ClientId, GroupIndex]
 ) -> list[tuple[ClientId, ClientId]]:
     """Pairs across groups whose ends opened different images."""
-    images = context.progress.cross_masks
+    images = state.images
     clients = sorted(images)
     return [
         (low, high)
@@ -108,19 +127,23 @@ def _merge(
     return sorted(set(component.values()), key=min)
 
 
-def _equation_holds(context: RoundContext, members: tuple[ClientId, ...]) -> bool:
+def _equation_holds(
+    context: RoundContext, state: Localising, members: tuple[ClientId, ...]
+) -> bool:
     """Whether the statistics of ``members``, whole groups, are those of their uploads."""
-    plan = full_plan(context)
+    plan = state.draw.plan
     sum_context = context.update_context()
     ring, inside = sum_context.ring, set(members)
     claimed = ring.zeros(plan.rows)
-    for group in _accepted(context):
+    for group in state.proposal.of(state.opening.opened):
         if inside >= set(group.members):
             claimed += _low_bits(sum_context, group.total)
-    found = mask_image(plan, ring, _without_self_masks(context, sum_context, members))
+    # Y_G: with the masks against the rest of A still on the uploads
+    masked = unmasked(context, state, members, *restored_secrets(context, state))
+    found = mask_image(plan, ring, masked)
     for client in members:
-        for peer in (c for c in context.progress.accepted if c not in inside):
-            image = ring.from_bytes(context.progress.cross_masks[client][peer], plan.rows)
+        for peer in (c for c in state.proposal.accepted if c not in inside):
+            image = ring.from_bytes(state.images[client][peer], plan.rows)
             if mask_sign(client, peer) > 0:
                 found -= image
             else:
@@ -131,21 +154,3 @@ def _equation_holds(context: RoundContext, members: tuple[ClientId, ...]) -> boo
 def _low_bits(context: SumContext, total: UInt) -> UInt:
     mask = np.uint64((1 << context.ring.bits) - 1)
     return (total & mask).astype(context.ring.dtype)
-
-
-def _without_self_masks(
-    context: RoundContext, sum_context: SumContext, members: tuple[ClientId, ...]
-) -> UInt:
-    """Y_G: the uploads of ``members``, with the masks against the rest of A still on them."""
-    seeds, absent = restored_secrets(context)
-    return unmask_sum(
-        sum_context,
-        context.graph,
-        (
-            sum_context.ring.from_bytes(context.uploads[client], sum_context.length)
-            for client in members
-        ),
-        {client: seeds[client] for client in members},
-        absent,
-        {client: keys.update_mask for client, keys in context.progress.keys.items()},
-    )

@@ -15,6 +15,7 @@ from auror.params import PlanCaps
 from auror.round.client.memory import ClientMemory
 from auror.round.client.state import GaveUp
 from auror.round.description import model_digest
+from auror.round.facts import decode_memory, encode
 from auror.round.label_rows import LabelRows, MeansSource
 from auror.round.messages import MaskedStatistics, RoundStart
 from auror.round.plan import CountSketch, OutputLayer, StatisticsPlan, session_seed
@@ -467,8 +468,8 @@ def test_a_client_keeps_the_highest_version_of_the_policy() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", ClientMemory().to_json().replace('"step": -1', '"step": "x"')]
+    "text", ["", "[]", "{}", encode(ClientMemory()).replace('"step":-1', '"step":"x"')]
 )
 def test_memory_that_cannot_be_read(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
-        ClientMemory.from_json(text)
+        decode_memory(text)

@@ -44,7 +44,7 @@ def lying_statistics(liars: set[int], by: int = 1) -> Lie:
 
 
 def group_of(played: Played, client: int) -> tuple[ClientId, ...]:
-    return next(group for group in played.progress.groups if client in group)
+    return next(group for group in played.summary.groups if client in group)
 
 
 @pytest.mark.parametrize("by", [1, -1, 977, 2**63 + 5])
@@ -52,14 +52,14 @@ def test_a_lie_about_statistics_marks_exactly_the_liars_group(nine: Deployment, 
     played = play(nine, to_server=lying_statistics({4}, by))
     assert played.aborted is AbortReason.BINDING_FAILED
     assert played.total is None
-    assert played.progress.marks == [Mark(MarkKind.GROUP, group_of(played, 4))]
+    assert played.summary.marks == (Mark(MarkKind.GROUP, group_of(played, 4)),)
     assert played.dropped == {}
 
 
 def test_a_lie_by_a_multiple_of_the_ring_is_noticed_but_not_localised(nine: Deployment) -> None:
     played = play(nine, to_server=lying_statistics({4}, 2**40))
     assert played.aborted is AbortReason.BINDING_FAILED
-    assert played.progress.marks == []
+    assert played.summary.marks == ()
 
 
 def test_a_disputed_mask_marks_the_pair_and_merges_its_groups(nine: Deployment) -> None:
@@ -77,7 +77,10 @@ def test_a_disputed_mask_marks_the_pair_and_merges_its_groups(nine: Deployment) 
     played = play(nine, to_server=rewrite)
     pair = tuple(sorted((ClientId(4), victim[0])))
     merged = tuple(sorted({*group_of(played, 4), *group_of(played, victim[0])}))
-    assert played.progress.marks == [Mark(MarkKind.PAIR, pair), Mark(MarkKind.GROUP, merged)]
+    assert played.summary.marks == (
+        Mark(MarkKind.PAIR, pair),
+        Mark(MarkKind.GROUP, merged),
+    )
 
 
 def test_a_silent_end_of_a_mask_shields_nobody_and_blames_nobody_else(nine: Deployment) -> None:
@@ -92,8 +95,8 @@ def test_a_silent_end_of_a_mask_shields_nobody_and_blames_nobody_else(nine: Depl
     assert played.dropped == {ClientId(0): DropReason.SILENT}
     guilty, silent = group_of(played, 4), group_of(played, 0)
     assert guilty != silent  # every other group is judged by what its own members opened
-    assert played.progress.marks == [Mark(MarkKind.GROUP, guilty)]
-    assert played.progress.withheld == {ClientId(0)}  # nothing shows whether its group lied
+    assert played.summary.marks == (Mark(MarkKind.GROUP, guilty),)
+    assert played.summary.withheld == {ClientId(0)}  # nothing shows whether its group lied
 
 
 def test_silence_in_a_group_that_a_mark_touches_is_not_noted(nine: Deployment) -> None:
@@ -112,8 +115,8 @@ def test_silence_in_a_group_that_a_mark_touches_is_not_noted(nine: Deployment) -
         return message
 
     played = play(nine, to_server=rewrite)
-    assert [mark.kind for mark in played.progress.marks] == [MarkKind.PAIR]
-    assert not played.progress.withheld
+    assert [mark.kind for mark in played.summary.marks] == [MarkKind.PAIR]
+    assert not played.summary.withheld
 
 
 def test_the_group_of_the_silent_is_not_judged_and_its_silence_is_noted(nine: Deployment) -> None:
@@ -127,8 +130,8 @@ def test_the_group_of_the_silent_is_not_judged_and_its_silence_is_noted(nine: De
 
     played = play(nine, to_server=rewrite)
     assert played.aborted is AbortReason.BINDING_FAILED
-    assert not played.progress.marks
-    assert played.progress.withheld == {ClientId(4)}
+    assert not played.summary.marks
+    assert played.summary.withheld == {ClientId(4)}
 
 
 def test_images_of_other_masks_drop_their_sender(nine: Deployment) -> None:
@@ -192,7 +195,7 @@ def test_a_bad_dealer_is_named_by_its_own_commitments(nine: Deployment) -> None:
 
     played = play(nine, to_server=rewrite)
     assert played.aborted is AbortReason.BAD_RECONSTRUCTION
-    assert played.progress.marks == [Mark(MarkKind.COMMITMENT, (ClientId(5),))]
+    assert played.summary.marks == (Mark(MarkKind.COMMITMENT, (ClientId(5),)),)
 
 
 def test_a_lying_holder_is_named_and_the_round_goes_on(nine: Deployment) -> None:
@@ -207,4 +210,4 @@ def test_a_lying_holder_is_named_and_the_round_goes_on(nine: Deployment) -> None
 
     played = play(nine, to_server=rewrite)
     assert played.total is not None
-    assert played.progress.marks == [Mark(MarkKind.COMMITMENT, (ClientId(7),))]
+    assert played.summary.marks == (Mark(MarkKind.COMMITMENT, (ClientId(7),)),)

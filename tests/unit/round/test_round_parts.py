@@ -194,26 +194,27 @@ def test_every_bit_of_the_model_is_in_its_hash() -> None:
 
 
 def test_everything_a_client_was_told_is_in_its_view() -> None:
-    progress = play(Deployment(7)).progress
-    r = {c: bytes([c]) * 32 for c in progress.dealt}
+    state = play(Deployment(7)).state
+    known, digests, groups = state.wired.keys, state.uploads.digests, state.draw.groups
+    r = {c: bytes([c]) * 32 for c in state.dealers.dealt}
     three, other = ClientId(3), Digest(bytes([1]) * 32)
-    first = (Digest(bytes(32)), progress.keys, progress.dealt, progress.digests)
-    fewer = {c: d for c, d in progress.digests.items() if c != three}
-    keys = {**progress.keys, three: replace(progress.keys[three], statistics_mask=other)}
+    first = (Digest(bytes(32)), known, state.dealers.dealt, digests)
+    fewer = {c: d for c, d in digests.items() if c != three}
+    keys = {**known, three: replace(known[three], statistics_mask=other)}
     told = {
         uploads_digest(*first),
         uploads_digest(other, *first[1:]),
         uploads_digest(first[0], keys, *first[2:]),
-        uploads_digest(*first[:2], progress.dealt[:-1], first[3]),
-        uploads_digest(*first[:3], {**progress.digests, three: other}),
+        uploads_digest(*first[:2], state.dealers.dealt[:-1], first[3]),
+        uploads_digest(*first[:3], {**digests, three: other}),
         uploads_digest(*first[:3], fewer),
     }
     assert len(told) == 6
-    base = (Digest(bytes(32)), r, progress.groups, Digest(bytes(32)))
+    base = (Digest(bytes(32)), r, groups, Digest(bytes(32)))
     changed = {
         0: other,
         1: {**r, three: bytes(32)},
-        2: (progress.groups[1], progress.groups[0]),
+        2: (groups[1], groups[0]),
         3: other,
     }
     views = {view_digest(*base)}

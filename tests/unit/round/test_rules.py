@@ -31,6 +31,19 @@ from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
 from auror.round.client.state import Remember, Reply
 from auror.round.description import model_digest
+from auror.round.facts import (
+    Attempted,
+    DealersFixed,
+    GroupsDrawn,
+    RoundBegun,
+    SetAccepted,
+    SumsOpened,
+    UnmaskingBegun,
+    UploadKept,
+    UploadsFixed,
+    decode_memory,
+    encode,
+)
 from auror.round.label_rows import LabelRows
 from auror.round.messages import (
     AcceptedSet,
@@ -79,7 +92,7 @@ def expected_total(played: Played, deployment: Deployment) -> np.ndarray[Any, An
     return np.sum(
         [
             quantiser.quantise(updates[c], rounding(c)).astype(np.int64)
-            for c in played.progress.accepted
+            for c in played.summary.accepted
         ],
         axis=0,
     )
@@ -225,7 +238,7 @@ def test_unreadable_envelopes_are_receipted_and_nobody_withdraws(nine: Deploymen
     assert not played.gave_up
     assert not played.dropped
     assert played.said(Receipt)[VICTIM][0].unreadable == (LIAR,)  # type: ignore[union-attr]
-    assert [mark.clients for mark in played.progress.marks] == [(VICTIM, LIAR)]
+    assert [mark.clients for mark in played.summary.marks] == [(VICTIM, LIAR)]
     exact(played, nine)
 
 
@@ -247,8 +260,8 @@ def test_a_dealer_whom_more_than_c_cannot_read_is_proven_and_costs_no_round(
 
     played = play(nine, to_server=cheat(DealtShares, unreadable))
     assert played.dropped == {LIAR: DropReason.BAD_DEALING}
-    assert [mark.clients for mark in played.progress.marks] == [(LIAR,)]
-    assert LIAR not in played.progress.dealt
+    assert [mark.clients for mark in played.summary.marks] == [(LIAR,)]
+    assert LIAR not in played.summary.dealt
     exact(played, nine)
 
 
@@ -271,7 +284,7 @@ def test_a_dealer_whom_too_few_can_read_is_left_out_but_proven_nothing() -> None
         LIAR: DropReason.UNREADABLE,
         **dict.fromkeys(gone, DropReason.SILENT),
     }
-    assert {mark.clients for mark in played.progress.marks} == {(0, LIAR), (1, LIAR)}
+    assert {mark.clients for mark in played.summary.marks} == {(0, LIAR), (1, LIAR)}
     exact(played, nine)
 
 
@@ -284,7 +297,7 @@ def test_a_receipt_that_names_more_than_c_is_a_lie(nine: Deployment) -> None:
         return Receipt(names, nine.keys[LIAR].sign(Tag.RECEIPT, *parts))
 
     played = drops(nine, DropReason.FALSE_RECEIPT, Receipt, accuse)
-    assert [mark.clients for mark in played.progress.marks] == [(LIAR,)]
+    assert [mark.clients for mark in played.summary.marks] == [(LIAR,)]
 
 
 @pytest.mark.parametrize("kind", [RandomnessShares, UpdateShares])
@@ -296,7 +309,7 @@ def test_withholding_a_share_that_was_receipted(nine: Deployment, kind: type) ->
         return UpdateShares(OpenedShares(seeds, message.shares.mask_keys))
 
     played = drops(nine, DropReason.FALSE_RECEIPT, kind, withhold)
-    assert [mark.clients for mark in played.progress.marks] == [(LIAR,)]
+    assert [mark.clients for mark in played.summary.marks] == [(LIAR,)]
 
 
 @provokes(Refusal.BAD_UPDATE)
@@ -395,7 +408,7 @@ def test_accepted_set_that_splits_a_group(nine: Deployment) -> None:
 
 def test_a_lost_member_closes_its_group_and_no_other() -> None:
     nine = Deployment(9)
-    groups = play(nine).progress.groups
+    groups = play(nine).summary.groups
     lost = groups[1][0]
 
     def vanish(client: ClientId, message: Any) -> Any:
@@ -403,9 +416,9 @@ def test_a_lost_member_closes_its_group_and_no_other() -> None:
         return None if client == lost and gone else message
 
     played = play(nine, to_server=vanish)
-    assert played.progress.groups == groups
-    assert [group.index for group in played.progress.opened] == [0, 2]
-    assert set(played.progress.accepted) == set(groups[0]) | set(groups[2])
+    assert played.summary.groups == groups
+    assert [group.index for group in played.summary.opened] == [0, 2]
+    assert set(played.summary.accepted) == set(groups[0]) | set(groups[2])
     exact(played, nine)
 
     def sneak(client: ClientId, message: Any) -> Any:
@@ -421,7 +434,7 @@ def test_a_lost_member_closes_its_group_and_no_other() -> None:
 
 @provokes(Refusal.ACCEPTED_TOO_SMALL)
 def test_accepted_set_below_own_floor(nine: Deployment) -> None:
-    groups = play(nine).progress.groups
+    groups = play(nine).summary.groups
     refuses(
         nine,
         Refusal.ACCEPTED_TOO_SMALL,
@@ -433,7 +446,7 @@ def test_accepted_set_below_own_floor(nine: Deployment) -> None:
 
 def test_accepted_set_with_fewer_than_two_honest_clients() -> None:
     pairs = Deployment(7, 0, replace(PARAMS, group_size=2))
-    smallest = min(play(pairs).progress.groups, key=len)
+    smallest = min(play(pairs).summary.groups, key=len)
     assert len(smallest) == 2  # one assumed colluder, one honest
     refuses(pairs, Refusal.ACCEPTED_TOO_SMALL, AcceptedSet, lambda m: replace(m, accepted=smallest))
 
@@ -449,13 +462,13 @@ def test_fewer_than_a_quorum_of_valid_signatures(nine: Deployment) -> None:
 
 
 def test_signatures_under_other_sets_or_of_strangers_do_not_count(nine: Deployment) -> None:
-    progress = play(nine).progress
+    state = play(nine).state
     transcript = nine.start().description.transcript()
     everybody = frozenset(nine.everybody)
     others = (
-        agreement_parts(transcript, progress.view, frozenset(progress.groups[0])),
+        agreement_parts(transcript, state.draw.view, frozenset(state.draw.groups[0])),
         agreement_parts(transcript, Digest(bytes(32)), everybody),
-        agreement_parts(Digest(bytes(32)), progress.view, everybody),
+        agreement_parts(Digest(bytes(32)), state.draw.view, everybody),
     )
     for parts in others:
         forged = {c: nine.keys[c].sign(Tag.AGREEMENT, *parts) for c in nine.everybody}
@@ -526,7 +539,7 @@ def drops(
     """The liar is dropped with this reason, nobody else is, and the total is exact."""
     played = play(deployment, to_server=cheat(kind, change))
     assert played.dropped == {LIAR: reason}
-    assert played.progress.dropped == {LIAR: reason}
+    assert played.summary.dropped == {LIAR: reason}
     exact(played, deployment)
     return played
 
@@ -655,7 +668,7 @@ def test_two_different_answers_in_one_phase(nine: Deployment) -> None:
 
     played = play(nine, to_server=cheat(Upload, twice))
     assert played.dropped == {LIAR: DropReason.EQUIVOCATION}
-    assert LIAR not in played.progress.accepted
+    assert LIAR not in played.summary.accepted
     exact(played, nine)
 
 
@@ -714,7 +727,7 @@ def test_stranger_is_named_and_changes_nothing() -> None:
     server.start()
     effects = server.on_message(ClientId(7), Agreement(bytes(64)))
     assert effects == [Dropped(ClientId(7), DropReason.NOT_INVITED, "")]
-    assert not server.progress.dropped
+    assert not server.summary.dropped
 
 
 # Aborts -----------------------------------------------------------------------------------------
@@ -758,7 +771,7 @@ def test_too_few_clients(nine: Deployment, kind: type, missing: int, reason: Abo
 def test_too_few_accepted_groups_or_clients(nine: Deployment) -> None:
     played = play(nine, decide=lambda groups, plan: Decision((), {}))
     assert played.aborted is AbortReason.TOO_FEW_ACCEPTED
-    assert set(played.progress.left_out) == {GroupIndex(k) for k in range(3)}
+    assert set(played.summary.left_out) == {GroupIndex(k) for k in range(3)}
     few = play(nine, decide=lambda groups, plan: Decision((groups[0].index,), {}))
     assert few.aborted is AbortReason.TOO_FEW_ACCEPTED  # three of at least five
 
@@ -768,13 +781,13 @@ def test_fewer_accepted_groups_than_configured() -> None:
     two = tuple(GroupIndex(k) for k in range(2))
     played = play(both, decide=lambda groups, plan: Decision(two, {}))
     assert played.aborted is AbortReason.TOO_FEW_ACCEPTED
-    assert not played.progress.unmasking
+    assert not played.summary.unmasking
 
 
 def test_memory_refuses_to_sign_another_set_after_a_restart() -> None:
     one, two = Digest(bytes(32)), Digest(bytes([1]) * 32)
     memory = ClientMemory().joined(3).signing("agree", one, left_out=2)
-    again = ClientMemory.from_json(memory.to_json())
+    again = decode_memory(encode(memory))
     assert again.signing("agree", one, left_out=2) == memory  # the same set is not counted twice
     with pytest.raises(Refused) as error:
         again.signing("agree", two)
@@ -784,15 +797,15 @@ def test_memory_refuses_to_sign_another_set_after_a_restart() -> None:
 
 def test_a_member_lost_in_every_group_ends_the_round() -> None:
     pairs = Deployment(7, 0, replace(PARAMS, group_size=2))
-    heads = {group[0] for group in play(pairs).progress.groups}
+    heads = {group[0] for group in play(pairs).summary.groups}
 
     def quiet(client: ClientId, message: Any) -> Any:
         lone = client not in heads and isinstance(message, MaskedStatistics)
         return None if lone else message
 
     played = play(pairs, to_server=quiet)
-    assert set(played.progress.signatures) == heads
-    assert not played.progress.opened
+    assert set(played.summary.sent) == heads
+    assert not played.summary.opened
     assert played.aborted is AbortReason.TOO_FEW_STATISTICS
 
 
@@ -807,7 +820,7 @@ def test_statistics_that_are_not_those_of_the_update(nine: Deployment, bit: int)
     played = play(nine, to_server=cheat(MaskedStatistics, shift))
     assert played.aborted is AbortReason.BINDING_FAILED
     assert played.total is None
-    assert played.progress.total_opened
+    assert played.summary.total_opened
 
 
 @provokes(AbortReason.BAD_RECONSTRUCTION)
@@ -873,7 +886,7 @@ def test_one_bit_of_the_model_costs_the_client_its_place(nine: Deployment) -> No
     start = nine.start(step=1)  # that of step 0 is in the policy
     played = play(nine, start=start, to_client=lie(RoundStart, lambda m: other_model(nine, m)))
     assert played.dropped == {VICTIM: DropReason.BAD_SIGNATURE}
-    assert VICTIM not in played.progress.accepted
+    assert VICTIM not in played.summary.accepted
     exact(played, nine)
 
 
@@ -924,7 +937,7 @@ def shares_by_peer(played: Played, kind: type) -> dict[ClientId, tuple[int, int]
 
 @pytest.mark.parametrize("split", range(1, 9))
 def test_no_split_of_the_sets_opens_both_secrets_of_a_peer(nine: Deployment, split: int) -> None:
-    group = play(nine).progress.groups[0]
+    group = play(nine).summary.groups[0]
 
     def equivocate(client: ClientId, message: Any) -> Any:
         if isinstance(message, AcceptedSet) and client < split:
@@ -949,13 +962,14 @@ def test_every_attempt_draws_new_keys_and_masks(nine: Deployment) -> None:
     first = play(nine, machines=machines, to_server=closed)
     second = play(nine, start=nine.start(1), machines=machines)
     one, two = (
-        {key for keys in p.progress.keys.values() for key in (*keys.public_keys(), keys.randomness)}
-        for p in (first, second)
+        {key for keys in known.values() for key in (*keys.public_keys(), keys.randomness)}
+        for known in (first.state.wired.keys, second.state.wired.keys)
     )
     assert len(one) == len(two) == 36
     assert not one & two
-    assert first.progress.digests.keys() == second.progress.digests.keys()
-    assert not set(first.progress.digests.values()) & set(second.progress.digests.values())
+    ours, theirs = first.state.uploads.digests, second.state.uploads.digests
+    assert ours.keys() == theirs.keys()
+    assert not set(ours.values()) & set(theirs.values())
 
 
 def test_memory_is_durable_before_a_signature_leaves(nine: Deployment) -> None:
@@ -987,33 +1001,35 @@ def test_memory_is_durable_before_a_signature_leaves(nine: Deployment) -> None:
 def test_memory_survives_a_restart(nine: Deployment) -> None:
     machines = nine.machines()
     play(nine, machines=machines)
-    memory = ClientMemory.from_json(machines[VICTIM].memory.to_json())
+    memory = decode_memory(encode(machines[VICTIM].memory))
     assert memory == machines[VICTIM].memory
     assert refused(invite(nine, nine.start(0), memory)) is Refusal.ROUND_REPLAYED
     assert refused(invite(nine, nine.start(1), memory)) is Refusal.TOTAL_REPEATED
     assert invite(nine, nine.start(1, step=1), memory) is None
-    with pytest.raises(ValueError, match="not a client's memory"):
-        ClientMemory.from_json("{}")
+    with pytest.raises(ValueError, match="not a fact"):
+        decode_memory("{}")
 
 
 def test_server_makes_facts_durable_before_it_speaks(nine: Deployment) -> None:
     effects = play(nine).effects
     kinds = [
-        e.kind if isinstance(e, Persist) else type(e.message).__name__
+        type(e.fact if isinstance(e, Persist) else e.message)
         for e in effects
         if isinstance(e, Persist | Send)
     ]
     for fact, message in (
-        ("round", "RoundStart"),
-        ("dealt", "DealerList"),
-        ("uploaded", "UploadList"),
-        ("drawn", "RandomnessList"),
-        ("opened", "AcceptedSet"),
-        ("accepted", "AcceptedSet"),
+        (RoundBegun, RoundStart),
+        (DealersFixed, DealerList),
+        (Attempted, DealerList),
+        (UploadsFixed, UploadList),
+        (GroupsDrawn, RandomnessList),
+        (SumsOpened, AcceptedSet),
+        (SetAccepted, AcceptedSet),
+        (UnmaskingBegun, AgreementList),
     ):
         assert kinds.index(fact) < kinds.index(message)
-    assert kinds.count("upload") == 9
-    assert max(i for i, k in enumerate(kinds) if k == "upload") < kinds.index("UploadList")
+    assert kinds.count(UploadKept) == 9
+    assert max(i for i, k in enumerate(kinds) if k is UploadKept) < kinds.index(UploadList)
     facts = repr([e for e in effects if isinstance(e, Persist)])
     assert "Secret" not in facts
     assert "Share" not in facts
@@ -1036,8 +1052,8 @@ def test_groups_are_drawn_over_the_uploads_and_none_is_smaller_than_g() -> None:
         return None if client == lost and isinstance(message, Upload) else message
 
     played = play(kit, to_server=vanish)
-    assert sorted(map(len, played.progress.groups)) == [4, 4]
-    assert not any(lost in group for group in played.progress.groups)
+    assert sorted(map(len, played.summary.groups)) == [4, 4]
+    assert not any(lost in group for group in played.summary.groups)
     exact(played, kit)
 
 

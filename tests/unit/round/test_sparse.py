@@ -55,7 +55,7 @@ def test_the_total_is_exact_and_only_neighbours_share_secrets(sparse: Deployment
     assert played.aborted is None
     assert played.total is not None
     assert np.array_equal(played.total.total, plain_sum(sparse, sparse.everybody))
-    graph = played.progress.graph
+    graph = played.state.wired.graph
     assert graph is not None
     for client, (dealt,) in played.said(DealtShares).items():
         assert isinstance(dealt, DealtShares)
@@ -79,8 +79,8 @@ def test_dropouts_in_several_phases_are_survived(sparse: Deployment) -> None:
     played = play(sparse, to_server=silence)  # type: ignore[arg-type]
     assert played.aborted is None
     assert played.total is not None
-    assert set(sparse.everybody) - set(played.progress.accepted) == {3, 8}
-    assert np.array_equal(played.total.total, plain_sum(sparse, played.progress.accepted))
+    assert set(sparse.everybody) - set(played.summary.accepted) == {3, 8}
+    assert np.array_equal(played.total.total, plain_sum(sparse, played.summary.accepted))
     assert set(played.dropped.values()) == {DropReason.SILENT}
 
 
@@ -133,7 +133,7 @@ def test_masks_across_groups_stay_closed_on_a_sparse_graph(sparse: Deployment) -
     machines = sparse.machines()
     played = play(sparse, machines=machines, to_server=lie)  # type: ignore[arg-type]
     assert played.aborted is AbortReason.BINDING_FAILED
-    assert not played.progress.marks
+    assert not played.summary.marks
     asked = machines[ClientId(0)].on_message(BindingFailed())
     assert [e.refusal for e in asked if isinstance(e, GaveUp)] == [Refusal.MASKS_WOULD_SHOW]
     assert not played.said(CrossMasks)
@@ -145,11 +145,11 @@ def test_signatures_from_outside_the_committee_do_not_count(sparse: Deployment) 
     def outsiders(client: ClientId, message: object) -> object:
         if not isinstance(message, AgreementList):
             return message
-        progress = played_server[0].progress
+        state = played_server[0].state
         parts = agreement_parts(
             played_server[0].context.transcript,
-            progress.view,
-            frozenset(progress.accepted),
+            state.draw.view,
+            frozenset(state.proposal.accepted),
         )
         chosen = [c for c in sparse.everybody if c not in played_server[0].context.committee]
         return AgreementList({c: sparse.keys[c].sign(Tag.AGREEMENT, *parts) for c in chosen})

@@ -14,7 +14,7 @@ from auror_server import checkpoint
 from auror_server.hosts import SyntheticHost
 from auror_server.metrics import RoundMeter
 from auror_server.recorder import Recorder, begin_again
-from auror_server.store import JOURNAL, Store, lock_folder, read_lines
+from auror_server.store import JOURNAL, Store, lock_folder, read_facts
 from auror_server.uploads import SpooledUploads
 from rounds_kit import PARAMS, Deployment
 
@@ -22,6 +22,16 @@ from auror.crypto.entropy import system_entropy
 from auror.errors import AbortReason, ConfigError
 from auror.ids import ClientId, Digest, RoundId
 from auror.round.description import model_digest
+from auror.round.facts import (
+    Attempted,
+    RoundBegun,
+    RoundEnded,
+    ServerFact,
+    SumsOpened,
+    UnmaskingBegun,
+    encode,
+)
+from auror.round.policy import NO_DIGEST
 from auror.round.record import RoundRecord
 from auror.training.campaign import Campaign
 from auror.training.config import CampaignConfig
@@ -113,34 +123,40 @@ def test_only_rounds_that_all_trained_nothing_are_played_again(
     assert models.era_round == expected
 
 
+BEGUN = RoundBegun(RoundId(4, bytes(16)), NO_DIGEST, (ClientId(0), ClientId(1)))
+ATTEMPTED, OPENED, UNMASKING, ENDED = (
+    Attempted(True), SumsOpened((), ()), UnmaskingBegun(), RoundEnded(4)
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("kinds", "expected"),
+    ("facts", "expected"),
     [
         ([], None),
-        (["round", "ended"], None),
-        (["round"], (4, False, False, False)),
-        (["round", "attempt"], (4, True, False, True)),
-        (["round", "attempt", "opened", "unmasking"], (4, True, True, True)),
-        (["round", "attempt", "unmasking", "ended", "round"], (4, False, False, False)),
+        ([BEGUN, ENDED], None),
+        ([BEGUN], (4, False, False, False)),
+        ([BEGUN, ATTEMPTED], (4, True, False, True)),
+        ([BEGUN, ATTEMPTED, OPENED, UNMASKING], (4, True, True, True)),
+        ([BEGUN, ATTEMPTED, UNMASKING, ENDED, BEGUN], (4, False, False, False)),
     ],
 )
 def test_the_journal_names_the_interrupted_round(
-    tmp_path: Path, kinds: list[str], expected: tuple[int, bool, bool, bool] | None
+    tmp_path: Path, facts: list[ServerFact], expected: tuple[int, bool, bool, bool] | None
 ) -> None:
     store = Store(tmp_path)
-    for kind in kinds:
-        store.note(kind, {"counter": 4, "disputed": True})
+    for fact in facts:
+        store.note(fact)
     store.close()
     found = Store(tmp_path).interrupted()
     assert (None if found is None else dataclasses.astuple(found)) == expected
 
 
 def test_a_line_cut_short_does_not_spoil_the_next(tmp_path: Path) -> None:
-    (tmp_path / JOURNAL).write_text('{"kind": "round", "counter": 1}\n{"kind": "op')
+    (tmp_path / JOURNAL).write_text(encode(BEGUN) + '\n{"kind": "op')
     store = Store(tmp_path)
-    store.note("ended", {})
+    store.note(ENDED)
     store.close()
-    assert [line["kind"] for line in read_lines(tmp_path / JOURNAL)] == ["round", "ended"]
+    assert read_facts(tmp_path / JOURNAL) == [BEGUN, ENDED]
 
 
 def test_an_unusable_folder_is_named(tmp_path: Path) -> None:

@@ -51,14 +51,13 @@ def test_every_message_has_the_bytes_that_the_formula_says(
         return None if client == lost and isinstance(message, Upload) else message
 
     played = play(deployment, machines=machines, to_server=losing)
-    progress, everybody = played.progress, range(count)
-    assert progress.graph is not None
-    assert progress.graph.is_complete is not sparse
-    near, up = progress.graph.neighbours, tuple(progress.digests)
+    state, everybody = played.state, range(count)
+    assert state.wired.graph.is_complete is not sparse
+    near, up = state.wired.graph.neighbours, played.summary.uploaded
     assert len(up) == count - (lost is not None)
-    signed, agreed = list(progress.consistent), list(progress.agreed)
+    signed, agreed = list(played.said(Consistency)), list(played.said(Agreement))
     assert (len(signed) < len(up)) is sparse  # of a sparse cohort only a committee signs
-    plan, m = progress.plan, ring_bits(count, bits)
+    plan, m = state.draw.plan, ring_bits(count, bits)
     assert plan is not None
     expected = {
         AdvertisedKeys: lambda c: sizes.advertised_keys(floors.get(c, ())),
@@ -76,7 +75,7 @@ def test_every_message_has_the_bytes_that_the_formula_says(
         UploadList: lambda c: sizes.upload_list(up),
         ConsistencyList: lambda c: sizes.signature_list(signed),
         RandomnessList: lambda c: sizes.randomness_list(everybody),
-        AcceptedSet: lambda c: sizes.accepted_set(progress.accepted),
+        AcceptedSet: lambda c: sizes.accepted_set(played.summary.accepted),
         AgreementList: lambda c: sizes.signature_list(agreed),
     }
     seen = set()

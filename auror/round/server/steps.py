@@ -1,0 +1,115 @@
+"""One step of the server: a message taken, or a phase closed that simply opens the next."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+
+from auror.errors import DropReason, PeerMisbehaved
+from auror.ids import ClientId
+from auror.round.facts import GroupsDrawn, ServerFact, UnmaskingBegun, UploadsFixed
+from auror.round.messages import (
+    AdvertisedKeys,
+    Agreement,
+    ClientMessage,
+    Consistency,
+    CrossMasks,
+    DealtShares,
+    MaskedStatistics,
+    RandomnessShares,
+    Receipt,
+    ServerMessage,
+    UpdateShares,
+    Upload,
+)
+from auror.round.server import (
+    p0_advertise,
+    p1_share_keys,
+    p1b_receipts,
+    p2_upload,
+    p3a_consistency,
+    p3b_draw,
+    p4_statistics,
+    p5_agree,
+    p6_unmask,
+    p7_localise,
+)
+from auror.round.server.context import RoundContext
+from auror.round.server.p0_advertise import Advertising
+from auror.round.server.p1_share_keys import Sharing
+from auror.round.server.p1b_receipts import Receipting
+from auror.round.server.p2_upload import Uploading
+from auror.round.server.p3a_consistency import Signing
+from auror.round.server.p3b_draw import Drawing
+from auror.round.server.p4_statistics import SendingStatistics
+from auror.round.server.p5_agree import Agreeing
+from auror.round.server.p6_unmask import Unmasking
+from auror.round.server.p7_localise import Localising
+from auror.round.server.state import EXPECTED, State, Waiting
+
+Outgoing = dict[ClientId, ServerMessage]
+
+
+def take(context: RoundContext, state: State, sender: ClientId, message: ClientMessage) -> State:
+    """The state after one message. Raises PeerMisbehaved: not the one due, or a bad one."""
+    if EXPECTED[type(state)] is not type(message):
+        raise PeerMisbehaved(sender, DropReason.OUT_OF_TURN)
+    match state, message:
+        case Advertising(), AdvertisedKeys():
+            return p0_advertise.take_keys(context, state, sender, message)
+        case Sharing(), DealtShares():
+            return p1_share_keys.take_dealing(context, state, sender, message)
+        case Receipting(), Receipt():
+            return p1b_receipts.take_receipt(context, state, sender, message)
+        case Uploading(), Upload():
+            return p2_upload.take_upload(context, state, sender, message)
+        case Signing(), Consistency():
+            return p3a_consistency.take_signature(context, state, sender, message)
+        case Drawing(), RandomnessShares():
+            return p3b_draw.take_shares(context, state, sender, message)
+        case SendingStatistics(), MaskedStatistics():
+            return p4_statistics.take_statistics(context, state, sender, message)
+        case Agreeing(), Agreement():
+            return p5_agree.take_agreement(context, state, sender, message)
+        case Unmasking(), UpdateShares():
+            return p6_unmask.take_shares(context, state, sender, message)
+        case Localising(), CrossMasks():
+            return p7_localise.take_images(context, state, sender, message)
+        case _:
+            raise PeerMisbehaved(sender, DropReason.OUT_OF_TURN)
+
+
+def close(
+    context: RoundContext,
+    state: Advertising | Sharing | Uploading | Signing | Drawing | Agreeing,
+    gone: AbstractSet[ClientId],
+) -> tuple[Waiting, Outgoing, tuple[ServerFact, ...]]:
+    """The next phase, what to tell whom at its start, and the facts that must be durable before.
+
+    Raises RoundAborted; AuthenticationFailed when what was restored fits no commitment.
+    """
+    present = [client for client in context.description.cohort if client not in gone]
+
+    def everybody(message: ServerMessage) -> Outgoing:
+        return dict.fromkeys(present, message)
+
+    match state:
+        case Advertising():
+            wired, keys = p0_advertise.close(context, state)
+            return Sharing(wired), everybody(keys), ()
+        case Sharing(wired):
+            dealers, deliveries = p1_share_keys.close(context, state, gone)
+            return Receipting(wired, dealers), dict(deliveries), ()
+        case Uploading(wired, u2):
+            u3, uploads = p2_upload.close(context, state)
+            return Signing(wired, u2, u3), everybody(uploads), (UploadsFixed(u3.digest),)
+        case Signing(wired, u2, u3):
+            signed = p3a_consistency.close(context, state)
+            return Drawing(wired, u2, u3), everybody(signed), ()
+        case Drawing(wired, u2, u3):
+            draw, randomness = p3b_draw.close(context, state)
+            fact = GroupsDrawn(draw.public_seed, draw.view)
+            return SendingStatistics(wired, u2, u3, draw), everybody(randomness), (fact,)
+        case Agreeing(wired, u2, u3, draw, opening, proposal):
+            agreed = p5_agree.close(context, state)
+            unmasking = Unmasking(wired, u2, u3, draw, opening, proposal)
+            return unmasking, everybody(agreed), (UnmaskingBegun(),)
