@@ -14,7 +14,7 @@ from auror.ids import ClientId, Digest, GroupIndex, RoundId
 from auror.round.binding import check_binding
 from auror.round.description import model_digest
 from auror.round.label_rows import LabelRows, MeansSource
-from auror.round.plan import OutputLayer, StatisticsPlan, session_sketch
+from auror.round.plan import CountSketch, OutputLayer, StatisticsPlan, session_sketch
 from auror.round.public import draw_groups, protocol_seed, uploads_digest, view_digest
 from auror.round.record import OpenedGroup
 
@@ -221,3 +221,7 @@ def test_everything_a_client_was_told_is_in_its_view() -> None:
     for position, value in changed.items():
         views.add(view_digest(*(value if i == position else part for i, part in enumerate(base))))
     assert len(views) == 5
+
+
+def test_small_plan_has_every_part() -> None:
+    assert {type(p) for p in small_plan().parts} == {OutputLayer, CountSketch, LabelRows}
