@@ -17,39 +17,28 @@ from auror.crypto.tags import Tag, tagged_hash
 from auror.errors import Refusal, Refused
 from auror.ids import ClientId
 from auror.params import OwnRules
-from auror.round.client.label_rows import check_output_rows
 from auror.round.client.memory import ClientMemory
-from auror.round.client.p0_advertise import advertise, check_invitation
-from auror.round.client.p1_share_keys import check_keys, share_keys
-from auror.round.client.p1b_receipts import take_dealers, take_shares
-from auror.round.client.p2_upload import upload
-from auror.round.client.p3a_consistency import check_uploads, sign_uploads
-from auror.round.client.p3b_draw import open_randomness
-from auror.round.client.p4_statistics import form_view, send_statistics
-from auror.round.client.p5_agree import agree, check_accepted
-from auror.round.client.p6_unmask import unmask
+from auror.round.client.p0_advertise import Advertised, advertise, check_invitation
+from auror.round.client.p1_share_keys import Shared, share_keys
+from auror.round.client.p1b_receipts import Receipted, take_dealers, take_shares
+from auror.round.client.p2_upload import Trained, Training, Uploaded, upload
+from auror.round.client.p3a_consistency import SignedUploads, check_uploads, sign_uploads
+from auror.round.client.p3b_draw import Drawing, open_randomness
+from auror.round.client.p4_statistics import SentStatistics, form_view, send_statistics
+from auror.round.client.p5_agree import Agreed, agree, check_accepted
+from auror.round.client.p6_unmask import Unmasked, unmask
 from auror.round.client.p7_localise import open_cross_masks
 from auror.round.client.state import (
-    Advertised,
-    Agreed,
     ClientEffect,
-    Drawing,
     Ended,
     GaveUp,
     Identity,
     Idle,
-    Receipted,
     Remember,
     Reply,
-    SentStatistics,
-    Shared,
-    SignedUploads,
-    State,
     Train,
-    Training,
-    Unmasked,
-    Uploaded,
 )
+from auror.round.client.transitions import State, following
 from auror.round.label_rows import ClassMeans
 from auror.round.messages import (
     AcceptedSet,
@@ -67,22 +56,7 @@ from auror.round.messages import (
     Withdraw,
 )
 from auror.round.policy import Policy
-from auror.round.public import PublicSeed, agreement_parts, protocol_seed
-from auror.secagg.client.unmask import OpeningGuard
-
-TRANSITIONS: dict[type[State], type[ServerMessage]] = {
-    Advertised: KeyList,
-    Shared: ShareDelivery,
-    Receipted: DealerList,
-    Uploaded: UploadList,
-    SignedUploads: ConsistencyList,
-    Drawing: RandomnessList,
-    SentStatistics: AcceptedSet,
-    Agreed: AgreementList,
-    Unmasked: BindingFailed,
-}
-"""The one message that each state takes, besides ``RoundStart`` and ``RoundEnd``."""
-
+from auror.round.public import PublicSeed, protocol_seed
 
 _Step = Callable[[], list[ClientEffect]]
 
@@ -106,7 +80,7 @@ class ClientMachine:
         self._identity = Identity(me, signing_key, policy, rules, entropy, now, public_seed)
         self.memory = memory.holding(policy)
         self._state: State = Idle()
-        self._update: tuple[NDArray[np.float32], Secret, ClassMeans | None] | None = None
+        self._update: Trained | None = None
         self._last: tuple[ServerMessage, list[ClientEffect]] | None = None
 
     @property
@@ -129,7 +103,9 @@ class ClientMachine:
         """The trained update (float32, (d,)), a fresh seed for its stochastic rounding, and what
         this client's classes look like under the round's model."""
         if isinstance(self._state, Advertised | Shared | Receipted | Training):
-            self._update = (update, rounding, class_means)  # else it came too late and is not kept
+            self._update = Trained(
+                update, rounding, class_means
+            )  # else it came too late and is not kept
         if isinstance(self._state, Training):
             message = self._last[0] if self._last is not None else None
             return self._guarded(message, self._upload)
@@ -160,7 +136,7 @@ class ClientMachine:
             self._forget()
             return [Ended(message)]
         state = self._state
-        if TRANSITIONS.get(type(state)) is not type(message):
+        if following(type(state), type(message)) is None:
             if self._last is not None and type(self._last[0]) is type(message):
                 raise Refused(Refusal.SECOND_ANSWER, f"another {type(message).__name__}")
             raise Refused(
@@ -168,15 +144,18 @@ class ClientMachine:
             )
         match state, message:
             case Advertised(), KeyList():
-                return self._share(state, message)
+                self._state, dealt = share_keys(self._identity, state, message)
+                return [Reply(dealt)]
             case Shared(), ShareDelivery():
-                return self._take_shares(state, message)
+                self._state, receipt = take_shares(self._identity, state, message)
+                return [Reply(receipt)]
             case Receipted(), DealerList():
                 return self._take_dealers(state, message)
             case Uploaded(), UploadList():
                 return self._sign_uploads(state, message)
             case SignedUploads(), ConsistencyList():
-                return self._open_randomness(state, message)
+                self._state, shares = open_randomness(self._identity, state, message)
+                return [Reply(shares)]
             case Drawing(), RandomnessList():
                 return self._send_statistics(state, message)
             case SentStatistics(), AcceptedSet():
@@ -184,9 +163,7 @@ class ClientMachine:
             case Agreed(), AgreementList():
                 return self._unmask(state, message)
             case Unmasked(), BindingFailed():
-                images = open_cross_masks(
-                    self._identity, state.invitation, state.view, state.update_mask, state.accepted
-                )
+                images = open_cross_masks(self._identity, state)
                 self._forget()
                 return [Reply(images)]
             case _:
@@ -196,25 +173,11 @@ class ClientMachine:
         invitation = check_invitation(self._identity, self.memory, start)
         self._forget()
         remember = self._remember(self.memory.joined(start.description.round_id.counter))
-        secrets, own = advertise(self._identity, invitation)
-        self._state = Advertised(invitation, secrets, own)
+        self._state, own = advertise(self._identity, invitation)
         return [remember, Reply(own), Train(self._identity.policy.task, start.model)]
 
-    def _share(self, state: Advertised, listed: KeyList) -> list[ClientEffect]:
-        invitation = check_keys(self._identity, state.invitation, state.own, listed)
-        own_shares, dealt = share_keys(self._identity, invitation, state.secrets, listed)
-        self._state = Shared(invitation, state.secrets, listed, own_shares)
-        return [Reply(dealt)]
-
-    def _take_shares(self, state: Shared, delivery: ShareDelivery) -> list[ClientEffect]:
-        held, receipt = take_shares(
-            self._identity, state.invitation, state.secrets, state.keys, state.own_shares, delivery
-        )
-        self._state = Receipted(state.invitation, state.secrets, state.keys, delivery.dealers, held)
-        return [Reply(receipt)]
-
     def _take_dealers(self, state: Receipted, told: DealerList) -> list[ClientEffect]:
-        dealers = take_dealers(self._identity, state.invitation, state.offered, told)
+        dealers = take_dealers(self._identity, state, told)
         self._state = Training(state.invitation, state.secrets, state.keys, state.held, dealers)
         return self._upload() if self._update is not None else []
 
@@ -222,91 +185,40 @@ class ClientMachine:
         state = self._state
         if not isinstance(state, Training) or self._update is None:
             raise Refused(Refusal.OUT_OF_TURN, "no update to upload")
-        update, rounding, class_means = self._update
-        check_output_rows(state.invitation.start.plan, class_means, self._identity.policy.caps)
-        quantised, message = upload(
-            self._identity,
-            state.invitation,
-            state.secrets,
-            state.keys,
-            state.dealers,
-            update,
-            rounding,
-        )
+        self._state, message = upload(self._identity, state, self._update)
         self._update = None
         remember = self._remember(self.memory.attempted(state.invitation.start.description))
-        self._state = Uploaded(
-            state.invitation,
-            state.secrets,
-            state.keys,
-            state.held,
-            state.dealers,
-            quantised,
-            message.digest,
-        )
         return [remember, Reply(message)]
 
     def _sign_uploads(self, state: Uploaded, told: UploadList) -> list[ClientEffect]:
-        uploads = check_uploads(
-            self._identity, state.invitation, state.keys, state.dealers, state.digest, told
-        )
-        remember = self._remember(self.memory.signing("uploads", uploads.digest))
-        self._state = SignedUploads(
-            state.invitation, state.secrets, state.held, uploads, state.quantised
-        )
+        self._state = signed = check_uploads(self._identity, state, told)
+        remember = self._remember(self.memory.signing("uploads", signed.uploads.digest))
         if self._identity.me not in state.invitation.committee:
             return [remember]  # it has chosen too, but nobody counts its signature
-        return [remember, Reply(sign_uploads(self._identity, uploads))]
-
-    def _open_randomness(self, state: SignedUploads, listed: ConsistencyList) -> list[ClientEffect]:
-        shares = open_randomness(
-            self._identity, state.invitation, state.held, state.uploads, listed
-        )
-        self._state = Drawing(
-            state.invitation, state.secrets, state.held, state.uploads, state.quantised
-        )
-        return [Reply(shares)]
+        return [remember, Reply(sign_uploads(self._identity, signed))]
 
     def _send_statistics(self, state: Drawing, told: RandomnessList) -> list[ClientEffect]:
-        view = form_view(self._identity, state.invitation, state.uploads, told)
-        guard = OpeningGuard(state.held)
-        message = send_statistics(
-            self._identity,
-            state.invitation,
-            state.secrets.statistics_mask,
-            guard.dealers,
-            view,
-            state.quantised,
-        )
+        view = form_view(self._identity, state, told)
+        self._state, message = send_statistics(self._identity, state, view)
         remember = self._remember(
             self.memory.opened_statistics(
                 state.invitation.start.description, len(view.group_of(self._identity.me))
             ).signing("view", view.digest)
         )
-        self._state = SentStatistics(state.invitation, view, state.secrets.update.mask_key, guard)
         return [remember, Reply(message)]
 
     def _agree(self, state: SentStatistics, told: AcceptedSet) -> list[ClientEffect]:
-        accepted, left_out = check_accepted(
-            self._identity, state.invitation, state.view, state.guard.dealers, told
-        )
-        content = tagged_hash(
-            Tag.AGREEMENT,
-            *agreement_parts(state.invitation.transcript, state.view.digest, accepted),
-        )
+        agreed, left_out = check_accepted(self._identity, state, told)
+        content = tagged_hash(Tag.AGREEMENT, *agreed.signed_parts())
         remember = self._remember(self.memory.signing("agree", content, left_out))
-        self._state = Agreed(state.invitation, state.view, state.update_mask, state.guard, accepted)
+        self._state = agreed
         if self._identity.me not in state.invitation.committee:
             return [remember]
-        message = agree(self._identity, state.invitation, state.view, accepted)
-        return [remember, Reply(message)]
+        return [remember, Reply(agree(self._identity, agreed))]
 
     def _unmask(self, state: Agreed, listed: AgreementList) -> list[ClientEffect]:
-        shares = unmask(
-            self._identity, state.invitation, state.view, state.guard, state.accepted, listed
-        )
+        self._state, shares = unmask(self._identity, state, listed)
         remember = self._remember(self.memory.opened_total(state.invitation.start.description))
-        self._state = Unmasked(state.invitation, state.view, state.update_mask, state.accepted)
         return [remember, Reply(shares)]
 
 

@@ -5,7 +5,7 @@ docs/protocol.md steps 0.1–0.4.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from auror.crypto.tags import Tag
 from auror.errors import ConfigError, Refusal, Refused
@@ -18,6 +18,15 @@ from auror.round.policy import NO_DIGEST
 from auror.round.public import draw_committee
 from auror.secagg.instance import SecretKind
 from auror.secagg.sharing import secret_commitment
+
+
+@dataclass(frozen=True)
+class Advertised:
+    """Its keys are out."""
+
+    invitation: Invitation
+    secrets: RoundSecrets
+    own: AdvertisedKeys
 
 
 def check_invitation(identity: Identity, memory: ClientMemory, start: RoundStart) -> Invitation:
@@ -172,7 +181,7 @@ def _check_budget(identity: Identity, memory: ClientMemory, description: RoundDe
         )
 
 
-def advertise(identity: Identity, invitation: Invitation) -> tuple[RoundSecrets, AdvertisedKeys]:
+def advertise(identity: Identity, invitation: Invitation) -> tuple[Advertised, AdvertisedKeys]:
     """Steps 0.2–0.4: draw everything anew, commit to r, sign over T; own floors stand in it."""
     secrets = RoundSecrets.draw(identity.entropy)
     keys = AdvertisedKeys(
@@ -188,4 +197,5 @@ def advertise(identity: Identity, invitation: Invitation) -> tuple[RoundSecrets,
     signature = identity.signing_key.sign(
         Tag.ADVERTISE, invitation.transcript, *keys.signed_parts()
     )
-    return secrets, replace(keys, signature=signature)
+    own = replace(keys, signature=signature)
+    return Advertised(invitation, secrets, own), own

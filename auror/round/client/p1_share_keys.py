@@ -5,21 +5,39 @@ docs/protocol.md steps 1.1–1.4.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from auror.crypto.kex import check_public_key
 from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
 from auror.errors import AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId
+from auror.round.client.p0_advertise import Advertised
 from auror.round.client.state import Identity, Invitation, RoundSecrets
 from auror.round.messages import AdvertisedKeys, DealtShares, KeyList
 from auror.round.public import draw_graph
 from auror.secagg.instance import SecretKind
 from auror.secagg.sharing import Share, deal
 
-OwnShares = dict[SecretKind, Share]
+
+@dataclass(frozen=True)
+class Shared:
+    """U1 is known, its secrets are dealt."""
+
+    invitation: Invitation
+    secrets: RoundSecrets
+    keys: KeyList
+    own_shares: Mapping[SecretKind, Share]
+
+
+def share_keys(
+    identity: Identity, state: Advertised, listed: KeyList
+) -> tuple[Shared, DealtShares]:
+    """Steps 1.1–1.4. Raises Refused when the server forged, lost or repeated a key."""
+    invitation = check_keys(identity, state.invitation, state.own, listed)
+    own_shares, dealt = _deal(identity, invitation, state.secrets, listed)
+    return Shared(invitation, state.secrets, listed, own_shares), dealt
 
 
 def check_keys(
@@ -76,9 +94,9 @@ def verify_keys(
             raise Refused(Refusal.KEYS_SUBSTITUTED, f"client {client}") from error
 
 
-def share_keys(
+def _deal(
     identity: Identity, invitation: Invitation, secrets: RoundSecrets, listed: KeyList
-) -> tuple[OwnShares, DealtShares]:
+) -> tuple[Mapping[SecretKind, Share], DealtShares]:
     """Steps 1.2–1.4: shares of three secrets, sealed per holder, with signed salted hashes."""
     advertised = frozenset(listed.keys)
     holders = invitation.graph.holders(identity.me, advertised)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from auror.crypto.tags import Tag
 from auror.errors import AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId
+from auror.round.client.p1_share_keys import Shared
 from auror.round.client.state import HeldShares, Identity, Invitation, RoundSecrets
 from auror.round.messages import SHARED_KINDS, DealerList, KeyList, Receipt, ShareDelivery
 from auror.round.public import receipt_parts
@@ -19,21 +21,28 @@ from auror.secagg.instance import SecretKind
 from auror.secagg.sharing import Share, receive
 
 
+@dataclass(frozen=True)
+class Receipted:
+    """It has said whose envelopes it can read; U2 is not final yet."""
+
+    invitation: Invitation
+    secrets: RoundSecrets
+    keys: KeyList
+    offered: tuple[ClientId, ...]
+    held: HeldShares
+
+
 def take_shares(
-    identity: Identity,
-    invitation: Invitation,
-    secrets: RoundSecrets,
-    listed: KeyList,
-    own_shares: Mapping[SecretKind, Share],
-    delivery: ShareDelivery,
-) -> tuple[HeldShares, Receipt]:
+    identity: Identity, state: Shared, delivery: ShareDelivery
+) -> tuple[Receipted, Receipt]:
     """Steps 1.7–1.8: open the envelopes; the receipt names the dealers of those that do not open.
 
     Raises:
         Refused: the dealers are no part of U1, lost me or are too few.
     """
-    check_dealers(identity, invitation, listed.keys.keys(), delivery.dealers)
-    held: dict[ClientId, Mapping[SecretKind, Share]] = {identity.me: own_shares}
+    invitation, keys = state.invitation, state.keys.keys
+    check_dealers(identity, invitation, keys.keys(), delivery.dealers)
+    held: dict[ClientId, Mapping[SecretKind, Share]] = {identity.me: state.own_shares}
     unreadable = []
     for dealer in invitation.graph.among(identity.me, frozenset(delivery.dealers)):
         envelope = delivery.envelopes.get(dealer)
@@ -47,25 +56,24 @@ def take_shares(
                 SHARED_KINDS,
                 envelope.ciphertext,
                 envelope.commitments,
-                secrets.encryption,
-                listed.keys[dealer].encryption,
+                state.secrets.encryption,
+                keys[dealer].encryption,
             )
         except AuthenticationFailed:
             unreadable.append(dealer)
     names = tuple(sorted(unreadable))
     parts = receipt_parts(invitation.transcript, delivery.dealers, names)
-    return held, Receipt(names, identity.signing_key.sign(Tag.RECEIPT, *parts))
+    receipted = Receipted(invitation, state.secrets, state.keys, delivery.dealers, held)
+    return receipted, Receipt(names, identity.signing_key.sign(Tag.RECEIPT, *parts))
 
 
-def take_dealers(
-    identity: Identity, invitation: Invitation, offered: tuple[ClientId, ...], told: DealerList
-) -> frozenset[ClientId]:
+def take_dealers(identity: Identity, state: Receipted, told: DealerList) -> frozenset[ClientId]:
     """Step 1.10: U2, final: some of those who dealt.
 
     Raises:
         Refused: U2 is no part of those, lost me or is too small.
     """
-    check_dealers(identity, invitation, set(offered), told.dealers)
+    check_dealers(identity, state.invitation, set(state.offered), told.dealers)
     return frozenset(told.dealers)
 
 

@@ -1,44 +1,82 @@
-"""Phase 2, the client: quantise, mask and upload (docs/protocol.md steps 2.1–2.3)."""
+"""Phase 2, the client: quantise, mask and upload (docs/protocol.md steps 2.0–2.3)."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auror.crypto.entropy import Secret
 from auror.errors import Refusal, Refused
-from auror.ids import ClientId
-from auror.round.client.state import Identity, Invitation, RoundSecrets
+from auror.ids import ClientId, Digest
+from auror.round.client.label_rows import check_output_rows
+from auror.round.client.state import HeldShares, Identity, Invitation, RoundSecrets
+from auror.round.label_rows import ClassMeans
 from auror.round.messages import KeyList, Upload
 from auror.round.public import upload_digest
 from auror.secagg.client.masked_input import mask_input
 
 
-def upload(
-    identity: Identity,
-    invitation: Invitation,
-    secrets: RoundSecrets,
-    listed: KeyList,
-    dealers: frozenset[ClientId],
-    update: NDArray[np.float32],
-    rounding: Secret,
-) -> tuple[NDArray[np.uint32], Upload]:
-    """Returns the quantised update q_i (kept for the statistics) and the message.
+@dataclass(frozen=True)
+class Training:
+    """U2 is known, the update is not yet."""
+
+    invitation: Invitation
+    secrets: RoundSecrets
+    keys: KeyList
+    held: HeldShares
+    dealers: frozenset[ClientId]
+    """U2"""
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """Its masked update is out."""
+
+    invitation: Invitation
+    secrets: RoundSecrets
+    keys: KeyList
+    held: HeldShares
+    dealers: frozenset[ClientId]
+    quantised: NDArray[np.uint32] = field(repr=False)
+    """q_i, kept for the statistics."""
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a trainer has made of the round's model."""
+
+    update: NDArray[np.float32] = field(repr=False)
+    rounding: Secret
+    """The seed of its stochastic rounding, fresh in every round."""
+    class_means: ClassMeans | None
+    """None for a trainer that knows no classes."""
+
+
+def upload(identity: Identity, state: Training, trained: Trained) -> tuple[Uploaded, Upload]:
+    """Steps 2.0–2.3.
 
     Raises:
-        Refused: the update has another length than the model, or values that are not finite.
+        Refused: the plan reads the output layer along other means than this client's; or the
+            update has another length than the model, or values that are not finite.
     """
+    invitation, update = state.invitation, trained.update
+    check_output_rows(invitation.start.plan, trained.class_means, identity.policy.caps)
     if update.shape != (invitation.start.plan.dim,):
         raise Refused(Refusal.BAD_UPDATE, f"shape {update.shape}")
-    quantised = invitation.quantiser().quantise(update, rounding)
+    quantised = invitation.quantiser().quantise(update, trained.rounding)
     context = invitation.update_context()
-    peers = invitation.graph.among(identity.me, dealers)
+    peers = invitation.graph.among(identity.me, state.dealers)
     masked = mask_input(
         context,
         identity.me,
-        secrets.update,
-        {peer: listed.keys[peer].update_mask for peer in peers},
+        state.secrets.update,
+        {peer: state.keys.keys[peer].update_mask for peer in peers},
         quantised,
     )
     payload = context.ring.to_bytes(masked)
-    return quantised, Upload(payload, upload_digest(invitation.transcript, identity.me, payload))
+    digest = upload_digest(invitation.transcript, identity.me, payload)
+    known = invitation, state.secrets, state.keys, state.held, state.dealers
+    return Uploaded(*known, quantised, digest), Upload(payload, digest)

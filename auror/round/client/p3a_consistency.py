@@ -6,41 +6,69 @@ draw is known would choose whom a client's statistics are added to.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
 from auror.crypto.tags import Tag
 from auror.errors import Refusal, Refused
 from auror.ids import ClientId, Digest
-from auror.round.client.state import Identity, Invitation, Uploads
+from auror.round.client.p2_upload import Uploaded
+from auror.round.client.state import HeldShares, Identity, Invitation, RoundSecrets
 from auror.round.messages import Consistency, KeyList, UploadList
 from auror.round.public import uploads_digest
 
 
-def check_uploads(
-    identity: Identity,
-    invitation: Invitation,
-    listed: KeyList,
-    dealers: frozenset[ClientId],
-    own_digest: Digest,
-    told: UploadList,
-) -> Uploads:
+@dataclass(frozen=True)
+class Uploads:
+    """U3, and the digest that names all this client was told so far."""
+
+    keys: KeyList
+    dealers: frozenset[ClientId]
+    """U2"""
+    uploaded: frozenset[ClientId]
+    """U3"""
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class WithUploads:
+    """The states that know U3."""
+
+    invitation: Invitation
+    secrets: RoundSecrets
+    held: HeldShares
+    uploads: Uploads
+    quantised: NDArray[np.uint32] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class SignedUploads(WithUploads):
+    """U3 is fixed for this client; whether for the others too, a quorum must say."""
+
+
+def check_uploads(identity: Identity, state: Uploaded, told: UploadList) -> SignedUploads:
     """Steps 3.1–3.2: U3 is large enough for groups of g, and holds exactly what I sent.
 
     Raises:
         Refused: U3 is no part of U2 or too small, or my digest was changed.
     """
     uploaded = frozenset(told.digests)
-    if not uploaded <= dealers:
+    if not uploaded <= state.dealers:
         raise Refused(Refusal.SET_NOT_SUBSET, "U3 is not part of U2")
-    if told.digests.get(identity.me) != own_digest:
+    if told.digests.get(identity.me) != state.digest:
         raise Refused(Refusal.DIGEST_FORGED)
-    floor = max(invitation.floors.present, invitation.floors.group)
+    floor = max(state.invitation.floors.present, state.invitation.floors.group)
     if len(uploaded) < floor:
         raise Refused(Refusal.COHORT_TOO_SMALL, f"{len(uploaded)} uploaded, floor {floor}")
     digest = uploads_digest(
-        invitation.transcript, listed.keys, tuple(sorted(dealers)), told.digests
+        state.invitation.transcript, state.keys.keys, tuple(sorted(state.dealers)), told.digests
     )
-    return Uploads(listed, dealers, uploaded, digest)
+    uploads = Uploads(state.keys, state.dealers, uploaded, digest)
+    return SignedUploads(state.invitation, state.secrets, state.held, uploads, state.quantised)
 
 
-def sign_uploads(identity: Identity, uploads: Uploads) -> Consistency:
+def sign_uploads(identity: Identity, state: SignedUploads) -> Consistency:
     """Step 3.3; the caller has made the choice durable first."""
-    return Consistency(identity.signing_key.sign(Tag.CONSISTENCY, uploads.digest))
+    return Consistency(identity.signing_key.sign(Tag.CONSISTENCY, state.uploads.digest))

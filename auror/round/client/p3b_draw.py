@@ -5,25 +5,31 @@ docs/protocol.md steps 3.6–3.7.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from auror.crypto.tags import Tag
+from auror.round.client.p3a_consistency import SignedUploads, WithUploads
 from auror.round.client.quorum import check_quorum
-from auror.round.client.state import HeldShares, Identity, Invitation, Uploads
+from auror.round.client.state import Identity
 from auror.round.messages import ConsistencyList, RandomnessShares
 from auror.secagg.instance import SecretKind
 
 
+@dataclass(frozen=True)
+class Drawing(WithUploads):
+    """Its shares of everybody's r are given."""
+
+
 def open_randomness(
-    identity: Identity,
-    invitation: Invitation,
-    held: HeldShares,
-    uploads: Uploads,
-    listed: ConsistencyList,
-) -> RandomnessShares:
+    identity: Identity, state: SignedUploads, listed: ConsistencyList
+) -> tuple[Drawing, RandomnessShares]:
     """Raises Refused when fewer than Q of the cohort (or its committee) signed exactly my U3."""
-    check_quorum(identity, invitation, listed.signatures, Tag.CONSISTENCY, uploads.digest)
-    return RandomnessShares(
+    uploads, held = state.uploads, state.held
+    check_quorum(identity, state.invitation, listed.signatures, Tag.CONSISTENCY, uploads.digest)
+    shares = RandomnessShares(
         {
             dealer: held[dealer][SecretKind.RANDOMNESS]
             for dealer in sorted(held.keys() & uploads.dealers)
         }
     )
+    return Drawing(state.invitation, state.secrets, held, uploads, state.quantised), shares

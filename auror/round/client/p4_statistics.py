@@ -5,27 +5,54 @@ docs/protocol.md steps 4.1–4.6.
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass, field
 
 from auror.crypto.entropy import SECRET_BYTES, Secret
 from auror.crypto.kex import KeyPair
 from auror.crypto.tags import Tag
 from auror.errors import Refusal, Refused
-from auror.ids import ClientId
+from auror.ids import ClientId, Digest
 from auror.round.arithmetic import statistics_context
 from auror.round.client.p1_share_keys import verify_keys
-from auror.round.client.state import Identity, Invitation, Uploads, View
+from auror.round.client.p3a_consistency import Uploads
+from auror.round.client.p3b_draw import Drawing
+from auror.round.client.state import Identity, Invitation
 from auror.round.messages import MaskedStatistics, RandomnessList
-from auror.round.public import draw_groups, view_digest
+from auror.round.plan import StatisticsPlan
+from auror.round.public import Groups, draw_groups, view_digest
 from auror.secagg.client.masked_input import mask_pairwise
+from auror.secagg.client.unmask import OpeningGuard
 from auror.secagg.instance import SecretKind
 from auror.secagg.sharing import secret_commitment
 
 
-def form_view(
-    identity: Identity, invitation: Invitation, uploads: Uploads, told: RandomnessList
-) -> View:
+@dataclass(frozen=True)
+class View:
+    """What h covers, and h."""
+
+    uploads: Uploads
+    groups: Groups
+    plan: StatisticsPlan
+    digest: Digest
+    """h"""
+
+    def group_of(self, member: ClientId) -> tuple[ClientId, ...]:
+        """The group that ``member`` of U3 is in."""
+        return next(group for group in self.groups if member in group)
+
+
+@dataclass(frozen=True)
+class SentStatistics:
+    """Its masked statistics are out."""
+
+    invitation: Invitation
+    view: View
+    update_mask: KeyPair = field(repr=False)
+    """Kept for phase 7, when the binding check failed."""
+    guard: OpeningGuard
+
+
+def form_view(identity: Identity, state: Drawing, told: RandomnessList) -> View:
     """Steps 4.1–4.4: groups and challenge follow from T, U3 and all r, each of them committed to
     before anybody could know another.
 
@@ -33,6 +60,7 @@ def form_view(
         Refused: an r is missing, or not the one its owner committed to in phase 0; or the groups
             are smaller than my floor.
     """
+    invitation, uploads = state.invitation, state.uploads
     if told.randomness.keys() != uploads.dealers:
         raise Refused(Refusal.RANDOMNESS_FORGED, "contributions are not those of U2")
     for client, value in told.randomness.items():
@@ -57,28 +85,26 @@ def form_view(
 
 
 def send_statistics(
-    identity: Identity,
-    invitation: Invitation,
-    mask_key: KeyPair,
-    held: frozenset[ClientId],
-    view: View,
-    quantised: NDArray[np.uint32],
-) -> MaskedStatistics:
+    identity: Identity, state: Drawing, view: View
+) -> tuple[SentStatistics, MaskedStatistics]:
     """Steps 4.5–4.6: u_i = P·q_i, masked against everybody else in my group, under h.
 
     No self mask and no recovery: the sum of the group appears when all its members have sent under
     this very h, and never otherwise.
     """
+    invitation, secrets = state.invitation, state.secrets
+    guard = OpeningGuard(state.held)
     peers = set(view.group_of(identity.me)) - {identity.me}
     keys = view.uploads.keys
-    verify_keys(identity, invitation, peers - held, keys)
+    verify_keys(identity, invitation, peers - guard.dealers, keys)
     context = statistics_context(view.digest, view.plan.rows)
     masked = mask_pairwise(
         context,
         identity.me,
-        mask_key,
+        secrets.statistics_mask,
         {peer: keys.keys[peer].statistics_mask for peer in peers},
-        view.plan.apply(quantised),
+        view.plan.apply(state.quantised),
     )
     signature = identity.signing_key.sign(Tag.VIEW_SIGNATURE, view.digest)
-    return MaskedStatistics(context.ring.to_bytes(masked), signature)
+    sent = SentStatistics(invitation, view, secrets.update.mask_key, guard)
+    return sent, MaskedStatistics(context.ring.to_bytes(masked), signature)

@@ -5,23 +5,40 @@ docs/protocol.md steps 5.2–5.4.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
+from auror.crypto.kex import KeyPair
 from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
 from auror.errors import AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId
-from auror.round.client.state import Identity, Invitation, View
+from auror.round.client.p4_statistics import SentStatistics, View
+from auror.round.client.state import Identity, Invitation
 from auror.round.messages import AcceptedSet, Agreement
 from auror.round.public import agreement_parts, covers
+from auror.secagg.client.unmask import OpeningGuard
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """A is fixed for this client; whether for the others too, a quorum must say."""
+
+    invitation: Invitation
+    view: View
+    update_mask: KeyPair = field(repr=False)
+    guard: OpeningGuard
+    accepted: frozenset[ClientId]
+    """A"""
+
+    def signed_parts(self) -> tuple[bytes, ...]:
+        """(T, h, A)"""
+        return agreement_parts(self.invitation.transcript, self.view.digest, self.accepted)
 
 
 def check_accepted(
-    identity: Identity,
-    invitation: Invitation,
-    view: View,
-    held: frozenset[ClientId],
-    told: AcceptedSet,
-) -> tuple[frozenset[ClientId], int]:
-    """Steps 5.2–5.3. ``held``: whose shares I hold. Returns A and the number of groups left out.
+    identity: Identity, state: SentStatistics, told: AcceptedSet
+) -> tuple[Agreed, int]:
+    """Steps 5.2–5.3. Returns the number of groups left out, too.
 
     Whole groups, because a total without one member of a group, minus that group's opened sum,
     would be that member's statistics.
@@ -30,6 +47,7 @@ def check_accepted(
         Refused: A is no part of U3, splits a group, is too small, or holds somebody who did not
             sign my view.
     """
+    invitation, view = state.invitation, state.view
     accepted = frozenset(told.accepted)
     if len(accepted) != len(told.accepted) or not accepted <= view.uploads.uploaded:
         raise Refused(Refusal.SET_NOT_SUBSET, "A is not part of U3")
@@ -39,21 +57,18 @@ def check_accepted(
         if chosen and len(chosen) != len(group):
             raise Refused(Refusal.ACCEPTED_NOT_GROUPS)
         left_out += not chosen
-    _check_signed(identity, view, held, accepted, told)
+    _check_signed(identity, view, state.guard.dealers, accepted, told)
     lowest = invitation.floors.accepted
     if len(accepted) < lowest:
         raise Refused(Refusal.ACCEPTED_TOO_SMALL, f"{len(accepted)} of {lowest}")
     if not covers(invitation.topology, invitation.graph, accepted):
         raise Refused(Refusal.ACCEPTED_TOO_SMALL, "honest neighbours could be torn apart")
-    return accepted, left_out
+    return Agreed(invitation, view, state.update_mask, state.guard, accepted), left_out
 
 
-def agree(
-    identity: Identity, invitation: Invitation, view: View, accepted: frozenset[ClientId]
-) -> Agreement:
+def agree(identity: Identity, state: Agreed) -> Agreement:
     """Step 5.4: sign (T, h, A); the caller has made the choice durable first."""
-    parts = agreement_parts(invitation.transcript, view.digest, accepted)
-    return Agreement(identity.signing_key.sign(Tag.AGREEMENT, *parts))
+    return Agreement(identity.signing_key.sign(Tag.AGREEMENT, *state.signed_parts()))
 
 
 def _check_signed(

@@ -5,28 +5,40 @@ docs/protocol.md steps 6.1–6.2.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
+from auror.crypto.kex import KeyPair
 from auror.crypto.tags import Tag
 from auror.ids import ClientId
+from auror.round.client.p4_statistics import View
+from auror.round.client.p5_agree import Agreed
 from auror.round.client.quorum import check_quorum
-from auror.round.client.state import Identity, Invitation, View
+from auror.round.client.state import Identity, Invitation
 from auror.round.messages import AgreementList, UpdateShares
-from auror.round.public import agreement_parts
-from auror.secagg.client.unmask import OpeningGuard
+
+
+@dataclass(frozen=True)
+class Unmasked:
+    """Its shares are given; only a failed binding check asks for more."""
+
+    invitation: Invitation
+    view: View
+    update_mask: KeyPair = field(repr=False)
+    accepted: frozenset[ClientId]
+    """A"""
 
 
 def unmask(
-    identity: Identity,
-    invitation: Invitation,
-    view: View,
-    guard: OpeningGuard,
-    accepted: frozenset[ClientId],
-    listed: AgreementList,
-) -> UpdateShares:
+    identity: Identity, state: Agreed, listed: AgreementList
+) -> tuple[Unmasked, UpdateShares]:
     """Shares of the update self masks of A and of the update mask keys of U2 \\ A.
 
     Raises:
         Refused: fewer than Q clients signed exactly my (T, h, A).
     """
-    parts = agreement_parts(invitation.transcript, view.digest, accepted)
-    check_quorum(identity, invitation, listed.signatures, Tag.AGREEMENT, *parts)
-    return UpdateShares(guard.open(accepted, view.uploads.dealers - accepted))
+    view, accepted = state.view, state.accepted
+    check_quorum(
+        identity, state.invitation, listed.signatures, Tag.AGREEMENT, *state.signed_parts()
+    )
+    shares = UpdateShares(state.guard.open(accepted, view.uploads.dealers - accepted))
+    return Unmasked(state.invitation, view, state.update_mask, accepted), shares

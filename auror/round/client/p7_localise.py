@@ -5,22 +5,15 @@ docs/protocol.md steps 7.1–7.2.
 
 from __future__ import annotations
 
-from auror.crypto.kex import KeyPair
 from auror.errors import Refusal, Refused
-from auror.ids import ClientId
 from auror.round.binding import mask_image
-from auror.round.client.state import Identity, Invitation, View
+from auror.round.client.p6_unmask import Unmasked
+from auror.round.client.state import Identity
 from auror.round.messages import CrossMasks
 from auror.secagg.masking import pairwise_mask
 
 
-def open_cross_masks(
-    identity: Identity,
-    invitation: Invitation,
-    view: View,
-    mask_key: KeyPair,
-    accepted: frozenset[ClientId],
-) -> CrossMasks:
+def open_cross_masks(identity: Identity, state: Unmasked) -> CrossMasks:
     """P·PRG(s_ij) modulo 2^m for every j of A outside my group.
 
     What it shows: with the masks between groups gone, those inside still hide everything but
@@ -30,7 +23,7 @@ def open_cross_masks(
         Refused: I am not part of A; or the graph is sparse, so that members of a group need not
             share masks and the images would show single clients.
     """
-    me = identity.me
+    me, invitation, view, accepted = identity.me, state.invitation, state.view, state.accepted
     if me not in accepted:
         raise Refused(Refusal.OUT_OF_TURN, "not part of the accepted set")
     if not invitation.graph.is_complete:
@@ -40,6 +33,6 @@ def open_cross_masks(
     images = {}
     for peer in sorted(accepted - set(group)):
         peer_key = view.uploads.keys.keys[peer].update_mask
-        mask = pairwise_mask(mask_key, peer_key, context, me, peer)
+        mask = pairwise_mask(state.update_mask, peer_key, context, me, peer)
         images[peer] = context.ring.to_bytes(mask_image(view.plan, context.ring, mask))
     return CrossMasks(images)

@@ -1,9 +1,9 @@
-"""What one client knows: its own standing facts, what a round told it, and its states."""
+"""What the phases of one client share: its standing facts, an invitation, secrets, effects."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,10 @@ from auror.ids import ClientId, Digest
 from auror.params import Floors, OwnRules, RoundParams
 from auror.round.arithmetic import quantiser, update_context
 from auror.round.client.memory import ClientMemory
-from auror.round.messages import AdvertisedKeys, ClientMessage, KeyList, RoundEnd, RoundStart
-from auror.round.plan import StatisticsPlan
+from auror.round.messages import ClientMessage, RoundEnd, RoundStart
 from auror.round.policy import Policy
-from auror.round.public import Groups, PublicSeed
+from auror.round.public import PublicSeed
 from auror.secagg.client.advertise import MaskSecrets
-from auror.secagg.client.unmask import OpeningGuard
 from auror.secagg.graph import Graph
 from auror.secagg.instance import SecretKind, SumContext
 from auror.secagg.quantize import Quantiser
@@ -121,146 +119,8 @@ HeldShares = Mapping[ClientId, Mapping[SecretKind, Share]]
 
 
 @dataclass(frozen=True)
-class Uploads:
-    """After phase 3a began: U3, and the digest that names all this client was told so far."""
-
-    keys: KeyList
-    dealers: frozenset[ClientId]
-    """U2"""
-    uploaded: frozenset[ClientId]
-    """U3"""
-    digest: Digest
-
-
-@dataclass(frozen=True)
-class View:
-    """After phase 3b: what h covers, and h."""
-
-    uploads: Uploads
-    groups: Groups
-    plan: StatisticsPlan
-    digest: Digest
-    """h"""
-
-    def group_of(self, member: ClientId) -> tuple[ClientId, ...]:
-        """The group that ``member`` of U3 is in."""
-        return next(group for group in self.groups if member in group)
-
-
-# States: what a client holds between two messages -------------------------------------------------
-
-
-@dataclass(frozen=True)
 class Idle:
     """No round, or one that this client has left."""
-
-
-@dataclass(frozen=True)
-class Advertised:
-    invitation: Invitation
-    secrets: RoundSecrets
-    own: AdvertisedKeys
-
-
-@dataclass(frozen=True)
-class Shared:
-    invitation: Invitation
-    secrets: RoundSecrets
-    keys: KeyList
-    own_shares: Mapping[SecretKind, Share]
-
-
-@dataclass(frozen=True)
-class Receipted:
-    """It has said whose envelopes it can read; U2 is not final yet."""
-
-    invitation: Invitation
-    secrets: RoundSecrets
-    keys: KeyList
-    offered: tuple[ClientId, ...]
-    held: HeldShares
-
-
-@dataclass(frozen=True)
-class Training:
-    """U2 is known, the update is not yet."""
-
-    invitation: Invitation
-    secrets: RoundSecrets
-    keys: KeyList
-    held: HeldShares
-    dealers: frozenset[ClientId]
-
-
-@dataclass(frozen=True)
-class Uploaded:
-    invitation: Invitation
-    secrets: RoundSecrets
-    keys: KeyList
-    held: HeldShares
-    dealers: frozenset[ClientId]
-    quantised: NDArray[np.uint32] = field(repr=False)
-    digest: Digest
-
-
-@dataclass(frozen=True)
-class _FixedUploads:
-    invitation: Invitation
-    secrets: RoundSecrets
-    held: HeldShares
-    uploads: Uploads
-    quantised: NDArray[np.uint32] = field(repr=False)
-
-
-@dataclass(frozen=True)
-class SignedUploads(_FixedUploads):
-    """U3 is fixed for this client; whether for the others too, a quorum must say."""
-
-
-@dataclass(frozen=True)
-class Drawing(_FixedUploads):
-    """Its shares of everybody's r are given."""
-
-
-@dataclass(frozen=True)
-class SentStatistics:
-    invitation: Invitation
-    view: View
-    update_mask: KeyPair = field(repr=False)
-    """Kept for phase 7, when the binding check failed."""
-    guard: OpeningGuard
-
-
-@dataclass(frozen=True)
-class Agreed:
-    invitation: Invitation
-    view: View
-    update_mask: KeyPair = field(repr=False)
-    guard: OpeningGuard
-    accepted: frozenset[ClientId]
-
-
-@dataclass(frozen=True)
-class Unmasked:
-    invitation: Invitation
-    view: View
-    update_mask: KeyPair = field(repr=False)
-    accepted: frozenset[ClientId]
-
-
-State = (
-    Idle
-    | Advertised
-    | Shared
-    | Receipted
-    | Training
-    | Uploaded
-    | SignedUploads
-    | Drawing
-    | SentStatistics
-    | Agreed
-    | Unmasked
-)
 
 
 # Effects: what a driver must do, in order -------------------------------------------------------
