@@ -2,7 +2,8 @@
 
 The real campaign decides whom to invite, whom to leave out and who is proven; the masked round
 itself is replaced by its outcome: a total that holds a lie fails its check, and marks what
-``tests/unit/round/test_localise.py`` shows that phase 7 marks. Writes docs/results/blame.{json,md}.
+``tests/unit/round/test_p7_localise.py`` shows that phase 7 marks. Writes
+docs/results/blame.{json,md}.
 
     python scripts/blame_rounds.py --runs 20
 """

@@ -6,7 +6,7 @@ docs/protocol.md steps 1.1–1.4.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from auror.crypto.kex import check_public_key
 from auror.crypto.signing import verify
@@ -14,7 +14,7 @@ from auror.crypto.tags import Tag
 from auror.errors import AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId
 from auror.round.client.p0_advertise import Advertised
-from auror.round.client.state import Identity, Invitation, RoundSecrets
+from auror.round.client.state import Identity, Invitation, RoundSecrets, WiredInvitation
 from auror.round.messages import AdvertisedKeys, DealtShares, KeyList
 from auror.round.public import draw_graph
 from auror.secagg.instance import SecretKind
@@ -25,7 +25,7 @@ from auror.secagg.sharing import Share, deal
 class Shared:
     """U1 is known, its secrets are dealt."""
 
-    invitation: Invitation
+    invitation: WiredInvitation
     secrets: RoundSecrets
     keys: KeyList
     own_shares: Mapping[SecretKind, Share]
@@ -42,7 +42,7 @@ def share_keys(
 
 def check_keys(
     identity: Identity, invitation: Invitation, own: AdvertisedKeys, listed: KeyList
-) -> Invitation:
+) -> WiredInvitation:
     """Step 1.1: U1 is large enough, holds my keys, and my neighbours' are signed by their owners.
 
     Returns the invitation with the graph that U1 draws.
@@ -64,11 +64,11 @@ def check_keys(
         if len(public) < 3 or public & seen:
             raise Refused(Refusal.KEY_REUSED, f"client {client}")
         seen |= public
-    wiring = draw_graph(
+    graph = draw_graph(
         invitation.topology, invitation.transcript, invitation.start.description.cohort, keys
     )
-    verify_keys(identity, invitation, wiring.neighbours[identity.me], listed)
-    return replace(invitation, wiring=wiring)
+    verify_keys(identity, invitation, graph.neighbours[identity.me], listed)
+    return WiredInvitation.of(invitation, graph)
 
 
 def verify_keys(
@@ -95,7 +95,7 @@ def verify_keys(
 
 
 def _deal(
-    identity: Identity, invitation: Invitation, secrets: RoundSecrets, listed: KeyList
+    identity: Identity, invitation: WiredInvitation, secrets: RoundSecrets, listed: KeyList
 ) -> tuple[Mapping[SecretKind, Share], DealtShares]:
     """Steps 1.2–1.4: shares of three secrets, sealed per holder, with signed salted hashes."""
     advertised = frozenset(listed.keys)

@@ -14,7 +14,7 @@ from auror.crypto.tags import Tag
 from auror.errors import AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId
 from auror.round.client.p1_share_keys import Shared
-from auror.round.client.state import HeldShares, Identity, Invitation, RoundSecrets
+from auror.round.client.state import HeldShares, Identity, RoundSecrets, WiredInvitation
 from auror.round.messages import SHARED_KINDS, DealerList, KeyList, Receipt, ShareDelivery
 from auror.round.public import receipt_parts
 from auror.secagg.instance import SecretKind
@@ -25,7 +25,7 @@ from auror.secagg.sharing import Share, receive
 class Receipted:
     """It has said whose envelopes it can read; U2 is not final yet."""
 
-    invitation: Invitation
+    invitation: WiredInvitation
     secrets: RoundSecrets
     keys: KeyList
     offered: tuple[ClientId, ...]
@@ -79,7 +79,7 @@ def take_dealers(identity: Identity, state: Receipted, told: DealerList) -> froz
 
 def check_dealers(
     identity: Identity,
-    invitation: Invitation,
+    invitation: WiredInvitation,
     known: AbstractSet[ClientId],
     dealers: tuple[ClientId, ...],
 ) -> None:

@@ -11,7 +11,7 @@ from auror.crypto.entropy import Secret
 from auror.errors import Refusal, Refused
 from auror.ids import ClientId, Digest
 from auror.round.client.label_rows import check_output_rows
-from auror.round.client.state import HeldShares, Identity, Invitation, RoundSecrets
+from auror.round.client.state import HeldShares, Identity, RoundSecrets, WiredInvitation
 from auror.round.label_rows import ClassMeans
 from auror.round.messages import KeyList, Upload
 from auror.round.public import upload_digest
@@ -22,7 +22,7 @@ from auror.secagg.client.masked_input import mask_input
 class Training:
     """U2 is known, the update is not yet."""
 
-    invitation: Invitation
+    invitation: WiredInvitation
     secrets: RoundSecrets
     keys: KeyList
     held: HeldShares
@@ -34,7 +34,7 @@ class Training:
 class Uploaded:
     """Its masked update is out."""
 
-    invitation: Invitation
+    invitation: WiredInvitation
     secrets: RoundSecrets
     keys: KeyList
     held: HeldShares

@@ -15,7 +15,7 @@ from auror.crypto.tags import Tag
 from auror.errors import Refusal, Refused
 from auror.ids import ClientId, Digest
 from auror.round.client.p2_upload import Uploaded
-from auror.round.client.state import HeldShares, Identity, Invitation, RoundSecrets
+from auror.round.client.state import HeldShares, Identity, RoundSecrets, WiredInvitation
 from auror.round.messages import Consistency, KeyList, UploadList
 from auror.round.public import uploads_digest
 
@@ -36,7 +36,7 @@ class Uploads:
 class WithUploads:
     """The states that know U3."""
 
-    invitation: Invitation
+    invitation: WiredInvitation
     secrets: RoundSecrets
     held: HeldShares
     uploads: Uploads

@@ -16,7 +16,7 @@ from auror.round.arithmetic import statistics_context
 from auror.round.client.p1_share_keys import verify_keys
 from auror.round.client.p3a_consistency import Uploads
 from auror.round.client.p3b_draw import Drawing
-from auror.round.client.state import Identity, Invitation
+from auror.round.client.state import Identity, WiredInvitation
 from auror.round.messages import MaskedStatistics, RandomnessList
 from auror.round.plan import StatisticsPlan
 from auror.round.public import Groups, draw_groups, view_digest
@@ -45,7 +45,7 @@ class View:
 class SentStatistics:
     """Its masked statistics are out."""
 
-    invitation: Invitation
+    invitation: WiredInvitation
     view: View
     update_mask: KeyPair = field(repr=False)
     """Kept for phase 7, when the binding check failed."""

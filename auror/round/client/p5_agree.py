@@ -13,7 +13,7 @@ from auror.crypto.tags import Tag
 from auror.errors import AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId
 from auror.round.client.p4_statistics import SentStatistics, View
-from auror.round.client.state import Identity, Invitation
+from auror.round.client.state import Identity, WiredInvitation
 from auror.round.messages import AcceptedSet, Agreement
 from auror.round.public import agreement_parts, covers
 from auror.secagg.client.unmask import OpeningGuard
@@ -23,7 +23,7 @@ from auror.secagg.client.unmask import OpeningGuard
 class Agreed:
     """A is fixed for this client; whether for the others too, a quorum must say."""
 
-    invitation: Invitation
+    invitation: WiredInvitation
     view: View
     update_mask: KeyPair = field(repr=False)
     guard: OpeningGuard

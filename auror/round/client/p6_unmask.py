@@ -13,7 +13,7 @@ from auror.ids import ClientId
 from auror.round.client.p4_statistics import View
 from auror.round.client.p5_agree import Agreed
 from auror.round.client.quorum import check_quorum
-from auror.round.client.state import Identity, Invitation
+from auror.round.client.state import Identity, WiredInvitation
 from auror.round.messages import AgreementList, UpdateShares
 
 
@@ -21,7 +21,7 @@ from auror.round.messages import AgreementList, UpdateShares
 class Unmasked:
     """Its shares are given; only a failed binding check asks for more."""
 
-    invitation: Invitation
+    invitation: WiredInvitation
     view: View
     update_mask: KeyPair = field(repr=False)
     accepted: frozenset[ClientId]

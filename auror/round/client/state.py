@@ -69,14 +69,6 @@ class Invitation:
     """The strictest of policy, thresholds and this client's own rules."""
     committee: frozenset[ClientId]
     """Who signs U3 and A."""
-    wiring: Graph | None = None
-    """The graph, once U1 is known."""
-
-    @property
-    def graph(self) -> Graph:
-        if self.wiring is None:
-            raise ValueError("the graph is drawn when U1 is known")
-        return self.wiring
 
     def update_context(self) -> SumContext:
         """What the masks of this round's update are bound to."""
@@ -86,6 +78,26 @@ class Invitation:
 
     def quantiser(self) -> Quantiser:
         return quantiser(self.params)
+
+
+@dataclass(frozen=True)
+class WiredInvitation(Invitation):
+    """… of whose round U1 is known."""
+
+    graph: Graph
+    """Who holds whose shares and shares masks with whom."""
+
+    @classmethod
+    def of(cls, invitation: Invitation, graph: Graph) -> WiredInvitation:
+        return cls(
+            invitation.start,
+            invitation.params,
+            invitation.transcript,
+            invitation.topology,
+            invitation.floors,
+            invitation.committee,
+            graph,
+        )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -173,3 +174,16 @@ def test_the_client_takes_what_its_table_says(
     else:
         assert not refusals
         assert type(machine._state) is after
+
+
+# The documentation ------------------------------------------------------------------------------
+
+
+def test_both_tables_stand_in_the_protocols_description() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    for state, message in EXPECTED.items():
+        assert f"| {state.__name__} | {message.__name__ if message else '—'} |" in text
+    for state, taken in TRANSITIONS.items():
+        for message, after in taken.items():
+            assert f"| {state.__name__} | {message.__name__} | {after.__name__} |" in text
+        assert taken or f"| {state.__name__} | — |" in text
