@@ -12,8 +12,9 @@ from auror.errors import AbortReason, DropReason, Refusal
 
 HERE = Path(__file__).parent
 ELSEWHERE = {
-    Refusal.MASKS_WOULD_SHOW: "test_sparse.py",
-    Refusal.FORGED_MEANS: "test_label_rows.py",
+    Refusal.MASKS_WOULD_SHOW: "round/test_sparse.py",
+    Refusal.FORGED_MEANS: "round/test_label_rows.py",
+    Refusal.UNKNOWN_ROUND: "client/test_client_session.py",
     **dict.fromkeys(
         (
             Refusal.COHORT_TOO_SMALL,
@@ -32,7 +33,7 @@ ELSEWHERE = {
             Refusal.WRONG_POLICY,
             Refusal.WRONG_STEP,
         ),
-        "test_invitation*.py",
+        "round/test_invitation*.py",
     ),
 }
 """Reasons that a test expects without the decorator ``provokes``, and where."""
@@ -57,7 +58,7 @@ def test_every_named_reason_is_provoked_by_a_test(
     reason: Refusal | DropReason | AbortReason,
 ) -> None:
     if reason in ELSEWHERE:
-        sources = [path.read_text() for path in HERE.glob(ELSEWHERE[reason])]
+        sources = [path.read_text() for path in HERE.parent.glob(ELSEWHERE[reason])]
         assert any(str(reason) in source for source in sources)
     else:
         assert str(reason) in provoked()

@@ -13,6 +13,7 @@ from rounds_kit import Deployment, answer, rounding
 from auror.errors import AbortReason, DropReason
 from auror.ids import ClientId, RoundId
 from auror.round.client.state import Reply
+from auror.round.facts import Attempted, UnmaskingBegun
 from auror.round.messages import Agreement, ClientMessage, DealtShares, Receipt
 from auror.round.run import accept_all
 from auror.round.server.context import Dropped, Persist, Phase, PhaseStarted, Send
@@ -34,7 +35,6 @@ class Table:
         self.player = RoundPlayer(
             RoundServer(start, self.house.policy, {}),
             start.description.round_id,
-            start.description.disputed,
             accept_all,
             TIMING,
             self.gone.get,
@@ -245,18 +245,18 @@ def test_what_counts_at_clients_is_noted_before_they_are_told() -> None:
     while table.player.outcome is None:
         table.answers(table.everybody)
     kinds = [
-        action.kind if isinstance(action, Persist) else action.phase.name
+        type(action.fact) if isinstance(action, Persist) else action.phase.name
         for action in table.actions
         if isinstance(action, Persist | PhaseStarted)
     ]
-    for fact, phase in (("attempt", Phase.UPLOAD), ("unmasking", Phase.UNMASK)):
+    for fact, phase in ((Attempted, Phase.UPLOAD), (UnmaskingBegun, Phase.UNMASK)):
         began = next(
             k
             for k, action in enumerate(table.actions)
             if isinstance(action, PhaseStarted) and action.phase is phase
         )
-        noted, told = table.actions[began + 1], table.actions[began + 2]
+        noted, told = table.actions[began - 1], table.actions[began + 1]
         assert isinstance(noted, Persist)
-        assert noted.kind == fact
+        assert type(noted.fact) is fact
         assert isinstance(told, Send)
         assert kinds.count(fact) == 1
