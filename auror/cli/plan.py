@@ -14,7 +14,9 @@ from auror.errors import ConfigError
 from auror.params import RoundParams
 from auror.programs.enrol import Enrolment, usual_params
 from auror.secagg.calculator import Adversary
-from auror.tools.plan import Demand, Published, as_text, make_plan, published_parameters
+from auror.tools.costs import Demand
+from auror.tools.plan import Published, make_plan, published_parameters
+from auror.tools.plan_text import as_text
 
 _PARAMS = ("dropouts", "quantisation_bits", "audit_probability")
 _ROUND = ("dim", "statistics", "rounds", "quantisation_bits", "audit_probability")

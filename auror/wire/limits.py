@@ -53,6 +53,10 @@ class Kind(enum.Enum):
         return self.value < pb.MESSAGE_KIND_ROUND_START
 
 
+class ModelTooLarge(WireError):
+    """An invitation to train a model with more entries than this client accepts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What bounds the messages of a deployment."""
@@ -99,4 +103,5 @@ class Limits:
     def check_size(self, kind: Kind, size: int) -> None:
         """Raises WireError when no message of ``kind`` can have ``size`` bytes."""
         if not 0 < size <= self.largest(kind):
-            raise WireError(f"{kind.field}: {size} bytes, at most {self.largest(kind)} allowed")
+            fault = ModelTooLarge if kind is Kind.ROUND_START and size else WireError
+            raise fault(f"{kind.field}: {size} bytes, at most {self.largest(kind)} allowed")

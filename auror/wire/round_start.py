@@ -12,7 +12,7 @@ from auror.round.plan import CountSketch, OutputLayer, PlanPart, StatisticsPlan
 from auror.round.policy import DEPLOYMENT_BYTES
 from auror.wire import fields
 from auror.wire.fields import WireError
-from auror.wire.limits import PLAN_PARTS, Limits
+from auror.wire.limits import PLAN_PARTS, Limits, ModelTooLarge
 from auror.wire.v1 import round_pb2 as pb
 
 
@@ -95,6 +95,8 @@ def _pack_part(part: PlanPart) -> pb.PlanPart:
 
 
 def _unpack_plan(wire: pb.StatisticsPlan, limits: Limits) -> StatisticsPlan:
+    if wire.dim > limits.dim:
+        raise ModelTooLarge(f"dim: {wire.dim} entries, at most {limits.dim} allowed")
     dim = fields.one_of("dim", wire.dim, 1, limits.dim)
     if len(wire.parts) > PLAN_PARTS:
         raise WireError(f"plan: {len(wire.parts)} parts, at most {PLAN_PARTS} allowed")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from auror.deployment.credentials import ClientCredentials
 from auror.deployment.logs import logger
-from auror.errors import CredentialsError, UnavailableError, UserError
+from auror.errors import ConfigError, CredentialsError, UnavailableError, UserError
 from auror.wire.fields import WireError
 from auror.wire.frames import Assembler
-from auror.wire.limits import Limits
+from auror.wire.limits import Limits, ModelTooLarge
 from auror.wire.v1 import transport_pb2 as pb
 from auror_client.answering import Answering, ProcessShared
 from auror_client.faults import Vanish
@@ -72,6 +72,11 @@ class ClientSession:
                 self._log.info("vanishing on purpose", counter=fault.counter)
                 await self._rounds.past(fault.counter)
                 again.lost(now())
+            except ModelTooLarge as error:
+                raise ConfigError(
+                    f"client.max_dim = {self._limits.dim}: the server's model is larger ({error});"
+                    " raise it, if this client may train a model of that size"
+                ) from error
             except (ConnectionLost, WireError) as error:
                 if not diagnosed:
                     found = await self._transport.diagnose(self._folder)

@@ -32,7 +32,7 @@ from auror_server import checkpoint
 from auror_server.clock import LoopClock
 from auror_server.config import ServerConfig
 from auror_server.hosts import make_host, synthetic_dim
-from auror_server.recorder import Recorder, begin_again
+from auror_server.recorder import Recorder, begin_again, pass_interrupted
 from auror_server.servicer import Servicer
 from auror_server.session import Ending, Session
 from auror_server.store import CONFIG, SAMPLES, Store, lock_folder
@@ -97,8 +97,9 @@ async def serve(config: ServerConfig) -> Ending:
         store.keep_json(SAMPLES, host.fingerprint())
         if resumed is not None:
             _log.info("resuming", folder=str(store.folder), index=campaign.state.index)
+            store.complete(campaign.state.index)
             begin_again(campaign)
-        _pass_interrupted(store, campaign)
+        pass_interrupted(store, campaign)
         recorder = Recorder(store, identity, config.server.keep_totals)
         recorder.spool.mkdir(exist_ok=True)
         session = Session(config.session, campaign, host, recorder, pool, LoopClock())
@@ -133,19 +134,6 @@ def _untrained(store: Store) -> UntrainedError:
         f"no round trained; the model is unchanged:{''.join(said)} see the log for why; start"
         " again to go on"
     )
-
-
-def _pass_interrupted(store: Store, campaign: Campaign) -> None:
-    """A round that a crash broke off is aborted: its id is never used again, and what clients
-    may have counted at its step stays counted (rule 3)."""
-    broken = store.interrupted()
-    if broken is None:
-        return
-    campaign.state.counter = max(campaign.state.counter, broken.counter + 1)
-    campaign.book(
-        attempted=broken.attempted, unmasking=broken.shares_asked, disputed=broken.disputed
-    )
-    _log.warning("round was interrupted and is aborted", counter=broken.counter)
 
 
 def _identity(config: ServerConfig, policy: Policy) -> str:

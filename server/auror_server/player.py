@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from auror.errors import AbortReason, DropReason, PeerMisbehaved
-from auror.ids import ClientId, RoundId
+from auror.ids import RoundId
 from auror.round.run import Decide
 from auror.round.server.context import (
     Aborted,
@@ -60,8 +60,6 @@ class RoundPlayer:
         self._decide = decide
         self._now = now
         self._deadlines = Deadlines(timing, gone_since)
-        self._banned: set[ClientId] = set()
-        """Clients that sent what is no message: nothing more of them is read in this round."""
         self.meter = RoundMeter(now())
         self.outcome: Outcome | None = None
 
@@ -91,17 +89,16 @@ class RoundPlayer:
         """Take what happened next."""
         match event:
             case Message(client, round_id, message):
-                if round_id != self.round_id or client in self._banned:
+                if round_id != self.round_id:
                     return []
                 self.meter.answered(client, self._now())
                 return self._play(self._machine.on_message(client, message))
             case Joined(client):
-                waiting = None if client in self._banned else self._machine.resend(client)
+                waiting = self._machine.resend(client)
                 return [] if waiting is None else [Send((client,), waiting)]
             case Left():
                 return []  # the deadlines see who is gone
             case Malformed(client, detail):
-                self._banned.add(client)
                 fault = PeerMisbehaved(client, DropReason.MALFORMED, detail)
                 return self._play(self._machine.on_fault(fault))
             case Stop():
@@ -118,13 +115,11 @@ class RoundPlayer:
                 case PhaseStarted(phase):
                     self._enter(phase)
                     actions.append(effect)
-                case Send(to, message):
-                    actions.append(Send(tuple(c for c in to if c not in self._banned), message))
                 case Finished(total):
                     self._end(Outcome(total, None))
                 case Aborted(reason, detail):
                     self._end(Outcome(None, reason, f"{reason.value} ({detail})"))
-                case Persist() | Dropped():
+                case Persist() | Send() | Dropped():
                     actions.append(effect)
         return actions
 

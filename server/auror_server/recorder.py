@@ -26,6 +26,19 @@ def begin_again(campaign: Campaign) -> None:
         models.era_round = 0
 
 
+def pass_interrupted(store: Store, campaign: Campaign) -> None:
+    """A round that a crash broke off is aborted: its id is never used again, and what clients
+    may have counted at its step stays counted (rule 3)."""
+    broken = store.interrupted()
+    if broken is None or broken.counter < campaign.state.counter:
+        return  # closed: the checkpoint holds it
+    campaign.state.counter = max(campaign.state.counter, broken.counter + 1)
+    campaign.book(
+        attempted=broken.attempted, unmasking=broken.shares_asked, disputed=broken.disputed
+    )
+    _log.warning("round was interrupted and is aborted", counter=broken.counter)
+
+
 class Recorder:
     """Writes one run folder as rounds go by."""
 
@@ -72,9 +85,9 @@ class Recorder:
             self._store.keep_model(campaign.policy.task, campaign.state.models.model)
         if verdict is not None:
             self._store.keep_verdict(verdict)
-        self._store.keep_round(record, extra)
-        self._store.keep_timings(meter.line(record.index, now))
+        self._store.announce_round(record, extra, meter.line(record.index, now))
         checkpoint.save(self._store.folder, campaign, self._config_hash, finished=False)
+        self._store.keep_round()
         self._store.note(RoundEnded(record.round_id.counter))
         self._store.sync()
         _log.info(

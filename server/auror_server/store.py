@@ -38,6 +38,8 @@ JOURNAL = "journal.jsonl"
 ROUNDS = "rounds.jsonl"
 TIMINGS = "timings.jsonl"
 VERDICT = "verdict.json"
+CLOSING = "closing.json"
+"""The last round's lines, in case a crash comes between the checkpoint and them."""
 CONFIG = "config.toml"
 ACCOUNT = "account.json"
 SAMPLES = "samples.json"
@@ -111,12 +113,31 @@ class Store:
             os.fsync(self._journal.fileno())
             self._dirty = False
 
-    def keep_round(self, record: RoundRecord, extra: Mapping[str, Any]) -> None:
-        """One line of ``rounds.jsonl``, fsynced."""
-        append_line(self.folder / ROUNDS, {**record_to_json(record), **extra})
+    def announce_round(
+        self, record: RoundRecord, extra: Mapping[str, Any], timings: Mapping[str, Any]
+    ) -> None:
+        """Before the checkpoint: what :meth:`keep_round` will append once the round counts."""
+        line = {**record_to_json(record), **extra}
+        content = json.dumps({ROUNDS: line, TIMINGS: timings}, separators=(",", ":"))
+        replace_file(self.folder / CLOSING, content.encode())
 
-    def keep_timings(self, line: Mapping[str, Any]) -> None:
-        append_line(self.folder / TIMINGS, line)
+    def keep_round(self) -> None:
+        """After the checkpoint: the announced lines of ``rounds.jsonl`` and ``timings.jsonl``,
+        fsynced; those that are there already are not repeated."""
+        lines = json.loads((self.folder / CLOSING).read_text(encoding="utf-8"))
+        for name in (TIMINGS, ROUNDS):  # who sees the round sees its timings too
+            kept = read_lines(self.folder / name)
+            if not kept or kept[-1]["index"] != lines[name]["index"]:
+                append_line(self.folder / name, lines[name])
+
+    def complete(self, index: int) -> None:
+        """After a crash: append what belongs to the checkpoint of ``index`` rounds and is missing.
+
+        The lines of a round that no checkpoint holds are dropped: it was interrupted.
+        """
+        path = self.folder / CLOSING
+        if path.exists() and json.loads(path.read_bytes())[ROUNDS]["index"] == index - 1:
+            self.keep_round()
 
     def keep_model(self, task: bytes, model: NDArray[np.float32]) -> None:
         replace_file(self.folder / MODEL_FILE, model_bytes(task, model))

@@ -181,12 +181,7 @@ def test_when_everybody_refuses_nobody_ends_well_and_the_run_can_go_on(folder: P
 
 def test_a_second_process_changes_nothing_and_a_killed_one_holds_nothing(folder: Path) -> None:
     address = free_address()
-    # the round in which a client dies and comes back waits for it until the deadline
-    settings = {
-        **kit.server_settings(folder, address, session__rounds=500),
-        "session.phase_deadline_s": 3,
-        "session.upload_deadline_s": 3,
-    }
+    settings = kit.server_settings(folder, address, session__rounds=500)
     other = kit.server_settings(folder, free_address(), session__rounds=7)
     with programs(folder / "logs") as starter:
         server = starter.server(settings)

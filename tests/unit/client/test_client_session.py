@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from auror_client.driver import Ending
 from line import ME, Bench, Refused, Round
+from rounds_kit import DIM
 
 from auror.errors import (
     AbortReason,
@@ -28,6 +29,7 @@ from auror.round.messages import (
     Upload,
     Withdraw,
 )
+from auror.wire.limits import Kind
 from auror.wire.v1 import transport_pb2 as pb
 
 Scene = Callable[[Bench], Awaitable[None]]
@@ -149,6 +151,26 @@ def test_nonsense_from_the_server_ends_the_connection_not_the_client(tmp_path: P
         assert await bench.session.run() is Ending.FINISHED
         assert len(bench.clock.pauses) == 3
         assert misnamed.quiet
+
+    played(tmp_path, scene)
+
+
+@pytest.mark.parametrize("announced", [None, 10_000_000])
+def test_a_model_beyond_the_own_limit_ends_it_with_the_setting(
+    tmp_path: Path, announced: int | None
+) -> None:
+    async def scene(bench: Bench) -> None:
+        bench.limits = replace(bench.limits, dim=DIM - 1)
+        line, session = bench.line(), bench.started()
+        if announced is None:
+            bench.invite(line)
+        else:
+            header = pb.Header(kind=Kind.ROUND_START.value, size=announced, sha256=bytes(32))
+            header.round_nonce = bytes(16)
+            line.frame(pb.ServerFrame(header=header))
+        with pytest.raises(ConfigError, match=r"client\.max_dim = 23: .* raise it"):
+            await session.run()
+        assert bench.clock.pauses == []
 
     played(tmp_path, scene)
 

@@ -62,6 +62,7 @@ class Site:
         """Counters of the rounds in which it does not answer."""
         self.told: list[str] = []
         """Kinds of the messages it got, and goodbyes."""
+        self.on_told: Callable[[str], None] = self.told.append
         self._house = house
         self._machine = house.machine(client)
         self._reception = reception
@@ -94,7 +95,7 @@ class Site:
             elif (whole := assembler.chunk(frame.chunk)) is not None:
                 envelope = whole.envelope
                 message = codec.decode_server(envelope.kind, whole.body, self._limits)
-                self.told.append(type(message).__name__)
+                self.on_told(type(message).__name__)
                 counter = envelope.round_id.counter
                 if self.silent or counter in self.silent_in:
                     continue

@@ -13,8 +13,17 @@ import safetensors.numpy
 from auror_server import checkpoint
 from auror_server.hosts import SyntheticHost
 from auror_server.metrics import RoundMeter
-from auror_server.recorder import Recorder, begin_again
-from auror_server.store import JOURNAL, Store, lock_folder, read_facts
+from auror_server.recorder import Recorder, begin_again, pass_interrupted
+from auror_server.store import (
+    JOURNAL,
+    ROUNDS,
+    TIMINGS,
+    Store,
+    append_line,
+    lock_folder,
+    read_facts,
+    read_lines,
+)
 from auror_server.uploads import SpooledUploads
 from rounds_kit import PARAMS, Deployment
 
@@ -107,6 +116,48 @@ def record_of_round(model: np.ndarray) -> RoundRecord:
         flagged=(), dropped={}, aborted=AbortReason.TOO_FEW_DEALT, total_opened=False,
         model=model_digest(model), public_seed=b"",
     )  # fmt: skip
+
+
+def test_a_crash_around_the_checkpoint_tells_every_round_once(tmp_path: Path) -> None:
+    record = record_of_round(np.zeros(7, dtype=np.float32))
+
+    def announced(index: int) -> Store:
+        store = Store(tmp_path)
+        store.announce_round(replace(record, index=index), {}, {"index": index})
+        return store
+
+    def told() -> list[list[int]]:
+        names = (ROUNDS, TIMINGS)
+        return [[line["index"] for line in read_lines(tmp_path / name)] for name in names]
+
+    Store(tmp_path).complete(0)  # a run that crashed in its first round
+    announced(0).keep_round()
+    announced(1)
+    Store(tmp_path).complete(1)  # the checkpoint does not hold round 1: it is played again
+    assert told() == [[0], [0]]
+    announced(1)
+    Store(tmp_path).complete(2)  # it does, and the lines were missing
+    assert told() == [[0, 1], [0, 1]]
+    Store(tmp_path).complete(2)  # nothing was missing
+    assert told() == [[0, 1], [0, 1]]
+    append_line(tmp_path / TIMINGS, {"index": 2})
+    announced(2)
+    Store(tmp_path).complete(3)  # one of the two lines was missing
+    assert told() == [[0, 1, 2], [0, 1, 2]]
+
+
+@pytest.mark.parametrize(("counter", "attempts"), [(4, 1), (5, 0)])
+def test_a_round_that_the_checkpoint_holds_was_not_interrupted(
+    tmp_path: Path, counter: int, attempts: int
+) -> None:
+    """Round 4 is open in the journal; the checkpoint names ``counter`` as the next."""
+    made, store = campaign(), Store(tmp_path)
+    made.state.counter = counter
+    store.note(BEGUN)
+    store.note(Attempted(False))
+    store.sync()
+    pass_interrupted(store, made)
+    assert (made.state.counter, made.state.models.attempts) == (5, attempts)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from pathlib import Path
 
 import pytest
+from auror_server.events import Message
+from auror_server.metrics import RoundMeter
+from auror_server.reception import Reception
 from auror_server.session import Ending
-from stage import Stage, invitations
+from auror_server.store import JOURNAL, read_lines
+from stage import Inline, Stage, invitations
 
 from auror.errors import UnavailableError
+from auror.ids import ClientId, Digest, RoundId
+from auror.round.messages import Agreement
+from auror.wire import codec
+from auror.wire.frames import Envelope, Received
+from auror.wire.limits import Limits
 
 
 def test_a_session_plays_its_rounds_and_says_goodbye(tmp_path: Path) -> None:
@@ -183,3 +193,57 @@ def test_stopped_before_the_first_round_nothing_is_played(tmp_path: Path) -> Non
 
     stage = asyncio.run(scene())
     assert (stage.elapsed, stage.rounds) == (8.0, [])
+
+
+def test_what_counts_at_clients_is_on_disk_before_they_are_told(tmp_path: Path) -> None:
+    seen: dict[str, set[str]] = {}
+
+    async def scene() -> None:
+        stage = Stage(tmp_path, rounds=1)
+        for site in stage.sites:
+            site.connect()
+
+        def look(kind: str) -> None:
+            seen[kind] = {line["kind"] for line in read_lines(tmp_path / JOURNAL)}
+
+        stage.sites[0].on_told = look
+        await stage.run()
+
+    asyncio.run(scene())
+    assert "round" in seen["RoundStart"]
+    assert "attempt" in seen["DealerList"] - seen["ShareDelivery"]
+    assert "unmasking" in seen["AgreementList"] - seen["AcceptedSet"]
+    assert "ended" in seen["RoundEnd"]
+
+
+def test_a_message_goes_no_further_when_it_is_repeated_or_of_another_round(tmp_path: Path) -> None:
+    async def scene() -> None:
+        reception = Reception([ClientId(0)], Limits(1, 7, 0), Inline(), lambda: 0.0)
+        now, before = RoundId(1, bytes(16)), RoundId(0, bytes(16))
+        answer = Agreement(bytes(64))
+
+        async def send(round_id: RoundId, message: Agreement) -> None:
+            body = codec.encode_client(message)
+            digest = Digest(hashlib.sha256(body).digest())
+            envelope = Envelope(codec.kind_of(message), len(body), digest, round_id)
+            await reception.received(ClientId(0), Received(envelope, body))
+
+        await send(now, answer)  # before the first round
+        reception.open(now, Limits(1, 7, 0), RoundMeter(0.0))
+        await send(before, answer)
+        await send(now, answer)
+        await send(now, answer)
+        other = Agreement(b"x" * 64)
+        await send(now, other)  # not a repetition: the machine must see it
+        reception.close()
+        await send(now, Agreement(b"y" * 64))
+        reception.open(before, Limits(1, 7, 0), RoundMeter(0.0))
+        await send(before, answer)  # the same words in another round are no repetition
+        events = [reception.inbox.get_nowait() for _ in range(reception.inbox.qsize())]
+        assert events == [
+            Message(ClientId(0), now, answer),
+            Message(ClientId(0), now, other),
+            Message(ClientId(0), before, answer),
+        ]
+
+    asyncio.run(scene())
