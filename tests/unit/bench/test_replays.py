@@ -98,17 +98,19 @@ def test_a_lie_of_one_in_the_last_digit_is_seen_unless_it_cancels(
         return sent
 
     def whisper(at: int, sent: np.ndarray, groups: list[list[int]]) -> np.ndarray:
-        sent[0, 5] += 1
-        sent[1, 5] -= 1
+        sent[groups[0][0], 5] += 1
+        sent[groups[1][0], 5] -= 1
         return sent
 
     assert replay(recording, 1, seed=3, lie=shout, audits=0.0).checks_failed == 8
-    assert replay(recording, 1, seed=3, rounds=4, lie=whisper, audits=0.0).checks_failed == 0
-    assert replay(recording, 1, seed=3, rounds=4, lie=whisper, audits=0.99).checks_failed > 0
+    assert replay(recording, 4, seed=3, rounds=4, lie=whisper, audits=0.0).checks_failed == 0
+    assert replay(recording, 4, seed=3, rounds=4, lie=whisper, audits=0.99).checks_failed > 0
 
 
 def test_partitions_are_not_audited(recording: RecordedTraining) -> None:
     with pytest.raises(ValueError, match="several partitions"):
         replay(recording, 3, seed=3, partitions=2)
-    twice = replay(recording, 3, seed=3, partitions=2, audits=None)
-    assert twice.group_sums == 2 * replay(recording, 3, seed=3, audits=None).group_sums
+    once, twice = (
+        replay(recording, 3, seed=3, rounds=2, partitions=parts, audits=None) for parts in (1, 2)
+    )
+    assert (once.group_sums, twice.group_sums) == (8, 16)
