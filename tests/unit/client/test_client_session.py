@@ -220,13 +220,19 @@ def test_asked_again_over_a_new_connection_it_says_the_same_and_trains_once(
 
 def test_an_update_that_is_ready_while_the_server_is_away_waits_for_it(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
-        first, second, game = bench.line(), bench.line(), Round(bench)
+        first, game = bench.line(), Round(bench)
         running = asyncio.create_task(bench.session.run())
         game.ask(first)
         await game.hear(first, 3)
         await bench.trainings.begun(1)
+        training = bench.session.answering.training
+        assert training is not None
         first.lose()
+        while not bench.clock.pauses:  # it has noticed
+            await asyncio.sleep(0)
         bench.trainings.finish(0)
+        await training
+        second = bench.line()
         game.ask(second)
         assert isinstance(await game.hear(second), Upload)
         while game.finished is None:
@@ -235,7 +241,7 @@ def test_an_update_that_is_ready_while_the_server_is_away_waits_for_it(tmp_path:
         second.goodbye()
         assert await running is Ending.FINISHED
 
-    played(tmp_path, scene)
+    played(tmp_path, scene, give_up_after=1e9)
 
 
 @pytest.mark.parametrize("next_round", [False, True])
@@ -257,6 +263,7 @@ def test_what_a_training_yields_after_its_round_is_left_unused(
             round_id, message = await line.said()
             assert (round_id, type(message)) == (start.description.round_id, AdvertisedKeys)
             await bench.trainings.begun(2)
+            assert bench.trainings.asked[0][0].cancelled()  # it takes no thread from this one
         bench.trainings.finish(0)
         line.goodbye()
         assert await running is Ending.FINISHED
