@@ -7,6 +7,7 @@ from collections.abc import Collection
 from auror.defense.ledger import Ledger
 from auror.errors import ConfigError
 from auror.ids import ClientId
+from auror.params import TAU
 from auror.training.detectors import DETECTORS, choose_detector
 from auror.training.verdict import Verdict
 
@@ -17,7 +18,7 @@ def judge(
     *,
     detector: object = "decoded",
     alpha: float | None = None,
-    tau: float = 0.5,
+    tau: float = TAU,
 ) -> Verdict:
     """Who stands out in group sums that somebody opened.
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -32,6 +31,7 @@ from auror.programs.processes import (
     check_installed,
     free_address,
     programs,
+    scratch_folder,
     wait_until_listening,
 )
 from auror.programs.replay import RANDOMNESS, read_seeds, replay
@@ -96,8 +96,8 @@ def _over_network(
     config = prepared.config
     beginning = time.perf_counter()
     report(Progress(stage=RunName.DEFENDED, note="certificates and processes"))
-    with tempfile.TemporaryDirectory(prefix="auror-demo-") as scratch:
-        certificates = Path(scratch) / "certs"
+    with scratch_folder() as scratch:
+        certificates = scratch / "certs"
         create_deployment(certificates, config.clients, [_HOST], _terms(prepared))
         address = free_address(_HOST)
         with programs(folder / "logs") as starter:
@@ -107,9 +107,7 @@ def _over_network(
             wait_until_listening(address, server)
             for number in range(CLIENT_PROCESSES):
                 starter.clients(
-                    _client_settings(
-                        prepared, address, certificates, folder, Path(scratch), number
-                    ),
+                    _client_settings(prepared, address, certificates, folder, scratch, number),
                     f"clients-{number}",
                 )
             stages["start"] = time.perf_counter() - beginning
@@ -199,7 +197,9 @@ def _lines(path: Path) -> list[Json]:
     if not path.exists():
         return []
     return [
-        json.loads(line) for line in path.read_text().splitlines(keepends=True) if line[-1:] == "\n"
+        json.loads(line)
+        for line in path.read_text(encoding="utf-8").splitlines(keepends=True)
+        if line[-1:] == "\n"
     ]
 
 
