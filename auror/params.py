@@ -26,6 +26,9 @@ ROUNDS = 30
 CLEAN_SAMPLES = 100
 """Validation samples set aside for the server, in equal numbers per class."""
 
+DETECTOR = "decoded"
+"""How AUROR reads the statistics where nothing is said."""
+
 WORKERS = 2
 """Processes that share long work on one machine."""
 

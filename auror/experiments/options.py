@@ -16,7 +16,7 @@ from auror.deployment.data_choice import OWN
 from auror.errors import ConfigError
 from auror.fields import Like, Range, check_fields, default_of, fields_of
 from auror.learn.datasets import PACKAGED
-from auror.params import CLEAN_SAMPLES, DATASET, PARTITION, ROUNDS, SEED, TAU, RoundParams
+from auror.params import CLEAN_SAMPLES, DATASET, DETECTOR, PARTITION, ROUNDS, SEED, TAU, RoundParams
 from auror.rules.choice import AUROR, choose_rule
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Options:
     rule: Any = AUROR
     """What defends: auror; or, seeing every update, mean, krum, multi-krum, median, trimmed-mean,
     rfa, foolsgold, fltrust, or your own as package.module:attribute."""
-    detector: Any = "decoded"
+    detector: Any = DETECTOR
     """How auror reads the statistics: decoded, direction (the output layer), published (AUROR as
     published, groups of one), or your own as package.module:attribute."""
     alpha: Annotated[float, Range(above=0)] | None = None

@@ -25,7 +25,7 @@ from auror.experiments.experiment import Prepared, plain_runs
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import ExperimentResult, RunOutcome
 from auror.files import claim_folder
-from auror.params import Budget
+from auror.params import DETECTOR, Budget
 from auror.programs.processes import (
     Program,
     check_installed,
@@ -51,7 +51,7 @@ def run_demo(config: ExperimentConfig, folder: Path, report: Reporter) -> Experi
         ConfigError: a setting does not fit the demonstration, or ``folder`` is in use.
         UnavailableError: a program did not come up or ended early; its last words are in the text.
     """
-    if config.rule is not None or config.detector.name != "decoded":
+    if config.rule is not None or config.detector.name != DETECTOR:
         raise ConfigError(
             "the demo defends with auror and the decoded detector only: `auror simulate` has the"
             " others"

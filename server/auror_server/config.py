@@ -13,7 +13,7 @@ from auror.deployment.data_choice import choose_data
 from auror.deployment.settings import Section, load
 from auror.errors import ConfigError
 from auror.fields import default_of
-from auror.params import CLEAN_SAMPLES, DATASET, ROUNDS, SEED
+from auror.params import CLEAN_SAMPLES, DATASET, DETECTOR, ROUNDS, SEED
 from auror.training.config import AfterFlag, CampaignConfig
 from auror.training.detectors import ChosenDetector, choose_detector
 from auror.training.observations import PlanChoice
@@ -61,7 +61,7 @@ class SessionSection(Section):
     """What a flag does to the training: "restart" or "continue"."""
     defend: bool = default_of(CampaignConfig, "defend")
     """Whether verdicts have consequences."""
-    detector: str = "decoded"
+    detector: str = DETECTOR
     """Who reads the statistics: decoded (label confusion), direction (the output layer), or your
     own as package.module:attribute, imported from this machine."""
 
@@ -151,7 +151,7 @@ class ServerConfig(Section):
             sketch_rows=statistics.sketch_rows,
         )
         defend = session.defend and not synthetic
-        detector = choose_detector(session.detector if defend else "decoded")
+        detector = choose_detector(session.detector if defend else DETECTOR)
         if defend:
             _check_detector(detector, plan)
         return CampaignConfig(
