@@ -14,6 +14,27 @@ from auror.fields import Range, check_fields
 DATASET = "mnist5k"
 """The data set that is meant where none is named."""
 
+PARTITION = "iid"
+"""How a shared data set is dealt out where nothing is said."""
+
+SEED = 1
+"""Of experiments, and of how programs deal out a shared data set: server and clients must agree."""
+
+ROUNDS = 30
+"""Of one training."""
+
+CLEAN_SAMPLES = 100
+"""Validation samples set aside for the server, in equal numbers per class."""
+
+DETECTOR = "decoded"
+"""How AUROR reads the statistics where nothing is said."""
+
+WORKERS = 2
+"""Processes that share long work on one machine."""
+
+TAU = 0.5
+"""AUROR as published: part of the evidence above which a client is flagged."""
+
 LABEL_ROW_BITS = 4
 """Of the largest coefficient of the label rows: few, yet the verdict stays (docs/adr/0013)."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from auror.cli.flags import flags_of, given
-from auror.cli.shared import EPILOG, one_line_errors
+from auror.cli.shared import CHECK, EPILOG, one_line_errors, told
+from auror.deployment.checks import Checklist, check_writable
 from auror.programs.enrol import Enrolment, terms_of
 
 
@@ -17,11 +19,20 @@ from auror.programs.enrol import Enrolment, terms_of
 @click.option("--server", "hosts", multiple=True, required=True, metavar="HOST",
               help="Name or address under which clients reach the server; may repeat.")  # fmt: skip
 @flags_of(Enrolment)
+@CHECK
 @one_line_errors
-def command(folder: Path, hosts: tuple[str, ...], **options: Any) -> None:
+def command(folder: Path, hosts: tuple[str, ...], only_check: bool, **options: Any) -> None:
     """Enrol everybody: certificates, identities and the signed policy, in the new folder DIR."""
     from auror.deployment.certs import check_new, create_deployment  # noqa: PLC0415
 
+    if only_check:
+        checks = Checklist(told)
+        asked = checks.run("settings", lambda: Enrolment(**given(options)))
+        if asked is not None:
+            checks.run("hosts and folder", lambda: check_new(folder, asked.clients, hosts))
+            checks.run("data, task and policy", lambda: terms_of(asked))
+        checks.run("folder", lambda: check_writable("DIR", folder), str)
+        sys.exit(checks.exit_code)
     wanted = Enrolment(**given(options))
     check_new(folder, wanted.clients, hosts)  # before data are loaded and models are drawn
     made = create_deployment(folder, wanted.clients, hosts, terms_of(wanted))

@@ -8,10 +8,14 @@ from pathlib import Path
 import click
 
 from auror.cli.shared import EPILOG, FORMAT, one_line_errors
+from auror.errors import ConfigError
+
+_SEEDS, _REDUCED_SEEDS = 10, 2
 
 
 @click.command("defend-bench", epilog=EPILOG)
-@click.option("--seeds", default=10, show_default=True, help="Trainings per setting.")
+@click.option("--seeds", type=int, default=None,
+              help="Trainings per setting.  [default: 10, at most 2 with --reduced]")  # fmt: skip
 @click.option("--first-seed", default=1000, show_default=True,
               help="The first of them; thresholds come from 2–30, 200–211, 4000–4009.")  # fmt: skip
 @click.option("--only", default="", help="Sections, comma-separated.  [default: all]")
@@ -23,8 +27,14 @@ from auror.cli.shared import EPILOG, FORMAT, one_line_errors
 @FORMAT
 @one_line_errors
 def command(
-    seeds: int, first_seed: int, only: str, reduced: bool, cache: Path, out: Path | None, form: str
-) -> None:
+    seeds: int | None,
+    first_seed: int,
+    only: str,
+    reduced: bool,
+    cache: Path,
+    out: Path | None,
+    form: str,
+) -> None:  # fmt: skip
     """Measure the defence from seeds: calibration, frontier, label skew, adaptive attackers."""
     from auror.bench.defence import (  # noqa: PLC0415 - keeps --help quick
         SECTIONS,
@@ -34,7 +44,10 @@ def command(
     )
 
     sections = [word.strip() for word in only.split(",") if word.strip()] or list(SECTIONS)
-    chosen = range(first_seed, first_seed + (min(seeds, 2) if reduced else seeds))
+    most = _REDUCED_SEEDS if reduced else _SEEDS
+    if reduced and seeds is not None and seeds > most:
+        raise ConfigError(f"seeds = {seeds} has no effect with --reduced: choose 1 … {most}")
+    chosen = range(first_seed, first_seed + (most if seeds is None else seeds))
     report = run_bench(sections, cache, chosen, reduced, lambda line: click.echo(line, err=True))
     if out is not None:
         for path in write_rows(report, out):

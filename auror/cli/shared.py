@@ -40,7 +40,20 @@ OUT = click.option(
     default=None,
     help="New run folder to write: configuration, rounds, verdict, model, report.",
 )
+CHECK = click.option(
+    "--check",
+    "only_check",
+    is_flag=True,
+    help="Load all that a start would load; say what is wrong and how to mend it.",
+)
 VERBOSE = click.option("--verbose", is_flag=True, help="Also print where the time went.")
+
+
+def told(text: str) -> str:
+    """An error of the library on one line, with the flags of the command that runs."""
+    options = click.get_current_context().command.params
+    flags = [one.opts[0] for one in options if isinstance(one, click.Option)]
+    return with_flags(one_line(text), [flag.lstrip("-").replace("-", "_") for flag in flags])
 
 
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
@@ -54,10 +67,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except UserError as error:
-            options = click.get_current_context().command.params
-            flags = [one.opts[0] for one in options if isinstance(one, click.Option)]
-            names = [flag.lstrip("-").replace("-", "_") for flag in flags]
-            click.echo(f"auror: {with_flags(one_line(str(error)), names)}", err=True)
+            click.echo(f"auror: {told(str(error))}", err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("auror: interrupted", err=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from auror.cli.flags import flags_of
-from auror.cli.shared import EPILOG, FORMAT, OUT, VERBOSE, one_line_errors
+from auror.cli.shared import CHECK, EPILOG, FORMAT, OUT, VERBOSE, one_line_errors
 from auror.experiments.options import Options, experiment_config
 
 
@@ -16,10 +17,15 @@ from auror.experiments.options import Options, experiment_config
 @flags_of(Options)
 @OUT
 @VERBOSE
+@CHECK
 @FORMAT
 @one_line_errors
-def command(form: str, out: Path | None, verbose: bool, **options: Any) -> None:
+def command(form: str, out: Path | None, verbose: bool, only_check: bool, **options: Any) -> None:
     """Train with attackers and defence in one process, without network."""
+    if only_check:
+        from auror.cli.checks import check_experiment  # noqa: PLC0415
+
+        sys.exit(check_experiment(lambda: experiment_config(options), out))
     config = experiment_config(options)
     from auror.cli.output import show  # noqa: PLC0415 - keeps --help quick
     from auror.experiments.experiment import run_experiment  # noqa: PLC0415

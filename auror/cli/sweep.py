@@ -8,7 +8,9 @@ from pathlib import Path
 
 import click
 
-from auror.cli.shared import EPILOG, FORMAT, one_line_errors
+from auror.cli.shared import CHECK, EPILOG, FORMAT, one_line_errors, told
+from auror.deployment.checks import Checklist, check_writable
+from auror.params import WORKERS
 
 _PATH = click.Path(path_type=Path)
 
@@ -16,15 +18,26 @@ _PATH = click.Path(path_type=Path)
 @click.command("sweep", epilog=EPILOG)
 @click.argument("manifest", type=_PATH)
 @click.option("--out", type=_PATH, required=True, help="Folder of the sweep; finished cells stay.")
-@click.option("--workers", default=2, show_default=True, help="Processes at a time.")
+@click.option("--workers", default=WORKERS, show_default=True, help="Processes at a time.")
+@CHECK
 @FORMAT
 @one_line_errors
-def command(manifest: Path, out: Path, workers: int, form: str) -> None:
+def command(manifest: Path, out: Path, workers: int, only_check: bool, form: str) -> None:
     """Run the grid of MANIFEST (TOML), a row per cell in rows.csv and rows.parquet.
 
     Start it again after a break: only what is missing is computed. Exit code 1 when a cell failed.
     """
-    from auror.experiments.sweep import run_sweep  # noqa: PLC0415 - keeps --help quick
+    from auror.experiments.sweep import load_manifest, run_sweep  # noqa: PLC0415 - keeps --help quick
+
+    if only_check:
+        checks = Checklist(told)
+        checks.run(
+            "manifest",
+            lambda: load_manifest(manifest).cells(),
+            lambda cells: f"{len(cells)} cells",
+        )
+        checks.run("folder", lambda: check_writable("out", out), str)
+        sys.exit(checks.exit_code)
 
     report = run_sweep(manifest, out, workers, lambda line: click.echo(line, err=True))
     if form == "json":

@@ -26,6 +26,8 @@ from auror.defense.decode import decode, gather, mean_over_clients
 from auror.defense.features import FeatureKind
 from auror.defense.indicative import two_means
 from auror.defense.ledger import Arranged, Ledger, arrange
+from auror.defense.selection import VerdictParams
+from auror.fields import default_of
 from auror.ids import ClientId
 
 Array = NDArray[np.float64]
@@ -56,8 +58,8 @@ class DirectionParams:
     gap: float = 5.0
     standout: float = 1.25
     share: float = 0.6
-    min_rounds: int = 5
-    coverage: float = 1.2
+    min_rounds: int = default_of(VerdictParams, "min_rounds")
+    coverage: float = default_of(VerdictParams, "coverage")
 
     def __post_init__(self) -> None:
         if not (self.gap > 0.0 and self.standout >= 1.0 and 0.0 < self.share < 1.0):

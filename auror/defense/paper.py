@@ -23,6 +23,7 @@ from auror.defense.features import FeatureBlock, FeatureKind
 from auror.defense.indicative import indicative_features, two_means
 from auror.defense.ledger import Ledger, RoundObservation
 from auror.ids import ClientId
+from auror.params import TAU
 
 Array = NDArray[np.float64]
 
@@ -32,7 +33,7 @@ class PaperParams:
     """``alpha`` > 0 in the features' units; ``tau`` in (0, 1); ``kind``: the columns looked at."""
 
     alpha: float
-    tau: float = 0.5
+    tau: float = TAU
     kind: FeatureKind = FeatureKind.OUTPUT
 
     def __post_init__(self) -> None:

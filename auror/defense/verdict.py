@@ -42,9 +42,9 @@ from auror.ids import ClientId
 
 __all__ = [
     "ClientVerdict",
+    "DecodedVerdict",
     "Indication",
     "Reason",
-    "Verdict",
     "VerdictParams",
     "decode_blocks",
     "judge",
@@ -101,7 +101,7 @@ class ClientVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DecodedVerdict:
     """Evidence about every client, and who is flagged.
 
     ``doubted``: clients that stand out, but not steadily (``consistency``), and do so too when the
@@ -151,7 +151,7 @@ class Verdict:
         }
 
 
-def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> Verdict:
+def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> DecodedVerdict:
     """Verdict on ``cohort``, whom the next round may invite, and on whoever else is in the ledger.
     Deterministic.
 
@@ -180,7 +180,7 @@ def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> 
 
 def _judge_rounds(
     seen_in: Arranged, invited: frozenset[ClientId], params: VerdictParams, guard: GuardParams
-) -> Verdict:
+) -> DecodedVerdict:
     counts = seen_in.seen
     # Fewer equations than clients leave it to the prior who of two companions is the odd one.
     coverage = seen_in.equations / max(int((counts > 0).sum()) - 1, 1)
@@ -244,7 +244,7 @@ def _decide(
     doubted: Iterable[int],
     nothing: Reason,
     params: VerdictParams,
-) -> Verdict:
+) -> DecodedVerdict:
     """``nothing``: the reason that clients are given when no reading indicates anybody."""
     entries = _describe(seen_in, counts, chosen, held, nothing, params)
     indications = tuple(
@@ -252,7 +252,7 @@ def _decide(
         for finding in chosen.found
         if (indication := _indication(finding, seen_in.clients, held)).clients
     )
-    return Verdict(
+    return DecodedVerdict(
         clients=entries,
         flagged=frozenset(entry.client for entry in entries if entry.flagged),
         doubted=frozenset(seen_in.clients[row] for row in doubted),
@@ -320,8 +320,8 @@ def _describe(
     return tuple(entries)
 
 
-def _held(seen_in: Arranged, counts: NDArray[np.int64], params: VerdictParams) -> Verdict:
-    return Verdict(
+def _held(seen_in: Arranged, counts: NDArray[np.int64], params: VerdictParams) -> DecodedVerdict:
+    return DecodedVerdict(
         clients=tuple(
             ClientVerdict(client, False, 0.0, 0.0, 0.0, int(counts[row]), Reason.TOO_FEW_ROUNDS)
             for row, client in enumerate(seen_in.clients)

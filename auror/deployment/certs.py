@@ -111,7 +111,9 @@ def create_deployment(
             shutil.rmtree(folder, ignore_errors=True)
         if not isinstance(error, OSError):
             raise
-        raise CredentialsError(f"cannot write {error.filename}: {error.strerror}") from error
+        raise CredentialsError(
+            f"cannot write {error.filename}: {error.strerror}; choose another folder"
+        ) from error
 
 
 def check_new(folder: Path, clients: int, hosts: Sequence[str]) -> None:

@@ -70,6 +70,7 @@ def with_flags(text: str, options: Iterable[str]) -> str:
     """
     for name in sorted(options, key=len, reverse=True):
         flag = "--" + name.replace("_", "-")
+        text = re.sub(rf"(?<![\w.`\-]){re.escape(name)} = true\b", flag, text)
         text = re.sub(rf"(?<![\w.`\-]){re.escape(name)} = ", f"{flag} ", text)
         if "_" in name:
             text = re.sub(rf"(?<![\w.`\-]){re.escape(name)}(?![\w.])", flag, text)

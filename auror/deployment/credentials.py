@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import enum
 import hashlib
 import ssl
 from dataclasses import dataclass, field
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
@@ -27,6 +31,17 @@ CERTIFICATE_FILE = "cert.pem"
 KEY_FILE = "key.pem"
 IDENTITY_FILE = "identity.key"
 OPERATOR_FILE = "operator.pub"
+
+
+class End(enum.Enum):
+    """Of a connection."""
+
+    SERVER = "server"
+    CLIENT = "client"
+
+
+_USAGE = {End.SERVER: ExtendedKeyUsageOID.SERVER_AUTH, End.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH}
+_FOLDER = {End.SERVER: "server/", End.CLIENT: "clients/NNN/"}
 
 
 @dataclass(frozen=True)
@@ -71,16 +86,13 @@ def certificate_fingerprint(pem: bytes) -> Digest:
 
 def load_server(folder: Path) -> ServerCredentials:
     """Raises CredentialsError, naming the file, when something is missing or does not fit."""
-    tls, policy = _load_tls(folder), load_policy(folder)
-    models = tuple(
-        _load_first_model(folder, era, digest) for era, digest in enumerate(policy.first_models)
-    )
-    return ServerCredentials(tls, policy, models)
+    tls, policy = load_tls(folder), load_policy(folder)
+    return ServerCredentials(tls, policy, load_first_models(folder, policy))
 
 
 def load_client(folder: Path) -> ClientCredentials:
     """Raises CredentialsError, naming the file, when something is missing or does not fit."""
-    tls, policy = _load_tls(folder), load_policy(folder)
+    tls, policy = load_tls(folder), load_policy(folder)
     try:
         identity = SigningKey.from_pem(_read(folder, IDENTITY_FILE))
     except ValueError as error:
@@ -115,13 +127,66 @@ def check_expiry(policy: Policy, now: float) -> None:
         )
 
 
+def check_tls(folder: Path, tls: TlsFiles, end: End, now: float) -> datetime.datetime:
+    """Whether ``tls``, from ``folder``, serve as ``end`` at ``now``, in Unix seconds.
+
+    Returns:
+        When the first of the certificates expires, UTC.
+
+    Raises:
+        CredentialsError: the other end's certificate, one that its CA did not issue or whose key
+            this is not, one that has expired or is not yet valid, or a key that everybody can read.
+    """
+    path = folder / CERTIFICATE_FILE
+    own, ca = (x509.load_pem_x509_certificate(pem) for pem in (tls.certificate, tls.ca))
+    usages = own.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    if _USAGE[end] not in usages:
+        other = End.CLIENT if end is End.SERVER else End.SERVER
+        raise CredentialsError(
+            f"{path} is a {other.value}'s certificate: name the folder {_FOLDER[end]} that `auror"
+            " certs` made"
+        )
+    try:
+        own.verify_directly_issued_by(ca)
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise _broken(path, f"not issued by the CA in {CA_FILE}") from error
+    key = serialization.load_pem_private_key(tls.key, password=None)
+    if key.public_key() != own.public_key():
+        raise _broken(folder / KEY_FILE, f"not the key of {CERTIFICATE_FILE}")
+    when = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    for name, one in ((CERTIFICATE_FILE, own), (CA_FILE, ca)):
+        if when >= one.not_valid_after_utc:
+            raise CredentialsError(
+                f"{folder / name} expired on {one.not_valid_after_utc:%Y-%m-%d %H:%M} UTC: let the"
+                " operator enrol everybody anew with `auror certs`"
+            )
+        if when < one.not_valid_before_utc:
+            raise CredentialsError(
+                f"{folder / name} is valid from {one.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on:"
+                " set this machine's clock"
+            )
+    for name in (KEY_FILE, IDENTITY_FILE) if end is End.CLIENT else (KEY_FILE,):
+        mode = (folder / name).stat().st_mode & 0o777
+        if mode & 0o007:
+            raise CredentialsError(
+                f"{folder / name} is open to everybody on this machine (mode {mode:04o}): run"
+                f" `chmod 600 {folder / name}`"
+            )
+    return min(own.not_valid_after_utc, ca.not_valid_after_utc)
+
+
 def operator_pem(verify_key: bytes) -> bytes:
     return Ed25519PublicKey.from_public_bytes(verify_key).public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
 
 
-def _load_tls(folder: Path) -> TlsFiles:
+def load_tls(folder: Path) -> TlsFiles:
+    """Certificates and key of one end, as PEM; :func:`check_tls` says whether they will do.
+
+    Raises:
+        CredentialsError: naming the file that is missing or damaged.
+    """
     if not folder.is_dir():
         raise CredentialsError(
             f"no credentials folder {folder}: make one with `auror certs`, or name it in the"
@@ -166,6 +231,17 @@ def load_policy(folder: Path) -> Policy:
     except AuthenticationFailed as error:
         raise _broken(path, f"not signed by the operator key in {OPERATOR_FILE}") from error
     return policy
+
+
+def load_first_models(folder: Path, policy: Policy) -> tuple[NDArray[np.float32], ...]:
+    """The model at step 0 of each era, (d,), as ``policy`` hashes them.
+
+    Raises:
+        CredentialsError: naming the file that is missing or is not that model.
+    """
+    return tuple(
+        _load_first_model(folder, era, digest) for era, digest in enumerate(policy.first_models)
+    )
 
 
 def _load_first_model(folder: Path, era: int, digest: Digest) -> NDArray[np.float32]:

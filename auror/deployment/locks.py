@@ -6,6 +6,7 @@ it would undo what another one wrote in between.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import resource
@@ -81,7 +82,24 @@ class Lock:
         self.close()
 
 
-def allow_many_files() -> None:
-    """Let this process open as many files as it may: sockets and locks of many clients."""
+_FILES = 100
+"""What a program has open beside sockets and locks of clients: libraries, logs, event loops."""
+
+
+def allow_many_files(wanted: int = 0) -> None:
+    """Let this process, and those it starts, open as many files as they may.
+
+    ``wanted``: sockets and locks of clients that will be open at once.
+
+    Raises:
+        ConfigError: so many are not allowed here.
+    """
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with contextlib.suppress(OSError, ValueError):  # where the hard limit itself is refused
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allowed, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted + _FILES:
+        raise ConfigError(
+            f"{wanted + _FILES} files have to be open at once, and {allowed} may be: raise the"
+            f" limit (`ulimit -n {wanted + _FILES}`), or take fewer clients"
+        )

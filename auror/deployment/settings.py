@@ -56,10 +56,16 @@ def load(
         if name.startswith(prefix + "__"):
             key = name[len(prefix) + 2 :].lower().replace("__", ".")
             _set(tree, model, known, key, value, name)
+    given: dict[str, str] = {}
     for flag in flags:
         key, equals, value = flag.partition("=")
         if not equals:
             raise ConfigError(f"{flag}: write it as section.key=value")
+        if key.strip() in given:
+            raise ConfigError(
+                f"{key.strip()} is set twice: {given[key.strip()]} and {flag}; leave one out"
+            )
+        given[key.strip()] = flag
         _set(tree, model, known, key.strip(), value.strip(), flag)
     try:
         return model.model_validate(tree)
@@ -90,7 +96,7 @@ def to_toml(settings: Section) -> str:
 
 def _read(path: Path) -> Tree:
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # a byte order mark or none
     except FileNotFoundError as error:
         raise ConfigError(f"no configuration file {path}: name another one") from error
     except OSError as error:

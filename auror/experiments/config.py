@@ -13,12 +13,11 @@ from auror.experiments.options import Options
 from auror.fields import Like, check_fields
 from auror.learn.attack import Attack
 from auror.learn.attacks import parse_attack
-from auror.learn.datasets import CLEAN_SAMPLES
 from auror.learn.own_data import DataSource
 from auror.learn.partition import Partition, parse_partition
 from auror.learn.tasks import is_own
 from auror.learn.training import TrainingParams
-from auror.params import RoundParams
+from auror.params import CLEAN_SAMPLES, RoundParams
 from auror.round.arithmetic import check_round
 from auror.rules.choice import ChosenRule, choose_rule
 from auror.sim.simulate import Aggregation

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from auror.deployment.data_choice import OWN
 from auror.errors import ConfigError
 from auror.fields import Like, Range, check_fields, default_of, fields_of
-from auror.learn.datasets import CLEAN_SAMPLES, PACKAGED
-from auror.params import DATASET, RoundParams
+from auror.learn.datasets import PACKAGED
+from auror.params import CLEAN_SAMPLES, DATASET, DETECTOR, PARTITION, ROUNDS, SEED, TAU, RoundParams
 from auror.rules.choice import AUROR, choose_rule
 
 if TYPE_CHECKING:
@@ -48,16 +48,16 @@ class Options:
     attack: Any = "flip:4:9"
     """none, flip:SOURCE:TARGET[:FRACTION], another of docs/attacks.md, or your own as
     package.module:attribute."""
-    partition: str = "iid"
+    partition: str = PARTITION
     """iid, or for label skew dirichlet:ALPHA or shards:K."""
     clean_samples: Annotated[int, Range(0)] = CLEAN_SAMPLES
     """Labelled samples of the server's own; 0 = none, its model serves."""
     task: str = "mlp"
     """What is trained: mlp, cnn, resnet18:width=16, or one's own as package.module:name."""
     group_size: _OfRound = default_of(RoundParams, "group_size")
-    rounds: Annotated[int, Range(1)] = 30
+    rounds: Annotated[int, Range(1)] = ROUNDS
     """Rounds of one training; a restart trains as many again."""
-    seed: Annotated[int, Range(0)] = 1
+    seed: Annotated[int, Range(0)] = SEED
     """Decides everything random."""
     colluders: Annotated[int, Range(0)] | None = None
     """c, clients assumed to collude; by default 30 % of the clients."""
@@ -83,13 +83,13 @@ class Options:
     rule: Any = AUROR
     """What defends: auror; or, seeing every update, mean, krum, multi-krum, median, trimmed-mean,
     rfa, foolsgold, fltrust, or your own as package.module:attribute."""
-    detector: Any = "decoded"
+    detector: Any = DETECTOR
     """How auror reads the statistics: decoded, direction (the output layer), published (AUROR as
     published, groups of one), or your own as package.module:attribute."""
     alpha: Annotated[float, Range(above=0)] | None = None
     """Of the published detector: centre distance of an indicative feature, in units of the update;
     by default calibrated on an honest run."""
-    tau: Annotated[float, Range(above=0, below=1)] = 0.5
+    tau: Annotated[float, Range(above=0, below=1)] = TAU
     """Of the published detector: part of the evidence above which a client is flagged."""
     runs: str = "clean,undefended,oracle,defended"
     """Which runs to make."""

@@ -193,7 +193,7 @@ def _rounds(result: ExperimentResult) -> list[Json]:
 
 
 def _lines(folder: Path) -> list[Json]:
-    text = (folder / "rounds.jsonl").read_text()
+    text = (folder / "rounds.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
 
 

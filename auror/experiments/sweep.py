@@ -23,6 +23,7 @@ import pyarrow.parquet
 from auror.errors import ConfigError, UserError
 from auror.experiments.files import name_of, read_json, write_json, write_text
 from auror.experiments.options import DEFAULTS, experiment_config, options_of, without_effect
+from auror.files import claim_folder
 
 Row = dict[str, Any]
 Say = Callable[[str], None]
@@ -69,10 +70,11 @@ def load_manifest(path: Path) -> Manifest:
     """Read ``[base]`` and ``[grid]``; a grid entry is a list, or "FIRST-LAST" for whole numbers.
 
     Raises:
-        ConfigError: unreadable, an unknown dial, an empty list, or a cell that cannot work.
+        ConfigError: unreadable, an unknown dial, an empty list, a value that no experiment can
+            have, or a dial without effect in any cell.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path} is missing: docs/sweeps.md shows a manifest") from error
     except (OSError, ValueError) as error:
@@ -86,7 +88,10 @@ def load_manifest(path: Path) -> Manifest:
     if both := sorted(base.keys() & grid.keys()):
         raise ConfigError(f"{path}: {both[0]} stands in [base] and in [grid]")
     made = Manifest({**_BASE, **base}, {name: _values(path, name, v) for name, v in grid.items()})
-    used = {name for cell in made.cells() for name in cell}
+    try:
+        used = {name for cell in made.cells() for name in cell}
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     if idle := sorted({*base, *grid} - used):
         raise ConfigError(f"{path}: {idle[0]} has no effect in any cell: leave it out")
     return made
@@ -141,7 +146,9 @@ def _kept(folder: Path, name: str) -> Row | None:
 
 
 def _claim(folder: Path, manifest: Path) -> None:
-    own, text = folder / "manifest.toml", manifest.read_text(encoding="utf-8")
+    own, text = folder / "manifest.toml", manifest.read_text(encoding="utf-8-sig")
+    if not own.exists():
+        claim_folder(folder, "out")
     if own.exists() and own.read_text(encoding="utf-8") != text:
         raise ConfigError(f"{folder} holds another sweep: choose another folder")
     write_text(own, text)

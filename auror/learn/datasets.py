@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from auror.errors import ConfigError, DataError
 from auror.learn.samples import SampleSpec
 from auror.learn.standardisation import Standardisation
+from auror.params import CLEAN_SAMPLES
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -26,8 +27,6 @@ Indices = NDArray[np.int64]
 Raw = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64]
 
 DEFAULT_DATA_DIR = Path("~/.cache/auror/data")
-CLEAN_SAMPLES = 100
-"""Validation samples set aside for the server, in equal numbers per class."""
 
 _DIGITS_TEST = 360  # a fifth of 1,797
 _MNIST5K_TEST = 900
@@ -107,7 +106,7 @@ def load_dataset(
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise DataError(f"unknown data set {name!r}; {hint}choose one of: {', '.join(DATASETS)}")
     rng = np.random.default_rng(seed)
-    split = known.split((data_dir or DEFAULT_DATA_DIR).expanduser(), rng)
+    split = known.split(_folder(name, data_dir), rng)
     spec = SampleSpec(
         split.test[0].shape[1:],
         int(split.train[1].max()) + 1,
@@ -130,6 +129,18 @@ def standardised(name: str, split: Split, spec: SampleSpec) -> Dataset:
         clean_x=by.apply(split.clean[0]),
         clean_y=split.clean[1],
     )
+
+
+def _folder(name: str, data_dir: Path | None) -> Path:
+    """Where ``name`` is; nobody looks where it comes with a package."""
+    folder = data_dir or DEFAULT_DATA_DIR
+    try:
+        return folder if name in PACKAGED else folder.expanduser()
+    except RuntimeError as error:
+        raise DataError(
+            f"data set {name!r}: {folder} is nowhere, this user has no home folder; name the data"
+            " set's folder in data_dir"
+        ) from error
 
 
 def stratified(labels: Labels, count: int, rng: np.random.Generator) -> tuple[Indices, Indices]:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from auror.defense.ledger import Ledger
 from auror.errors import ConfigError
 from auror.ids import ClientId
+from auror.params import DETECTOR, TAU
 from auror.training.detectors import DETECTORS, choose_detector
 from auror.training.verdict import Verdict
 
@@ -15,9 +16,9 @@ def judge(
     ledger: Ledger,
     clients: Collection[int] | None = None,
     *,
-    detector: object = "decoded",
+    detector: object = DETECTOR,
     alpha: float | None = None,
-    tau: float = 0.5,
+    tau: float = TAU,
 ) -> Verdict:
     """Who stands out in group sums that somebody opened.
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,12 +25,13 @@ from auror.experiments.experiment import Prepared, plain_runs
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import ExperimentResult, RunOutcome
 from auror.files import claim_folder
-from auror.params import Budget
+from auror.params import DETECTOR, Budget
 from auror.programs.processes import (
     Program,
     check_installed,
     free_address,
     programs,
+    scratch_folder,
     wait_until_listening,
 )
 from auror.programs.replay import RANDOMNESS, read_seeds, replay
@@ -51,7 +51,7 @@ def run_demo(config: ExperimentConfig, folder: Path, report: Reporter) -> Experi
         ConfigError: a setting does not fit the demonstration, or ``folder`` is in use.
         UnavailableError: a program did not come up or ended early; its last words are in the text.
     """
-    if config.rule is not None or config.detector.name != "decoded":
+    if config.rule is not None or config.detector.name != DETECTOR:
         raise ConfigError(
             "the demo defends with auror and the decoded detector only: `auror simulate` has the"
             " others"
@@ -96,8 +96,8 @@ def _over_network(
     config = prepared.config
     beginning = time.perf_counter()
     report(Progress(stage=RunName.DEFENDED, note="certificates and processes"))
-    with tempfile.TemporaryDirectory(prefix="auror-demo-") as scratch:
-        certificates = Path(scratch) / "certs"
+    with scratch_folder() as scratch:
+        certificates = scratch / "certs"
         create_deployment(certificates, config.clients, [_HOST], _terms(prepared))
         address = free_address(_HOST)
         with programs(folder / "logs") as starter:
@@ -107,9 +107,7 @@ def _over_network(
             wait_until_listening(address, server)
             for number in range(CLIENT_PROCESSES):
                 starter.clients(
-                    _client_settings(
-                        prepared, address, certificates, folder, Path(scratch), number
-                    ),
+                    _client_settings(prepared, address, certificates, folder, scratch, number),
                     f"clients-{number}",
                 )
             stages["start"] = time.perf_counter() - beginning
@@ -199,7 +197,9 @@ def _lines(path: Path) -> list[Json]:
     if not path.exists():
         return []
     return [
-        json.loads(line) for line in path.read_text().splitlines(keepends=True) if line[-1:] == "\n"
+        json.loads(line)
+        for line in path.read_text(encoding="utf-8").splitlines(keepends=True)
+        if line[-1:] == "\n"
     ]
 
 

@@ -7,7 +7,6 @@ exact therefore rests on nothing that the protocol computed.
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,15 +17,17 @@ import numpy as np
 
 from auror.deployment.addresses import MAX_CLIENTS
 from auror.deployment.certs import create_deployment
+from auror.deployment.locks import allow_many_files
 from auror.errors import ConfigError, UnavailableError, UntrainedError
 from auror.fields import Like, Range, check_fields, default_of
-from auror.params import RoundParams
+from auror.params import WORKERS, RoundParams
 from auror.programs.enrol import synthetic_terms
 from auror.programs.processes import (
     Starter,
     check_installed,
     free_address,
     programs,
+    scratch_folder,
     wait_until_listening,
 )
 from auror.programs.relay import CountingRelay
@@ -50,7 +51,7 @@ class LoadTest:
     """Chance per client and round to vanish, before or after the upload."""
     rounds: Annotated[int, Range(1)] = 3
     """Rounds to run."""
-    workers: Annotated[int, Range(1)] = 2
+    workers: Annotated[int, Range(1)] = WORKERS
     """Processes that hold the clients."""
     group_size: Annotated[int, Like(RoundParams)] = default_of(RoundParams, "group_size")
     colluders: Annotated[int, Like(RoundParams)] = 0
@@ -115,6 +116,11 @@ class LoadReport:
         return asdict(self)
 
 
+def open_files(test: LoadTest) -> None:
+    """Raises ConfigError when fewer files may be open here than ``test`` needs."""
+    allow_many_files(3 * test.clients)  # a connection of each to the relay, and on to the server
+
+
 def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
     """Run ``test``; ``say`` gets a progress line at least every two seconds.
 
@@ -122,8 +128,8 @@ def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
         UserError: a program ended with an error, or the test cannot work.
     """
     check_installed()
-    with tempfile.TemporaryDirectory(prefix="auror-loadtest-") as name:
-        folder = Path(name)
+    open_files(test)
+    with scratch_folder() as folder:
         terms = synthetic_terms(test.dim, test.params(), test.rounds)
         create_deployment(folder / "certs", test.clients, ["127.0.0.1"], terms)
         started = time.monotonic()
@@ -189,7 +195,9 @@ def _watch(folder: Path, starter: Starter, say: Say) -> None:
 
 
 def _last_phase(folder: Path) -> str:
-    log = (folder / "logs" / "server.log").read_text(errors="replace").splitlines()
+    log = (
+        (folder / "logs" / "server.log").read_text(encoding="utf-8", errors="replace").splitlines()
+    )
     for line in reversed(log):
         for word in line.split():
             if word.startswith("phase="):
@@ -250,7 +258,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """The complete JSON lines of a file that a program may be writing to."""
     if not path.exists():
         return []
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Program:
 
     def last_line(self) -> str:
         """The last line of its log: what a program says before it exits with an error."""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 
     def check(self) -> None:
@@ -65,6 +66,23 @@ def check_installed() -> None:
                 f"this Python does not find {name}: install Auror (pip install .), or put the"
                 " folders server and client on PYTHONPATH"
             )
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for certificates and state that is gone afterwards.
+
+    Raises:
+        UnavailableError: no folder for temporary files can be written.
+    """
+    try:
+        scratch = tempfile.TemporaryDirectory(prefix="auror-")
+    except OSError as error:
+        raise UnavailableError(
+            "no folder for temporary files can be written: name one in the variable TMPDIR"
+        ) from error
+    with scratch as name:
+        yield Path(name)
 
 
 @contextlib.contextmanager

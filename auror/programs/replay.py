@@ -138,7 +138,7 @@ def read_seeds(folder: Path) -> dict[tuple[int, ClientId], tuple[int, Secret]]:
     found = {}
     try:
         for file in files:
-            for line in file.read_text().splitlines():
+            for line in file.read_text(encoding="utf-8").splitlines():
                 entry = json.loads(line)
                 key = int(entry["counter"]), ClientId(int(entry["client"]))
                 found[key] = int(entry["training_seed"]), Secret(bytes.fromhex(entry["rounding"]))

@@ -68,7 +68,10 @@ def export(run: FinishedRun, form: Format, out: Path | None, force: bool = False
     if not force:
         there = next((p for p in (made.model, made.card, made.page) if p.exists()), None)
         if there is not None:
-            raise ConfigError(f"{there} is there already: choose another --out, or add --force")
+            raise ConfigError(
+                f"{there} is there already: choose another with out = FILE, or overwrite it with"
+                " force = true"
+            )
     card = card_json(run)
     try:
         tensors = named_tensors(run.task, run.need_model())

@@ -14,7 +14,7 @@ import numpy as np
 from auror.errors import ConfigError
 from auror.fields import Like, Range, check_fields
 from auror.ids import GroupIndex
-from auror.params import RoundParams
+from auror.params import SEED, RoundParams
 from auror.round.arithmetic import check_round
 from auror.round.plan import StatisticsPlan
 from auror.round.record import OpenedGroup
@@ -37,7 +37,7 @@ class Walk:
     """A group that the defence leaves out; by default none."""
     group_size: Annotated[int, Like(RoundParams)] = 3
     """g, clients per group."""
-    seed: Annotated[int, Range(0)] = 1
+    seed: Annotated[int, Range(0)] = SEED
     """Decides everything random."""
 
     def __post_init__(self) -> None:

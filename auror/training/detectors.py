@@ -13,6 +13,7 @@ from auror.defense.paper import PaperParams, judge_as_published
 from auror.defense.verdict import VerdictParams, judge
 from auror.errors import ConfigError
 from auror.ids import ClientId
+from auror.params import TAU
 from auror.registry import Registry, reference_to
 from auror.training.observations import PlanChoice
 from auror.training.verdict import Detector, Verdict
@@ -67,7 +68,7 @@ def decoded_detector(ledger: Ledger, invited: tuple[ClientId, ...]) -> Verdict:
     return judge_direction(ledger, DirectionParams(kind), invited)
 
 
-def published_detector(alpha: float, tau: float = 0.5) -> Detector:
+def published_detector(alpha: float, tau: float = TAU) -> Detector:
     """AUROR as published: g = 1 and the output layer in the plan; α in the updates' units."""
     params = PaperParams(alpha, tau)
     return lambda ledger, invited: judge_as_published(ledger, params, invited)

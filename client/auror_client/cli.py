@@ -12,6 +12,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import click
 
+from auror.deployment.console import HELP, VERSION, OneLine, one_line, with_flags
 from auror.deployment.logs import configure
 from auror.deployment.settings import to_toml
 from auror.errors import UserError
@@ -33,7 +34,8 @@ Exit codes:
 """
 
 
-@click.command(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("auror-client", cls=OneLine, epilog=_EPILOG, context_settings=HELP)
+@VERSION
 @click.option(
     "--config", "path", type=click.Path(path_type=Path), help="TOML file with the settings."
 )
@@ -49,29 +51,42 @@ Exit codes:
 @click.option("--device", help="auto, cpu, cuda or cuda:N (client.device).")
 @click.option("--clients", help='Many clients in one process, e.g. "0-14" (swarm.clients).')
 @click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
+@click.option(
+    "--check",
+    "only_check",
+    is_flag=True,
+    help="Load all that a start would load; say what is wrong and how to mend it.",
+)
 @click.option("--print-config", is_flag=True, help="Print the resolved settings as TOML.")
 @click.option("--account", is_flag=True, help="Print what this client's data were used for.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text",
-              show_default=True, help="Of --account.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default=None,
+              help="Of --account.  [default: text]")  # fmt: skip
 def main(
-    path: Path | None, flags: tuple[str, ...], print_config: bool, account: bool, form: str,
+    path: Path | None, flags: tuple[str, ...], only_check: bool, print_config: bool, account: bool,
+    form: str | None,
     **common: str | None,
 ) -> None:  # fmt: skip
     """Take part in federated training without showing anybody the own update.
 
     Settings come from the TOML file, then AUROR_CLIENT__SECTION__KEY variables, then flags.
     """
+    if only_check + print_config + account > 1:
+        raise click.UsageError("--check, --print-config and --account exclude each other.")
+    if form is not None and not account:
+        raise click.UsageError("--format has no effect without --account: leave it out.")
     try:
         config = load_config(path, os.environ, [*_flags(common), *flags])
         if print_config:
             click.echo(to_toml(config), nl=False)
             return
         # imported here: --help and --print-config need neither gRPC nor the data
-        from auror_client import swarm  # noqa: PLC0415
+        from auror_client import start, swarm  # noqa: PLC0415
         from auror_client.account import as_text  # noqa: PLC0415
         from auror_client.driver import Ending  # noqa: PLC0415
 
         configure(config.client.log, config.client.quiet)
+        if only_check:
+            leave(start.check(config))
         if account:
             found = swarm.accounts(config)
             lines = json.dumps([one.to_dict() for one in found])
@@ -79,13 +94,15 @@ def main(
             return
         ending = asyncio.run(swarm.run(config))
     except UserError as error:
-        click.echo(f"auror-client: {error}", err=True)
+        text = with_flags(one_line(str(error)), _OPTIONS)
+        click.echo(f"auror-client: {text}", err=True)
         leave(error.exit_code)
     except KeyboardInterrupt:
         leave(STOPPED)
     leave(0 if ending is Ending.FINISHED else STOPPED)
 
 
+_OPTIONS = ("print_config",)
 _COMMON = {
     "server": "client.server",
     "credentials": "client.credentials",

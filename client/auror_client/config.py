@@ -11,7 +11,7 @@ from pydantic import Field
 from auror.deployment.addresses import check_address, parse_ids
 from auror.deployment.data_choice import OWN, choose_data, refuse_idle
 from auror.deployment.settings import Section, load
-from auror.params import OwnRules
+from auror.params import DATASET, PARTITION, SEED, OwnRules
 
 PREFIX = "AUROR_CLIENT"
 
@@ -46,7 +46,7 @@ class DataSection(Section):
 
     task: str = ""
     """package.module:name when the policy trains code of your own: no other code is imported."""
-    dataset: str = "mnist5k"
+    dataset: str = DATASET
     """digits, mnist5k, mnist, fashion_mnist, "own" (data.path) or "synthetic" (load tests)."""
     data_dir: str = ""
     """Folder of the data set where it is not packaged."""
@@ -57,13 +57,13 @@ class DataSection(Section):
     """Of a CSV file; "" = the last one."""
     range: str = ""
     """In which range own samples are, e.g. "0:1"; "" = as the task says."""
-    partition: str = "iid"
+    partition: str = PARTITION
     """How a shared data set is dealt out: iid, dirichlet:ALPHA or shards:K."""
     parts: int = Field(default=0, ge=0)
     """Into how many parts; 0 = one per client that was ever enrolled."""
     part: int = Field(default=-1, ge=-1)
     """Which part is this client's; -1 = the one with its own number."""
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=SEED, ge=0)
     """Seed of the data split; the same at server and clients."""
     attack: str = "none"
     """Play an attacker, e.g. flip:4:9 (to test a deployment's defence)."""

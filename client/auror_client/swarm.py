@@ -5,20 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 
-from auror.deployment.addresses import parse_ids
-from auror.deployment.credentials import (
-    ClientCredentials,
-    check_expiry,
-    client_folder,
-    load_client,
-)
 from auror.deployment.locks import allow_many_files
-from auror.errors import ConfigError
 from auror.wire.limits import Limits
 from auror_client.account import Account, as_text
 from auror_client.answering import Answering, ProcessShared
@@ -29,33 +19,10 @@ from auror_client.faults import Faults, RoundClock
 from auror_client.journal import Journal
 from auror_client.participation import check_took_part
 from auror_client.recording import Recording
+from auror_client.start import load, load_members
 from auror_client.trainer import make_trainers
 from auror_client.trainings import TrainingPool
 from auror_client.transport import GrpcTransport
-
-
-def load_members(config: ClientConfig) -> list[tuple[Path, ClientCredentials]]:
-    """Credentials of the client, or of every client of ``swarm.clients``.
-
-    Raises:
-        UserError: a folder is missing or broken, or is not the client it is named after.
-    """
-    folder, ids = config.client.credentials, parse_ids("swarm.clients", config.swarm.clients)
-    if not ids:
-        return [(folder, load_client(folder))]
-    found = []
-    for client in ids:
-        own = client_folder(folder.parent, client) if folder.name == "clients" else folder
-        if own is folder:
-            raise ConfigError(
-                f"client.credentials = {folder}: with swarm.clients, name the folder `clients`"
-                " that `auror certs` made"
-            )
-        credentials = load_client(own)
-        if credentials.client != client:
-            raise ConfigError(f"{own} holds the credentials of client {credentials.client}")
-        found.append((own, credentials))
-    return found
 
 
 async def run(config: ClientConfig) -> Ending:
@@ -65,12 +32,10 @@ async def run(config: ClientConfig) -> Ending:
         UserError: bad settings, credentials or data; the server cannot be reached; the session
             finished and trained with none of these clients.
     """
-    members = load_members(config)
-    for _, own in members:
-        check_expiry(own.policy, time.time())
+    members = load(config)
     enrolled = members[0][1].policy.id_bound
     limits = Limits(enrolled, config.client.max_dim, members[0][1].policy.caps.max_statistics)
-    allow_many_files()
+    allow_many_files(3 * len(members))  # a connection, a lock and an event descriptor each
     with ExitStack() as stack:
         # before all else: a second process must find out before it has read or written anything
         journals = {

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -17,16 +14,13 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from auror.crypto.entropy import system_entropy
 from auror.deployment.addresses import check_address
-from auror.deployment.credentials import ServerCredentials, check_expiry, load_server
+from auror.deployment.credentials import ServerCredentials
+from auror.deployment.locks import allow_many_files
 from auror.deployment.logs import logger
 from auror.deployment.policy_file import POLICY_FILE, policy_json
 from auror.deployment.settings import to_toml
 from auror.errors import AbortReason, UnavailableError, UntrainedError
-from auror.round.arithmetic import check_round
-from auror.round.policy import Policy
-from auror.secagg.topology import Topology
 from auror.training.campaign import Campaign
-from auror.training.config import check_campaign
 from auror.wire.service import SERVER_OPTIONS, SERVICE
 from auror_server import checkpoint
 from auror_server.clock import LoopClock
@@ -35,32 +29,11 @@ from auror_server.hosts import make_host, synthetic_dim
 from auror_server.recorder import Recorder, begin_again, pass_interrupted
 from auror_server.servicer import Servicer
 from auror_server.session import Ending, Session
+from auror_server.start import identity_of, load
 from auror_server.store import CONFIG, SAMPLES, Store, lock_folder
 
 GOODBYE_SECONDS = 5.0
 _log = logger("server")
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What ``--check`` prints."""
-
-    policy: Policy
-    topology: Topology
-
-
-def check(config: ServerConfig) -> tuple[ServerCredentials, Checked]:
-    """Load credentials and policy, and check the wiring of all members.
-
-    Raises:
-        UserError: one line with the fix.
-    """
-    credentials = load_server(config.server.credentials)
-    policy = credentials.policy
-    check_expiry(policy, time.time())
-    check_campaign(config.campaign(synthetic_dim(policy.task) is not None), policy)
-    topology = check_round(policy.params, len(policy.members))
-    return credentials, Checked(policy, topology)
 
 
 async def serve(config: ServerConfig) -> Ending:
@@ -70,7 +43,8 @@ async def serve(config: ServerConfig) -> Ending:
         UserError: bad settings or credentials, a port in use, too few clients; all rounds are
             over and none of them trained the model.
     """
-    credentials, _checked = check(config)
+    credentials = load(config)
+    allow_many_files(len(credentials.policy.members))
     async with AsyncExitStack() as stack:
         # before anything in the folder is read or written: a second server must change nothing
         stack.enter_context(lock_folder(config.server.run_dir))
@@ -78,7 +52,7 @@ async def serve(config: ServerConfig) -> Ending:
         loop = asyncio.get_running_loop()
         policy = credentials.policy
         host = await loop.run_in_executor(pool, make_host, config.learning, policy.task)
-        identity = _identity(config, policy)
+        identity = identity_of(config, policy)
         resumed = checkpoint.load(config.server.run_dir, identity)
         campaign = Campaign(
             config.campaign(synthetic_dim(policy.task) is not None),
@@ -134,14 +108,6 @@ def _untrained(store: Store) -> UntrainedError:
         f"no round trained; the model is unchanged:{''.join(said)} see the log for why; start"
         " again to go on"
     )
-
-
-def _identity(config: ServerConfig, policy: Policy) -> str:
-    """Hash of the settings that decide the training: a resumed run must share them. A later version
-    of the policy may go on with it."""
-    parts = (policy.name, config.session.rounds, config.session.after_flag)
-    text = repr((parts, config.session.defend, config.statistics, config.learning))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 async def _listen(

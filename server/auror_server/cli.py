@@ -13,6 +13,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import click
 
+from auror.deployment.console import HELP, VERSION, OneLine, one_line, with_flags
 from auror.deployment.logs import configure
 from auror.deployment.settings import to_toml
 from auror.errors import UserError
@@ -31,7 +32,8 @@ Exit codes:
 """
 
 
-@click.command(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("auror-server", cls=OneLine, epilog=_EPILOG, context_settings=HELP)
+@VERSION
 @click.option(
     "--config", "path", type=click.Path(path_type=Path), help="TOML file with the settings."
 )
@@ -46,7 +48,12 @@ Exit codes:
 @click.option("--label-column", help="Of a CSV file, by default the last (learning.label_column).")
 @click.option("--data-range", help="In which range own samples are, e.g. 0:1 (learning.range).")
 @click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
-@click.option("--check", "only_check", is_flag=True, help="Check everything, print thresholds.")
+@click.option(
+    "--check",
+    "only_check",
+    is_flag=True,
+    help="Load all that a start would load; say what is wrong and how to mend it.",
+)
 @click.option("--print-config", is_flag=True, help="Print the resolved settings as TOML.")
 def main(
     path: Path | None,
@@ -59,31 +66,24 @@ def main(
 
     Settings come from the TOML file, then AUROR_SERVER__SECTION__KEY variables, then flags.
     """
+    if only_check and print_config:
+        raise click.UsageError("--check and --print-config exclude each other.")
     try:
         config = load_config(path, os.environ, [*_flags(common), *flags])
         if print_config:
             click.echo(to_toml(config), nl=False)
             return
         # imported here: --help and --print-config need neither gRPC nor the model
-        from auror_server import app  # noqa: PLC0415
+        from auror_server import app, start  # noqa: PLC0415
         from auror_server.session import Ending  # noqa: PLC0415
 
         configure(config.server.log)
         if only_check:
-            _credentials, found = app.check(config)
-            topology = found.topology
-            policy, params = found.policy, found.policy.params
-            click.echo(
-                f"deployment {policy.name}, version {policy.version}: {topology.cohort} clients,"
-                f" g = {params.group_size}, c = {params.colluders},"
-                f" t = {topology.shares}, Q = {topology.quorum},"
-                f" up to {topology.cohort - max(topology.fewest, policy.fewest_present(False))}"
-                " silent"
-            )
-            return
+            sys.exit(start.check(config))
         ending = asyncio.run(app.serve(config))
     except UserError as error:
-        click.echo(f"auror-server: {error}", err=True)
+        text = with_flags(one_line(str(error)), _OPTIONS)
+        click.echo(f"auror-server: {text}", err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(STOPPED)
@@ -91,6 +91,7 @@ def main(
         sys.exit(STOPPED)
 
 
+_OPTIONS = ("print_config",)
 _COMMON = {
     "listen": "server.listen",
     "health": "server.health",

@@ -12,6 +12,8 @@ from auror.deployment.addresses import check_address
 from auror.deployment.data_choice import choose_data
 from auror.deployment.settings import Section, load
 from auror.errors import ConfigError
+from auror.fields import default_of
+from auror.params import CLEAN_SAMPLES, DATASET, DETECTOR, ROUNDS, SEED
 from auror.training.config import AfterFlag, CampaignConfig
 from auror.training.detectors import ChosenDetector, choose_detector
 from auror.training.observations import PlanChoice
@@ -41,7 +43,7 @@ class ServerSection(Section):
 class SessionSection(Section):
     """One training run and its clock."""
 
-    rounds: int = Field(default=30, ge=1)
+    rounds: int = Field(default=ROUNDS, ge=1)
     """Rounds of one training; a restart after a flag trains as many again."""
     min_clients: int = Field(default=0, ge=0)
     """Begin a round with this many connected clients; 0 = all that were ever expected."""
@@ -55,11 +57,11 @@ class SessionSection(Section):
     """A client gone for longer than this no longer holds up a phase."""
     max_aborted: int = Field(default=5, ge=1)
     """Give up after this many aborted rounds in a row."""
-    after_flag: AfterFlag = AfterFlag.RESTART
+    after_flag: AfterFlag = default_of(CampaignConfig, "after_flag")
     """What a flag does to the training: "restart" or "continue"."""
-    defend: bool = True
+    defend: bool = default_of(CampaignConfig, "defend")
     """Whether verdicts have consequences."""
-    detector: str = "decoded"
+    detector: str = DETECTOR
     """Who reads the statistics: decoded (label confusion), direction (the output layer), or your
     own as package.module:attribute, imported from this machine."""
 
@@ -67,7 +69,7 @@ class SessionSection(Section):
 class StatisticsSection(Section):
     """What is opened per group: the fewer, the less the server learns."""
 
-    confusion: bool = True
+    confusion: bool = default_of(PlanChoice, "confusion")
     """Label-confusion statistics, classes × classes."""
     output_layer: bool = False
     """The output layer's entries themselves."""
@@ -80,7 +82,7 @@ class LearningSection(Section):
 
     task: str = ""
     """package.module:name when the policy trains code of your own: no other code is imported."""
-    dataset: str = "mnist5k"
+    dataset: str = DATASET
     """digits, mnist5k, mnist, fashion_mnist or "own" (learning.data): the server's own clean and
     test samples."""
     data_dir: str = ""
@@ -92,11 +94,11 @@ class LearningSection(Section):
     """Of a CSV file; "" = the last one."""
     range: str = ""
     """In which range own samples are, e.g. "0:1"; "" = as the task says."""
-    clean_samples: int = Field(default=100, ge=0)
+    clean_samples: int = Field(default=CLEAN_SAMPLES, ge=0)
     """Clean samples to read label confusion with; 0 = none, the model's own weights serve."""
     device: str = "cpu"
     """auto, cpu, cuda or cuda:N, for the server's own evaluation."""
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=SEED, ge=0)
     """Seed of the data split; the same at server and clients."""
     report_attack: str = ""
     """E.g. flip:4:9: classes that the evaluation reports on; nothing else looks at it."""
@@ -149,7 +151,7 @@ class ServerConfig(Section):
             sketch_rows=statistics.sketch_rows,
         )
         defend = session.defend and not synthetic
-        detector = choose_detector(session.detector if defend else "decoded")
+        detector = choose_detector(session.detector if defend else DETECTOR)
         if defend:
             _check_detector(detector, plan)
         return CampaignConfig(

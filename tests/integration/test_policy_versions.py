@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import kit
-from auror_server import app, checkpoint
+from auror_server import checkpoint
 from auror_server.config import load_config
 from auror_server.hosts import SyntheticHost
+from auror_server.start import identity_of
 
 from auror.crypto.entropy import system_entropy
 from auror.deployment.credentials import load_server
@@ -30,7 +31,7 @@ def exclude(folder: Path, settings: dict[str, object], *clients: int) -> None:
     )
     campaign.state.conduct.excluded = {ClientId(client): 0 for client in clients}
     (folder / "run").mkdir()
-    checkpoint.save(folder / "run", campaign, app._identity(config, policy), finished=False)
+    checkpoint.save(folder / "run", campaign, identity_of(config, policy), finished=False)
 
 
 def test_too_few_members_then_the_next_version_and_the_run_goes_on(tmp_path: Path) -> None:

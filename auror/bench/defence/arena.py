@@ -15,8 +15,7 @@ from auror.experiments.config import ExperimentConfig, RunName
 from auror.experiments.experiment import run_experiment
 from auror.experiments.result import REALLY_POISONED, ExperimentResult, Metrics
 from auror.learn.attacks import parse_attack
-from auror.learn.datasets import CLEAN_SAMPLES
-from auror.params import RoundParams
+from auror.params import CLEAN_SAMPLES, RoundParams
 from auror.rules.choice import choose_rule
 from auror.sim.population import Population
 from auror.sim.simulate import Aggregation

@@ -20,9 +20,8 @@ from auror.bench.recordings import RecordedTraining, record
 from auror.bench.replays import DefenceReplay, replay
 from auror.experiments.config import ExperimentConfig, RunName
 from auror.learn.attacks import parse_attack
-from auror.learn.datasets import CLEAN_SAMPLES
 from auror.learn.partition import parse_partition
-from auror.params import RoundParams
+from auror.params import CLEAN_SAMPLES, RoundParams
 from auror.training.observations import PlanChoice
 
 CLEAN_ROUNDS = 40

@@ -7,7 +7,7 @@ the test says so; ``Clock`` lets every pause pass at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +38,9 @@ from auror.wire.v1 import transport_pb2 as pb
 
 ME = ClientId(0)
 TASK = b'{"synthetic": 24}'
+
+
+Scene = Callable[["Bench"], Awaitable[None]]
 
 
 class Inline(Executor):
@@ -299,3 +302,15 @@ class Round:
             self._effects += self.server.on_message(ME, message)
             self.pump(line)
         return message
+
+
+def played(folder: Path, scene: Scene, give_up_after: float = 120.0) -> None:
+    async def run() -> None:
+        bench = Bench(folder, give_up_after)
+        try:
+            async with asyncio.timeout(60):  # a scene that hangs fails here
+                await scene(bench)
+        finally:
+            bench.journal.__exit__(None, None, None)
+
+    asyncio.run(run())

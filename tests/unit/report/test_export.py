@@ -110,7 +110,8 @@ def test_nothing_is_overwritten_unasked(folder: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     again = invoke(folder)
     assert again.exit_code == 2
-    assert "exported.safetensors is there already: choose another --out" in again.output
+    assert "exported.safetensors is there already: choose another with --out FILE" in again.output
+    assert "--force" in again.output
     (folder / "exported.safetensors").unlink()
     assert "exported.card.json is there already" in invoke(folder).output
     assert invoke(folder, "--force").exit_code == 0

@@ -26,7 +26,8 @@ from auror.crypto.entropy import system_entropy
 from auror.ids import ClientId
 from auror.round.client.state import Reply
 from auror.round.messages import ClientMessage, RoundStart
-from auror.training.campaign import Campaign, CampaignConfig
+from auror.training.campaign import Campaign
+from auror.training.config import CampaignConfig
 from auror.training.observations import PlanChoice
 from auror.wire import codec
 from auror.wire.frames import Assembler, client_frames

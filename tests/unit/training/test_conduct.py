@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from campaign_kit import Run, lying
+from rounds_kit import Deployment
 
+from auror.defense.liability import Liability
 from auror.errors import AbortReason
 from auror.ids import ClientId
 from auror.round.messages import (
     MaskedStatistics,
 )
+from auror.round.summary import RoundSummary
+from auror.sim.seeded import seeded_entropy
+from auror.training.conduct import Conduct
 
 
 def test_a_lone_liar_is_proven_and_excluded_while_training_goes_on() -> None:
@@ -56,3 +62,63 @@ def test_a_round_with_statistics_forgives_earlier_silences() -> None:
     for hook in (mute, mute, None, mute, mute):
         assert 4 in run.round(hook).cohort
     assert run.campaign.uninvited == frozenset()
+
+
+def members(*clients: int) -> tuple[ClientId, ...]:
+    return tuple(map(ClientId, clients))
+
+
+POLICY = Deployment(9).policy
+EVERYBODY = members(*range(9))
+
+
+def test_who_keeps_its_masks_closed_three_times_is_not_invited_whatever_lies_between() -> None:
+    conduct = Conduct()
+    for index in range(5):
+        hiding = members(3) if index % 2 == 0 else ()
+        conduct.book(
+            RoundSummary(withheld=frozenset(hiding)), failed=True, colluders=1, index=index
+        )
+        assert (3 in conduct.uninvited) == (index == 4)
+
+
+def test_a_pair_that_disagreed_is_invited_one_by_one_while_the_floor_allows() -> None:
+    conduct = Conduct(pairs=[frozenset(members(2, 5))])
+    invited = [
+        conduct.cohort(EVERYBODY, EVERYBODY, POLICY, index, seeded_entropy(1)) for index in (0, 1)
+    ]
+    assert invited == [
+        (members(0, 1, 3, 4, 5, 6, 7, 8), False),
+        (members(0, 1, 2, 3, 4, 6, 7, 8), False),
+    ]
+    few = members(0, 1, 2, 3, 5, 6)
+    assert conduct.cohort(few, few, POLICY, 0, seeded_entropy(1)) == (few, False)
+
+
+def test_only_those_who_are_there_are_invited() -> None:
+    found = Conduct().cohort(EVERYBODY, members(8, 1, 99), POLICY, 0, seeded_entropy(1))
+    assert found == (members(1, 8), False)
+
+
+def test_the_least_suspected_train_alone_until_the_budget_of_such_rounds_is_spent() -> None:
+    liability = Liability([frozenset(members(0, 4)), frozenset(members(4, 7))])
+    conduct = Conduct(liability=liability, cautious=True)
+    cohort, disputed = conduct.cohort(EVERYBODY, EVERYBODY, POLICY, 0, seeded_entropy(1))
+    assert disputed
+    assert len(cohort) == 6
+    assert {0, 4, 7}.isdisjoint(cohort)
+    conduct.disputed = POLICY.budget.max_disputed
+    assert conduct.cohort(EVERYBODY, EVERYBODY, POLICY, 0, seeded_entropy(1)) == (EVERYBODY, False)
+
+
+def test_it_survives_as_json() -> None:
+    conduct = Conduct(
+        excluded={ClientId(1): 3},
+        silences={ClientId(2): 1},
+        withheld={ClientId(3): 2},
+        pairs=[frozenset(members(4, 5))],
+        liability=Liability([frozenset(members(4, 5))], {ClientId(4): 2}),
+        cautious=True,
+        disputed=6,
+    )
+    assert Conduct.from_dict(json.loads(json.dumps(conduct.to_dict()))) == conduct

@@ -8,10 +8,12 @@ from campaign_kit import Host, Run, lying, without
 
 from auror.errors import AbortReason
 from auror.ids import ClientId
+from auror.round.description import model_digest
 from auror.round.messages import (
     RandomnessShares,
     UpdateShares,
 )
+from auror.training.succession import ModelSuccession
 
 
 def test_restart_once_from_a_new_initial_model_without_the_flagged() -> None:
@@ -94,3 +96,34 @@ def test_every_failed_total_takes_a_step_half_way_back() -> None:
         assert start.description.step == times + 1
         assert start.description.parent == run.records[-1].model
     assert run.round().aborted is None
+
+
+def test_a_spent_or_tried_step_is_left_and_any_other_is_kept() -> None:
+    models = ModelSuccession(np.ones(3, dtype=np.float32))
+    models.book(attempted=True, unmasking=False)
+    models.leave_spent_step(2)
+    assert (models.step, models.attempts) == (0, 1)
+    models.book(attempted=True, unmasking=False)
+    models.leave_spent_step(2)
+    assert (models.step, models.attempts) == (1, 0)
+    assert models.parent == model_digest(np.ones(3, dtype=np.float32))
+    models.add(np.full(3, 0.5))
+    assert models.trained
+    before, now = models.previous, models.model
+    assert before is not None
+    models.book(attempted=False, unmasking=True)
+    models.leave_spent_step(2)
+    assert np.array_equal(models.model, (before + now) / 2)
+    assert models.previous is before  # half-way to the same model every time
+    assert (models.step, models.spent) == (3, False)
+
+
+def test_a_restart_has_no_model_before_it() -> None:
+    models = ModelSuccession(np.ones(3, dtype=np.float32))
+    models.era_round = 4
+    models.add(np.ones(3))
+    models.book(attempted=True, unmasking=True)
+    models.restart(np.zeros(3, dtype=np.float32))
+    assert models == ModelSuccession(models.model, era=1)
+    assert not models.trained
+    assert models.tensors().keys() == {"model"}

@@ -1,0 +1,70 @@
+"""``--check`` of the commands that run long: load all that a start would, and say how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from auror.cli.shared import told
+from auror.deployment.checks import Checklist, check_unused
+
+if TYPE_CHECKING:
+    from auror.experiments.config import ExperimentConfig
+    from auror.experiments.experiment import Prepared
+    from auror.programs.loadtest import LoadTest
+
+
+def check_experiment(
+    settings: Callable[[], ExperimentConfig], out: Path | None, with_programs: bool = False
+) -> int:
+    """Settings, data, task, device, run folder and report; ``with_programs``: the demo's processes.
+
+    Returns:
+        The exit code.
+    """
+    from auror.experiments.experiment import Prepared  # noqa: PLC0415 - keeps --help quick
+
+    checks = Checklist(told)
+    config = checks.run("settings", settings)
+    if config is not None:
+        checks.run("data, task and device", lambda: Prepared.of(config), _prepared)
+    if out is not None:
+        checks.run("run folder", lambda: check_unused("out", out), str)
+    checks.run("report", _load_report)
+    if with_programs:
+        _programs(checks)
+    return checks.exit_code
+
+
+def check_loadtest(settings: Callable[[], LoadTest]) -> int:
+    """Settings, open files and processes. Returns the exit code."""
+    from auror.programs.loadtest import open_files  # noqa: PLC0415 - keeps --help quick
+
+    checks = Checklist(told)
+    test = checks.run("settings", settings)
+    if test is not None:
+        checks.run("open files", lambda: open_files(test))
+    _programs(checks)
+    return checks.exit_code
+
+
+def _programs(checks: Checklist) -> None:
+    from auror.programs.processes import check_installed, scratch_folder  # noqa: PLC0415
+
+    def scratch() -> Path:
+        with scratch_folder() as folder:
+            return folder.parent
+
+    checks.run("server and client programs", check_installed)
+    checks.run("folder for temporary files", scratch, str)
+
+
+def _load_report() -> None:
+    from auror.cli import output  # noqa: F401, PLC0415 - figures and templates load here
+
+
+def _prepared(found: Prepared) -> str:
+    data = found.data
+    classes = f"{len(data.train_y)} training samples in {data.classes} classes"
+    return f"{data.name}, {classes}, on {found.device}"

@@ -1,0 +1,135 @@
+"""What a start loads, and the same as a list of checks (``--check``)."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from auror.deployment.addresses import parse_ids
+from auror.deployment.checks import Checklist, check_peer, check_writable
+from auror.deployment.credentials import (
+    ClientCredentials,
+    End,
+    check_expiry,
+    check_tls,
+    client_folder,
+    load_client,
+    load_tls,
+)
+from auror.errors import ConfigError
+from auror.ids import ClientId
+from auror_client.config import ClientConfig
+from auror_client.trainer import make_trainers
+
+Members = list[tuple[Path, ClientCredentials]]
+
+
+def load(config: ClientConfig) -> Members:
+    """Credentials and policy of every client of this process, fit for a start.
+
+    Raises:
+        UserError: one line with the fix.
+    """
+    now = time.time()
+    _check_certificates(config, now)
+    members = load_members(config)
+    _check_policies(config, members, now)
+    return members
+
+
+def load_members(config: ClientConfig) -> Members:
+    """Credentials of the client, or of every client of ``swarm.clients``.
+
+    Raises:
+        UserError: a folder is missing or broken, or is not the client it is named after.
+    """
+    found = []
+    for client, folder in _folders(config):
+        credentials = load_client(folder)
+        if client is not None and credentials.client != client:
+            raise ConfigError(f"{folder} holds the credentials of client {credentials.client}")
+        found.append((folder, credentials))
+    return found
+
+
+def check(config: ClientConfig) -> int:
+    """Load everything that a start would load, and print how that went.
+
+    Returns:
+        The exit code: 0, or that of the first thing that is wrong.
+    """
+    checks, now = Checklist(), time.time()
+    members = checks.run("credentials and policy", lambda: load_members(config), _named)
+    checks.run(
+        "certificate",
+        lambda: _check_certificates(config, now),
+        lambda expires: f"valid until {expires:%Y-%m-%d}",
+    )
+    if members is not None:
+        checks.run("dates and own rules", lambda: _check_policies(config, members, now))
+        clients = [own.client for _, own in members]
+        policy = members[0][1].policy
+        checks.run("task", lambda: _task(config, policy.task), str)
+        checks.run("data", lambda: make_trainers(config, clients, policy.id_bound, policy.task))
+    checks.run("device", lambda: _device(config), str)
+    checks.run("state folder", lambda: check_writable("client.state", config.client.state), str)
+    for setting in ("randomness", "inputs"):
+        if path := getattr(config.record, setting):
+            folder = Path(path) if setting == "inputs" else Path(path).parent
+            checks.run("record", _writable(f"record.{setting}", folder), str)
+    checks.run("server", lambda: check_peer("client.server", config.client.server), str)
+    return checks.exit_code
+
+
+def _folders(config: ClientConfig) -> list[tuple[ClientId | None, Path]]:
+    folder, ids = config.client.credentials, parse_ids("swarm.clients", config.swarm.clients)
+    if not ids:
+        return [(None, folder)]
+    if folder.name != "clients":
+        raise ConfigError(
+            f"client.credentials = {folder}: with swarm.clients, name the folder `clients`"
+            " that `auror certs` made"
+        )
+    return [(client, client_folder(folder.parent, client)) for client in ids]
+
+
+def _check_certificates(config: ClientConfig, now: float) -> datetime.datetime:
+    return min(
+        check_tls(folder, load_tls(folder), End.CLIENT, now) for _, folder in _folders(config)
+    )
+
+
+def _check_policies(config: ClientConfig, members: Members, now: float) -> None:
+    rules = config.own_rules()
+    for _, own in members:
+        check_expiry(own.policy, now)
+        own.policy.check_rules(rules)
+
+
+def _task(config: ClientConfig, task: bytes) -> str:
+    if config.data.dataset == "synthetic":
+        return "none trained"
+    from auror.learn.pinned import PinnedTask  # noqa: PLC0415 - load tests need no torch
+
+    PinnedTask.from_bytes(task, config.data.task, "data.task")
+    return config.data.task or "comes along"
+
+
+def _device(config: ClientConfig) -> str:
+    if config.data.dataset == "synthetic":
+        return "none needed"
+    from auror.learn.device import resolve_device  # noqa: PLC0415 - load tests need no torch
+
+    return str(resolve_device(config.client.device))
+
+
+def _named(members: Sequence[tuple[Path, ClientCredentials]]) -> str:
+    first = members[0][1]
+    more = "" if len(members) == 1 else f" and {len(members) - 1} more"
+    return f"client {first.client}{more}, version {first.policy.version} of the policy"
+
+
+def _writable(setting: str, folder: Path) -> Callable[[], Path]:
+    return lambda: check_writable(setting, folder)

@@ -1,0 +1,104 @@
+"""What a start loads, and the same as a list of checks (``--check``)."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+from auror.deployment.checks import Checklist, check_free, check_writable
+from auror.deployment.credentials import (
+    End,
+    ServerCredentials,
+    check_expiry,
+    check_tls,
+    load_first_models,
+    load_policy,
+    load_server,
+    load_tls,
+)
+from auror.round.arithmetic import check_round
+from auror.round.policy import Policy
+from auror.secagg.topology import Topology
+from auror.training.config import check_campaign
+from auror_server import checkpoint
+from auror_server.config import ServerConfig
+from auror_server.hosts import make_host, synthetic_dim
+
+
+def load(config: ServerConfig) -> ServerCredentials:
+    """Credentials and policy, checked as far as they need no other file.
+
+    Raises:
+        UserError: one line with the fix.
+    """
+    folder, now = config.server.credentials, time.time()
+    check_tls(folder, load_tls(folder), End.SERVER, now)
+    credentials = load_server(folder)
+    check_policy(config, credentials.policy, now)
+    return credentials
+
+
+def check_policy(config: ServerConfig, policy: Policy, now: float) -> Topology:
+    """The wiring of all members under ``policy``, at ``now`` in Unix seconds.
+
+    Raises:
+        UserError: it has expired, or allows less than ``config`` wants.
+    """
+    check_expiry(policy, now)
+    check_campaign(config.campaign(synthetic_dim(policy.task) is not None), policy)
+    return check_round(policy.params, len(policy.members))
+
+
+def check(config: ServerConfig) -> int:
+    """Load everything that a start would load, and print how that went.
+
+    Returns:
+        The exit code: 0, or that of the first thing that is wrong.
+    """
+    checks, folder, now = Checklist(), config.server.credentials, time.time()
+    tls = checks.run("credentials", lambda: load_tls(folder), lambda _found: str(folder))
+    if tls is not None:
+        checks.run(
+            "certificate",
+            lambda: check_tls(folder, tls, End.SERVER, now),
+            lambda expires: f"valid until {expires:%Y-%m-%d}",
+        )
+    policy = checks.run("signature of the policy", lambda: load_policy(folder))
+    if policy is not None:
+        checks.run(
+            "policy",
+            lambda: check_policy(config, policy, now),
+            lambda topology: _thresholds(policy, topology),
+        )
+        checks.run("first models", lambda: load_first_models(folder, policy))
+        checks.run("task and data", lambda: make_host(config.learning, policy.task))
+    run_dir = config.server.run_dir
+    checks.run("run folder", lambda: check_writable("server.run_dir", run_dir), str)
+    if policy is not None and run_dir.is_dir():
+        identity = identity_of(config, policy)
+        checks.run("unfinished run", lambda: checkpoint.load(run_dir, identity), _resumable)
+    checks.run("listen", lambda: check_free("server.listen", config.server.listen), str)
+    if config.server.health:
+        checks.run("health", lambda: check_free("server.health", config.server.health), str)
+    return checks.exit_code
+
+
+def _thresholds(policy: Policy, topology: Topology) -> str:
+    silent = topology.cohort - max(topology.fewest, policy.fewest_present(False))
+    return (
+        f"deployment {policy.name}, version {policy.version}: {topology.cohort} clients,"
+        f" g = {policy.params.group_size}, c = {policy.params.colluders},"
+        f" t = {topology.shares}, Q = {topology.quorum}, up to {silent} silent"
+    )
+
+
+def _resumable(found: object) -> str:
+    return "none" if found is None else "will be resumed"
+
+
+def identity_of(config: ServerConfig, policy: Policy) -> str:
+    """Hash of the settings that decide the training: a resumed run must share them. A later version
+    of the policy may go on with it."""
+    parts = (policy.name, config.session.rounds, config.session.after_flag)
+    text = repr((parts, config.session.defend, config.statistics, config.learning))
+    return hashlib.sha256(text.encode()).hexdigest()
