@@ -13,7 +13,7 @@ from auror.crypto.kex import KeyPair
 from auror.errors import AbortReason, Refusal
 from auror.ids import ClientId, Digest
 from auror.params import STATISTICS_RING_BITS
-from auror.round.client import draw, statistics
+from auror.round.client import p3b_draw, p4_statistics
 from auror.round.messages import KeyList, MaskedStatistics
 from auror.round.public import draw_committee, draw_graph
 from auror.secagg.instance import Ring
@@ -28,7 +28,7 @@ WIRED = Topology(N, 1, degree=8, shares=6, window=2, committee=9, silent=4)
 def test_masks_of_two_views_do_not_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
     """The victim is told another digest for a peer. T, U3, r and so the groups are the same: with
     masks under T its group would open although its members signed different things."""
-    monkeypatch.setattr(draw, "check_quorum", lambda *_: None)
+    monkeypatch.setattr(p3b_draw, "check_quorum", lambda *_: None)
     stage = Hostile(Deployment(9, 3, replace(PARAMS, challenge_rows=0)))
     stage.upload()
     whole = stage.upload_list(stage.everybody)
@@ -58,7 +58,7 @@ def test_keys_of_group_mates_that_are_no_neighbours_are_verified_too(
     """On a sparse graph a member of the group need not be a neighbour: the server could give its
     own key for each of them, and the statistics would be masked against the server only."""
     monkeypatch.setattr(Topology, "for_cohort", classmethod(lambda cls, *args: WIRED))
-    monkeypatch.setattr(draw, "check_quorum", lambda *_: None)
+    monkeypatch.setattr(p3b_draw, "check_quorum", lambda *_: None)
     stage = Hostile(Deployment(N, 7, replace(PARAMS, group_size=4)))
     victim = stage.honest[0]
     tell = stage.tell
@@ -81,7 +81,7 @@ def test_keys_of_group_mates_that_are_no_neighbours_are_verified_too(
     assert len(substituted) == 1
     stage.tell = tell  # type: ignore[method-assign]
     company = (tuple(sorted(stage.honest)),)  # a draw in which they meet
-    monkeypatch.setattr(statistics, "draw_groups", lambda *_: company)
+    monkeypatch.setattr(p4_statistics, "draw_groups", lambda *_: company)
     stage.show_uploads(victim, stage.everybody)
     stage.show_signatures(victim, {})
     assert stage.show_draw(victim) is None
@@ -108,7 +108,7 @@ def test_a_group_below_the_floor_is_refused_whatever_drew_it(
     victim = stage.honest[0]
     stage.show_signatures(victim)
     small = ((victim, stage.honest[1]), stage.honest[2:])
-    monkeypatch.setattr(statistics, "draw_groups", lambda *_: small)
+    monkeypatch.setattr(p4_statistics, "draw_groups", lambda *_: small)
     assert stage.show_draw(victim) is None
     assert stage.refused == {victim: Refusal.GROUP_TOO_SMALL}
 

@@ -14,7 +14,7 @@ from rounds_kit import PARAMS, Deployment
 from auror.crypto.tags import Tag
 from auror.errors import Refusal
 from auror.ids import ClientId
-from auror.round.client import draw
+from auror.round.client import p3b_draw
 from auror.round.messages import MaskedStatistics, RandomnessShares
 
 
@@ -94,7 +94,7 @@ def test_without_the_quorum_it_would_stand_alone(monkeypatch: pytest.MonkeyPatch
     stage.upload()
     all_but(stage, victim)
     lists = chosen(stage, victim)
-    monkeypatch.setattr(draw, "check_quorum", lambda *_: None)
+    monkeypatch.setattr(p3b_draw, "check_quorum", lambda *_: None)
     attack(stage, lists, victim)
     assert (victim, MaskedStatistics) in stage.said
     assert alone(stage, victim)

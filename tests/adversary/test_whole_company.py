@@ -17,7 +17,7 @@ from knowledge import spans, together
 from rounds_kit import PARAMS, Deployment
 
 from auror.ids import ClientId
-from auror.round.client import agree, draw, unmask
+from auror.round.client import p3b_draw, p5_agree, p6_unmask
 from auror.round.messages import Consistency, DealerList, RandomnessShares, UpdateShares, Upload
 
 
@@ -161,9 +161,9 @@ def test_four_hundred_rounds_of_lies(block: int) -> None:
 
 def test_the_search_sees_a_missing_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without quorums and without the check that groups are whole, lies do take a group apart."""
-    monkeypatch.setattr(draw, "check_quorum", lambda *_: None)
-    monkeypatch.setattr(unmask, "check_quorum", lambda *_: None)
-    monkeypatch.setattr(agree, "_check_signed", lambda *_: None)
+    monkeypatch.setattr(p3b_draw, "check_quorum", lambda *_: None)
+    monkeypatch.setattr(p6_unmask, "check_quorum", lambda *_: None)
+    monkeypatch.setattr(p5_agree, "_check_signed", lambda *_: None)
     caught = 0
     for seed in range(24):
         rng = np.random.default_rng([29, seed])

@@ -14,10 +14,10 @@ _honest = machine.send_statistics
 
 
 def _lie(*args: Any) -> Any:
-    message = _honest(*args)
+    sent, message = _honest(*args)
     words = np.frombuffer(message.payload, dtype="<u8").copy()
     words[:1] += np.uint64(1)
-    return replace(message, payload=words.tobytes())
+    return sent, replace(message, payload=words.tobytes())
 
 
 machine.send_statistics = _lie  # type: ignore[assignment]

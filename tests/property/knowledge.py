@@ -49,16 +49,16 @@ class Observer:
     uploaded: set[ClientId] = field(default_factory=set)
     sent: set[ClientId] = field(default_factory=set)
     images: set[frozenset[ClientId]] = field(default_factory=set)
-    signed: set[ClientId] = field(default_factory=set)
+    consistent: set[ClientId] = field(default_factory=set)
     """Who has signed U3."""
-    server: RoundServer = field(init=False)
+    server: RoundServer = field(init=False, repr=False)
     """Where the round is; what is overheard need not have reached it."""
 
     def hear(self, sender: ClientId, message: ClientMessage) -> None:
         """One message on its way to the server."""
         match message:
             case Consistency():
-                self.signed.add(sender)
+                self.consistent.add(sender)
             case Upload():
                 self.uploaded.add(sender)
             case MaskedStatistics(payload) if payload:

@@ -32,7 +32,7 @@ def invariant(seen: Observer) -> None:
                 seen.knows(client, SecretKind.SELF_SEED) and seen.knows(client, SecretKind.MASK_KEY)
             )
             if seen.knows(client, SecretKind.RANDOMNESS):
-                assert len(seen.signed) >= topology.quorum
+                assert len(seen.consistent) >= topology.quorum
 
 
 def watched_round(seed: int) -> tuple[Played, Observer, int]:
