@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.deployment.logs import logger
+from auror.errors import ConfigError
 from auror.round.output import OutputShape
 from auror.training.host import ModelHost
 from auror_server.config import LearningSection
@@ -79,8 +80,9 @@ def make_host(settings: LearningSection, task: bytes) -> ServerHost:
     from auror.learn.attacks import parse_attack  # noqa: PLC0415
     from auror.learn.device import resolve_device  # noqa: PLC0415
     from auror.learn.host import TorchHost  # noqa: PLC0415
-    from auror.learn.own_data import DataSource, load_data  # noqa: PLC0415
+    from auror.learn.own_data import DataSource  # noqa: PLC0415
     from auror.learn.pinned import PinnedTask  # noqa: PLC0415
+    from auror.learn.task_data import server_side  # noqa: PLC0415
 
     pinned = PinnedTask.from_bytes(task, settings.task, "learning.task")
     wanted = pinned.task
@@ -92,8 +94,12 @@ def make_host(settings: LearningSection, task: bytes) -> ServerHost:
         settings.range,
         setting="learning.data",
     )
-    data = load_data(source, settings.seed, settings.clean_samples, wanted.samples, dealt=False)
+    data = server_side(wanted, source, settings.seed, settings.clean_samples)
     for line in data.notes:
         _log.warning(line)
-    attack = parse_attack(settings.report_attack or "none", data.classes)
+    attack = parse_attack(settings.report_attack or "none", wanted.classes)
+    if attack is not None and wanted.classes is None:
+        raise ConfigError(
+            f"learning.report_attack = {attack}: {wanted} has no labels; leave it out"
+        )
     return TorchHost(pinned, data, resolve_device(settings.device), settings.seed, attack)
