@@ -65,7 +65,9 @@ def simulated(
         return TaskData(find_task(name, data.spec), data, partition)
     task = find_task(name)
     if task.classes is None and str(partition) != "iid":
-        raise ConfigError(f"partition = {partition} deals by label, and {task} has none: choose iid")
+        raise ConfigError(
+            f"partition = {partition} deals by label, and {task} has none: choose iid"
+        )
     loaded = [client_side(task, source.path, client) for client in range(clients)]
     given = [pair for pair in loaded if pair is not None]
     if not given:
