@@ -147,6 +147,7 @@ def _server_settings(
         "server.health": "",
         "server.credentials": certificates / "server",
         "server.run_dir": run_dir,
+        "server.report": False,  # the demo writes one that knows more
         "session.rounds": config.rounds,
         "session.min_clients": config.clients,
         "session.after_flag": config.after_flag.value,

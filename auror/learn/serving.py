@@ -1,0 +1,55 @@
+"""From a server's learning settings and the signed task to the model's host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from auror.learn.attacks import parse_attack
+from auror.learn.device import resolve_device
+from auror.learn.host import TorchHost
+from auror.learn.own_data import DataSource, load_data
+from auror.learn.pinned import PinnedTask
+
+
+@dataclass(frozen=True)
+class Learning:
+    """The section ``[learning]`` of a server's configuration, which says what each field means."""
+
+    task: str = ""
+    dataset: str = "mnist5k"
+    data_dir: str = ""
+    data: str = ""
+    label_column: str = ""
+    range: str = ""
+    clean_samples: int = 100
+    device: str = "cpu"
+    seed: int = 1
+    report_attack: str = ""
+
+
+def host_of(
+    settings: Learning, task: bytes, setting: str = "learning"
+) -> tuple[TorchHost, list[str]]:
+    """The host of the signed ``task``, and what somebody should know about its samples.
+
+    Args:
+        setting: the section, as errors call it.
+
+    Raises:
+        UserError: the data set or device cannot be used, or does not fit the task.
+    """
+    pinned = PinnedTask.from_bytes(task, settings.task, f"{setting}.task")
+    source = DataSource(
+        settings.dataset,
+        Path(settings.data_dir) if settings.data_dir else None,
+        Path(settings.data) if settings.data else None,
+        settings.label_column,
+        settings.range,
+        setting=f"{setting}.data",
+    )
+    samples = pinned.task.samples
+    data = load_data(source, settings.seed, settings.clean_samples, samples, dealt=False)
+    attack = parse_attack(settings.report_attack or "none", data.classes)
+    device = resolve_device(settings.device)
+    return TorchHost(pinned, data, device, settings.seed, attack), list(data.notes)
