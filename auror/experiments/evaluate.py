@@ -50,7 +50,18 @@ def _learning(run: FinishedRun) -> Learning:
         config = run.experiment.result.config
         attack = "" if config.attack is None else str(config.attack)
         own = config.task if is_own(config.task) else ""
-        return Learning(task=own, device=config.device, report_attack=attack)
+        return Learning(
+            task=own,
+            dataset=config.dataset,
+            data_dir="" if config.data_dir is None else str(config.data_dir),
+            data="",
+            label_column="",
+            range="",
+            clean_samples=0,
+            device=config.device,
+            seed=config.seed,
+            report_attack=attack,
+        )
     path = run.folder / _SETTINGS
     try:
         return Learning(**tomllib.loads(path.read_text(encoding="utf-8"))["learning"])

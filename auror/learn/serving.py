@@ -12,20 +12,20 @@ from auror.learn.own_data import DataSource, load_data
 from auror.learn.pinned import PinnedTask
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Learning:
     """The section ``[learning]`` of a server's configuration, which says what each field means."""
 
-    task: str = ""
-    dataset: str = "mnist5k"
-    data_dir: str = ""
-    data: str = ""
-    label_column: str = ""
-    range: str = ""
-    clean_samples: int = 100
-    device: str = "cpu"
-    seed: int = 1
-    report_attack: str = ""
+    task: str
+    dataset: str
+    data_dir: str
+    data: str
+    label_column: str
+    range: str
+    clean_samples: int
+    device: str
+    seed: int
+    report_attack: str
 
 
 def host_of(
