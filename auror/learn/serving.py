@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from auror.errors import ConfigError
 from auror.learn.attacks import parse_attack
 from auror.learn.device import resolve_device
 from auror.learn.host import TorchHost
-from auror.learn.own_data import DataSource, load_data
+from auror.learn.own_data import DataSource
 from auror.learn.pinned import PinnedTask
+from auror.learn.task_data import server_side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +50,11 @@ def host_of(
         settings.range,
         setting=f"{setting}.data",
     )
-    samples = pinned.task.samples
-    data = load_data(source, settings.seed, settings.clean_samples, samples, dealt=False)
-    attack = parse_attack(settings.report_attack or "none", data.classes)
+    data = server_side(pinned.task, source, settings.seed, settings.clean_samples)
+    attack = parse_attack(settings.report_attack or "none", pinned.task.classes)
+    if attack is not None and pinned.task.classes is None:
+        raise ConfigError(
+            f"{setting}.report_attack = {attack}: {pinned.task} has no labels; leave it out"
+        )
     device = resolve_device(settings.device)
     return TorchHost(pinned, data, device, settings.seed, attack), list(data.notes)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.deployment.logs import logger
-from auror.errors import ConfigError
 from auror.round.output import OutputShape
 from auror.training.host import ModelHost
 from auror_server.config import LearningSection
