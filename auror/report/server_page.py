@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from auror.errors import DataError
 from auror.experiments.files import write_text
@@ -98,6 +99,7 @@ def _drawn(lines: Sequence[_Line], unit: str, title: str) -> str:
             xs, ys = zip(*places, strict=True)
             axes.plot(xs, ys, dash, color=colour, label=label, marker="." if len(xs) < 40 else "")
         axes.set_xlabel("round")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel(unit)
         axes.legend(frameon=False, fontsize=10, loc="best")
         return svg_of(figure, title)
