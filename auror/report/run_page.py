@@ -10,7 +10,7 @@ from auror.experiments.config import RunName
 from auror.experiments.files import write_text
 from auror.experiments.result import ExperimentResult
 from auror.report.pages import template
-from auror.report.plots import OWN_METRIC, STYLES, figures
+from auror.report.plots import OWN_METRIC, figures, label_of
 
 Json = dict[str, Any]
 CAPTIONS = {
@@ -51,7 +51,7 @@ def page(result: ExperimentResult, summary: Json, manifest: Json, drawn: dict[st
         summary=summary,
         config=result.config.to_dict(),
         manifest=manifest,
-        runs=[(STYLES[run][2], run.value, summary[run.value]) for run in RunName],
+        runs=[(label_of(run, result), run.value, summary[run.value]) for run in RunName],
         own_metrics=result.own_metrics,
         figures=[(drawn[name], caption) for name, caption in CAPTIONS.items() if name in drawn]
         + [(svg, _OWN) for name, svg in drawn.items() if name.startswith(OWN_METRIC)],
