@@ -3,7 +3,7 @@
     python scripts/twenty_replays.py CACHE > after.jsonl
 
 Every line says whom a replay flagged after which round, and how many checks failed; two files
-agree in all but ``strength`` when the change decides nothing (docs/adr/0018).
+agree in all but ``strength`` when the change decides nothing (docs/adr/0019).
 """
 
 from __future__ import annotations
