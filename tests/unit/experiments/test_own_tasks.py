@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from own_tasks import amounts, images, rows
+from own_tasks import SmallResNet, amounts, images, rows
 
 from auror.errors import ConfigError
 from auror.experiments.experiment import Prepared, run_experiment
@@ -94,6 +95,13 @@ def test_what_cannot_work_without_labels_is_refused_before_the_start(
 ) -> None:
     with pytest.raises(ConfigError, match=hint):
         run(task="own_tasks:Regression", data=str(files / "amounts.npz"), clean_samples=0, **dials)
+
+
+def test_how_ones_own_task_trains_is_the_default_and_dials_change_single_values() -> None:
+    own = experiment_config({**SMALL, "task": "own_tasks:SmallResNet"}).training
+    assert own == SmallResNet.training
+    changed = experiment_config({**SMALL, "task": "own_tasks:SmallResNet", "epochs": 5}).training
+    assert changed == replace(own, epochs=5)
 
 
 @pytest.mark.slow
