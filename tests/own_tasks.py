@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import torch
 from torch import nn
 
 from auror.learn.standardisation import Standardisation
-from auror.learn.task import Task
+from auror.learn.task import Array, ServerData, Task
 from auror.learn.training import TrainingParams
 
 
@@ -49,11 +52,27 @@ class SmallResNet(Task):
         return nn.functional.nll_loss(outputs, targets)
 
 
+class Sites(SmallResNet):
+    """The same with files that it loads itself: site-0.npz, site-1.npz, … and server.npz."""
+
+    def client_data(self, path: Path | None, client: int) -> tuple[Array, Array]:
+        assert path is not None
+        with np.load(path / f"site-{client}.npz") as file:
+            return file["x"], file["y"]
+
+    def server_data(self, path: Path | None) -> ServerData:
+        assert path is not None
+        with np.load(path / "server.npz") as file:
+            x, y = file["x"], file["y"]
+        return ServerData(x[40:], y[40:], clean_x=x[:40], clean_y=y[:40])
+
+
 class Rows(Task):
     """Rows of a table, with dropout."""
 
     input_shape = (6,)
     classes = 3
+    standardisation = Standardisation(mean=1.0, deviation=2.0)
 
     def build(self) -> nn.Module:
         return nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Dropout(0.2), nn.Linear(12, 3))
@@ -102,5 +121,26 @@ class FrozenBody(Task):
         return nn.Sequential(nn.Flatten(), body, nn.ReLU(), nn.Linear(16, 10))
 
 
-resnet = SmallResNet()
-nothing = "a string"
+def images(count: int, seed: int) -> tuple[Array, Array]:
+    """Two-channel 16 × 16 images of four classes, uint8: a bright bar, its place is the class."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 4, count)
+    x = rng.integers(0, 120, (count, 2, 16, 16))
+    for sample, label in enumerate(y):
+        x[sample, label % 2, 3 + 5 * (label // 2) : 6 + 5 * (label // 2)] += 100
+    return x.astype(np.uint8), y
+
+
+def rows(count: int, seed: int) -> tuple[Array, Array]:
+    """Rows of six numbers around one of three middles."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, count)
+    middles = 2.5 * np.eye(3, 6) + 1
+    return (middles[y] + rng.normal(size=(count, 6))).astype(np.float32), y
+
+
+def amounts(count: int, seed: int) -> tuple[Array, Array]:
+    """Rows of five numbers, and one that follows from them."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(count, 5)).astype(np.float32)
+    return x, (x @ np.array([1, -2, 0.5, 0, 1]) + 0.1 * rng.normal(size=count)).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -11,10 +12,25 @@ from auror.cli.shared import EPILOG, FORMAT, one_line_errors
 
 @click.command("evaluate", epilog=EPILOG)
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Other samples: npz, CSV or image folder.  [default: the run's test samples]",
+)
 @FORMAT
 @one_line_errors
-def command(run: Path, form: str) -> None:
-    """Load the run folder RUN, measure its model again and print the metrics."""
-    from auror.cli.output import evaluated  # noqa: PLC0415 - keeps --help quick
+def command(run: Path, data: Path | None, form: str) -> None:
+    """Load the run folder RUN, measure its model again and print the metrics.
 
-    evaluated(run, form)
+    RUN is a folder of simulate --out, of demo or of a server.
+    """
+    from auror.experiments.evaluate import evaluate_run  # noqa: PLC0415 - keeps --help quick
+    from auror.experiments.finished import read_finished  # noqa: PLC0415
+
+    found = evaluate_run(read_finished(run), data)
+    if form == "json":
+        click.echo(json.dumps(found, allow_nan=False))
+        return
+    for name, value in found.items():
+        click.echo(f"{name:<16}{value:.4f}" if isinstance(value, float) else f"{name:<16}{value}")

@@ -10,29 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from auror.deployment.model_file import model_sha256
 from auror.experiments.config import RunName
-from auror.experiments.experiment import Prepared
 from auror.experiments.result import FRACTIONS, ExperimentResult
-from auror.experiments.runfolder import read_run, summary_of
-
-
-def evaluated(folder: Path, form: str) -> None:
-    """``auror evaluate``: measure the saved model again."""
-    saved = read_run(folder)
-    measured = Prepared.of(saved.result.config).metrics(saved.model).to_dict()
-    kept = saved.summary.get(list(saved.result.outcomes)[-1].value)
-    found = {
-        "run": str(folder),
-        "model_sha256": model_sha256(saved.model),
-        **measured,
-        "as_recorded": measured == kept,
-    }
-    if form == "json":
-        print(json.dumps(found, allow_nan=False))
-        return
-    for name, value in found.items():
-        print(f"{name:<16}{value:.4f}" if isinstance(value, float) else f"{name:<16}{value}")
+from auror.experiments.runfolder import summary_of
 
 
 def show(result: ExperimentResult, form: str, folder: Path | None, verbose: bool) -> None:

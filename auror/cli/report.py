@@ -19,23 +19,33 @@ _PATH = click.Path(path_type=Path)
     default=None,
     help="Points lie along it.  [default: group_size, else a number that varies]",
 )
-@click.option("--out", type=_PATH, default=Path("tradeoff.html"), show_default=True,
-              help="The page; the figures go beside it as SVG.")  # fmt: skip
+@click.option(
+    "--out",
+    type=_PATH,
+    default=None,
+    help="Of sweeps: the page; figures go beside it as SVG.  [default: tradeoff.html]",
+)
 @FORMAT
 @one_line_errors
-def command(runs: tuple[Path, ...], dial: str | None, out: Path, form: str) -> None:
-    """Draw privacy against robustness from the sweeps RUN... into one self-contained page.
+def command(runs: tuple[Path, ...], dial: str | None, out: Path | None, form: str) -> None:
+    """Write self-contained pages: report.html into each run folder RUN..., or one page on sweeps.
 
-    Runs that differ in another dial than the seed and --dial stand in panels of their own.
+    RUN is a folder of simulate --out, of demo or of a server; or all of them are sweeps. On sweeps
+    runs that differ in another dial than the seed and --dial stand in panels of their own.
     """
-    from auror.report.tradeoff import write_tradeoff  # noqa: PLC0415 - keeps --help quick
+    from auror.report.any_page import report  # noqa: PLC0415 - keeps --help quick
 
-    found = write_tradeoff(runs, dial, out)
+    made = report(runs, dial, out)
+    pages = ", ".join(map(str, made.pages))
+    found = made.sweeps
     if form == "json":
-        click.echo(json.dumps({"page": str(out), **found.to_dict()}, allow_nan=False))
+        one = {"page": pages} if found else {"pages": [str(page) for page in made.pages]}
+        click.echo(json.dumps({**one, **(found.to_dict() if found else {})}, allow_nan=False))
+    elif found is None:
+        click.echo(pages)
     else:
         apart = f" in {len(found.groups)} groups by {', '.join(found.facets)}"
         click.echo(
-            f"{out}: {found.runs} runs, {len(found.points)} points along {found.dial}"
+            f"{pages}: {found.runs} runs, {len(found.points)} points along {found.dial}"
             f"{apart if found.facets else ''}, {len(found.failed)} runs failed"
         )

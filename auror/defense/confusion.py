@@ -234,7 +234,9 @@ def _filters(deviations: Array, shrinkage: float, diagonal: float) -> tuple[Arra
 
     alone = [(one,) for one in range(classes)]
     unordered = list(itertools.combinations(range(classes), 2))
-    without_one, without_two = columns_without(alone), columns_without(unordered)
+    without_one = columns_without(alone)
+    # of two classes a pair leaves no other row to learn from: V as it is then stands in
+    without_two = columns_without(unordered) if classes > 2 else _inverse(columns)[None]
     without_source = rows_without(alone)
 
     labels = label_pairs(classes)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from auror.defense.paper import calibrate_alpha
+from auror.errors import ConfigError
 from auror.experiments.config import ExperimentConfig, RunName
 from auror.experiments.evidence import decoded_evidence, finite, finite_or_none, suspicion
 from auror.experiments.progress import Progress, Reporter
@@ -28,9 +29,10 @@ from auror.ids import ClientId
 from auror.learn.datasets import Dataset
 from auror.learn.device import resolve_device
 from auror.learn.host import TorchHost
-from auror.learn.own_data import load_data
+from auror.learn.partition import Partition
 from auror.learn.pinned import PinnedTask
-from auror.learn.tasks import find_task
+from auror.learn.task import Task
+from auror.learn.task_data import AsLoaded, TaskData, simulated
 from auror.learn.training import client_seed, train_client
 from auror.params import PLAN_PARTS, PlanCaps
 from auror.privacy.account import account
@@ -56,6 +58,8 @@ class Prepared:
     population: Population
     honest: Population
     """The same clients, all of them honest."""
+    partition: Partition | AsLoaded
+    """Who has which of the training samples."""
 
     @classmethod
     def of(cls, config: ExperimentConfig) -> Prepared:
@@ -66,18 +70,25 @@ class Prepared:
         """
         torch.set_num_threads(1)  # models this small only wait for more; and results repeat
         device = resolve_device(config.device)
-        data = load_data(config.source, config.seed, config.clean_samples)
-        if config.attack is not None:
-            config.attack.check(data.classes)
-        pinned = PinnedTask(find_task(config.task, data.spec), config.training)
+        found = simulated(
+            config.task,
+            config.source,
+            config.seed,
+            config.clean_samples,
+            config.clients,
+            config.partition,
+        )
+        data, pinned = found.data, PinnedTask(found.task, config.training)
+        _check_attack(config, found.task)
         return cls(
             config,
             data,
             pinned,
             device,
             TorchHost(pinned, data, device, config.seed, config.attack),
-            _divide(config, data, config.malicious),
-            _divide(config, data, 0),
+            _divide(config, found, config.malicious),
+            _divide(config, found, 0),
+            found.partition,
         )
 
     def metrics(self, model: NDArray[np.float32]) -> Metrics:
@@ -328,9 +339,26 @@ def _average(
     return RunOutcome(tuple(history), time.perf_counter() - started, model)
 
 
-def _divide(config: ExperimentConfig, data: Dataset, malicious: int) -> Population:
+def _check_attack(config: ExperimentConfig, task: Task) -> None:
+    """Raises ConfigError where attack, detector and task cannot work together."""
+    attack, plan = config.attack, config.detector.kind.plan
+    if attack is not None and task.classes is not None:
+        attack.check(task.classes)
+    elif attack is not None and attack.aim is not None:
+        raise ConfigError(
+            f"attack = {attack} mislabels, and {task} has no labels: choose malicious = 0 with"
+            " attack = none, or an attack on updates such as sign"
+        )
+    if not plan.confusion and plan.output_layer and task.layout.output is None:
+        raise ConfigError(
+            f"detector = {config.detector} reads the output layer, and {task} has none with a row"
+            " per class: choose detector = decoded"
+        )
+
+
+def _divide(config: ExperimentConfig, found: TaskData, malicious: int) -> Population:
     return Population.divide(
-        data, config.partition, config.clients, malicious, config.attack, config.seed
+        found.data, found.partition, config.clients, malicious, config.attack, config.seed
     )
 
 

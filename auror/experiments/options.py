@@ -8,7 +8,7 @@ neither torch nor scipy, so that a help text is there at once.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,6 +21,7 @@ from auror.rules.choice import AUROR, choose_rule
 
 if TYPE_CHECKING:
     from auror.experiments.config import ExperimentConfig, RunName
+    from auror.learn.training import TrainingParams
 
 _OfRound = Annotated[int, Like(RoundParams)]
 
@@ -186,7 +187,6 @@ def config_of(options: Options) -> ExperimentConfig:
     from auror.experiments.config import Dropout, ExperimentConfig  # noqa: PLC0415
     from auror.learn.attacks import choose_attack  # noqa: PLC0415
     from auror.learn.partition import parse_partition  # noqa: PLC0415
-    from auror.learn.training import TrainingParams  # noqa: PLC0415
     from auror.sim.simulate import Aggregation  # noqa: PLC0415
     from auror.training.config import AfterFlag  # noqa: PLC0415
     from auror.training.detectors import choose_detector  # noqa: PLC0415
@@ -209,7 +209,7 @@ def config_of(options: Options) -> ExperimentConfig:
         partition=parse_partition(options.partition),
         clean_samples=options.clean_samples,
         task=options.task,
-        training=TrainingParams(**training),
+        training=replace(_usual_training(options.task), **training),
         rounds=options.rounds,
         seed=options.seed,
         round_params=RoundParams(
@@ -229,6 +229,14 @@ def config_of(options: Options) -> ExperimentConfig:
         dropout=Dropout(options.dropout_before, options.dropout_after),
         device=options.device,
     )
+
+
+def _usual_training(task: str) -> TrainingParams:
+    """How clients train if no dial says otherwise: one's own task knows."""
+    from auror.learn.tasks import find_task, is_own  # noqa: PLC0415 - loads torch
+    from auror.learn.training import TrainingParams  # noqa: PLC0415
+
+    return find_task(task).training if is_own(task) else TrainingParams()
 
 
 def _runs(text: str) -> tuple[RunName, ...]:

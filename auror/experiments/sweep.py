@@ -29,6 +29,7 @@ Row = dict[str, Any]
 Say = Callable[[str], None]
 _BASE = {"aggregation": "plain", "runs": "defended", "device": "cpu"}
 """A sweep wants numbers, not masks: the sums are the same bit for bit."""
+TABLE = "rows.parquet"
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def write_table(folder: Path, rows: Sequence[Row]) -> None:
     temporary.replace(folder / "rows.csv")
     table = pyarrow.table({name: _column([row.get(name) for row in rows]) for name in columns})
     pyarrow.parquet.write_table(table, folder / "rows.parquet.new")
-    (folder / "rows.parquet.new").replace(folder / "rows.parquet")
+    (folder / "rows.parquet.new").replace(folder / TABLE)
 
 
 def _column(values: list[Any]) -> Any:
@@ -218,7 +219,7 @@ def read_table(folder: Path) -> list[Row]:
     Raises:
         ConfigError: ``folder`` holds no finished sweep.
     """
-    path = folder / "rows.parquet"
+    path = folder / TABLE
     if not path.exists():
         raise ConfigError(f"{folder} holds no rows.parquet: is it the folder of an `auror sweep`?")
     rows: list[Row] = pyarrow.parquet.read_table(path).to_pylist()

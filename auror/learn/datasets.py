@@ -34,7 +34,8 @@ _MNIST5K_TEST = 900
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Samples (N, *input_shape) float32, labels (N,) int64 in 0 ... classes-1.
+    """Samples (N, *input_shape) float32, labels (N,) int64 in 0 ... classes-1, or float32 targets
+    where ``spec`` has no classes (``y`` is typed as what all but such tasks have).
 
     They are standardised with published constants of the data set, or with those that the task
     states, never with statistics of the samples at hand: a client could not know everybody's, and

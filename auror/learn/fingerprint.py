@@ -14,8 +14,8 @@ Json = dict[str, Any]
 
 
 def fingerprint(data: Dataset) -> Json:
-    """Name, standardisation and, per split, how many samples of which class and the SHA-256 of
-    all of them in order. Splits that nobody holds here are left out."""
+    """The name and, per split, how many samples of which class and the SHA-256 of all of them in
+    order, standardised. Splits that nobody holds here are left out."""
     splits = {
         name: (np.asarray(x), np.asarray(y))
         for name, x, y in (

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.errors import ConfigError, DataError
+from auror.errors import ConfigError
 from auror.learn.datasets import Dataset, Raw, Split, load_dataset, standardised, stratified
 from auror.learn.readers.raw import refuse
 from auror.learn.samples import Samples, SampleSpec, read_samples
@@ -93,7 +94,8 @@ class _Own:
         parts = _parts(path)
         if not parts:
             samples, spec = self._read(path, self.task)
-            chosen = self._split(samples.y.astype(np.int64), samples.names)
+            real = spec.classes is None
+            chosen = self._shuffled(len(samples.y)) if real else self._split(samples)
             return self._dataset(samples, spec, chosen)
         if "test" not in parts:
             refuse(self._where, f"holds {', '.join(sorted(parts))} but no test part", _PARTS)
@@ -114,8 +116,17 @@ class _Own:
         )
         return found, found.spec() if spec is None else spec
 
-    def _split(self, y: Labels, names: tuple[str, ...] | None) -> dict[str, Labels]:
+    def _shuffled(self, count: int) -> dict[str, Labels]:
+        """Indices of each part where targets are real numbers: no clean samples, there is no class
+        that they could show."""
+        order = np.random.default_rng(self.seed).permutation(count)
+        test = max(1, round(_TEST * count)) if self.dealt else count
+        nobody = np.empty(0, dtype=np.int64)
+        return {"test": np.sort(order[:test]), "clean": nobody, "train": np.sort(order[test:])}
+
+    def _split(self, samples: Samples) -> dict[str, Labels]:
         """Indices of each part, drawn stratified: first the test, then the server's clean ones."""
+        y, names = samples.y.astype(np.int64), samples.names
         parts = 1 + self.dealt + (self.clean_samples > 0)
         classes, sizes = np.unique(y, return_counts=True)
         if sizes.min() < parts:
@@ -195,7 +206,7 @@ class _Own:
             )
 
     def _dataset(self, samples: Samples, spec: SampleSpec, parts: dict[str, Labels]) -> Dataset:
-        y = samples.y.astype(np.int64)
+        y = cast("Labels", samples.y)  # or real numbers, of tasks without classes
         servers = np.concatenate([parts["test"], parts["clean"]])
         if self.task is None:  # of the server's samples alone: nobody knows everybody's
             by = standardisation_of(samples.x[servers], samples.whole)
@@ -208,8 +219,6 @@ class _Own:
             return x[parts[name]], y[parts[name]]
 
         split = Split(part("train"), part("test"), part("clean"))
-        if spec.classes is None:
-            raise DataError(f"{samples.where}: targets are no labels; use a task of your own")
         made = standardised("own", split, spec)
         return replace(made, notes=(*found.notes, *found.warnings))
 

@@ -91,13 +91,17 @@ class Task(abc.ABC):
             return {"loss": float(self.loss(outputs, targets))}
         return {"accuracy": float((outputs.argmax(1) == targets).double().mean())}
 
-    def client_data(self, folder: Path | None, client: int) -> tuple[Array, Array] | None:
-        """Samples x (N, *input_shape) in raw units and targets y of one client, from what its
-        ``data`` setting names. None: Auror reads them itself."""
+    def client_data(self, path: Path | None, client: int) -> tuple[Array, Array] | None:
+        """Samples x (N, *input_shape) in raw units and targets y of one client.
+
+        ``path``: what ``data.path`` of the client names, or ``--data`` of a simulation. None: Auror
+        reads that path itself (npz, CSV, image folder), or the named data set.
+        """
         return None
 
-    def server_data(self, folder: Path | None) -> ServerData | None:
-        """The server's own samples. None: Auror reads them itself."""
+    def server_data(self, path: Path | None) -> ServerData | None:
+        """The server's own samples; ``path``: what ``learning.data`` or ``--data`` names. None:
+        Auror reads them itself."""
         return None
 
     @functools.cached_property

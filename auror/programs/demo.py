@@ -25,6 +25,7 @@ from auror.experiments.experiment import Prepared, plain_runs
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import ExperimentResult, RunOutcome
 from auror.files import claim_folder
+from auror.learn.tasks import is_own
 from auror.params import DETECTOR, Budget
 from auror.programs.processes import (
     Program,
@@ -147,9 +148,11 @@ def _server_settings(
         "server.health": "",
         "server.credentials": certificates / "server",
         "server.run_dir": run_dir,
+        "server.report": False,  # the demo writes one that knows more
         "session.rounds": config.rounds,
         "session.min_clients": config.clients,
         "session.after_flag": config.after_flag.value,
+        "learning.task": _own_task(config),
         "learning.dataset": config.dataset,
         "learning.data_dir": _data_dir(config),
         "learning.clean_samples": config.clean_samples,
@@ -177,6 +180,7 @@ def _client_settings(
         "client.device": config.device,
         "client.quiet": True,
         "swarm.clients": ",".join(map(str, mine)),
+        "data.task": _own_task(config),
         "data.dataset": config.dataset,
         "data.data_dir": _data_dir(config),
         "data.partition": str(config.partition),
@@ -186,6 +190,11 @@ def _client_settings(
         "data.malicious": ",".join(malicious),
         "record.randomness": folder / RANDOMNESS / f"clients-{number}.jsonl",
     }
+
+
+def _own_task(config: ExperimentConfig) -> str:
+    """What programs must be told before they import it; tasks that come along need no setting."""
+    return config.task if is_own(config.task) else ""
 
 
 def _data_dir(config: ExperimentConfig) -> str:

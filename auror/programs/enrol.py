@@ -108,14 +108,19 @@ def terms_of(wanted: Enrolment) -> Terms:
     from auror.learn.host import TorchHost  # noqa: PLC0415
     from auror.learn.own_data import DataSource, load_data  # noqa: PLC0415
     from auror.learn.pinned import PinnedTask  # noqa: PLC0415
-    from auror.learn.tasks import find_task  # noqa: PLC0415
+    from auror.learn.task_data import server_side  # noqa: PLC0415
+    from auror.learn.tasks import find_task, is_own  # noqa: PLC0415
 
     budget = Budget.for_rounds(wanted.rounds, wanted.eras)
     source = DataSource(
         wanted.dataset, wanted.data_dir, wanted.data, wanted.label_column, wanted.data_range
     )
-    data = load_data(source, wanted.seed, 0, dealt=False)
-    task = find_task(wanted.task, data.spec)
+    if is_own(wanted.task):
+        task = find_task(wanted.task)
+        data = server_side(task, source, wanted.seed, 0)
+    else:
+        data = load_data(source, wanted.seed, 0, dealt=False)
+        task = find_task(wanted.task, data.spec)
     host = TorchHost(PinnedTask(task, task.training), data, resolve_device("cpu"), wanted.seed)
     return Terms(
         params=wanted.params(),

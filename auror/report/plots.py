@@ -40,6 +40,14 @@ OWN_METRIC = "metric-"
 _COLUMNS = 14
 
 
+def label_of(run: RunName, result: ExperimentResult) -> str:
+    """What is written beside the line of ``run``; the defended one names its rule."""
+    rule = result.config.rule
+    if run is RunName.DEFENDED and rule is not None:
+        return f"attacked, {rule}"
+    return STYLES[run][2]
+
+
 def figures(result: ExperimentResult) -> dict[str, str]:
     """Name → SVG text, ready to be inlined; only those that the run has data for."""
     made = {
@@ -68,7 +76,8 @@ def _training(result: ExperimentResult, metric: str) -> str | None:
         figure, axes = _figure(7.2, 3.6)
         drawn = False
         for run, outcome in result.outcomes.items():
-            colour, dash, label = STYLES[run]
+            colour, dash, _label = STYLES[run]
+            label = label_of(run, result)
             points = [(p.round + 1, value(p.metrics), p.era) for p in outcome.history]
             for era in sorted({era for *_, era in points}):
                 line = [(x, y) for x, y, e in points if e == era and y is not None]

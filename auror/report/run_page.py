@@ -10,7 +10,7 @@ from auror.experiments.config import RunName
 from auror.experiments.files import write_text
 from auror.experiments.result import ExperimentResult
 from auror.report.pages import template
-from auror.report.plots import OWN_METRIC, STYLES, figures
+from auror.report.plots import OWN_METRIC, figures, label_of
 
 Json = dict[str, Any]
 CAPTIONS = {
@@ -47,17 +47,17 @@ def write_report(folder: Path, result: ExperimentResult, summary: Json, manifest
 def page(result: ExperimentResult, summary: Json, manifest: Json, drawn: dict[str, str]) -> str:
     """The report as HTML; ``drawn`` are SVGs by name."""
     found = result.defended
-    return template("report.html", percent=_percent, number=_number).render(
+    return template("report.html", percent=percent, number=number).render(
         summary=summary,
         config=result.config.to_dict(),
         manifest=manifest,
-        runs=[(STYLES[run][2], run.value, summary[run.value]) for run in RunName],
+        runs=[(label_of(run, result), run.value, summary[run.value]) for run in RunName],
         own_metrics=result.own_metrics,
         figures=[(drawn[name], caption) for name, caption in CAPTIONS.items() if name in drawn]
         + [(svg, _OWN) for name, svg in drawn.items() if name.startswith(OWN_METRIC)],
         verdict=found.verdict if found else None,
         clients=_clients(result),
-        privacy=_privacy(summary["privacy"]) if summary["privacy"] else [],
+        privacy=privacy_rows(summary["privacy"]) if summary["privacy"] else [],
         attack=result.config.attack,
         transport=result.transport.value,
         aborted=[r for r in found.records if r.aborted is not None] if found else [],
@@ -99,7 +99,7 @@ def _reason(entry: Json, flagged: bool) -> str:
     return f"{reason}; flagged after audited rounds" if overruled else reason
 
 
-def _privacy(account: Json) -> list[tuple[str, str, str]]:
+def privacy_rows(account: Json) -> list[tuple[str, str, str]]:
     """(name, value, meaning in plain words)."""
     collusion = account.get("collusion") or {}
     colluders = collusion.get("colluders")
@@ -152,14 +152,16 @@ def _privacy(account: Json) -> list[tuple[str, str, str]]:
             "the same for a client's own mean full update",
         ),
     ]
-    return [(name, _number(value), meaning) for name, value, meaning in rows]
+    return [(name, number(value), meaning) for name, value, meaning in rows]
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """Of a fraction; – for what is not known."""
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
-def _number(value: object) -> str:
+def number(value: object) -> str:
+    """Short, and readable at any size."""
     match value:
         case None:
             return "–"

@@ -17,6 +17,7 @@ from auror.learn.datasets import Dataset
 from auror.learn.evaluate import own_class_means
 from auror.learn.partition import Partition
 from auror.learn.pinned import PinnedTask
+from auror.learn.task_data import AsLoaded
 from auror.learn.training import client_seed, train_client, train_clients
 from auror.round.label_rows import ClientMeans
 
@@ -43,7 +44,7 @@ class Population:
     def divide(
         cls,
         data: Dataset,
-        partition: Partition,
+        partition: Partition | AsLoaded,
         clients: int,
         malicious: int,
         attack: Attack | None,

@@ -21,6 +21,7 @@ from auror_client.config import ClientConfig, DataSection
 if TYPE_CHECKING:
     from auror.learn.pinned import PinnedTask
     from auror.learn.samples import Targets
+    from auror.learn.task import Task
 
 _CLIENT = "{client}"
 _log = logger("client")
@@ -112,17 +113,39 @@ def make_trainers(
         return {client: SyntheticTrainer() for client in clients}
     import torch  # noqa: PLC0415
 
+    from auror.learn.pinned import PinnedTask  # noqa: PLC0415
+
     torch.set_num_threads(1)  # the clients of a process share its cores
     device = config.client.device
+    wanted = PinnedTask.from_bytes(task, data.task, "data.task").task
+    loaded = _from_loader(data, clients, wanted, device)
+    if loaded is not None:
+        return loaded
     if data.dataset == OWN:
-        return _from_own(data, clients, task, device)
-    return _from_shared(data, clients, enrolled, device)
+        return _from_own(data, clients, wanted, device)
+    return _from_shared(data, clients, enrolled, wanted, device)
+
+
+def _from_loader(
+    data: DataSection, clients: Sequence[ClientId], wanted: Task, device: str
+) -> Mapping[ClientId, Trainer] | None:
+    """Samples as the task's own loader gives them; None where it has none."""
+    from auror.learn.task_data import client_side  # noqa: PLC0415
+
+    poisoned = _Poisoner(data, clients, wanted.classes or 0)
+    trainers: dict[ClientId, Trainer] = {}
+    for client in clients:
+        path = data.path.replace(_CLIENT, f"{client:03d}")
+        found = client_side(wanted, Path(path) if path else None, client)
+        if found is None:
+            return None
+        trainers[client] = TorchTrainer(*poisoned(client, *found), device, data.task)
+    return trainers
 
 
 def _from_own(
-    data: DataSection, clients: Sequence[ClientId], task: bytes, device: str
+    data: DataSection, clients: Sequence[ClientId], wanted: Task, device: str
 ) -> Mapping[ClientId, Trainer]:
-    from auror.learn.pinned import PinnedTask  # noqa: PLC0415
     from auror.learn.samples import read_samples  # noqa: PLC0415
     from auror.learn.scale import parse_range  # noqa: PLC0415
 
@@ -131,7 +154,7 @@ def _from_own(
             f"data.path = {data.path}: {len(clients)} clients would train on the same samples; put"
             f" {_CLIENT} where their paths differ"
         )
-    spec = PinnedTask.from_bytes(task, data.task, "data.task").task.samples
+    spec = wanted.samples
     stated = parse_range("data.range", data.range)
     poisoned = _Poisoner(data, clients, spec.classes or 0)
     trainers: dict[ClientId, Trainer] = {}
@@ -150,12 +173,13 @@ def _from_own(
 
 
 def _from_shared(
-    data: DataSection, clients: Sequence[ClientId], enrolled: int, device: str
+    data: DataSection, clients: Sequence[ClientId], enrolled: int, wanted: Task, device: str
 ) -> Mapping[ClientId, Trainer]:
-    from auror.learn.datasets import load_dataset  # noqa: PLC0415
+    from auror.learn.own_data import DataSource, load_data  # noqa: PLC0415
     from auror.learn.partition import parse_partition  # noqa: PLC0415
 
-    whole = load_dataset(data.dataset, Path(data.data_dir) if data.data_dir else None, data.seed)
+    source = DataSource(data.dataset, Path(data.data_dir) if data.data_dir else None)
+    whole = load_data(source, data.seed, 0, wanted.samples)
     poisoned = _Poisoner(data, clients, whole.classes)
     parts = parse_partition(data.partition).split(whole.train_y, data.parts or enrolled, data.seed)
     trainers: dict[ClientId, Trainer] = {}

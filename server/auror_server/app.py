@@ -27,6 +27,7 @@ from auror_server.clock import LoopClock
 from auror_server.config import ServerConfig
 from auror_server.hosts import make_host, synthetic_dim
 from auror_server.recorder import Recorder, begin_again, pass_interrupted
+from auror_server.reporting import make_report
 from auror_server.servicer import Servicer
 from auror_server.session import Ending, Session
 from auror_server.start import identity_of, load
@@ -94,6 +95,8 @@ async def serve(config: ServerConfig) -> Ending:
             if not campaign.state.models.trained:  # not marked as finished: starting again goes on
                 raise _untrained(store)
             await loop.run_in_executor(pool, recorder.finish, campaign)
+            if config.server.report and synthetic_dim(policy.task) is None:
+                await loop.run_in_executor(pool, make_report, store.folder)
         _log.info("session over", ending=ending.value, folder=str(store.folder))
         return ending
 

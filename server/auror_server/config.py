@@ -38,6 +38,8 @@ class ServerSection(Section):
     """Threads for decoding, cryptography and arrays."""
     keep_totals: bool = False
     """Also keep every opened total as totals/ROUND.npy (load tests compare them)."""
+    report: bool = True
+    """Write report.html into the run folder at the end, in a process of its own."""
 
 
 class SessionSection(Section):

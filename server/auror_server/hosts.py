@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -76,24 +75,9 @@ def make_host(settings: LearningSection, task: bytes) -> ServerHost:
     if dim is not None:
         return SyntheticHost(task, dim)
     # imported here: a synthetic host must not pay seconds for torch
-    from auror.learn.attacks import parse_attack  # noqa: PLC0415
-    from auror.learn.device import resolve_device  # noqa: PLC0415
-    from auror.learn.host import TorchHost  # noqa: PLC0415
-    from auror.learn.own_data import DataSource, load_data  # noqa: PLC0415
-    from auror.learn.pinned import PinnedTask  # noqa: PLC0415
+    from auror.learn.serving import Learning, host_of  # noqa: PLC0415
 
-    pinned = PinnedTask.from_bytes(task, settings.task, "learning.task")
-    wanted = pinned.task
-    source = DataSource(
-        settings.dataset,
-        Path(settings.data_dir) if settings.data_dir else None,
-        Path(settings.data) if settings.data else None,
-        settings.label_column,
-        settings.range,
-        setting="learning.data",
-    )
-    data = load_data(source, settings.seed, settings.clean_samples, wanted.samples, dealt=False)
-    for line in data.notes:
+    host, notes = host_of(Learning(**settings.model_dump()), task)
+    for line in notes:
         _log.warning(line)
-    attack = parse_attack(settings.report_attack or "none", data.classes)
-    return TorchHost(pinned, data, resolve_device(settings.device), settings.seed, attack)
+    return host

@@ -27,7 +27,7 @@ ENVIRONMENT = {
 def run(*command: str, cwd: Path) -> str:
     """What it printed."""
     found = subprocess.run(
-        command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=180
+        command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=280
     )
     assert found.returncode == 0, found.stdout + found.stderr
     return found.stdout
@@ -65,9 +65,24 @@ def test_own_rule(tmp_path: Path) -> None:
     assert malicious == flagged
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["own_data", "own_model"])
+def test_own_data_and_model(name: str, tmp_path: Path) -> None:
+    said = run(sys.executable, f"{name}.py", cwd=copied(f"{name}.py", tmp_path))
+    accuracies = [float(found) for found in re.findall(r"accuracy (\d+\.\d)%", said)]
+    assert min(accuracies) > 75
+    lists = re.findall(r"\[([0-9, ]*)\]", said)
+    assert len(lists) == 2 * len(accuracies)
+    assert lists[::2] == lists[1::2]  # the malicious and the flagged
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("own_attack", "--attack own_attack:Push"), ("own_rule", "--rule own_rule:clipped_mean")],
+    [
+        ("own_attack", "--attack own_attack:Push"),
+        ("own_rule", "--rule own_rule:clipped_mean"),
+        ("own_model", "--task own_model:Residual --group-size 2 --colluders 1"),
+    ],
 )
 def test_the_same_by_name_on_the_command_line(name: str, words: str, tmp_path: Path) -> None:
     small = "--dataset digits --clients 6 --malicious 1 --rounds 1 --runs defended"
@@ -87,5 +102,5 @@ def test_two_hosts(tmp_path: Path) -> None:
 def test_the_readme_shows_every_example() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     found = [path.name for path in EXAMPLES.iterdir() if path.name != "__pycache__"]
-    assert len(found) >= 4
+    assert len(found) == 6
     assert not [name for name in found if f"examples/{name}" not in readme]

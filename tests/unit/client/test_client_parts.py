@@ -17,6 +17,9 @@ from auror_client.trainer import SyntheticTrainer, make_trainers
 from auror.crypto.entropy import Secret
 from auror.errors import ConfigError
 from auror.ids import ClientId, Digest
+from auror.learn.architectures import Mlp
+from auror.learn.pinned import PinnedTask
+from auror.learn.training import TrainingParams
 from auror.params import OwnRules, RoundParams
 from auror.round.client.memory import ClientMemory
 from auror.round.messages import Agreement, Upload
@@ -124,8 +127,9 @@ def test_synthetic_updates_repeat_and_refuse_real_tasks() -> None:
 
 def test_a_part_that_does_not_exist_is_named() -> None:
     config = load_config(None, {}, ["data.dataset=digits", "data.parts=3", "data.part=3"])
+    task = PinnedTask(Mlp((1, 8, 8), 10), TrainingParams()).to_bytes()
     with pytest.raises(ConfigError, match=r"choose 0 … 2"):
-        make_trainers(config, [ClientId(0)], 6, b"")
+        make_trainers(config, [ClientId(0)], 6, task)
 
 
 def test_faults_are_drawn_alike_and_about_as_often_as_asked() -> None:

@@ -141,3 +141,11 @@ def test_the_readout_is_the_ridge_dual_basis_and_its_ridge_follows_the_activatio
     read = moved @ means.T @ dual_readout(means)
     np.testing.assert_allclose(read, moved @ dual_basis.T, rtol=1e-9)
     np.testing.assert_allclose(dual_readout(8 * means), dual_readout(means) / 64, rtol=1e-9)
+
+
+def test_two_classes_give_finite_readings() -> None:
+    rng = np.random.default_rng(3)
+    means = [rng.normal(size=(5, 2, 2)) for _round in range(12)]
+    found = read(means, SIZES, 0.1, 4.0)
+    assert found.pairs[0].shape == (5, 2)
+    assert all(np.isfinite(part).all() for part in (*found.pairs, *found.learning))

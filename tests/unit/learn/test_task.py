@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from own_tasks import FrozenBody, Normalised, Regression, Rows, SmallResNet
 from torch import nn
 
 from auror.errors import ConfigError, DataError
@@ -13,7 +14,6 @@ from auror.learn.evaluate import class_means, evaluate, own_class_means
 from auror.learn.models import build, flatten, load_flat, loaded
 from auror.learn.task import Task
 from auror.learn.training import TrainingParams, batch_order, train_client, train_clients
-from tests.own_tasks import FrozenBody, Normalised, Regression, Rows, SmallResNet
 
 CPU = torch.device("cpu")
 OWN = (SmallResNet(), Rows(), Regression(), Normalised(), FrozenBody())

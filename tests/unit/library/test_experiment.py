@@ -34,7 +34,10 @@ def test_rule_and_attack_may_be_objects_and_the_folder_names_them(tmp_path: Path
     assert set(result.poisoned) == set(result.malicious)
     assert min(result.poisoned.values()) > 100  # every sample that was not blank
     folder = experiment.save(tmp_path / "run")
-    assert (folder / "report.html").exists()
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert f"the rule {__name__}:halve sees every client" in page
+    assert f"attacked, {__name__}:halve" in page
+    assert "with AUROR" not in page
     saved = read_run(folder)
     assert str(saved.result.config.attack) == f"{__name__}:Blank"
     assert saved.result.config == experiment.config

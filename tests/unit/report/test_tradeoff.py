@@ -202,4 +202,5 @@ def test_the_command_prints_the_same_groups_as_the_page(tmp_path: Path) -> None:
     assert "12 runs, 6 points along group_size in 6 groups by attack, partition, 1 runs" in (
         text.stdout
     )
-    assert invoke(str(tmp_path)).exit_code == 2
+    assert invoke(str(tmp_path)).exit_code == 4
+    assert invoke(str(folder), str(tmp_path)).exit_code == 2

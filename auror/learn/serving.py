@@ -1,0 +1,60 @@
+"""From a server's learning settings and the signed task to the model's host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from auror.errors import ConfigError
+from auror.learn.attacks import parse_attack
+from auror.learn.device import resolve_device
+from auror.learn.host import TorchHost
+from auror.learn.own_data import DataSource
+from auror.learn.pinned import PinnedTask
+from auror.learn.task_data import server_side
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learning:
+    """The section ``[learning]`` of a server's configuration, which says what each field means."""
+
+    task: str
+    dataset: str
+    data_dir: str
+    data: str
+    label_column: str
+    range: str
+    clean_samples: int
+    device: str
+    seed: int
+    report_attack: str
+
+
+def host_of(
+    settings: Learning, task: bytes, setting: str = "learning"
+) -> tuple[TorchHost, list[str]]:
+    """The host of the signed ``task``, and what somebody should know about its samples.
+
+    Args:
+        setting: the section, as errors call it.
+
+    Raises:
+        UserError: the data set or device cannot be used, or does not fit the task.
+    """
+    pinned = PinnedTask.from_bytes(task, settings.task, f"{setting}.task")
+    source = DataSource(
+        settings.dataset,
+        Path(settings.data_dir) if settings.data_dir else None,
+        Path(settings.data) if settings.data else None,
+        settings.label_column,
+        settings.range,
+        setting=f"{setting}.data",
+    )
+    data = server_side(pinned.task, source, settings.seed, settings.clean_samples)
+    attack = parse_attack(settings.report_attack or "none", pinned.task.classes)
+    if attack is not None and pinned.task.classes is None:
+        raise ConfigError(
+            f"{setting}.report_attack = {attack}: {pinned.task} has no labels; leave it out"
+        )
+    device = resolve_device(settings.device)
+    return TorchHost(pinned, data, device, settings.seed, attack), list(data.notes)

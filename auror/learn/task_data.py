@@ -1,0 +1,178 @@
+"""A task and its samples: from the task's own loaders, from a path, or from a data set by name.
+
+A task's loaders give raw samples; whoever loads them standardises them as the task says, at the
+server, at each client and in simulations alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.errors import ConfigError, DataError
+from auror.learn.datasets import Dataset
+from auror.learn.own_data import DataSource, load_data
+from auror.learn.partition import Indices, Labels, Partition
+from auror.learn.task import Task
+from auror.learn.tasks import find_task, is_own
+from auror.learn.training import Floats, Targets
+
+Array = NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True)
+class AsLoaded:
+    """The task's loader knows which samples each client has."""
+
+    shares: tuple[Indices, ...]
+
+    def split(self, labels: Labels, clients: int, seed: int) -> list[Indices]:
+        """Indices into ``labels`` (N,), per client."""
+        return list(self.shares[:clients])
+
+    def __str__(self) -> str:
+        return "as loaded"
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """A task, the samples of a whole simulation, and who has which."""
+
+    task: Task
+    data: Dataset
+    partition: Partition | AsLoaded
+
+
+def simulated(
+    name: str,
+    source: DataSource,
+    seed: int,
+    clean_samples: int,
+    clients: int,
+    partition: Partition,
+) -> TaskData:
+    """Everything for a simulation of ``clients`` clients.
+
+    Raises:
+        UserError: the task or its samples cannot be used, or ``partition`` has no effect on them.
+    """
+    if not is_own(name):
+        data = load_data(source, seed, clean_samples)
+        return TaskData(find_task(name, data.spec), data, partition)
+    task = find_task(name)
+    if task.classes is None and str(partition) != "iid":
+        raise ConfigError(
+            f"partition = {partition} deals by label, and {task} has none: choose iid"
+        )
+    loaded = [client_side(task, source.path, client) for client in range(clients)]
+    given = [pair for pair in loaded if pair is not None]
+    if not given:
+        data = load_data(source, seed, clean_samples, task.samples)
+        return TaskData(task, data, partition)
+    if len(given) < clients:
+        raise ConfigError(f"{task}: client_data gave samples for some clients and None for others")
+    if str(partition) != "iid":
+        raise ConfigError(
+            f"partition = {partition} has no effect: {task} loads every client's own samples"
+        )
+    server = server_side(task, source, seed, clean_samples)
+    xs, ys = [x for x, _ in given], [y for _, y in given]
+    cuts = np.cumsum([len(y) for y in ys])
+    shares = np.split(np.arange(cuts[-1]), cuts[:-1])
+    data = Dataset(
+        name=task.reference,
+        spec=task.samples,
+        train_x=np.concatenate(xs),
+        train_y=cast("Labels", np.concatenate(ys)),
+        test_x=server.test_x,
+        test_y=server.test_y,
+        clean_x=server.clean_x,
+        clean_y=server.clean_y,
+        notes=server.notes,
+    )
+    return TaskData(task, data, AsLoaded(tuple(shares)))
+
+
+def server_side(task: Task, source: DataSource, seed: int, clean_samples: int) -> Dataset:
+    """The server's test and clean samples, nobody else's.
+
+    Raises:
+        UserError: they cannot be read, or do not fit the task.
+    """
+    with _one_line(task, "server_data"):
+        found = task.server_data(source.path)
+    if found is None:
+        return load_data(source, seed, clean_samples, task.samples, dealt=False)
+    test = _checked(task, "server_data: test", found.test_x, found.test_y)
+    clean_x, clean_y = _nothing(task)
+    if clean_samples and found.clean_x is not None and found.clean_y is not None:
+        if task.classes is None:
+            raise DataError(f"{task}: server_data: clean samples show classes, and there are none")
+        clean_x, labels = _checked(task, "server_data: clean", found.clean_x, found.clean_y)
+        clean_y = labels.astype(np.int64)
+    test_x, test_y = test[0], cast("Labels", test[1])
+    empty = _nothing(task)
+    return Dataset(task.reference, task.samples, *empty, test_x, test_y, clean_x, clean_y)
+
+
+def client_side(task: Task, path: Path | None, client: int) -> tuple[Floats, Targets] | None:
+    """One client's inputs (N, *input_shape) float32 and targets from the task's own loader; None
+    where the task has none.
+
+    Raises:
+        UserError: they cannot be read, or do not fit the task.
+    """
+    with _one_line(task, "client_data"):
+        found = task.client_data(path, client)
+    if found is None:
+        return None
+    return _checked(task, f"client_data({client})", *found)
+
+
+class _one_line:  # noqa: N801 - reads as what it does
+    """What somebody's loader raises, as one line with the loader's name."""
+
+    def __init__(self, task: Task, loader: str) -> None:
+        self._where = f"{task}: {loader}"
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, (OSError, ValueError, KeyError, TypeError, IndexError)):
+            text = str(error).strip().splitlines()
+            shown = text[0] if text else type(error).__name__
+            raise DataError(f"{self._where} failed: {shown}") from error
+
+
+def _checked(task: Task, where: str, x: Array, y: Array) -> tuple[Floats, Targets]:
+    raw, targets = np.asarray(x), np.asarray(y)
+    shown = f"{task}: {where}"
+    if raw.dtype.kind not in "biuf" or targets.dtype.kind not in "biuf":
+        raise DataError(f"{shown}: x is {raw.dtype} and y {targets.dtype}: give real numbers")
+    if raw.ndim == 0 or raw.shape[1:] != task.input_shape or len(raw) != len(targets):
+        raise DataError(
+            f"{shown}: x must be (samples, {', '.join(map(str, task.input_shape))}) and y as long,"
+            f" not {raw.shape} and {targets.shape}"
+        )
+    if not len(raw):
+        raise DataError(f"{shown}: no samples")
+    if not (np.isfinite(raw).all() and np.isfinite(targets).all()):
+        raise DataError(f"{shown}: some values are not finite; fill them in or leave them out")
+    inputs = task.standardisation.apply(raw)
+    if task.classes is None:
+        return inputs, targets.astype(np.float32)
+    labels = targets.astype(np.int64)
+    wrong = np.flatnonzero((labels != targets) | (labels < 0) | (labels >= task.classes))
+    if labels.ndim != 1 or len(wrong):
+        what = f"y[{wrong[0]}] is {targets[wrong[0]]}" if len(wrong) else f"y is {labels.shape}"
+        raise DataError(f"{shown}: {what}: labels are whole numbers 0 … {task.classes - 1}")
+    return inputs, labels
+
+
+def _nothing(task: Task) -> tuple[Floats, Labels]:
+    return np.empty((0, *task.input_shape), np.float32), np.empty(0, np.int64)

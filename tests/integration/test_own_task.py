@@ -1,0 +1,96 @@
+"""docs/own-task.md: its file and its commands, in one process and over gRPC."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import kit
+import numpy as np
+import pytest
+from own_tasks import images
+
+from auror.programs.loadtest import read_lines
+from auror.programs.processes import free_address
+
+DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "own-task.md").read_text()
+MODULES = {"auror": "auror.cli", "auror-server": "auror_server.cli",
+           "auror-client": "auror_client.cli"}  # fmt: skip
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A folder with the document's file, and samples of six sites and of the server."""
+    code = re.search(r"```python\n(.*?)```", DOCUMENT, flags=re.DOTALL)
+    assert code is not None
+    (tmp_path / "site_task.py").write_text(code.group(1))
+    (tmp_path / "sites").mkdir()
+    for name, count, seed in [*((f"site-{i}", 60, i) for i in range(6)), ("server", 120, 99)]:
+        x, y = images(count, seed)
+        np.savez(tmp_path / "sites" / f"{name}.npz", x=x, y=y)
+    return tmp_path
+
+
+def command(beginning: str, *more: str) -> list[str]:
+    """The document's command that begins so."""
+    blocks = re.findall(r"```sh\n(.*?)```", DOCUMENT, flags=re.DOTALL)
+    line = next(li for li in "".join(blocks).splitlines() if li.startswith(beginning))
+    program, *rest = shlex.split(line)
+    return [sys.executable, "-m", MODULES[program], *rest, *more]
+
+
+def test_the_example_in_one_process(site: Path) -> None:
+    words = command("auror simulate", "--rounds", "3", "--format", "json", "--out", "run")
+    done = subprocess.run(
+        words, cwd=site, env=kit.QUICK, capture_output=True, text=True, timeout=150, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["clean"]["accuracy"] > 0.5
+    assert len(found["malicious"]) == 2
+    assert (site / "run" / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_the_example_over_grpc(site: Path) -> None:
+    address = free_address()
+    enrolled = subprocess.run(
+        command("auror certs"), cwd=site, env=kit.QUICK, capture_output=True, text=True, check=False
+    )
+    assert enrolled.returncode == 0, enrolled.stderr
+    everybody = command("auror-client", "--server", address, "--clients", "0-5")
+    everybody[everybody.index("certs/clients/000")] = "certs/clients"
+    serving = command("auror-server", "--listen", address)
+    with (site / "server.log").open("w") as log:
+        server = subprocess.Popen(serving, cwd=site, env=kit.QUICK, stderr=log)
+        try:
+            joined = subprocess.run(
+                everybody, cwd=site, env=kit.QUICK, capture_output=True, text=True, timeout=180,
+                check=False,
+            )  # fmt: skip
+            assert joined.returncode == 0, joined.stderr + (site / "server.log").read_text()
+            assert server.wait(60) == 0
+        finally:
+            server.kill()
+            server.wait()
+    lines = read_lines(site / "runs" / "server" / "rounds.jsonl")
+    assert [line["aborted"] for line in lines] == [None] * 3
+    assert lines[-1]["metrics"]["accuracy"] > 0.5
+
+
+@pytest.mark.slow
+def test_a_client_without_the_setting_imports_nothing_and_says_what_to_set(site: Path) -> None:
+    subprocess.run(command("auror certs"), cwd=site, env=kit.QUICK, check=True)
+    (site / "site_task.py").write_text("open('imported', 'w')\nraise SystemExit\n")
+    words = command("auror-client", "--server", free_address())
+    words[words.index("data.task=site_task:Scans")] = "data.seed=1"
+    done = subprocess.run(
+        words, cwd=site, env=kit.QUICK, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert 'set data.task = "site_task:Scans"' in done.stderr
+    assert not (site / "imported").exists()

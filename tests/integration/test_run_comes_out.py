@@ -1,0 +1,108 @@
+"""What a server's run leaves behind: page, account, model, and the commands that read them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import kit
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from sklearn.datasets import load_digits
+
+from auror.cli import main
+from auror.deployment.certs import create_deployment
+from auror.deployment.model_file import model_sha256, read_model
+from auror.deployment.policy_file import parse_policy
+from auror.programs.enrol import Enrolment, terms_of
+from auror.programs.processes import free_address, programs, wait_until_listening
+
+CLIENTS = 6
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a server that trained three rounds with six clients."""
+    folder, address = tmp_path_factory.mktemp("served"), free_address()
+    terms = terms_of(Enrolment(clients=CLIENTS, dataset="digits", rounds=3))
+    terms = dataclasses.replace(terms, params=kit.PARAMS)
+    create_deployment(folder / "certs", CLIENTS, ["127.0.0.1"], terms)
+    learning = {"learning.dataset": "digits", "session.rounds": 3}
+    with programs(folder / "logs") as starter:
+        server = starter.server({**kit.server_settings(folder, address), **learning})
+        wait_until_listening(address, server)
+        starter.clients(kit.client_settings(folder, address, "0-5", data__dataset="digits"))
+        assert server.process.wait(150) == 0, server.last_line()
+    assert "report made" in server.log.read_text()
+    return folder / "run"
+
+
+def invoke(*words: object) -> Result:
+    return CliRunner().invoke(main, list(map(str, words)))
+
+
+def test_the_server_leaves_a_page_an_account_and_its_policy(run: Path) -> None:
+    account = json.loads((run / "account.json").read_text())
+    assert (account["rounds_opened"], account["smallest_group"]) == (3, 2)
+    assert account["statistic_recovery"] is None  # known only where the truth is
+    policy = parse_policy((run / "policy.json").read_bytes())
+    page = (run / "report.html").read_text()
+    assert policy.digest().hex() in page
+    assert page.count("<svg") >= 1
+    assert "3 of 3" in page
+    assert "Flagged: <b>nobody</b>" in page
+    samples = json.loads((run / "samples.json").read_text())
+    assert samples["splits"].keys() == {"test", "clean"}
+    assert samples["splits"]["test"]["samples"] == 360
+
+
+def test_report_writes_the_same_page_again(run: Path) -> None:
+    before = (run / "report.html").read_text()
+    (run / "report.html").unlink()
+    done = invoke("report", run, "--format", "json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == {"pages": [str(run / "report.html")]}
+    assert (run / "report.html").read_text() == before
+    assert invoke("report", run, "--dial", "rounds").exit_code == 2
+    assert invoke("report", run, "--out", run / "x.html").exit_code == 2
+
+
+def test_export_knows_the_policy_and_what_was_opened(run: Path, tmp_path: Path) -> None:
+    done = invoke("export", run, "--out", tmp_path / "m.safetensors")
+    assert done.exit_code == 0, done.output
+    card = json.loads((tmp_path / "m.card.json").read_text())
+    model = read_model(run / "model.safetensors")
+    assert card["model"]["sha256"] == model_sha256(model)
+    policy = parse_policy((run / "policy.json").read_bytes())
+    assert card["policy"]["sha256"] == policy.digest().hex()
+    assert card["privacy"] == {
+        name: value
+        for name, value in json.loads((run / "account.json").read_text()).items()
+        if not name.endswith("_of")
+    }
+    assert card["training"]["rounds"] == card["training"]["totals_in_era"] == 3
+    assert card["training"]["complete"] is True
+    assert "train" not in card["data"]["splits"]
+
+
+def test_evaluate_measures_the_served_model_again_and_on_other_samples(
+    run: Path, tmp_path: Path
+) -> None:
+    done = invoke("evaluate", run, "--format", "json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["as_recorded"] is True
+    assert found["model_sha256"] == model_sha256(read_model(run / "model.safetensors"))
+    digits = load_digits()
+    x, y = digits.data.reshape(-1, 1, 8, 8).astype(np.float32), digits.target.astype(np.int64)
+    np.savez(tmp_path / "others.npz", x=x, y=y)
+    done = invoke("evaluate", run, "--data", tmp_path / "others.npz", "--format", "json")
+    assert done.exit_code == 0, done.output
+    other = json.loads(done.stdout)
+    assert "as_recorded" not in other
+    assert other["accuracy"] == pytest.approx(found["accuracy"], abs=0.1)
+    assert other["accuracy"] != found["accuracy"]
+    (tmp_path / "bad.npz").write_bytes(b"no samples")
+    assert invoke("evaluate", run, "--data", tmp_path / "bad.npz").exit_code == 4

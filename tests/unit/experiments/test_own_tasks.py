@@ -1,0 +1,112 @@
+"""Experiments with tasks as people would write them: six clients, three rounds, masks and all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from own_tasks import SmallResNet, amounts, images, rows
+
+from auror.errors import ConfigError
+from auror.experiments.experiment import Prepared, run_experiment
+from auror.experiments.options import experiment_config
+from auror.experiments.progress import Progress
+from auror.experiments.result import ExperimentResult
+from auror.experiments.runfolder import read_run
+from auror.library.experiment import save_run
+
+SMALL = {"clients": 6, "malicious": 2, "group_size": 2, "colluders": 1, "device": "cpu",
+         "rounds": 3, "attack": "flip:0:1", "runs": "clean,defended"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("samples")
+    for name, made in (("images", images), ("rows", rows), ("amounts", amounts)):
+        x, y = made(360, 5)
+        np.savez(folder / f"{name}.npz", x=x, y=y)
+    for name, count, seed in [*((f"site-{i}", 120, i) for i in range(6)), ("server", 140, 99)]:
+        x, y = images(count, seed)
+        np.savez(folder / f"{name}.npz", x=x, y=y)
+    return folder
+
+
+def run(**dials: Any) -> tuple[ExperimentResult, list[str]]:
+    said: list[str] = []
+
+    def listen(progress: Progress) -> None:
+        said.append(progress.note)
+
+    return run_experiment(experiment_config({**SMALL, **dials}), listen), said
+
+
+@pytest.mark.parametrize("name", ["SmallResNet", "Rows"])
+def test_labelled_samples_from_a_file(name: str, files: Path) -> None:
+    path = files / ("images.npz" if name == "SmallResNet" else "rows.npz")
+    result, said = run(task=f"own_tasks:{name}", data=str(path), epochs=10)
+    assert result.summary()["clean"]["accuracy"] > 0.4
+    assert result.defended is not None
+    assert [record.aborted for record in result.defended.records] == [None] * 3
+    assert len(result.poisoned) == 2
+    assert not any("label rows" in line for line in said)
+
+
+def test_running_statistics_are_aggregated(files: Path) -> None:
+    result, _said = run(task="own_tasks:Normalised", dataset="digits")
+    assert result.summary()["clean"]["accuracy"] > 0.7
+    fresh = Prepared.of(result.config)
+    mean = next(s for s in fresh.pinned.task.layout.slices if s.name == "1.running_mean")
+    assert np.abs(result.model[mean.offset : mean.stop]).max() > 0.01
+
+
+def test_numbers_instead_of_labels(files: Path, tmp_path: Path) -> None:
+    result, said = run(
+        task="own_tasks:Regression", data=str(files / "amounts.npz"), attack="sign",
+        clean_samples=0, rounds=6,
+    )  # fmt: skip
+    clean, defended = (result.summary()[name] for name in ("clean", "defended"))
+    assert clean["accuracy"] is None
+    assert 0 < clean["mean_error"] < 1
+    assert clean["mean_error"] < defended["mean_error"]
+    assert sum("7 entries of a sketch" in line for line in said) == 1
+    assert result.defended is not None
+    assert result.defended.verdict is not None
+    save_run(tmp_path / "run", result)
+    again = read_run(tmp_path / "run")
+    assert again.result.summary()["clean"] == clean
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "mean_error" in page
+    assert (tmp_path / "run" / "plots" / "metric-mean_error.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("dials", "hint"),
+    [
+        ({"attack": "flip:0:1"}, "has no labels"),
+        ({"attack": "sign", "detector": "direction"}, "reads the output layer"),
+        ({"attack": "sign", "partition": "shards:2"}, "deals by label"),
+    ],
+)
+def test_what_cannot_work_without_labels_is_refused_before_the_start(
+    dials: dict[str, Any], hint: str, files: Path
+) -> None:
+    with pytest.raises(ConfigError, match=hint):
+        run(task="own_tasks:Regression", data=str(files / "amounts.npz"), clean_samples=0, **dials)
+
+
+def test_how_ones_own_task_trains_is_the_default_and_dials_change_single_values() -> None:
+    own = experiment_config({**SMALL, "task": "own_tasks:SmallResNet"}).training
+    assert own == SmallResNet.training
+    changed = experiment_config({**SMALL, "task": "own_tasks:SmallResNet", "epochs": 5}).training
+    assert changed == replace(own, epochs=5)
+
+
+@pytest.mark.slow
+def test_poisoners_are_found_with_a_module_and_loaders_of_ones_own(files: Path) -> None:
+    result, _said = run(
+        task="own_tasks:Sites", data=str(files), rounds=24, runs="defended", aggregation="plain"
+    )
+    assert set(result.flagged) == set(result.malicious)
