@@ -123,7 +123,7 @@ def test_shares_that_only_some_holders_can_read_stop_nobody(nine: Deployment) ->
     assert played.total is not None
     assert not played.dropped
     marks = [mark for mark in played.summary.marks if mark.kind is MarkKind.RECEIPT]
-    assert marks == played.summary.marks
+    assert marks == list(played.summary.marks)
     assert 1 <= len(marks) <= 2  # a pair for each holder that could not read
     assert all(ClientId(4) in mark.clients for mark in marks)
     assert ClientId(4) in played.total.accepted
