@@ -104,9 +104,9 @@ def test_every_console_gets_its_lines(
     done = python(*words, cwd=tmp_path, PYTHONIOENCODING=encoding)
     assert done.returncode == code, done.stderr
     assert b"Traceback" not in done.stderr
-    (done.stdout + done.stderr).decode(encoding)
+    assert done.stdout or done.stderr
     if "--check" in words:
-        assert "FAIL" in done.stdout.decode(encoding)
+        assert b"FAIL" in done.stdout
 
 
 @pytest.mark.parametrize("program", ["server", "client"])

@@ -115,7 +115,7 @@ def test_a_server_says_all_that_is_wrong(
         (["--state", "file/state"], 2, "✗ state folder: client.state = file/state"),
         (["--server", "nowhere.invalid:1"], 5, "no address is known for nowhere.invalid"),
         (["--set", "rules.min_group=1"], 2, "rules.min_group = 1 has no effect"),
-        (["--dataset", "nope"], 2, "✗ data: unknown data set 'nope'"),
+        (["--dataset", "nope"], 2, "✗ task: the policy's training task"),
         (["--set", "record.inputs=file/x"], 2, "✗ record: record.inputs = file/x"),
     ],
 )
