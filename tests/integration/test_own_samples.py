@@ -87,5 +87,5 @@ def test_six_clients_train_on_their_own_samples(tmp_path: Path, make: Any) -> No
         assert serving.process.wait(120) == 0, serving.log.read_text()
         assert started.process.wait(30) == 0, started.log.read_text()
     lines = (tmp_path / "run" / "rounds.jsonl").read_text().splitlines()
-    assert json.loads(lines[-1])["accuracy"] > 0.8
+    assert json.loads(lines[-1])["metrics"]["accuracy"] > 0.8
     assert "clipped=" in started.log.read_text()
