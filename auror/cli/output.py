@@ -13,6 +13,7 @@ from rich.table import Table
 from auror.experiments.config import RunName
 from auror.experiments.result import FRACTIONS, ExperimentResult
 from auror.experiments.runfolder import summary_of
+from auror.secagg.quantize import CLIPPED_WARNING
 
 
 def show(result: ExperimentResult, form: str, folder: Path | None, verbose: bool) -> None:
@@ -66,6 +67,12 @@ def _table(summary: dict[str, Any]) -> None:
         ]
         if recovered:
             print(f"privacy:   recovered of single clients: {', '.join(recovered)}")
+    clipped = summary["clipped_share"]
+    if clipped is not None and clipped > CLIPPED_WARNING:
+        print(
+            f"clipped:   up to {clipped:.1%} of an update's entries; raise --quantisation-range or"
+            " bring the samples to the task's scale"
+        )
     print(f"{summary['rounds_total']} rounds, {summary['seconds']:.0f} s")
 
 

@@ -39,6 +39,7 @@ from auror.privacy.account import account
 from auror.privacy.truth import TruthRecorder
 from auror.round.plan import StatisticsPlan
 from auror.round.record import RoundRecord
+from auror.secagg.quantize import Quantiser
 from auror.sim.population import LocalTrainer, Population
 from auror.sim.simulate import Aggregation, SimulatedRound, SimulationConfig, simulate
 from auror.training.campaign import Campaign
@@ -234,6 +235,7 @@ class DefenceWatch:
     verdicts: list[Suspicion] = field(default_factory=list)
     records: list[RoundRecord] = field(default_factory=list)
     plan: StatisticsPlan | None = None
+    clipped: float = 0.0
     stage: str = RunName.DEFENDED
 
     def observe(self, seen: SimulatedRound) -> None:
@@ -242,6 +244,10 @@ class DefenceWatch:
         self.history.append(HistoryPoint(record.index, record.era, metrics))
         self.truth.observe(record.index, seen.plan, seen.updates)
         self.records.append(record)
+        params = self.prepared.config.round_params
+        quantiser = Quantiser(params.quantisation_bits, params.quantisation_range)
+        shares = (quantiser.clipped_share(update) for update in seen.updates.values())
+        self.clipped = max(self.clipped, *shares, 0.0)
         self.plan = seen.plan
         if campaign.verdict is not None:
             self.verdicts.append(suspicion(record.index, campaign.verdict, campaign.flagged))
@@ -250,9 +256,10 @@ class DefenceWatch:
 
     def finish(self, campaign: Campaign) -> Defended:
         self.report(Progress(stage=self.stage, note="privacy account"))
-        return defended_of(
+        found = defended_of(
             self.prepared.config, self.records, campaign, self.verdicts, self.plan, self.truth
         )
+        return replace(found, clipped=round(self.clipped, 6))
 
 
 def defended_of(

@@ -106,6 +106,9 @@ class Defended:
     evidence: Evidence | None
     privacy: Json
     """``PrivacyAccount.to_dict()``."""
+    clipped: float | None = None
+    """Largest share of one update's entries beyond ± the quantisation range; None where nobody
+    could see it: clients that are programs say it in their own logs."""
 
     @property
     def suspected(self) -> tuple[ClientId, ...]:
@@ -209,6 +212,7 @@ class ExperimentResult:
             "seconds": round(self.seconds, 2),
             **runs,
             "privacy": privacy,
+            "clipped_share": found.clipped if found else None,
             "scores": {str(c): round(score, 4) for c, score in sorted(scores.items())}
             if found
             else None,

@@ -262,6 +262,7 @@ def _defended(verdict: Json, summary: Json, records: tuple[RoundRecord, ...]) ->
             np.array(evidence["effects"], dtype=np.float64),
         ),
         privacy=summary["privacy"],
+        clipped=summary["clipped_share"],
     )
 
 

@@ -219,6 +219,13 @@ class _Own:
             return x[parts[name]], y[parts[name]]
 
         split = Split(part("train"), part("test"), part("clean"))
+        missing = np.setdiff1d(np.arange(spec.classes or 0), y[parts["clean"]])
+        if self.clean_samples and len(missing):
+            refuse(
+                self._where,
+                f"no clean sample of class {missing[0]}, and of {len(missing)} classes in all",
+                "give the server some of each, or choose 0 clean samples",
+            )
         made = standardised("own", split, spec)
         return replace(made, notes=(*found.notes, *found.warnings))
 

@@ -122,7 +122,7 @@ def _conventional(x: Real, whole: bool) -> Range | None:
 def _check_range(where: str, x: Real, own: Range, task: Range, stated: bool) -> None:
     low, high = own
     width = high - low
-    least, most = float(x.min()), float(x.max())
+    least, most = float(x.min()) + 0.0, float(x.max()) + 0.0  # never -0
     fix = "write them in the task's units, or say in which range they are with --data-range"
     if least < low - _BEYOND * width or most > high + _BEYOND * width:
         beyond = int(np.count_nonzero((x < low) | (x > high)))

@@ -11,6 +11,9 @@ from auror.crypto.entropy import Secret
 from auror.crypto.prg import words
 from auror.errors import Refusal, Refused
 
+CLIPPED_WARNING = 0.01
+"""Share of clipped entries above which a client warns its user."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quantiser:

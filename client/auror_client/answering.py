@@ -26,6 +26,7 @@ from auror.params import OwnRules
 from auror.round.client.machine import ClientMachine
 from auror.round.client.state import ClientEffect, Ended, GaveUp, Remember, Reply, Train
 from auror.round.messages import ClientMessage, RoundEnd, RoundStart, ServerMessage, Withdraw
+from auror.secagg.quantize import CLIPPED_WARNING, Quantiser
 from auror.wire import codec
 from auror.wire.fields import WireError
 from auror.wire.frames import Received, client_frames
@@ -209,6 +210,18 @@ class Answering:
             await self.link.send(frames)
         self._shared.faults.after(self._me, round_id.counter, message)
 
+    def _say_clipped(self, update: NDArray[np.float32]) -> None:
+        """For this client's own log; nobody else learns it."""
+        params = self._params
+        share = Quantiser(params.quantisation_bits, params.quantisation_range).clipped_share(update)
+        self._log.info("trained", clipped=f"{share:.2%}")
+        if share > CLIPPED_WARNING:
+            self._log.warning(
+                f"{share:.1%} of this update's entries lie beyond ±{params.quantisation_range:g}"
+                " and are clipped, which biases the model: are these samples in the task's units?"
+                " If every client says so, the operator enrols again with a larger range"
+            )
+
     async def _train(self, round_id: RoundId, task: bytes, model: NDArray[np.float32]) -> None:
         seed = int.from_bytes(system_entropy(8), "little") >> 1
         rounding = Secret.draw(system_entropy)
@@ -216,6 +229,7 @@ class Answering:
         update = await self._loop.run_in_executor(
             self._shared.training, self._trainer.train, task, model, seed
         )
+        self._say_clipped(update)
         means = await self._loop.run_in_executor(
             self._shared.training, self._trainer.class_means, task, model
         )

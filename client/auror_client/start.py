@@ -72,7 +72,11 @@ def check(config: ClientConfig) -> int:
         clients = [own.client for _, own in members]
         policy = members[0][1].policy
         checks.run("task", lambda: _task(config, policy.task), str)
-        checks.run("data", lambda: make_trainers(config, clients, policy.id_bound, policy.task))
+        checks.run(
+            "data",
+            lambda: make_trainers(config, clients, policy.id_bound, policy.task),
+            lambda made: f"{sum(trainer.samples for trainer in made.values())} samples",
+        )
     checks.run("device", lambda: _device(config), str)
     checks.run("state folder", lambda: check_writable("client.state", config.client.state), str)
     for setting in ("randomness", "inputs"):

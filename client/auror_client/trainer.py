@@ -30,6 +30,10 @@ _log = logger("client")
 class Trainer(Protocol):
     """From the global model to this client's update; called in a thread of its own."""
 
+    @property
+    def samples(self) -> int:
+        """How many this client trains on."""
+
     def train(self, task: bytes, model: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         """The update, new minus old, float32 (d,).
 
@@ -48,18 +52,24 @@ class Trainer(Protocol):
 class SyntheticTrainer:
     """Updates drawn from the seed alone, multiples of 1/64 in [-1/2, 1/2]: load tests."""
 
+    samples = 0
+
     def train(self, task: bytes, model: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-        try:
-            dim = int(json.loads(task)["synthetic"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(
-                'the policy is to train a real model: data.dataset = "synthetic" is for load tests'
-            ) from error
-        values = np.random.default_rng(seed).integers(-32, 33, size=dim)
+        values = np.random.default_rng(seed).integers(-32, 33, size=_synthetic_dim(task))
         return (values / 64).astype(np.float32)
 
     def class_means(self, task: bytes, model: NDArray[np.float32]) -> ClassMeans | None:
         return None
+
+
+def _synthetic_dim(task: bytes) -> int:
+    """Entries of a load test's model; raises ConfigError when ``task`` trains a real one."""
+    try:
+        return int(json.loads(task)["synthetic"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            'the policy is to train a real model: data.dataset = "synthetic" is for load tests'
+        ) from error
 
 
 class TorchTrainer:
@@ -68,6 +78,10 @@ class TorchTrainer:
     def __init__(self, x: NDArray[np.float32], y: Targets, device: str, own: str = "") -> None:
         """``own``: the task that this client's configuration names; no other code is imported."""
         self._x, self._y, self._device, self._own = x, y, device, own
+
+    @property
+    def samples(self) -> int:
+        return len(self._y)
 
     def train(self, task: bytes, model: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         # imported here: load tests must not pay seconds and memory for torch
@@ -110,7 +124,12 @@ def make_trainers(
     """
     data = config.data
     if data.dataset == "synthetic":
+        _synthetic_dim(task)
         return {client: SyntheticTrainer() for client in clients}
+    if "synthetic" in json.loads(task):
+        raise ConfigError(
+            f'data.dataset = "{data.dataset}", but the policy is of a load test: choose "synthetic"'
+        )
     import torch  # noqa: PLC0415
 
     from auror.learn.pinned import PinnedTask  # noqa: PLC0415

@@ -8,11 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import kit
+import numpy as np
 import pytest
 
 from auror.crypto.signing import SigningKey
+from auror.deployment.certs import create_deployment
 from auror.deployment.credentials import load_policy
 from auror.deployment.policy_file import policy_json
+from auror.programs.enrol import Enrolment, terms_of
 from auror.programs.processes import free_address, programs, wait_until_listening
 
 
@@ -30,12 +33,17 @@ def deployments(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "broken").mkdir()
     shutil.copytree(folder / "certs" / "clients" / "001", folder / "broken" / "client")
     (folder / "broken" / "client" / "cert.pem").unlink()
+    save = np.random.default_rng(1).integers(0, 256, (40, 1, 8, 8)).astype(np.uint8)
+    np.savez(folder / "own.npz", x=save, y=np.arange(40) % 4)
+    terms = terms_of(Enrolment(clients=3, data=folder / "own.npz"))
+    create_deployment(folder / "own" / "certs", 3, ["127.0.0.1"], terms)
     (folder / "text.npz").write_text("x,y\n1,2\n")
     (folder / "used" / ("0" * 32)).mkdir(parents=True)
     (folder / "typo.toml").write_text("[session]\nronds = 3\n")
     return folder
 
 
+OWN = ("--credentials", "own/certs/clients/000", "--state", "own-state")
 SERVER = ("--credentials", "certs/server", "--health", "")
 
 
@@ -72,11 +80,11 @@ SERVER = ("--credentials", "certs/server", "--health", "")
             2,
             "nmist",
         ),
-        ("auror_client", ["--credentials", "certs/clients/000", "--npz", "none.npz"], 4,
-         "data.npz = none.npz: cannot be read"),
-        ("auror_client", ["--credentials", "certs/clients/000", "--npz", "text.npz"], 4,
-         "data.npz = text.npz: not an npz file"),
-        ("auror_client", ["--npz", "own.npz", "--dataset", "mnist5k"], 2, "contradict each other"),
+        ("auror_client", [*OWN, "--data", "none.npz"], 4,
+         "data.path = none.npz: cannot be read"),
+        ("auror_client", [*OWN, "--data", "text.npz"], 4,
+         "data.path = text.npz: not an npz file"),
+        ("auror_client", ["--data", "own.npz", "--dataset", "mnist5k"], 2, "contradict each other"),
         (
             "auror_client",
             ["--credentials", "certs/clients/000", "--dataset", "synthetic",

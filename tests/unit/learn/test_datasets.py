@@ -91,18 +91,27 @@ def write_idx(folder: Path, prefix: str, images: np.ndarray, labels: np.ndarray)
     (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
 
 
-def test_mnist_is_read_from_a_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "MNIST" / "raw"
+@pytest.mark.parametrize(
+    ("name", "kind", "white"),
+    [
+        ("mnist", "MNIST", (1 - 0.1307) / 0.3081),
+        ("fashion_mnist", "FashionMNIST", (1 - 0.2860) / 0.3530),
+    ],
+)
+def test_torchvision_s_sets_are_read_from_a_folder(
+    tmp_path: Path, name: str, kind: str, white: float
+) -> None:
+    folder = tmp_path / kind / "raw"
     folder.mkdir(parents=True)
     rng = np.random.default_rng(1)
     counts = {"train": 300, "t10k": 50}
     for prefix, count in counts.items():
         images = rng.integers(0, 256, (count, 28, 28)).astype(np.uint8)
         write_idx(folder, prefix, images, (np.arange(count) % 10).astype(np.uint8))
-    data = load_dataset("mnist", tmp_path, seed=1)
+    data = load_dataset(name, tmp_path, seed=1)
     assert (len(data.train_y), len(data.clean_y), len(data.test_y)) == (200, 100, 50)
     np.testing.assert_array_equal(np.bincount(data.clean_y), [10] * 10)
-    assert float(data.test_x.max()) == pytest.approx((1 - 0.1307) / 0.3081, rel=1e-6)
+    assert float(data.test_x.max()) == pytest.approx(white, rel=1e-6)
 
 
 def test_mnist_that_cannot_be_had_says_what_to_do(

@@ -1,0 +1,154 @@
+"""``--check`` of the two programs: everything that a start would load, ✓ or ✗ with the fix."""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from auror_client import cli as client_cli
+from auror_server import cli as server_cli
+from click.testing import CliRunner
+
+from auror.crypto.signing import SigningKey
+from auror.deployment import certs
+from auror.deployment.credentials import load_policy
+from auror.deployment.policy_file import policy_json
+from auror.params import RoundParams
+from auror.programs.enrol import synthetic_terms
+from auror.programs.processes import free_address
+
+MAINS = {"auror_server": server_cli.main, "auror_client": client_cli.main}
+PARAMS = RoundParams(group_size=2, colluders=1, audit_probability=0.0)
+
+
+def enrol(folder: Path) -> None:
+    certs.create_deployment(folder / "certs", 3, ["127.0.0.1"], synthetic_terms(50, PARAMS, 500))
+
+
+def run(program: str, *words: str, cwd: Path) -> tuple[int, str]:
+    """Exit code and everything it said."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(cwd)
+        patch.setenv("AUROR_SERVER__SERVER__HEALTH", "")
+        done = CliRunner().invoke(MAINS[program], words)
+    return done.exit_code, done.output
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Deployments: one that is fine, one with expired certificates under a fresh policy."""
+    folder = tmp_path_factory.mktemp("house")
+    enrol(folder)
+    old = folder / "old"
+    with pytest.MonkeyPatch.context() as patch:
+        long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=900)
+        patch.setattr(certs, "_now", lambda: long_ago)
+        enrol(old)
+    fresh = replace(load_policy(old / "certs" / "server"), expires=2**40)
+    key = SigningKey.from_pem((old / "certs" / "operator" / "operator.key").read_bytes())
+    for part in ("server", "clients/000"):
+        (old / "certs" / part / "policy.json").write_bytes(policy_json(fresh.signed(key)))
+    for part in ("server", "clients/000"):
+        copy = folder / "open" / part
+        shutil.copytree(folder / "certs" / part, copy)
+        (copy / "key.pem").chmod(0o644)
+        copy = folder / "mixed" / part
+        shutil.copytree(folder / "certs" / part, copy)
+        shutil.copy(old / "certs" / part / "key.pem", copy / "key.pem")
+        copy = folder / "foreign" / part
+        shutil.copytree(folder / "certs" / part, copy)
+        shutil.copy(old / "certs" / part / "ca.pem", copy / "ca.pem")
+    (folder / "file").touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        ([], 0, "✓ policy: deployment"),
+        (["--credentials", "nowhere"], 3, "✗ credentials: no credentials folder nowhere"),
+        (["--credentials", "certs/clients/001"], 3, "is a client's certificate"),
+        (["--credentials", "old/certs/server"], 3, "cert.pem expired on"),
+        (["--credentials", "open/server"], 3, "run `chmod 600 open/server/key.pem`"),
+        (["--credentials", "mixed/server"], 3, "not the key of cert.pem"),
+        (["--credentials", "foreign/server"], 3, "not issued by the CA in ca.pem"),
+        (["--run-dir", "file/run"], 2, "✗ run folder: server.run_dir = file/run"),
+        (["--listen", "192.0.2.1:7443"], 5, "✗ listen: server.listen: cannot listen"),
+        (["--listen", "BUSY"], 5, "✗ listen: server.listen: cannot listen"),
+        (["--rounds", "9999"], 2, "✗ policy: rounds = 9999: the policy allows"),
+    ],
+)
+def test_a_server_says_all_that_is_wrong(
+    house: Path, words: list[str], code: int, says: str
+) -> None:
+    before = sorted(house.rglob("*"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        busy = f"127.0.0.1:{taken.getsockname()[1]}"
+        given = [busy if word == "BUSY" else word for word in words]
+        if "--listen" not in given:
+            given += ["--listen", free_address()]
+        if "--credentials" not in given:
+            given += ["--credentials", "certs/server"]
+        got, said = run("auror_server", "--check", *given, cwd=house)
+    assert got == code, said
+    assert says in said
+    assert ("✗" in said) == (code != 0)
+    assert len([line for line in said.splitlines() if line[:1] not in "✓✗"]) == 0
+    assert sorted(house.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        ([], 0, "✓ credentials and policy: client 0, version 1"),
+        (["--credentials", "certs/clients", "--clients", "0-2"], 0, "client 0 and 2 more"),
+        (["--credentials", "certs/server"], 3, "is a server's certificate"),
+        (["--credentials", "old/certs/clients/000"], 3, "cert.pem expired on"),
+        (["--credentials", "open/clients/000"], 3, "run `chmod 600 open/clients/000/key.pem`"),
+        (["--credentials", "mixed/clients/000"], 3, "not the key of cert.pem"),
+        (["--state", "file/state"], 2, "✗ state folder: client.state = file/state"),
+        (["--server", "nowhere.invalid:1"], 5, "no address is known for nowhere.invalid"),
+        (["--set", "rules.min_group=1"], 2, "rules.min_group = 1 has no effect"),
+        (["--dataset", "nope"], 2, "✗ task: the policy's training task"),
+        (["--set", "record.inputs=file/x"], 2, "✗ record: record.inputs = file/x"),
+    ],
+)
+def test_a_client_says_all_that_is_wrong(
+    house: Path, words: list[str], code: int, says: str
+) -> None:
+    before = sorted(house.rglob("*"))
+    given = list(words)
+    if "--credentials" not in given:
+        given += ["--credentials", "certs/clients/000"]
+    if "--dataset" not in given:
+        given += ["--dataset", "synthetic"]
+    got, said = run("auror_client", "--check", *given, cwd=house)
+    assert says in said
+    assert got == code, said
+    assert ("✗" in said) == (code != 0)
+    assert sorted(house.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("program", "credentials", "says"),
+    [
+        ("auror_server", "old/certs/server", "expired on"),
+        ("auror_server", "open/server", "chmod 600"),
+        ("auror_server", "certs/clients/001", "is a client's certificate"),
+        ("auror_client", "old/certs/clients/000", "expired on"),
+        ("auror_client", "foreign/clients/000", "not issued by the CA"),
+    ],
+)
+def test_what_a_check_refuses_does_not_start(
+    house: Path, program: str, credentials: str, says: str
+) -> None:
+    got, said = run(program, "--credentials", credentials, cwd=house)
+    assert got == 3
+    assert says in said
+    assert said.count("\n") == 1

@@ -1,0 +1,197 @@
+"""Own samples as a data set: splits, parts, what the operator's samples state, other scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from auror.errors import ConfigError, DataError, UserError
+from auror.learn.own_data import DataSource, load_data
+from auror.learn.samples import SampleSpec, read_samples
+from auror.learn.scale import parse_range, to_raw_units
+from auror.learn.standardisation import Standardisation
+
+RNG = np.random.default_rng(1)
+X = RNG.integers(0, 256, (200, 1, 4, 4)).astype(np.uint8)
+Y = np.repeat([0, 1, 2, 3], [110, 60, 24, 6])
+
+
+def save(path: Path, x: np.ndarray = X, y: np.ndarray = Y) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, x=x, y=y)
+    return path
+
+
+def rows(x: np.ndarray) -> set[bytes]:
+    return {sample.tobytes() for sample in x}
+
+
+@pytest.mark.parametrize("dealt", [True, False])
+def test_one_path_is_split_without_overlap_and_every_part_has_every_class(
+    tmp_path: Path, dealt: bool
+) -> None:
+    source = DataSource(path=save(tmp_path / "own.npz"))
+    data, again, other = (load_data(source, seed, 20, dealt=dealt) for seed in (1, 1, 2))
+    parts = {"test": data.test_x, "clean": data.clean_x, "train": data.train_x}
+    sizes = {name: len(part) for name, part in parts.items()}
+    assert sizes == (
+        {"test": 40, "clean": 20, "train": 140} if dealt else {"test": 180, "clean": 20, "train": 0}
+    )
+    assert len(set.union(*map(rows, parts.values()))) == 200
+    assert set(data.clean_y) == set(data.test_y) == {0, 1, 2, 3}
+    assert data.clean_x.tobytes() == again.clean_x.tobytes()
+    assert data.clean_x.tobytes() != other.clean_x.tobytes()
+
+
+def test_scale_is_that_of_the_server_s_samples_alone(tmp_path: Path) -> None:
+    x = X.astype(np.float64)
+    data = load_data(DataSource(path=save(tmp_path / "a.npz", x)), 1, 20)
+    servers = np.concatenate([data.test_x, data.clean_x])
+    assert abs(float(servers.mean())) < 1e-3
+    assert abs(float(servers.std()) - 1) < 1e-3
+    assert data.standardisation.range == (0, 255)
+
+
+def test_parts_in_a_folder_are_used_as_they_are(tmp_path: Path) -> None:
+    save(tmp_path / "test.npz", X[::4], Y[::4])
+    save(tmp_path / "clean.npz", X[1::4], Y[1::4])
+    save(tmp_path / "train.npz", X[2::4], Y[2::4])
+    source = DataSource(path=tmp_path)
+    data = load_data(source, 1, 100)
+    assert [len(part) for part in (data.test_y, data.clean_y, data.train_y)] == [50, 50, 50]
+    np.testing.assert_array_equal(data.train_y, Y[2::4])
+    assert len(load_data(source, 1, 0, dealt=False).clean_y) == 0
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no test": (lambda f: (f / "test.npz").unlink(), "holds clean, train but no test part"),
+    "no clean": (lambda f: (f / "clean.npz").unlink(), "holds no clean part"),
+    "no train": (lambda f: (f / "train.npz").unlink(), "holds no train part to deal"),
+    "twice": (lambda f: save(f / "clean.npz", X[::4], Y[::4]), "50 of 50 samples of clean are in"),
+    "a class left out": (
+        lambda f: save(f / "clean.npz", X[1:110:4], Y[1:110:4]),
+        "no clean sample of class 1, and of 3 classes in all",
+    ),
+    "two of a name": (lambda f: (f / "test.csv").write_text(""), "holds two parts test"),
+    "another shape": (lambda f: save(f / "clean.npz", X[:, :, 1:], Y), "shape (1, 3, 4), the task"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_parts_that_do_not_fit_are_refused(tmp_path: Path, fault: str) -> None:
+    for start, name in enumerate(("test", "clean", "train")):
+        save(tmp_path / f"{name}.npz", X[start::4], Y[start::4])
+    damage, says = FAULTS[fault]
+    damage(tmp_path)
+    with pytest.raises(DataError) as caught:
+        load_data(DataSource(path=tmp_path), 1, 50)
+    assert says in str(caught.value)
+
+
+def test_too_few_samples_for_the_parts_are_said(tmp_path: Path) -> None:
+    path = save(tmp_path / "own.npz", X[:5], np.array([0, 0, 0, 1, 1]))
+    with pytest.raises(DataError, match=r"class 1 has 2 samples for 3 parts \(test, clean, client"):
+        load_data(DataSource(path=path), 1, 2)
+    path = save(tmp_path / "more.npz")
+    for clean in (3, 101):
+        with pytest.raises(ConfigError, match=rf"{clean} clean samples of 200 in 4 .* 4 … 100"):
+            load_data(DataSource(path=path), 1, clean, dealt=False)
+
+
+def test_a_named_set_must_fit_the_task() -> None:
+    with pytest.raises(ConfigError, match=r"samples of shape \(1, 8, 8\) in 10 .* \(3,\) in 2"):
+        load_data(DataSource("digits"), 1, 100, SampleSpec((3,), 2))
+
+
+# Scales -------------------------------------------------------------------------------------------
+
+PIXELS = Standardisation(255, 0.5, 0.25)
+UNIT = Standardisation(1, 0.5, 0.25, low=0, high=1)
+COLUMNS = Standardisation(1, (50, 8), (10, 2))
+
+
+def convert(x: np.ndarray, task: Standardisation, stated: str = "") -> np.ndarray:
+    return to_raw_units(
+        "own.npz", x.astype(np.float32), x.dtype.kind != "f", task, parse_range("range", stated)
+    ).x
+
+
+@pytest.mark.parametrize(
+    ("x", "task", "stated"),
+    [
+        (X, PIXELS, ""),
+        (X.astype(np.float32), PIXELS, ""),
+        (X / 255, PIXELS, ""),
+        (X / 51, PIXELS, "0:5"),
+        (X / 127.5 - 1, PIXELS, "-1:1"),
+    ],
+    ids=["bytes", "floats", "0 … 1", "0 … 5", "−1 … 1"],
+)
+def test_other_scales_come_to_the_task_s_units(
+    x: np.ndarray, task: Standardisation, stated: str
+) -> None:
+    np.testing.assert_allclose(convert(x, task, stated), X, atol=1e-4)
+    if not stated:
+        np.testing.assert_allclose(convert(x, UNIT), X / 255, atol=1e-6)
+
+
+def test_a_dark_site_says_that_it_means_it() -> None:
+    dark = X // 20
+    with pytest.raises(DataError, match=r"lie in 0 … 12 \(median .* little of .* 0 … 255"):
+        convert(dark, PIXELS)
+    np.testing.assert_array_equal(convert(dark, PIXELS, "0:255"), dark)
+
+
+@pytest.mark.parametrize(
+    ("x", "stated", "says"),
+    [
+        (X * 16.0, "", "4080 .* 0 … 255: .* of 3200 are outside"),
+        (X / 255 * 3 - 1, "", "little of the task's 0 … 255"),
+        (-X.astype(np.float32), "", "-255 … 0"),
+        (X, "0:1", "--data-range says 0 … 1"),
+        (X.astype(np.uint8) % 2, "", "lie in 0 … 1"),
+    ],
+    ids=["12 bits", "standardised", "negative", "wrongly stated", "binary integers"],
+)
+def test_scales_that_do_not_fit_are_refused_with_the_numbers(
+    x: np.ndarray, stated: str, says: str
+) -> None:
+    with pytest.raises(DataError, match=says):
+        convert(x, PIXELS, stated)
+
+
+def test_columns_in_another_unit_are_named() -> None:
+    rows_ = RNG.normal((50, 8), (10, 2), (200, 2))
+    assert to_raw_units("own.csv", rows_, False, COLUMNS, None).warnings == ()
+    cents = rows_ * (1, 100)
+    with pytest.raises(DataError, match=r"feature 2 has median 8\d\d.* the task's mean is 8 and"):
+        to_raw_units("own.csv", cents, False, COLUMNS, None)
+    (warning,) = to_raw_units("own.csv", rows_ + np.array([100, 0]), False, COLUMNS, None).warnings
+    assert warning.startswith("own.csv: feature 1 has median 1")
+    with pytest.raises(ConfigError, match="a range of the data has no effect"):
+        to_raw_units("own.csv", rows_, False, COLUMNS, (0, 1))
+
+
+def test_no_distribution_of_the_operator_s_own_is_warned_of() -> None:
+    """Chebyshev: whatever the tails, its own samples lie within 3.2 deviations for 90 %."""
+    for draw in (RNG.standard_cauchy, lambda n: RNG.pareto(0.5, n), lambda n: RNG.random(n) < 0.1):
+        x = np.asarray(draw(5000), dtype=np.float64)[:, None]
+        scale = Standardisation(1, (float(x.mean()),), (float(x.std()),))
+        assert to_raw_units("own.csv", x, False, scale, None).warnings == ()
+
+
+@pytest.mark.parametrize("text", ["1", "1:0", "0:nan", "a:b", "0:1:2", ":", "0-1"])
+def test_a_range_is_written_low_to_high(text: str) -> None:
+    with pytest.raises(UserError, match="write it as LOW:HIGH"):
+        parse_range("data.range", text)
+
+
+def test_what_is_stated_fits_its_own_samples(tmp_path: Path) -> None:
+    path = save(tmp_path / "own.npz", X.reshape(200, 16) * np.arange(1, 17))
+    spec = read_samples(path).spec()
+    x, notes, warnings = spec.inputs(read_samples(path, spec))
+    assert (notes, warnings) == ((), ())
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-3)
