@@ -161,9 +161,7 @@ class RoundServer:
 
     def stop(self) -> list[ServerEffect]:
         """The operator ends the server."""
-        if self.over:
-            return []
-        return self._abort(RoundAborted(AbortReason.SERVER_STOPPED))
+        return [] if self.over else self._abort(RoundAborted(AbortReason.SERVER_STOPPED))
 
     def resend(self, client: ClientId) -> ServerMessage | None:
         """What a client that connected again has not answered yet, or only has to know."""
@@ -250,8 +248,7 @@ class RoundServer:
 
     def _to_present(self, message: ServerMessage) -> dict[ClientId, ServerMessage]:
         """The same message for everybody who answered so far and was not dropped."""
-        cohort = self._start.description.cohort
-        return {client: message for client in cohort if client not in self._faults.dropped}
+        return {c: message for c in self._start.description.cohort if c not in self._gone}
 
     def _enter(
         self, state: Waiting, outgoing: dict[ClientId, ServerMessage], *durable: facts.ServerFact
