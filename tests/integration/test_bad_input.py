@@ -7,6 +7,7 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
+import grpc
 import kit
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from auror.deployment.credentials import load_policy
 from auror.deployment.policy_file import policy_json
 from auror.programs.enrol import Enrolment, terms_of
 from auror.programs.processes import free_address, programs, wait_until_listening
+from auror.wire.service import PATH
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +129,20 @@ def test_a_port_in_use_is_said(deployments: Path) -> None:
     assert "Traceback" not in said
 
 
+def refused_by_server(address: str, credentials: Path) -> bool:
+    """Whether the server breaks off the handshake of a stream with these credentials."""
+    ca, key, certificate = (credentials / name for name in ("ca.pem", "key.pem", "cert.pem"))
+    channel = grpc.secure_channel(
+        address,
+        grpc.ssl_channel_credentials(ca.read_bytes(), key.read_bytes(), certificate.read_bytes()),
+    )
+    with channel:
+        stream = channel.stream_stream(PATH)(iter([b"not a frame"]), timeout=5)
+        with pytest.raises(grpc.RpcError) as caught:
+            next(stream)
+        return bool(caught.value.code() is grpc.StatusCode.UNAVAILABLE)
+
+
 def test_strangers_are_turned_away(deployments: Path, tmp_path: Path) -> None:
     """Another CA on either side, another identity's name, and the same identity twice."""
     address = free_address()
@@ -150,7 +166,9 @@ def test_strangers_are_turned_away(deployments: Path, tmp_path: Path) -> None:
         assert "cannot trust the server" in said
         code, said = kit.run("auror_client", "--credentials", str(mixed), *words, cwd=deployments)
         assert code == 3
-        assert "rejects this client's certificate" in said
+        assert "not issued by the CA" in said  # the client sees it itself, before it connects
+        assert refused_by_server(address, mixed)
+        assert not refused_by_server(address, deployments / "certs" / "clients" / "002")
         own = {
             "client.server": address,
             "client.credentials": deployments / "certs" / "clients" / "000",
