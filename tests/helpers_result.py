@@ -7,8 +7,8 @@ import numpy as np
 from auror.errors import AbortReason, DropReason
 from auror.experiments.config import ExperimentConfig, RunName
 from auror.experiments.result import (
+    DecodedEstimates,
     Defended,
-    Evidence,
     ExperimentResult,
     HistoryPoint,
     Metrics,
@@ -122,7 +122,7 @@ def result(**changes: object) -> ExperimentResult:
             flagged=(ClientId(5),),
             verdict=verdict,
             suspicion=suspicion,
-            evidence=Evidence(
+            evidence=DecodedEstimates(
                 tuple(scores), ((4, 9), (9, 4), (0, 6)), np.arange(18).reshape(6, 3) / 4.0
             ),
             privacy=privacy,

@@ -38,7 +38,7 @@ class RunName(enum.StrEnum):
     """Attacked, with AUROR on group sums under secure aggregation."""
 
 
-class Transport(enum.StrEnum):
+class Medium(enum.StrEnum):
     """Where the defended run takes place."""
 
     MEMORY = "memory"

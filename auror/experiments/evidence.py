@@ -9,7 +9,7 @@ from auror.defense.confusion import label_pairs
 from auror.defense.features import FeatureKind
 from auror.defense.ledger import Ledger, arrange
 from auror.defense.verdict import VerdictParams, decode_blocks
-from auror.experiments.result import Evidence, Suspicion
+from auror.experiments.result import DecodedEstimates, Suspicion
 from auror.ids import ClientId
 from auror.training.verdict import Verdict
 
@@ -38,7 +38,7 @@ def finite(value: object) -> object:
             return value
 
 
-def decoded_evidence(ledger: Ledger, cohort: Sequence[ClientId]) -> Evidence | None:
+def decoded_evidence(ledger: Ledger, cohort: Sequence[ClientId]) -> DecodedEstimates | None:
     """Every client's decoded label confusions, in honest spreads; None without such statistics.
 
     The same estimate that the verdict starts from, so the figure shows what was judged.
@@ -53,7 +53,7 @@ def decoded_evidence(ledger: Ledger, cohort: Sequence[ClientId]) -> Evidence | N
     decoded = of_pairs.decoded
     spread = decoded.honest_spread if decoded.honest_spread > 0 else 1.0
     pairs = tuple((pair.source, pair.target) for pair in label_pairs(block.shape[0]))
-    return Evidence(seen_in.clients, pairs, decoded.estimate / spread)
+    return DecodedEstimates(seen_in.clients, pairs, decoded.estimate / spread)
 
 
 def finite_or_none(value: float | None) -> float | None:

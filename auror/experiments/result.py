@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.deployment.model_file import model_sha256
-from auror.experiments.config import ExperimentConfig, RunName, Transport
+from auror.experiments.config import ExperimentConfig, Medium, RunName
 from auror.ids import ClientId
 from auror.round.record import RoundRecord
 from auror.rules.choice import AUROR
@@ -84,7 +84,7 @@ class Suspicion:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class DecodedEstimates:
     """Decoded label-confusion estimates, for the heat map."""
 
     clients: tuple[ClientId, ...]
@@ -103,7 +103,7 @@ class Defended:
     verdict: Json | None
     """``Verdict.to_dict()`` of the last verdict."""
     suspicion: tuple[Suspicion, ...]
-    evidence: Evidence | None
+    evidence: DecodedEstimates | None
     privacy: Json
     """``PrivacyAccount.to_dict()``."""
     clipped: float | None = None
@@ -139,7 +139,7 @@ class ExperimentResult:
     outcomes: dict[RunName, RunOutcome]
     defended: Defended | None
     seconds: float
-    transport: Transport = Transport.MEMORY
+    transport: Medium = Medium.MEMORY
     stages: dict[str, float] = field(default_factory=dict)
     """Seconds by stage, for those who want to make it faster."""
     under_rule: UnderRule | None = None

@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 
 from auror.deployment.model_file import MODEL_FILE, model_bytes, read_model
 from auror.errors import DataError
-from auror.experiments.config import ExperimentConfig, RunName, Transport
+from auror.experiments.config import ExperimentConfig, Medium, RunName
 from auror.experiments.files import read_json, write_bytes, write_json, write_text
 from auror.experiments.result import (
+    DecodedEstimates,
     Defended,
-    Evidence,
     ExperimentResult,
     HistoryPoint,
     Metrics,
@@ -112,7 +112,7 @@ def read_run(folder: Path) -> SavedRun:
 def summary_of(result: ExperimentResult, folder: Path | None) -> Json:
     """The published object; with the transport and the folder where there are any to name."""
     summary = result.summary()
-    if result.transport is not Transport.MEMORY:
+    if result.transport is not Medium.MEMORY:
         summary["transport"] = result.transport.value
     if folder is not None:
         summary["run"] = str(folder)
@@ -224,7 +224,7 @@ def _result(
         },
         defended=None if verdict is None else _defended(verdict, summary, tuple(records)),
         seconds=summary["seconds"],
-        transport=Transport(summary.get("transport", Transport.MEMORY.value)),
+        transport=Medium(summary.get("transport", Medium.MEMORY.value)),
         stages=stages,
         under_rule=_under_rule(summary) if summary.get("plaintext_updates") else None,
     )
@@ -256,7 +256,7 @@ def _defended(verdict: Json, summary: Json, records: tuple[RoundRecord, ...]) ->
         ),
         evidence=None
         if evidence is None
-        else Evidence(
+        else DecodedEstimates(
             _clients(evidence["clients"]),
             tuple((source, target) for source, target in evidence["pairs"]),
             np.array(evidence["effects"], dtype=np.float64),

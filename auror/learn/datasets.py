@@ -72,7 +72,7 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Split:
+class DataSplit:
     """Raw samples (N, ...) of clients, test and server, with their labels (N,)."""
 
     train: tuple[Raw, Labels]
@@ -117,7 +117,7 @@ def load_dataset(
     return data if clean_samples == CLEAN_SAMPLES else _with_clean(data, clean_samples, rng)
 
 
-def standardised(name: str, split: Split, spec: SampleSpec) -> Dataset:
+def standardised(name: str, split: DataSplit, spec: SampleSpec) -> Dataset:
     """``split`` as models are shown it."""
     by = spec.standardisation
     return Dataset(
@@ -173,17 +173,17 @@ def stratified(labels: Labels, count: int, rng: np.random.Generator) -> tuple[In
     return np.sort(drawn), left
 
 
-def _three_way(x: Raw, y: Labels, test_count: int, rng: np.random.Generator) -> Split:
+def _three_way(x: Raw, y: Labels, test_count: int, rng: np.random.Generator) -> DataSplit:
     test, rest = stratified(y, test_count, rng)
     return _clean_and_train((x[rest], y[rest]), (x[test], y[test]), rng)
 
 
 def _clean_and_train(
     data: tuple[Raw, Labels], test: tuple[Raw, Labels], rng: np.random.Generator
-) -> Split:
+) -> DataSplit:
     x, y = data
     clean, train = stratified(y, CLEAN_SAMPLES, rng)
-    return Split((x[train], y[train]), test, (x[clean], y[clean]))
+    return DataSplit((x[train], y[train]), test, (x[clean], y[clean]))
 
 
 def _with_clean(data: Dataset, count: int, rng: np.random.Generator) -> Dataset:
@@ -200,22 +200,22 @@ def _with_clean(data: Dataset, count: int, rng: np.random.Generator) -> Dataset:
 class _Set:
     """One data set: how it is read and split, and its published constants."""
 
-    split: Callable[[Path, np.random.Generator], Split]
+    split: Callable[[Path, np.random.Generator], DataSplit]
     standardisation: Standardisation
 
 
-def _digits(_: Path, rng: np.random.Generator) -> Split:
+def _digits(_: Path, rng: np.random.Generator) -> DataSplit:
     return _three_way(*_raw_digits(), _DIGITS_TEST, rng)
 
 
-def _mnist5k(_: Path, rng: np.random.Generator) -> Split:
+def _mnist5k(_: Path, rng: np.random.Generator) -> DataSplit:
     return _three_way(*_raw_mnist5k(), _MNIST5K_TEST, rng)
 
 
-def _torchvision(name: str, kind: str) -> Callable[[Path, np.random.Generator], Split]:
+def _torchvision(name: str, kind: str) -> Callable[[Path, np.random.Generator], DataSplit]:
     """``kind``: the class in ``torchvision.datasets``, of those with ``data`` and ``targets``."""
 
-    def split(data_dir: Path, rng: np.random.Generator) -> Split:
+    def split(data_dir: Path, rng: np.random.Generator) -> DataSplit:
         data, test = (_raw_torchvision(name, kind, data_dir, train) for train in (True, False))
         return _clean_and_train(data, test, rng)
 

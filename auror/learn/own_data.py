@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.errors import ConfigError
-from auror.learn.datasets import Dataset, Raw, Split, load_dataset, standardised, stratified
+from auror.learn.datasets import Dataset, DataSplit, Raw, load_dataset, standardised, stratified
 from auror.learn.readers.raw import refuse
 from auror.learn.samples import Samples, SampleSpec, read_samples
 from auror.learn.scale import Range, parse_range, standardisation_of, to_raw_units
@@ -218,7 +218,7 @@ class _Own:
         def part(name: str) -> tuple[Raw, Labels]:
             return x[parts[name]], y[parts[name]]
 
-        split = Split(part("train"), part("test"), part("clean"))
+        split = DataSplit(part("train"), part("test"), part("clean"))
         missing = np.setdiff1d(np.arange(spec.classes or 0), y[parts["clean"]])
         if self.clean_samples and len(missing):
             refuse(

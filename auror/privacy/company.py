@@ -16,7 +16,7 @@ from fractions import Fraction
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
+class GroupDraw:
     """One draw of groups.
 
     Raises:
@@ -75,14 +75,16 @@ class Draw:
         return Fraction(ways, math.comb(self.members - 1, companions))
 
 
-def draws(cohort: int, fewest: int, colluders: int, group_size: int) -> Iterator[Draw]:
+def draws(cohort: int, fewest: int, colluders: int, group_size: int) -> Iterator[GroupDraw]:
     """Every draw that a server can bring about by leaving honest clients out of the list of
     uploads, down to the clients' floor of ``fewest``; all colluders stay in."""
     for members in range(max(fewest, group_size, colluders + 1), cohort + 1):
-        yield Draw(members, colluders, group_size)
+        yield GroupDraw(members, colluders, group_size)
 
 
-def worst_draw(cohort: int, fewest: int, colluders: int, group_size: int, others: int = 0) -> Draw:
+def worst_draw(
+    cohort: int, fewest: int, colluders: int, group_size: int, others: int = 0
+) -> GroupDraw:
     """The one most likely to leave a chosen client with at most ``others`` honest companions.
 
     Not always the smallest list: one that divides evenly has smaller groups.

@@ -20,7 +20,7 @@ from typing import Any
 
 from auror.deployment.certs import Terms, create_deployment
 from auror.errors import ConfigError, UnavailableError
-from auror.experiments.config import ExperimentConfig, RunName, Transport
+from auror.experiments.config import ExperimentConfig, Medium, RunName
 from auror.experiments.experiment import Prepared, plain_runs
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import ExperimentResult, RunOutcome
@@ -28,7 +28,7 @@ from auror.files import claim_folder
 from auror.learn.tasks import is_own
 from auror.params import DETECTOR, Budget
 from auror.programs.processes import (
-    Program,
+    RunningProgram,
     check_installed,
     free_address,
     programs,
@@ -85,7 +85,7 @@ def run_demo(config: ExperimentConfig, folder: Path, report: Reporter) -> Experi
         outcomes=outcomes,
         defended=replace(made.defended, records=tuple(records)),
         seconds=time.perf_counter() - started,
-        transport=Transport.GRPC,
+        transport=Medium.GRPC,
         stages=stages,
     )
 
@@ -231,7 +231,7 @@ def _progress(config: ExperimentConfig, line: Json) -> Progress:
     )
 
 
-def _check_finished(server: Program, rounds: int) -> None:
+def _check_finished(server: RunningProgram, rounds: int) -> None:
     server.check()
     if not rounds:
         raise UnavailableError(f"the server ended without a round: {server.last_line()}")

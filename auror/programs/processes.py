@@ -24,7 +24,7 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONUNBUFFERED
 
 
 @dataclass
-class Program:
+class RunningProgram:
     """One running process and the file that gets its log."""
 
     name: str
@@ -102,14 +102,14 @@ class Starter:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.started: list[Program] = []
+        self.started: list[RunningProgram] = []
 
-    def server(self, settings: Mapping[str, Any], name: str = "server") -> Program:
+    def server(self, settings: Mapping[str, Any], name: str = "server") -> RunningProgram:
         return self._start(name, f"{_MODULES[0]}.cli", settings)
 
     def clients(
         self, settings: Mapping[str, Any], name: str = "clients", fine: tuple[int, ...] = (0,)
-    ) -> Program:
+    ) -> RunningProgram:
         return self._start(name, f"{_MODULES[1]}.cli", settings, fine)
 
     def check(self) -> None:
@@ -123,7 +123,7 @@ class Starter:
         module: str,
         settings: Mapping[str, Any],
         fine: tuple[int, ...] = (0,),
-    ) -> Program:
+    ) -> RunningProgram:
         flags = [
             part
             for key, value in settings.items()
@@ -138,12 +138,12 @@ class Starter:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **_ONE_THREAD},
             )
-        program = Program(name, process, path, fine)
+        program = RunningProgram(name, process, path, fine)
         self.started.append(program)
         return program
 
 
-def wait_until_listening(address: str, program: Program, seconds: float = 60.0) -> None:
+def wait_until_listening(address: str, program: RunningProgram, seconds: float = 60.0) -> None:
     """Return when ``address`` accepts connections.
 
     Raises:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from auror.crypto.entropy import Secret, system_entropy
 from auror.crypto.signing import SigningKey
 from auror.errors import DataError
-from auror.experiments.config import Transport
+from auror.experiments.config import Medium
 from auror.experiments.experiment import DefenceWatch, Prepared
 from auror.experiments.progress import Reporter
 from auror.experiments.result import Defended, HistoryPoint
@@ -74,7 +74,7 @@ def replay_run(folder: Path, report: Reporter) -> Replay:
     """
     saved = read_run(folder)
     found = saved.result.defended
-    if found is None or saved.result.transport is not Transport.GRPC:
+    if found is None or saved.result.transport is not Medium.GRPC:
         raise DataError(
             f"{folder} holds no run over the network: auror simulate repeats bit for bit from its"
             " seed, there is nothing to replay"

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from auror.fields import Range, check_fields
 from auror.params import Budget
 from auror.privacy.collusion import honest_members
-from auror.privacy.company import Draw, groups_lost, over_run, worst_draw
+from auror.privacy.company import GroupDraw, groups_lost, over_run, worst_draw
 from auror.round.arithmetic import check_round
 from auror.secagg.calculator import Adversary, neighbourhood
 from auror.secagg.quantize import ring_bits
@@ -141,7 +141,7 @@ def make_plan(demand: Demand) -> Plan:
 def _seats(demand: Demand, budget: Budget) -> tuple[Seat, ...]:
     params, n, c, g = demand.params, demand.clients, demand.colluders, demand.params.group_size
     whole, few = budget.max_openings, min(budget.max_disputed, budget.max_openings)
-    found = [("everybody uploads", Draw(n, c, g), whole)]
+    found = [("everybody uploads", GroupDraw(n, c, g), whole)]
     for case, disputed, tries in (
         ("honest ones left out", False, whole),
         ("… in a disputed round", True, few),

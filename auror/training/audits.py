@@ -17,11 +17,11 @@ from auror.secagg.topology import Topology
 WORTH_AUDITING = 3
 """Fewest groups of which a random audit leaves one out."""
 
-Draw = Callable[[tuple[GroupIndex, ...], tuple[GroupIndex, ...]], tuple[GroupIndex, ...]]
+AuditDraw = Callable[[tuple[GroupIndex, ...], tuple[GroupIndex, ...]], tuple[GroupIndex, ...]]
 """From all groups and those that hold a suspect to those that should be left out, in order."""
 
 
-def drawn_by(entropy: Entropy, probability: float) -> Draw:
+def drawn_by(entropy: Entropy, probability: float) -> AuditDraw:
     """Nobody is suspected: with ``probability`` one group of three or more, uniform. One of two is
     not worth it: the other alone says nothing of anybody, so the round's evidence would be lost.
 

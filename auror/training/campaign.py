@@ -24,7 +24,7 @@ from auror.round.policy import Policy
 from auror.round.record import OpenedGroup, RoundRecord
 from auror.round.server.context import Decision, RoundTotal
 from auror.round.summary import RoundSummary
-from auror.training.audits import Draw, drawn_by
+from auror.training.audits import AuditDraw, drawn_by
 from auror.training.config import CampaignConfig, check_campaign
 from auror.training.defence import Defence, DefendedRound
 from auror.training.host import ModelHost
@@ -44,7 +44,7 @@ class Campaign:
         policy: Policy,
         entropy: Entropy,
         state: CampaignState | None = None,
-        draw: Draw | None = None,
+        draw: AuditDraw | None = None,
         first_model: Callable[[int], NDArray[np.float32]] | None = None,
     ) -> None:
         """``state`` comes from a checkpoint; without, the run begins.

@@ -16,7 +16,7 @@ from typing import Any
 from auror.defense.ledger import Ledger
 from auror.ids import ClientId, GroupIndex
 from auror.params import RoundParams
-from auror.training.audits import Draw, omittable
+from auror.training.audits import AuditDraw, omittable
 from auror.training.verdict import Verdict
 
 CONFIRMATIONS = 3
@@ -88,7 +88,7 @@ class Confirmation:
         cohort: int,
         params: RoundParams,
         fewest: int,
-        draw: Draw,
+        draw: AuditDraw,
     ) -> dict[GroupIndex, tuple[ClientId, ...]]:
         """Those of ``groups`` that an audit leaves out of the total, with the suspects in them.
 

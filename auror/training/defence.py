@@ -18,7 +18,7 @@ from auror.round.arithmetic import quantiser
 from auror.round.plan import StatisticsPlan
 from auror.round.record import OpenedGroup
 from auror.round.server.context import Decision
-from auror.training.audits import Draw
+from auror.training.audits import AuditDraw
 from auror.training.confirmation import Confirmation
 from auror.training.observations import RoundPlan, observe, observe_challenge
 from auror.training.verdict import Detector, Verdict
@@ -43,7 +43,7 @@ class Defence:
     """From opened sums to flags, over all rounds of a run."""
 
     def __init__(
-        self, detector: Detector, ledger: Ledger, confirmation: Confirmation, draw: Draw
+        self, detector: Detector, ledger: Ledger, confirmation: Confirmation, draw: AuditDraw
     ) -> None:
         """``ledger`` and ``confirmation`` are kept up to date here; ``draw`` chooses the groups
         that audits leave out."""

@@ -24,7 +24,7 @@ _SPOOL_ABOVE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Envelope:
+class Announcement:
     """What a header announces."""
 
     kind: Kind
@@ -37,7 +37,7 @@ class Envelope:
 class Received:
     """A whole message, digest checked, not yet decoded."""
 
-    envelope: Envelope
+    envelope: Announcement
     body: bytes
 
 
@@ -62,7 +62,7 @@ class Assembler:
         """``spool``: folder for bodies above 1 MiB; None keeps everything in memory."""
         self._from_client = from_client
         self._spool = spool
-        self._open: Envelope | None = None
+        self._open: Announcement | None = None
         self._body: IO[bytes] | None = None
         self._hash = hashlib.sha256()
         self._got = 0
@@ -126,13 +126,13 @@ def _header(round_id: RoundId, kind: Kind, body: bytes) -> pb.Header:
     )
 
 
-def _parse_header(wire: pb.Header) -> Envelope:
+def _parse_header(wire: pb.Header) -> Announcement:
     try:
         kind = Kind(wire.kind)
     except ValueError as error:
         raise WireError(f"unknown message kind {int(wire.kind)}") from error
     nonce = fields.exact("round nonce", wire.round_nonce, ROUND_NONCE_BYTES)
-    return Envelope(
+    return Announcement(
         kind, wire.size, fields.digest("body", wire.sha256), RoundId(wire.round_counter, nonce)
     )
 

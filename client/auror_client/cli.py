@@ -82,7 +82,7 @@ def main(
         # imported here: --help and --print-config need neither gRPC nor the data
         from auror_client import start, swarm  # noqa: PLC0415
         from auror_client.account import as_text  # noqa: PLC0415
-        from auror_client.driver import Ending  # noqa: PLC0415
+        from auror_client.driver import ClientEnding  # noqa: PLC0415
 
         configure(config.client.log, config.client.quiet)
         if only_check:
@@ -99,7 +99,7 @@ def main(
         leave(error.exit_code)
     except KeyboardInterrupt:
         leave(STOPPED)
-    leave(0 if ending is Ending.FINISHED else STOPPED)
+    leave(0 if ending is ClientEnding.FINISHED else STOPPED)
 
 
 _OPTIONS = ("print_config",)

@@ -22,7 +22,7 @@ from auror_client.transport import ConnectionLost, Link
 _log = logger("client")
 
 
-class Ending(enum.Enum):
+class ClientEnding(enum.Enum):
     FINISHED = "finished"
     STOPPED = "stopped"
 
@@ -49,7 +49,7 @@ class ClientSession:
         self._clock = shared.clock
         self._log = _log.bind(client=int(credentials.client))
 
-    async def run(self) -> Ending:
+    async def run(self) -> ClientEnding:
         """Take part until the server says goodbye.
 
         Raises:
@@ -91,7 +91,7 @@ class ClientSession:
                 self._log.info("no connection, trying again", pause=round(pause, 2), why=str(error))
                 await self._clock.sleep(pause)
 
-    async def _converse(self, link: Link) -> Ending:
+    async def _converse(self, link: Link) -> ClientEnding:
         assembler = Assembler(from_client=False)
         self.answering.link = link
         try:
@@ -133,20 +133,20 @@ class ClientSession:
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)
 
-    def _told(self, reason: int) -> Ending:
+    def _told(self, reason: int) -> ClientEnding:
         if reason == pb.GOODBYE_REASON_FINISHED:
             self._log.info("session finished")
-            return Ending.FINISHED
+            return ClientEnding.FINISHED
         if reason == pb.GOODBYE_REASON_STOPPED:
             self._log.warning("server stopped before the end")
-            return Ending.STOPPED
+            return ClientEnding.STOPPED
         raise UnavailableError(
             f"client {self._credentials.client} connected from another process: run each identity"
             " only once"
         )
 
 
-def first_error(results: list[Ending | BaseException]) -> BaseException | None:
+def first_error(results: list[ClientEnding | BaseException]) -> BaseException | None:
     """The error that ends a process of many clients: the user's own first."""
     errors = [result for result in results if isinstance(result, BaseException)]
     return next(

@@ -14,7 +14,7 @@ from auror_client.account import Account, as_text
 from auror_client.answering import Answering, ProcessShared
 from auror_client.clock import LoopClock
 from auror_client.config import ClientConfig
-from auror_client.driver import ClientSession, Ending, first_error
+from auror_client.driver import ClientEnding, ClientSession, first_error
 from auror_client.faults import Faults, RoundClock
 from auror_client.journal import Journal
 from auror_client.participation import check_took_part
@@ -25,7 +25,7 @@ from auror_client.trainings import TrainingPool
 from auror_client.transport import GrpcTransport
 
 
-async def run(config: ClientConfig) -> Ending:
+async def run(config: ClientConfig) -> ClientEnding:
     """Take part in one session with every client of this process.
 
     Raises:
@@ -84,7 +84,7 @@ def accounts(config: ClientConfig) -> list[Account]:
     return found
 
 
-async def _together(sessions: list[ClientSession]) -> Ending:
+async def _together(sessions: list[ClientSession]) -> ClientEnding:
     loop = asyncio.get_running_loop()
     tasks = [asyncio.create_task(session.run()) for session in sessions]
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -94,7 +94,7 @@ async def _together(sessions: list[ClientSession]) -> Ending:
     error = first_error([r for r in results if not isinstance(r, asyncio.CancelledError)])
     if error is not None:
         raise error
-    if not all(result is Ending.FINISHED for result in results):
-        return Ending.STOPPED
+    if not all(result is ClientEnding.FINISHED for result in results):
+        return ClientEnding.STOPPED
     check_took_part([session.answering.participation for session in sessions])
-    return Ending.FINISHED
+    return ClientEnding.FINISHED

@@ -23,13 +23,13 @@ from auror.errors import AbortReason, UnavailableError, UntrainedError
 from auror.training.campaign import Campaign
 from auror.wire.service import SERVER_OPTIONS, SERVICE
 from auror_server import checkpoint
-from auror_server.clock import LoopClock
+from auror_server.clock import LoopSessionClock
 from auror_server.config import ServerConfig
 from auror_server.hosts import make_host, synthetic_dim
 from auror_server.recorder import Recorder, begin_again, pass_interrupted
 from auror_server.reporting import make_report
 from auror_server.servicer import Servicer
-from auror_server.session import Ending, Session
+from auror_server.session import Session, SessionEnding
 from auror_server.start import identity_of, load
 from auror_server.store import CONFIG, SAMPLES, Store, lock_folder
 
@@ -37,7 +37,7 @@ GOODBYE_SECONDS = 5.0
 _log = logger("server")
 
 
-async def serve(config: ServerConfig) -> Ending:
+async def serve(config: ServerConfig) -> SessionEnding:
     """Run one session.
 
     Raises:
@@ -77,21 +77,21 @@ async def serve(config: ServerConfig) -> Ending:
         pass_interrupted(store, campaign)
         recorder = Recorder(store, identity, config.server.keep_totals)
         recorder.spool.mkdir(exist_ok=True)
-        session = Session(config.session, campaign, host, recorder, pool, LoopClock())
+        session = Session(config.session, campaign, host, recorder, pool, LoopSessionClock())
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, session.stop)
         healthy = await _start_health(config.server.health, stack)
         await _listen(config, credentials, session, recorder.spool, stack)
         await healthy.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
         await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
-        ending = Ending.STOPPED
+        ending = SessionEnding.STOPPED
         try:
             ending = await session.run()
         finally:
             await healthy.enter_graceful_shutdown()
             session.say_goodbye(ending)
             await loop.run_in_executor(pool, recorder.account, policy)
-        if ending is Ending.FINISHED:
+        if ending is SessionEnding.FINISHED:
             if not campaign.state.models.trained:  # not marked as finished: starting again goes on
                 raise _untrained(store)
             await loop.run_in_executor(pool, recorder.finish, campaign)

@@ -75,7 +75,7 @@ def main(
             return
         # imported here: --help and --print-config need neither gRPC nor the model
         from auror_server import app, start  # noqa: PLC0415
-        from auror_server.session import Ending  # noqa: PLC0415
+        from auror_server.session import SessionEnding  # noqa: PLC0415
 
         configure(config.server.log)
         if only_check:
@@ -87,7 +87,7 @@ def main(
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(STOPPED)
-    if ending is not Ending.FINISHED:
+    if ending is not SessionEnding.FINISHED:
         sys.exit(STOPPED)
 
 

@@ -9,7 +9,7 @@ _Item = TypeVar("_Item")
 _LEAST_WAIT = 0.001
 
 
-class Clock(Protocol):
+class SessionClock(Protocol):
     """Seconds that never go back, and waiting on them."""
 
     def now(self) -> float:
@@ -19,7 +19,7 @@ class Clock(Protocol):
         """The next item of ``queue``, or None at ``until``."""
 
 
-class LoopClock:
+class LoopSessionClock:
     """The running event loop's clock."""
 
     def __init__(self) -> None:

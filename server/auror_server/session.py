@@ -26,7 +26,7 @@ from auror.wire import codec
 from auror.wire.frames import server_frames
 from auror.wire.limits import Limits
 from auror.wire.v1 import transport_pb2 as pb
-from auror_server.clock import Clock
+from auror_server.clock import SessionClock
 from auror_server.config import SessionSection
 from auror_server.connections import EncodedMessage
 from auror_server.events import Stop
@@ -40,7 +40,7 @@ _PROGRESS_SECONDS = 2.0
 _log = logger("session")
 
 
-class Ending(enum.Enum):
+class SessionEnding(enum.Enum):
     FINISHED = "finished"
     STOPPED = "stopped"
 
@@ -55,7 +55,7 @@ class Session:
         host: ModelHost,
         recorder: Recorder,
         pool: Executor,
-        clock: Clock,
+        clock: SessionClock,
     ) -> None:
         self._settings = settings
         self._campaign = campaign
@@ -78,7 +78,7 @@ class Session:
             self._stopping = True
             self.reception.inbox.put_nowait(Stop())
 
-    async def run(self) -> Ending:
+    async def run(self) -> SessionEnding:
         """Play rounds until the training is over or :meth:`stop` is called.
 
         Raises:
@@ -94,7 +94,7 @@ class Session:
                 functools.partial(self._campaign.next_round, self._connections.clients())
             )
             if start is None:
-                return Ending.FINISHED
+                return SessionEnding.FINISHED
             outcome = await self._play(start)
             aborted = aborted + 1 if outcome.aborted else 0
             if aborted >= self._settings.max_aborted and not self._stopping:
@@ -102,10 +102,10 @@ class Session:
                     f"{aborted} rounds in a row were aborted, the last one: {outcome.detail};"
                     " see the log for the clients that dropped out"
                 )
-        return Ending.STOPPED
+        return SessionEnding.STOPPED
 
-    def say_goodbye(self, ending: Ending) -> None:
-        finished = ending is Ending.FINISHED
+    def say_goodbye(self, ending: SessionEnding) -> None:
+        finished = ending is SessionEnding.FINISHED
         reason = pb.GOODBYE_REASON_FINISHED if finished else pb.GOODBYE_REASON_STOPPED
         for connection in self._connections.all():
             connection.say_goodbye(reason)

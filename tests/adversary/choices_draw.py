@@ -29,7 +29,7 @@ from typing import Any
 
 from choices import Check, Clients, Setting, Statement, subsets
 
-from auror.privacy.company import Draw
+from auror.privacy.company import GroupDraw
 
 Bound = tuple[tuple[int, Statement], ...]
 
@@ -224,7 +224,7 @@ class DrawSearch:
             return False
         kinds = tuple(sorted((c in told.uploaded, c in bad) for c in over if c != client))
         fewest, chances = _company(kinds, self.setting.group_size)
-        draw = Draw(
+        draw = GroupDraw(
             len(told.uploaded), len(bad & frozenset(told.uploaded)), self.setting.group_size
         )
         return fewest >= self.setting.group_size and all(

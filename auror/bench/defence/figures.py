@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from auror.bench.defence.rows import Row
-from auror.experiments.result import Evidence
+from auror.experiments.result import DecodedEstimates
 from auror.ids import ClientId
 from auror.report.plots import HONEST, MALICIOUS, RC, svg_of
 
@@ -120,7 +120,10 @@ def _handle(plan: str, numbers: int) -> Line2D:
 
 
 def cohort_figure(
-    evidence: Evidence, malicious: Collection[ClientId], attacked: tuple[int, int], told: str
+    evidence: DecodedEstimates,
+    malicious: Collection[ClientId],
+    attacked: tuple[int, int],
+    told: str,
 ) -> str:
     """What is decoded about every client, as SVG: all label pairs above, the largest below.
 

@@ -37,7 +37,7 @@ _CHOICE = PlanChoice(confusion=False, output_layer=True, sketch_rows=_SKETCH)
 """One recording serves both plans without labels."""
 
 
-class Plan(StrEnum):
+class Alone(StrEnum):
     """Which part of P is opened, alone."""
 
     CONFUSION = "confusion"
@@ -45,7 +45,7 @@ class Plan(StrEnum):
     SKETCH = "sketch"
 
 
-NUMBERS = {Plan.CONFUSION: 100, Plan.OUTPUT: 650, Plan.SKETCH: _SKETCH}
+NUMBERS = {Alone.CONFUSION: 100, Alone.OUTPUT: 650, Alone.SKETCH: _SKETCH}
 """k, numbers opened per group, of the default model."""
 
 
@@ -60,8 +60,8 @@ class Dial:
     """Part of the source samples that attackers relabel."""
     partitions: int
     """T: overlapping partitions opened in a round."""
-    plan: Plan = Plan.CONFUSION
-    numbers: int = NUMBERS[Plan.CONFUSION]
+    plan: Alone = Alone.CONFUSION
+    numbers: int = NUMBERS[Alone.CONFUSION]
     """k; a sketch can be smaller, by a whole factor."""
     rounds: int = ROUNDS
 
@@ -85,10 +85,14 @@ def dials(reduced: bool) -> list[Dial]:
         found += [Dial(60, 18, size, 1.0, 1, plan, k) for size in (5, 10, 20)]
     small = _SKETCH // 4
     found += [
-        Dial(30, bad, size, 1.0, 1, Plan.SKETCH, small) for bad in (3, 9) for size in (1, *_SIZES)
+        Dial(30, bad, size, 1.0, 1, Alone.SKETCH, small) for bad in (3, 9) for size in (1, *_SIZES)
     ]
     # Nobody lies: for label confusion that is the section calibration.
-    quiet = ((Plan.OUTPUT, NUMBERS[Plan.OUTPUT]), (Plan.SKETCH, _SKETCH), (Plan.SKETCH, small))
+    quiet = (
+        (Alone.OUTPUT, NUMBERS[Alone.OUTPUT]),
+        (Alone.SKETCH, _SKETCH),
+        (Alone.SKETCH, small),
+    )
     return found + [Dial(30, 0, size, 1.0, 1, plan, k) for plan, k in quiet for size in _SIZES]
 
 
@@ -101,7 +105,7 @@ def fewest_rounds(dial: Dial) -> int | None:
     return math.ceil((dial.clients - 1) / ((groups - 1) * dial.partitions)) if groups > 1 else None
 
 
-def opened_alone(recording: RecordedTraining, plan: Plan, numbers: int) -> RecordedTraining:
+def opened_alone(recording: RecordedTraining, plan: Alone, numbers: int) -> RecordedTraining:
     """``recording`` as if ``plan`` had been all of P, with ``numbers`` columns.
 
     Neighbouring buckets of a session sketch add up to the sketch with fewer rows under the same
@@ -111,24 +115,24 @@ def opened_alone(recording: RecordedTraining, plan: Plan, numbers: int) -> Recor
     """
     block = next((b for b in recording.blocks if b.kind is FeatureKind(plan.value)), None)
     if block is None or (
-        block.width != numbers and (plan is not Plan.SKETCH or block.width % numbers)
+        block.width != numbers and (plan is not Alone.SKETCH or block.width % numbers)
     ):
         raise ValueError(f"the recording has no {plan} of {numbers} numbers")
     sums = recording.sums[:, :, block.start : block.stop]
     if block.width != numbers:
         sums = sums.reshape(*sums.shape[:2], numbers, -1).sum(axis=3)
     choice = PlanChoice(
-        confusion=plan is Plan.CONFUSION,
-        output_layer=plan is Plan.OUTPUT,
-        sketch_rows=numbers if plan is Plan.SKETCH else 0,
+        confusion=plan is Alone.CONFUSION,
+        output_layer=plan is Alone.OUTPUT,
+        sketch_rows=numbers if plan is Alone.SKETCH else 0,
     )
-    labels = recording.labels if plan is Plan.CONFUSION else ()
+    labels = recording.labels if plan is Alone.CONFUSION else ()
     return replace(recording, sums=sums, choice=choice, labels=labels)
 
 
-def detector_of(plan: Plan) -> Detector:
+def detector_of(plan: Alone) -> Detector:
     """The verdict that goes with a plan."""
-    if plan is Plan.CONFUSION:
+    if plan is Alone.CONFUSION:
         return decoded_detector
     params = DirectionParams(FeatureKind(plan.value))
     return lambda ledger, roster: judge_direction(ledger, params, roster)
@@ -157,7 +161,7 @@ def _cached(dial: Dial, cache: Path, seed: int, say: Say) -> Row:
     }  # fmt: skip
 
     def compute() -> Row:
-        choice = None if dial.plan is Plan.CONFUSION else _CHOICE
+        choice = None if dial.plan is Alone.CONFUSION else _CHOICE
         made = opened_alone(recorded(cell, cache, seed, choice), dial.plan, dial.numbers)
         watched = _FirstRound(detector_of(dial.plan), dial.partitions)
         found = replay(

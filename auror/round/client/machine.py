@@ -23,7 +23,7 @@ from auror.round.client.p1_share_keys import Shared, share_keys
 from auror.round.client.p1b_receipts import Receipted, take_dealers, take_shares
 from auror.round.client.p2_upload import Trained, Training, Uploaded, upload
 from auror.round.client.p3a_consistency import SignedUploads, check_uploads, sign_uploads
-from auror.round.client.p3b_draw import Drawing, open_randomness
+from auror.round.client.p3b_draw import SharedRandomness, open_randomness
 from auror.round.client.p4_statistics import SentStatistics, form_view, send_statistics
 from auror.round.client.p5_agree import Agreed, agree, check_accepted
 from auror.round.client.p6_unmask import Unmasked, unmask
@@ -156,7 +156,7 @@ class ClientMachine:
             case SignedUploads(), ConsistencyList():
                 self._state, shares = open_randomness(self._identity, state, message)
                 return [Reply(shares)]
-            case Drawing(), RandomnessList():
+            case SharedRandomness(), RandomnessList():
                 return self._send_statistics(state, message)
             case SentStatistics(), AcceptedSet():
                 return self._agree(state, message)
@@ -197,7 +197,7 @@ class ClientMachine:
             return [remember]  # it has chosen too, but nobody counts its signature
         return [remember, Reply(sign_uploads(self._identity, signed))]
 
-    def _send_statistics(self, state: Drawing, told: RandomnessList) -> list[ClientEffect]:
+    def _send_statistics(self, state: SharedRandomness, told: RandomnessList) -> list[ClientEffect]:
         view = form_view(self._identity, state, told)
         self._state, message = send_statistics(self._identity, state, view)
         remember = self._remember(

@@ -21,7 +21,7 @@ from auror.round.public import uploads_digest
 
 
 @dataclass(frozen=True)
-class Uploads:
+class KnownUploads:
     """U3, and the digest that names all this client was told so far."""
 
     keys: KeyList
@@ -33,18 +33,18 @@ class Uploads:
 
 
 @dataclass(frozen=True)
-class WithUploads:
+class WithKnownUploads:
     """The states that know U3."""
 
     invitation: WiredInvitation
     secrets: RoundSecrets
     held: HeldShares
-    uploads: Uploads
+    uploads: KnownUploads
     quantised: NDArray[np.uint32] = field(repr=False)
 
 
 @dataclass(frozen=True)
-class SignedUploads(WithUploads):
+class SignedUploads(WithKnownUploads):
     """U3 is fixed for this client; whether for the others too, a quorum must say."""
 
 
@@ -65,7 +65,7 @@ def check_uploads(identity: Identity, state: Uploaded, told: UploadList) -> Sign
     digest = uploads_digest(
         state.invitation.transcript, state.keys.keys, tuple(sorted(state.dealers)), told.digests
     )
-    uploads = Uploads(state.keys, state.dealers, uploaded, digest)
+    uploads = KnownUploads(state.keys, state.dealers, uploaded, digest)
     return SignedUploads(state.invitation, state.secrets, state.held, uploads, state.quantised)
 
 

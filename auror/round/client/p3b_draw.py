@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from auror.crypto.tags import Tag
-from auror.round.client.p3a_consistency import SignedUploads, WithUploads
+from auror.round.client.p3a_consistency import SignedUploads, WithKnownUploads
 from auror.round.client.quorum import check_quorum
 from auror.round.client.state import Identity
 from auror.round.messages import ConsistencyList, RandomnessShares
@@ -16,13 +16,13 @@ from auror.secagg.instance import SecretKind
 
 
 @dataclass(frozen=True)
-class Drawing(WithUploads):
+class SharedRandomness(WithKnownUploads):
     """Its shares of everybody's r are given."""
 
 
 def open_randomness(
     identity: Identity, state: SignedUploads, listed: ConsistencyList
-) -> tuple[Drawing, RandomnessShares]:
+) -> tuple[SharedRandomness, RandomnessShares]:
     """Raises Refused when fewer than Q of the cohort (or its committee) signed exactly my U3."""
     uploads, held = state.uploads, state.held
     check_quorum(identity, state.invitation, listed.signatures, Tag.CONSISTENCY, uploads.digest)
@@ -32,4 +32,4 @@ def open_randomness(
             for dealer in sorted(held.keys() & uploads.dealers)
         }
     )
-    return Drawing(state.invitation, state.secrets, held, uploads, state.quantised), shares
+    return SharedRandomness(state.invitation, state.secrets, held, uploads, state.quantised), shares

@@ -14,8 +14,8 @@ from auror.errors import Refusal, Refused
 from auror.ids import ClientId, Digest
 from auror.round.arithmetic import statistics_context
 from auror.round.client.p1_share_keys import verify_keys
-from auror.round.client.p3a_consistency import Uploads
-from auror.round.client.p3b_draw import Drawing
+from auror.round.client.p3a_consistency import KnownUploads
+from auror.round.client.p3b_draw import SharedRandomness
 from auror.round.client.state import Identity, WiredInvitation
 from auror.round.messages import MaskedStatistics, RandomnessList
 from auror.round.plan import StatisticsPlan
@@ -30,7 +30,7 @@ from auror.secagg.sharing import secret_commitment
 class View:
     """What h covers, and h."""
 
-    uploads: Uploads
+    uploads: KnownUploads
     groups: Groups
     plan: StatisticsPlan
     digest: Digest
@@ -52,7 +52,7 @@ class SentStatistics:
     guard: OpeningGuard
 
 
-def form_view(identity: Identity, state: Drawing, told: RandomnessList) -> View:
+def form_view(identity: Identity, state: SharedRandomness, told: RandomnessList) -> View:
     """Steps 4.1–4.4: groups and challenge follow from T, U3 and all r, each of them committed to
     before anybody could know another.
 
@@ -85,7 +85,7 @@ def form_view(identity: Identity, state: Drawing, told: RandomnessList) -> View:
 
 
 def send_statistics(
-    identity: Identity, state: Drawing, view: View
+    identity: Identity, state: SharedRandomness, view: View
 ) -> tuple[SentStatistics, MaskedStatistics]:
     """Steps 4.5–4.6: u_i = P·q_i, masked against everybody else in my group, under h.
 

@@ -10,7 +10,7 @@ from auror.round.client.p1_share_keys import Shared
 from auror.round.client.p1b_receipts import Receipted
 from auror.round.client.p2_upload import Training, Uploaded
 from auror.round.client.p3a_consistency import SignedUploads
-from auror.round.client.p3b_draw import Drawing
+from auror.round.client.p3b_draw import SharedRandomness
 from auror.round.client.p4_statistics import SentStatistics
 from auror.round.client.p5_agree import Agreed
 from auror.round.client.p6_unmask import Unmasked
@@ -38,7 +38,7 @@ State = (
     | Training
     | Uploaded
     | SignedUploads
-    | Drawing
+    | SharedRandomness
     | SentStatistics
     | Agreed
     | Unmasked
@@ -52,8 +52,8 @@ TRANSITIONS: Mapping[type[State], Mapping[type[ServerMessage], type[State]]] = M
         Receipted: {DealerList: Training},
         Training: {},  # its own update makes it Uploaded
         Uploaded: {UploadList: SignedUploads},
-        SignedUploads: {ConsistencyList: Drawing},
-        Drawing: {RandomnessList: SentStatistics},
+        SignedUploads: {ConsistencyList: SharedRandomness},
+        SharedRandomness: {RandomnessList: SentStatistics},
         SentStatistics: {AcceptedSet: Agreed},
         Agreed: {AgreementList: Unmasked},
         Unmasked: {BindingFailed: Idle},

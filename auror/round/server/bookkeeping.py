@@ -25,7 +25,7 @@ PROVEN: dict[DropReason, MarkKind] = {
 
 
 @dataclass
-class Faults:
+class Misconduct:
     """Over the whole round."""
 
     dropped: dict[ClientId, DropReason] = field(default_factory=dict)

@@ -25,7 +25,7 @@ from auror.round.policy import Policy
 from auror.round.public import PublicSeed, protocol_seed
 from auror.round.record import Mark, MarkKind
 from auror.round.server import p1b_receipts, p4_statistics, p5_agree, p6_unmask, p7_localise
-from auror.round.server.bookkeeping import Answers, Faults, sends
+from auror.round.server.bookkeeping import Answers, Misconduct, sends
 from auror.round.server.context import (
     Aborted,
     Decision,
@@ -71,7 +71,7 @@ class RoundServer:
         self._state: State = Advertising()
         self._phase = Phase.ADVERTISE
         self._answers = Answers(self._context.transcript)
-        self._faults = Faults()
+        self._faults = Misconduct()
         self.over = False
 
     @property

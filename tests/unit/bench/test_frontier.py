@@ -12,8 +12,8 @@ from auror.bench.defence.calibration import Cell, recorded
 from auror.bench.defence.figures import cohort_figure, frontier_figure
 from auror.bench.defence.frontier import (
     NUMBERS,
+    Alone,
     Dial,
-    Plan,
     dials,
     opened_alone,
     rows_of,
@@ -21,7 +21,7 @@ from auror.bench.defence.frontier import (
 )
 from auror.bench.defence.rows import Row
 from auror.defense.features import FeatureKind
-from auror.experiments.result import Evidence
+from auror.experiments.result import DecodedEstimates
 from auror.ids import ClientId
 from auror.training.observations import PlanChoice
 
@@ -38,31 +38,35 @@ def test_every_plan_is_measured_over_every_dial() -> None:
         assert {p.partitions for p in lie} == {1, 2, 4}
         assert 60 in {p.clients for p in mine}
     quiet = [point for point in points if not point.malicious]
-    assert {point.plan for point in quiet} == {Plan.OUTPUT, Plan.SKETCH}
-    assert {point.plan for point in dials(reduced=True)} == set(Plan)
+    assert {point.plan for point in quiet} == {Alone.OUTPUT, Alone.SKETCH}
+    assert {point.plan for point in dials(reduced=True)} == set(Alone)
 
 
 def test_a_smaller_sketch_is_the_larger_one_folded(tmp_path: Path) -> None:
     cell = Cell("digits", 4, 0, 1, 1, 1)
     large = recorded(cell, tmp_path, 1, PlanChoice(output_layer=True, sketch_rows=512))
     small = recorded(cell, tmp_path, 1, PlanChoice(confusion=False, sketch_rows=128))
-    folded = opened_alone(large, Plan.SKETCH, 128)
+    folded = opened_alone(large, Alone.SKETCH, 128)
     np.testing.assert_allclose(folded.statistics, small.statistics, atol=1e-12)
     assert folded.blocks == small.blocks
-    confusion = opened_alone(large, Plan.CONFUSION, 100)
+    confusion = opened_alone(large, Alone.CONFUSION, 100)
     assert confusion.blocks[0].shape == (10, 10)
     np.testing.assert_array_equal(confusion.statistics, large.statistics[..., :100])
-    for plan, numbers in ((Plan.SKETCH, 100), (Plan.SKETCH, 1024), (Plan.OUTPUT, 10)):
+    for plan, numbers in (
+        (Alone.SKETCH, 100),
+        (Alone.SKETCH, 1024),
+        (Alone.OUTPUT, 10),
+    ):
         with pytest.raises(ValueError, match=f"no {plan} of {numbers}"):
             opened_alone(large, plan, numbers)
     with pytest.raises(ValueError, match="no output"):
-        opened_alone(small, Plan.OUTPUT, NUMBERS[Plan.OUTPUT])
+        opened_alone(small, Alone.OUTPUT, NUMBERS[Alone.OUTPUT])
 
 
 def test_a_point_with_its_cost_is_computed_once(tmp_path: Path) -> None:
     points = [
         Dial(12, 3, 3, 1.0, times, plan, NUMBERS[plan], rounds=6)
-        for plan in (Plan.OUTPUT, Plan.SKETCH)
+        for plan in (Alone.OUTPUT, Alone.SKETCH)
         for times in (1, 2)
     ]
     rows = rows_of(points, tmp_path, [1000], lambda _line: None)
@@ -136,10 +140,10 @@ def test_the_decoded_cohort_names_pair_and_attackers() -> None:
     pairs = tuple((s, t) for t in range(4) for s in range(4) if s != t)
     effects = np.random.default_rng(0).normal(size=(6, len(pairs)))
     effects[2, pairs.index((1, 3))] += 8.0
-    evidence = Evidence(tuple(ClientId(c) for c in range(6)), pairs, effects)
+    evidence = DecodedEstimates(tuple(ClientId(c) for c in range(6)), pairs, effects)
     drawn = cohort_figure(evidence, {ClientId(2)}, (1, 3), "six clients")
     assert "2 ●" in drawn
     assert "3 ●" not in drawn
     assert drawn.count("1→3") >= 2
     assert "six clients" in drawn
-    assert FeatureKind.CONFUSION.value == Plan.CONFUSION.value
+    assert FeatureKind.CONFUSION.value == Alone.CONFUSION.value

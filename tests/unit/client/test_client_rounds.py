@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from auror_client.driver import Ending
+from auror_client.driver import ClientEnding
 from line import ME, Bench, Round, played
 
 from auror.errors import (
@@ -44,7 +44,7 @@ def test_a_round_in_which_training_outlasts_the_phases_before_the_upload(tmp_pat
             await game.hear(line)
         assert ME in game.finished.total.accepted
         line.goodbye()
-        assert await running is Ending.FINISHED
+        assert await running is ClientEnding.FINISHED
 
     played(tmp_path, scene)
 
@@ -90,7 +90,7 @@ def test_an_update_that_is_ready_while_the_server_is_away_waits_for_it(tmp_path:
             await game.hear(second)
         assert ME in game.finished.total.accepted
         second.goodbye()
-        assert await running is Ending.FINISHED
+        assert await running is ClientEnding.FINISHED
 
     played(tmp_path, scene, give_up_after=1e9)
 
@@ -117,7 +117,7 @@ def test_what_a_training_yields_after_its_round_is_left_unused(
             assert bench.trainings.asked[0][0].cancelled()  # it takes no thread from this one
         bench.trainings.finish(0)
         line.goodbye()
-        assert await running is Ending.FINISHED
+        assert await running is ClientEnding.FINISHED
         await bench.session.answering.close()
         assert line.quiet
         assert reasons == {AbortReason.TOO_FEW_UPLOADED.value: 1}
@@ -138,7 +138,7 @@ def test_a_message_out_of_turn_is_refused_and_the_next_round_taken(tmp_path: Pat
         bench.invite(line, counter=1)
         assert isinstance((await line.said())[1], AdvertisedKeys)
         line.goodbye()
-        assert await running is Ending.FINISHED
+        assert await running is ClientEnding.FINISHED
 
     played(tmp_path, scene)
 
@@ -163,7 +163,7 @@ def test_started_anew_within_a_round_it_withdraws_at_once(tmp_path: Path) -> Non
         bench.invite(again, counter=1)
         assert isinstance((await again.said())[1], AdvertisedKeys)
         again.goodbye()
-        assert await running is Ending.FINISHED
+        assert await running is ClientEnding.FINISHED
         reasons = restarted.answering.participation.reasons
         assert reasons == {Refusal.UNKNOWN_ROUND.value: 1}
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from auror_client.driver import Ending
+from auror_client.driver import ClientEnding
 from line import Bench, Refused, played
 from rounds_kit import DIM
 
@@ -24,7 +24,7 @@ def test_a_server_that_is_away_is_tried_again_ever_more_rarely(tmp_path: Path) -
     async def scene(bench: Bench) -> None:
         bench.network.away(4)
         bench.line().goodbye()
-        assert await bench.session.run() is Ending.FINISHED
+        assert await bench.session.run() is ClientEnding.FINISHED
         pauses = bench.clock.pauses
         assert len(pauses) == 4
         for pause, middle in zip(pauses, (0.25, 0.5, 1.0, 2.0), strict=True):
@@ -38,7 +38,7 @@ def test_after_a_connection_the_pauses_begin_anew(tmp_path: Path) -> None:
         bench.network.away(5)
         bench.line().lose()
         bench.line().goodbye()
-        assert await bench.session.run() is Ending.FINISHED
+        assert await bench.session.run() is ClientEnding.FINISHED
         assert len(bench.clock.pauses) == 6
         assert bench.clock.pauses[-1] < 0.375
 
@@ -63,7 +63,7 @@ def test_the_wait_for_a_server_counts_from_the_last_connection(tmp_path: Path) -
         lost.lose()
         bench.network.away(4)
         bench.line().goodbye()
-        assert await bench.session.run() is Ending.FINISHED
+        assert await bench.session.run() is ClientEnding.FINISHED
 
     played(tmp_path, scene, give_up_after=12.0)
 
@@ -84,7 +84,7 @@ def test_once_connected_a_lost_server_is_only_away(tmp_path: Path) -> None:
         bench.network.away(2)
         bench.network.diagnosis = "cannot trust the server"
         bench.line().goodbye()
-        assert await bench.session.run() is Ending.FINISHED
+        assert await bench.session.run() is ClientEnding.FINISHED
 
     played(tmp_path, scene)
 
@@ -102,7 +102,7 @@ def test_a_refusal_ends_it_without_another_attempt(tmp_path: Path) -> None:
 def test_goodbyes_say_how_it_ended(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         bench.line().goodbye(pb.GOODBYE_REASON_STOPPED)
-        assert await bench.session.run() is Ending.STOPPED
+        assert await bench.session.run() is ClientEnding.STOPPED
         bench.line().goodbye(pb.GOODBYE_REASON_REPLACED)
         with pytest.raises(UnavailableError, match="client 0 connected from another process"):
             await bench.session.run()
@@ -117,7 +117,7 @@ def test_nonsense_from_the_server_ends_the_connection_not_the_client(tmp_path: P
         misnamed = bench.line()
         misnamed.tell(RoundId(7, bytes(16)), bench.house.start())
         bench.line().goodbye()
-        assert await bench.session.run() is Ending.FINISHED
+        assert await bench.session.run() is ClientEnding.FINISHED
         assert len(bench.clock.pauses) == 3
         assert misnamed.quiet
 

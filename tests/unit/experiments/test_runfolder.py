@@ -7,7 +7,7 @@ import pytest
 from helpers_result import DATA, TASK, result
 
 from auror.errors import DataError
-from auror.experiments.config import RunName, Transport
+from auror.experiments.config import Medium, RunName
 from auror.experiments.files import read_json, write_bytes
 from auror.experiments.runfolder import read_run, write_run
 from auror.round.record_json import record_to_json
@@ -36,10 +36,10 @@ def test_a_run_folder_reads_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_the_transport_of_a_network_run_is_kept(tmp_path: Path) -> None:
-    write_run(tmp_path, result(transport=Transport.GRPC), TASK, DATA)
+    write_run(tmp_path, result(transport=Medium.GRPC), TASK, DATA)
     read = read_run(tmp_path)
     assert read.summary["transport"] == "grpc+mtls"
-    assert read.result.transport is Transport.GRPC
+    assert read.result.transport is Medium.GRPC
 
 
 def test_a_run_without_defence_reads_back(tmp_path: Path) -> None:

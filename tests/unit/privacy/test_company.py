@@ -6,29 +6,29 @@ from itertools import permutations
 import pytest
 
 from auror.ids import ClientId
-from auror.privacy.company import Draw, draws, groups_lost, over_run, worst_draw
+from auror.privacy.company import GroupDraw, draws, groups_lost, over_run, worst_draw
 from auror.round.public import draw_groups
 
 
 @pytest.mark.parametrize(
     ("everybody", "at_the_floor", "chances"),
     [
-        (Draw(30, 9, 5), Draw(20, 9, 5), (5.3e-3, 3.25e-2)),
-        (Draw(30, 9, 10), Draw(20, 9, 10), (1.0e-7, 1.08e-5)),
-        (Draw(1000, 50, 5), Draw(667, 50, 5), (5.6e-6, 2.8e-5)),
+        (GroupDraw(30, 9, 5), GroupDraw(20, 9, 5), (5.3e-3, 3.25e-2)),
+        (GroupDraw(30, 9, 10), GroupDraw(20, 9, 10), (1.0e-7, 1.08e-5)),
+        (GroupDraw(1000, 50, 5), GroupDraw(667, 50, 5), (5.6e-6, 2.8e-5)),
     ],
 )
 def test_a_chosen_client_is_seldom_alone_among_colluders(
-    everybody: Draw, at_the_floor: Draw, chances: tuple[float, float]
+    everybody: GroupDraw, at_the_floor: GroupDraw, chances: tuple[float, float]
 ) -> None:
     assert float(everybody.few_honest()) == pytest.approx(chances[0], rel=0.02)
     assert float(at_the_floor.few_honest()) == pytest.approx(chances[1], rel=0.02)
 
 
 def test_three_attempts_a_round_over_thirty_rounds() -> None:
-    assert over_run(Draw(30, 9, 5).few_honest(), 30, 3) == pytest.approx(0.38, abs=0.005)
-    assert over_run(Draw(20, 9, 5).few_honest(), 30, 3) == pytest.approx(0.95, abs=0.005)
-    assert over_run(Draw(20, 9, 10).few_honest(), 30, 3) == pytest.approx(1e-3, rel=0.05)
+    assert over_run(GroupDraw(30, 9, 5).few_honest(), 30, 3) == pytest.approx(0.38, abs=0.005)
+    assert over_run(GroupDraw(20, 9, 5).few_honest(), 30, 3) == pytest.approx(0.95, abs=0.005)
+    assert over_run(GroupDraw(20, 9, 10).few_honest(), 30, 3) == pytest.approx(1e-3, rel=0.05)
     assert over_run(Fraction(1), 1) == 1.0
     assert over_run(Fraction(0), 30, 3) == 0.0
 
@@ -53,13 +53,13 @@ def test_the_chance_is_that_of_all_permutations(
     for order in orders:
         company = next(order[k::groups] for k in range(groups) if 0 in order[k::groups])
         counts[sum(client < members - colluders for client in company) - 1] += 1
-    draw = Draw(members, colluders, group_size)
+    draw = GroupDraw(members, colluders, group_size)
     for others in range(members):
         assert draw.few_honest(others) == Fraction(sum(counts[: others + 1]), len(orders))
 
 
-@pytest.mark.parametrize(("draw", "others"), [(Draw(20, 9, 5), 0), (Draw(23, 9, 5), 1)])
-def test_the_project_draws_so(draw: Draw, others: int) -> None:
+@pytest.mark.parametrize(("draw", "others"), [(GroupDraw(20, 9, 5), 0), (GroupDraw(23, 9, 5), 1)])
+def test_the_project_draws_so(draw: GroupDraw, others: int) -> None:
     """Monte Carlo over seeds with the function that clients and server use."""
     cohort = tuple(ClientId(client) for client in range(draw.members))
     honest = set(cohort[draw.colluders :])
@@ -75,21 +75,21 @@ def test_the_project_draws_so(draw: Draw, others: int) -> None:
 
 
 def test_groups_are_drawn_over_the_list_of_uploads_itself() -> None:
-    assert Draw(30, 9, 5).sizes() == {5: 6}
-    assert Draw(23, 9, 5).sizes() == {5: 1, 6: 3}
-    assert Draw(9, 2, 5).sizes() == {9: 1}
+    assert GroupDraw(30, 9, 5).sizes() == {5: 6}
+    assert GroupDraw(23, 9, 5).sizes() == {5: 1, 6: 3}
+    assert GroupDraw(9, 2, 5).sizes() == {9: 1}
 
 
 def test_the_worst_list_divides_evenly() -> None:
-    assert worst_draw(30, 20, 9, 5) == Draw(20, 9, 5)
-    assert worst_draw(30, 23, 9, 5) == Draw(25, 9, 5)  # 23 make groups of 5 and 6
+    assert worst_draw(30, 20, 9, 5) == GroupDraw(20, 9, 5)
+    assert worst_draw(30, 23, 9, 5) == GroupDraw(25, 9, 5)  # 23 make groups of 5 and 6
     assert [draw.members for draw in draws(12, 3, 5, 4)] == [6, 7, 8, 9, 10, 11, 12]
 
 
 def test_draws_that_cannot_be_are_mistakes() -> None:
     with pytest.raises(ValueError, match="groups of 5 cannot be drawn from 4"):
-        Draw(4, 1, 5)
+        GroupDraw(4, 1, 5)
     with pytest.raises(ValueError, match="at least one must be honest"):
-        Draw(5, 5, 5)
+        GroupDraw(5, 5, 5)
     with pytest.raises(ValueError, match="fills a group of 9"):
         worst_draw(8, 4, 2, 9)

@@ -18,7 +18,7 @@ from auror_server.connections import Connection
 from auror_server.hosts import SyntheticHost
 from auror_server.reception import Reception
 from auror_server.recorder import Recorder
-from auror_server.session import Ending, Session
+from auror_server.session import Session, SessionEnding
 from auror_server.store import Store, read_lines
 from rounds_kit import DIM, Deployment, answer, rounding
 
@@ -152,9 +152,9 @@ class Stage:
     def rounds(self) -> list[dict[str, Any]]:
         return read_lines(self.folder / "rounds.jsonl")
 
-    async def run(self) -> Ending:
+    async def run(self) -> SessionEnding:
         """The session to its goodbye, which every client then reads."""
-        ending = Ending.STOPPED
+        ending = SessionEnding.STOPPED
         try:
             ending = await self.session.run()
         finally:

@@ -10,7 +10,7 @@ import pytest
 from auror_server.events import Message
 from auror_server.metrics import RoundMeter
 from auror_server.reception import Reception
-from auror_server.session import Ending
+from auror_server.session import SessionEnding
 from auror_server.store import JOURNAL, read_lines
 from stage import Inline, Stage, invitations
 
@@ -18,7 +18,7 @@ from auror.errors import UnavailableError
 from auror.ids import ClientId, Digest, RoundId
 from auror.round.messages import Agreement
 from auror.wire import codec
-from auror.wire.frames import Envelope, Received
+from auror.wire.frames import Announcement, Received
 from auror.wire.limits import Limits
 
 
@@ -27,7 +27,7 @@ def test_a_session_plays_its_rounds_and_says_goodbye(tmp_path: Path) -> None:
         stage = Stage(tmp_path, rounds=2)
         for site in stage.sites:
             site.connect()
-        assert await stage.run() is Ending.FINISHED
+        assert await stage.run() is SessionEnding.FINISHED
         return stage
 
     stage = asyncio.run(scene())
@@ -174,7 +174,7 @@ def test_stopped_in_a_round_the_server_says_so(tmp_path: Path) -> None:
             site.connect()
         stage.sites[2].silent = True
         stage.at(8.0, stage.session.stop)
-        assert await stage.run() is Ending.STOPPED
+        assert await stage.run() is SessionEnding.STOPPED
         return stage
 
     stage = asyncio.run(scene())
@@ -188,7 +188,7 @@ def test_stopped_before_the_first_round_nothing_is_played(tmp_path: Path) -> Non
     async def scene() -> Stage:
         stage = Stage(tmp_path)
         stage.at(8.0, stage.session.stop)
-        assert await stage.run() is Ending.STOPPED
+        assert await stage.run() is SessionEnding.STOPPED
         return stage
 
     stage = asyncio.run(scene())
@@ -225,7 +225,7 @@ def test_a_message_goes_no_further_when_it_is_repeated_or_of_another_round(tmp_p
         async def send(round_id: RoundId, message: Agreement) -> None:
             body = codec.encode_client(message)
             digest = Digest(hashlib.sha256(body).digest())
-            envelope = Envelope(codec.kind_of(message), len(body), digest, round_id)
+            envelope = Announcement(codec.kind_of(message), len(body), digest, round_id)
             await reception.received(ClientId(0), Received(envelope, body))
 
         await send(now, answer)  # before the first round
