@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from auror.version import __version__
 
 if TYPE_CHECKING:
-    from auror.defense.features import FeatureBlock, FeatureKind
-    from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
+    from auror.defence.features import FeatureBlock, FeatureKind
+    from auror.defence.ledger import GroupObservation, Ledger, RoundObservation
     from auror.errors import UserError
     from auror.learn.attack import Aim, Attack, Knowledge
     from auror.learn.standardisation import Standardisation
@@ -34,8 +34,8 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "auror.defense.features": ("FeatureBlock", "FeatureKind"),
-    "auror.defense.ledger": ("GroupObservation", "Ledger", "RoundObservation"),
+    "auror.defence.features": ("FeatureBlock", "FeatureKind"),
+    "auror.defence.ledger": ("GroupObservation", "Ledger", "RoundObservation"),
     "auror.errors": ("UserError",),
     "auror.learn.attack": ("Aim", "Attack", "Knowledge"),
     "auror.learn.standardisation": ("Standardisation",),

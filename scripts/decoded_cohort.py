@@ -18,7 +18,7 @@ from auror.bench.defence.calibration import Cell, recorded
 from auror.bench.defence.figures import cohort_figure
 from auror.bench.recordings import RecordedTraining
 from auror.crypto.tags import number
-from auror.defense.ledger import Ledger, RoundObservation
+from auror.defence.ledger import Ledger, RoundObservation
 from auror.experiments.evidence import decoded_evidence
 from auror.experiments.files import write_text
 from auror.ids import ClientId

@@ -15,8 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results" / "defence" / "parameters.md"
 CLASSES = {
-    "VerdictParams": "auror/defense/selection.py",
-    "GuardParams": "auror/defense/consistency.py",
+    "VerdictParams": "auror/defence/selection.py",
+    "GuardParams": "auror/defence/consistency.py",
 }
 _HEAD = """# Parameters of the verdict, and on what they were set
 

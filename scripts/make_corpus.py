@@ -18,8 +18,8 @@ from rounds_kit import PARAMS, Deployment, play  # noqa: E402
 from targets import KINDS  # noqa: E402
 
 from auror.crypto.signing import SigningKey  # noqa: E402
-from auror.defense.ledger import Ledger  # noqa: E402
-from auror.defense.liability import Liability  # noqa: E402
+from auror.defence.ledger import Ledger  # noqa: E402
+from auror.defence.liability import Liability  # noqa: E402
 from auror.deployment import credentials  # noqa: E402
 from auror.deployment.policy_file import policy_json  # noqa: E402
 from auror.errors import AbortReason, Refusal  # noqa: E402

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rounds_kit import DIM, PARAMS, Deployment, play
 
-from auror.defense.ledger import Ledger
+from auror.defence.ledger import Ledger
 from auror.ids import ClientId
 from auror.round.description import model_digest
 from auror.round.messages import MaskedStatistics

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.features import FeatureBlock, FeatureKind
-from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
+from auror.defence.features import FeatureBlock, FeatureKind
+from auror.defence.ledger import GroupObservation, Ledger, RoundObservation
 from auror.ids import ClientId
 
 CLASSES = 10

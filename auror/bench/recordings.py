@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.features import FeatureBlock
-from auror.defense.ledger import GroupObservation
+from auror.defence.features import FeatureBlock
+from auror.defence.ledger import GroupObservation
 from auror.experiments.config import ExperimentConfig
 from auror.experiments.experiment import Prepared
 from auror.experiments.files import name_of

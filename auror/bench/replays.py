@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from auror.bench.recordings import RecordedTraining, open_groups
 from auror.crypto.tags import number
-from auror.defense.ledger import Ledger
+from auror.defence.ledger import Ledger
 from auror.ids import ClientId
 from auror.params import RoundParams
 from auror.round.public import draw_groups

@@ -13,7 +13,7 @@ from rich.table import Table
 from auror.experiments.config import RunName
 from auror.experiments.result import FRACTIONS, ExperimentResult
 from auror.experiments.runfolder import summary_of
-from auror.secagg.quantize import CLIPPED_WARNING
+from auror.secagg.quantise import CLIPPED_WARNING
 
 
 def show(result: ExperimentResult, form: str, folder: Path | None, verbose: bool) -> None:

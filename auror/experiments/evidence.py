@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from auror.defense.confusion import label_pairs
-from auror.defense.features import FeatureKind
-from auror.defense.ledger import Ledger, arrange
-from auror.defense.verdict import VerdictParams, decode_blocks
+from auror.defence.confusion import label_pairs
+from auror.defence.features import FeatureKind
+from auror.defence.ledger import Ledger, arrange
+from auror.defence.verdict import VerdictParams, decode_blocks
 from auror.experiments.result import DecodedEstimates, Suspicion
 from auror.ids import ClientId
 from auror.training.verdict import Verdict

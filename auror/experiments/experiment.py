@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from auror.defense.paper import calibrate_alpha
+from auror.defence.paper import calibrate_alpha
 from auror.errors import ConfigError
 from auror.experiments.config import ExperimentConfig, RunName
 from auror.experiments.evidence import decoded_evidence, finite, finite_or_none, suspicion
@@ -39,7 +39,7 @@ from auror.privacy.account import account
 from auror.privacy.truth import TruthRecorder
 from auror.round.plan import StatisticsPlan
 from auror.round.record import RoundRecord
-from auror.secagg.quantize import Quantiser
+from auror.secagg.quantise import Quantiser
 from auror.sim.population import LocalTrainer, Population
 from auror.sim.simulate import Aggregation, SimulatedRound, SimulationConfig, simulate
 from auror.training.campaign import Campaign

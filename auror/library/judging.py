@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from auror.defense.ledger import Ledger
+from auror.defence.ledger import Ledger
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.params import DETECTOR, TAU

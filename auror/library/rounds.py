@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from auror.crypto.entropy import Entropy, Secret, system_entropy
 from auror.crypto.signing import SigningKey
-from auror.defense.ledger import GroupObservation
+from auror.defence.ledger import GroupObservation
 from auror.errors import ConfigError
 from auror.ids import ROUND_NONCE_BYTES, ClientId, RoundId
 from auror.library.sums import by_client

@@ -6,7 +6,7 @@ from __future__ import annotations
 from auror.ids import Digest
 from auror.params import STATISTICS_RING_BITS, RoundParams, check_sizes
 from auror.secagg.instance import Instance, Ring, SumContext
-from auror.secagg.quantize import Quantiser, ring_bits
+from auror.secagg.quantise import Quantiser, ring_bits
 from auror.secagg.topology import Topology
 
 

@@ -3,7 +3,7 @@
 They open Q′ = ΔW·Mᵀ, where ΔW (C × h) is the change of the output layer's weights and row c of M
 says what class c looks like to the layer: the mean penultimate activation of clean samples or,
 at a server that has none, the centred output weights. The verdict reads Q = Q′(MMᵀ + λI)⁻¹
-(``auror.defense.confusion.dual_readout``) from the opened sums.
+(``auror.defence.confusion.dual_readout``) from the opened sums.
 
 M travels as whole numbers of few bits (``RoundParams.label_row_bits``), so that a row cannot
 carry much more than the one number it is. What a row can tell, honestly:

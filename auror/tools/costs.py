@@ -19,7 +19,7 @@ from auror.crypto.tags import Tag
 from auror.errors import ConfigError
 from auror.fields import Range, check_fields
 from auror.params import RoundParams
-from auror.secagg.quantize import ring_bits
+from auror.secagg.quantise import ring_bits
 from auror.secagg.topology import Topology
 from auror.wire import sizes
 

@@ -17,7 +17,7 @@ from auror.privacy.collusion import honest_members
 from auror.privacy.company import GroupDraw, groups_lost, over_run, worst_draw
 from auror.round.arithmetic import check_round
 from auror.secagg.calculator import Adversary, neighbourhood
-from auror.secagg.quantize import ring_bits
+from auror.secagg.quantise import ring_bits
 from auror.secagg.topology import Topology, complete_graph
 from auror.tools.costs import Cost, Demand, Speeds, cost, measure
 from auror.training.audits import WORTH_AUDITING

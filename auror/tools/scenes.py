@@ -18,7 +18,7 @@ from auror.round.messages import (
 )
 from auror.round.run import RoundOutcome
 from auror.secagg.instance import Ring
-from auror.secagg.quantize import ring_bits
+from auror.secagg.quantise import ring_bits
 from auror.tools.cast import DIM, STATISTICS, Cast
 
 

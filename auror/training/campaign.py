@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.crypto.entropy import Entropy
-from auror.defense.ledger import Ledger
+from auror.defence.ledger import Ledger
 from auror.errors import AbortReason, ConfigError, MembersMissing, Refused
 from auror.ids import ROUND_NONCE_BYTES, ClientId, GroupIndex, RoundId
 from auror.round.arithmetic import quantiser

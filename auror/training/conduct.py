@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from auror.crypto.entropy import Entropy
-from auror.defense.liability import Liability
+from auror.defence.liability import Liability
 from auror.ids import ClientId
 from auror.round.policy import Policy
 from auror.round.record import MarkKind

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from auror.defense.ledger import Ledger
+from auror.defence.ledger import Ledger
 from auror.ids import ClientId, GroupIndex
 from auror.params import RoundParams
 from auror.training.audits import AuditDraw, omittable

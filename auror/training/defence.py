@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from auror.defense.ledger import Ledger, RoundObservation
-from auror.defense.norm import NormParams, oversized_groups
+from auror.defence.ledger import Ledger, RoundObservation
+from auror.defence.norm import NormParams, oversized_groups
 from auror.ids import ClientId, GroupIndex
 from auror.params import RoundParams
 from auror.round.arithmetic import quantiser

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import NoneType
 
-from auror.defense.direction import DirectionParams, judge_direction
-from auror.defense.features import FeatureKind
-from auror.defense.ledger import Ledger
-from auror.defense.paper import PaperParams, judge_as_published
-from auror.defense.verdict import VerdictParams, judge
+from auror.defence.direction import DirectionParams, judge_direction
+from auror.defence.features import FeatureKind
+from auror.defence.ledger import Ledger
+from auror.defence.paper import PaperParams, judge_as_published
+from auror.defence.verdict import VerdictParams, judge
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.params import TAU

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.confusion import dual_readout
-from auror.defense.features import FeatureBlock, FeatureKind
-from auror.defense.ledger import GroupObservation
+from auror.defence.confusion import dual_readout
+from auror.defence.features import FeatureBlock, FeatureKind
+from auror.defence.ledger import GroupObservation
 from auror.errors import ConfigError
 from auror.ids import Digest
 from auror.params import SKETCH_PART, PlanCaps, RoundParams
@@ -18,7 +18,7 @@ from auror.round.label_rows import LabelRows, rows_of_means, rows_of_weights
 from auror.round.output import OutputShape
 from auror.round.plan import OutputLayer, PlanPart, StatisticsPlan, session_sketch
 from auror.round.record import OpenedGroup
-from auror.secagg.quantize import Quantiser
+from auror.secagg.quantise import Quantiser
 from auror.training.host import ModelHost
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.ledger import Ledger
+from auror.defence.ledger import Ledger
 from auror.training.conduct import Conduct
 from auror.training.confirmation import Confirmation
 from auror.training.succession import ModelSuccession

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from auror.defense.ledger import Ledger
+from auror.defence.ledger import Ledger
 from auror.ids import ClientId
 
 

@@ -26,7 +26,7 @@ from auror.params import OwnRules
 from auror.round.client.machine import ClientMachine
 from auror.round.client.state import ClientEffect, Ended, GaveUp, Remember, Reply, Train
 from auror.round.messages import ClientMessage, RoundEnd, RoundStart, ServerMessage, Withdraw
-from auror.secagg.quantize import CLIPPED_WARNING, Quantiser
+from auror.secagg.quantise import CLIPPED_WARNING, Quantiser
 from auror.wire import codec
 from auror.wire.fields import WireError
 from auror.wire.frames import Received, client_frames

@@ -27,7 +27,7 @@ from auror.round.messages import (
 from auror.round.public import receipt_parts, upload_digest
 from auror.secagg.client.unmask import OpenedShares
 from auror.secagg.instance import Ring, SecretKind
-from auror.secagg.quantize import ring_bits
+from auror.secagg.quantise import ring_bits
 from auror.secagg.sharing import Dealing, Share
 
 

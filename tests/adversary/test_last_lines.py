@@ -17,7 +17,7 @@ from auror.round.client import p3b_draw, p4_statistics
 from auror.round.messages import KeyList, MaskedStatistics
 from auror.round.public import draw_committee, draw_graph
 from auror.secagg.instance import Ring
-from auror.secagg.quantize import Quantiser
+from auror.secagg.quantise import Quantiser
 from auror.secagg.topology import Topology
 
 N = 24

@@ -11,14 +11,14 @@ import pytest
 from liars import STRATEGIES, Liars
 from rounds_kit import PARAMS, Deployment, Played, play, rounding
 
-from auror.defense.liability import Liability
+from auror.defence.liability import Liability
 from auror.errors import AbortReason, DropReason
 from auror.ids import ClientId, GroupIndex
 from auror.round.messages import ClientMessage
 from auror.round.record import OpenedGroup
 from auror.round.run import PHASE_OF
 from auror.round.server.context import Decision, Phase
-from auror.secagg.quantize import Quantiser
+from auror.secagg.quantise import Quantiser
 from auror.training.conduct import MAX_WITHHELD
 
 ACCUSING = set(DropReason) - {

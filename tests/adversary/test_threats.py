@@ -12,7 +12,7 @@ from knowledge import spans
 from liars import STRATEGIES, Liars
 from rounds_kit import DIM, PARAMS, Deployment, Played, play
 
-from auror.defense.liability import Liability
+from auror.defence.liability import Liability
 from auror.ids import ClientId, GroupIndex
 from auror.round.client.state import GaveUp
 from auror.round.messages import (

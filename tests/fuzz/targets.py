@@ -18,8 +18,8 @@ from google.protobuf.message import DecodeError
 from auror.crypto.kex import check_public_key
 from auror.crypto.signing import SigningKey, verify
 from auror.crypto.tags import Tag
-from auror.defense.ledger import Ledger
-from auror.defense.liability import Liability
+from auror.defence.ledger import Ledger
+from auror.defence.liability import Liability
 from auror.deployment import credentials
 from auror.deployment.credentials import POLICY_FILE
 from auror.deployment.model_file import read_model

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # no installation 
 import numpy as np
 import torch
 
-from auror.defense.confusion import dual_readout
+from auror.defence.confusion import dual_readout
 from auror.errors import ConfigError, DataError
 from auror.learn.architectures import ARCHITECTURES
 from auror.learn.attacks import LabelFlip

@@ -14,7 +14,7 @@ from auror.round.messages import AdvertisedKeys, ClientMessage
 from auror.round.run import RoundOutcome, run_round
 from auror.round.server.context import Decision, Phase
 from auror.round.summary import RoundSummary
-from auror.secagg.quantize import Quantiser
+from auror.secagg.quantise import Quantiser
 from auror.secagg.topology import Topology
 from auror.sim.plain import plain_round
 from auror.sim.seeded import seeded_public_seed

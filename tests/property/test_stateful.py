@@ -37,7 +37,7 @@ from auror.round.run import accept_all
 from auror.round.server.context import Aborted, Finished, Opened, Send, ServerEffect
 from auror.round.server.machine import RoundServer
 from auror.secagg.client.unmask import OpenedShares
-from auror.secagg.quantize import Quantiser
+from auror.secagg.quantise import Quantiser
 from auror.secagg.sharing import Share
 
 N, LIAR = 5, ClientId(4)

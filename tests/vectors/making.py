@@ -41,7 +41,7 @@ from auror.secagg.graph import Graph
 from auror.secagg.instance import Instance, Ring, SecretKind, SumContext
 from auror.secagg.masking import add_self_mask, pairwise_mask
 from auror.secagg.packing import pack, unpack
-from auror.secagg.quantize import Quantiser
+from auror.secagg.quantise import Quantiser
 from auror.secagg.sharing import Share, secret_commitment, share_commitment
 from auror.secagg.topology import Topology
 from auror.wire import codec

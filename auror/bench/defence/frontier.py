@@ -1,7 +1,7 @@
 """How many rounds detection takes, against what it may see: the frontier of privacy and detection.
 
 For every statistics plan: label confusion with the calibrated verdict, the output layer and the
-sketch with a split along one direction (``auror.defense.direction``).
+sketch with a split along one direction (``auror.defence.direction``).
 
 Beside every measured number of rounds stands what counting equations says: R rounds of G groups
 give R·(G − 1)·T independent sums, and n − 1 clients have to be told apart, so nothing can be
@@ -21,10 +21,10 @@ from auror.bench.defence.calibration import Cell, outcome, recorded
 from auror.bench.defence.rows import Row, Say, cached_row
 from auror.bench.recordings import RecordedTraining
 from auror.bench.replays import replay
-from auror.defense.decode import client_leverage
-from auror.defense.direction import DirectionParams, judge_direction
-from auror.defense.features import FeatureKind
-from auror.defense.ledger import Ledger, RoundObservation
+from auror.defence.decode import client_leverage
+from auror.defence.direction import DirectionParams, judge_direction
+from auror.defence.features import FeatureKind
+from auror.defence.ledger import Ledger, RoundObservation
 from auror.ids import ClientId
 from auror.training.detectors import decoded_detector
 from auror.training.observations import PlanChoice

@@ -16,8 +16,8 @@ from auror.bench.defence.calibration import Cell, outcome, recorded
 from auror.bench.defence.rows import Row, Say, cached_row
 from auror.bench.recordings import RecordedTraining
 from auror.bench.replays import replay
-from auror.defense.ledger import Ledger, RoundObservation
-from auror.defense.paper import calibrate_alpha
+from auror.defence.ledger import Ledger, RoundObservation
+from auror.defence.paper import calibrate_alpha
 from auror.ids import ClientId
 from auror.training.detectors import published_detector
 from auror.training.observations import PlanChoice

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import auror.round
-from auror import defense, training
+from auror import defence, training
 from auror.bench import recordings, replays
 from auror.errors import DataError, UserError
 from auror.experiments.files import name_of, read_json, write_json
@@ -27,7 +27,7 @@ def _defence() -> str:
     """Digest of the sources that decide who is flagged."""
     digest = hashlib.sha256()
     sources = [Path(recordings.__file__), Path(replays.__file__)]
-    for package in (defense, auror.round, training):
+    for package in (defence, auror.round, training):
         sources += sorted(Path(package.__path__[0]).glob("*.py"))
     for path in sources:
         digest.update(path.read_bytes())

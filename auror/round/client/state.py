@@ -22,7 +22,7 @@ from auror.round.public import PublicSeed
 from auror.secagg.client.advertise import MaskSecrets
 from auror.secagg.graph import Graph
 from auror.secagg.instance import SecretKind, SumContext
-from auror.secagg.quantize import Quantiser
+from auror.secagg.quantise import Quantiser
 from auror.secagg.sharing import Share
 from auror.secagg.topology import Topology
 

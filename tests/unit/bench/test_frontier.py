@@ -20,7 +20,7 @@ from auror.bench.defence.frontier import (
     summarise,
 )
 from auror.bench.defence.rows import Row
-from auror.defense.features import FeatureKind
+from auror.defence.features import FeatureKind
 from auror.experiments.result import DecodedEstimates
 from auror.ids import ClientId
 from auror.training.observations import PlanChoice

@@ -9,7 +9,7 @@ from worlds import CLASSES, client_statistics
 from auror.bench.defence.redistribution import liars
 from auror.bench.recordings import RecordedTraining
 from auror.bench.replays import replay
-from auror.defense.confusion import dual_readout
+from auror.defence.confusion import dual_readout
 from auror.ids import ClientId
 from auror.params import RoundParams
 from auror.round.arithmetic import quantiser

@@ -23,7 +23,7 @@ from auror.learn.training import TrainingParams
 from auror.params import OwnRules, RoundParams
 from auror.round.client.memory import ClientMemory
 from auror.round.messages import Agreement, Upload
-from auror.secagg.quantize import Quantiser
+from auror.secagg.quantise import Quantiser
 
 ROOT = Path(__file__).resolve().parents[3]
 

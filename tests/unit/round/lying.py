@@ -24,7 +24,7 @@ from auror.round.messages import (
     ShareDelivery,
 )
 from auror.secagg.client.unmask import OpenedShares
-from auror.secagg.quantize import Quantiser
+from auror.secagg.quantise import Quantiser
 from auror.secagg.sharing import Dealing, Share
 
 VICTIM = ClientId(0)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rounds_kit import MEANS, NO_ANCHOR, PARAMS, Deployment, play
 
-from auror.defense.confusion import dual_readout
+from auror.defence.confusion import dual_readout
 from auror.errors import ConfigError, DataError, Refusal, Refused
 from auror.ids import ClientId
 from auror.params import LABEL_ROW_BITS, PLAN_PARTS, PlanCaps, RoundParams

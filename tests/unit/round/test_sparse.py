@@ -28,7 +28,7 @@ from auror.round.messages import (
 from auror.round.public import agreement_parts
 from auror.round.server.context import Decision
 from auror.round.server.machine import RoundServer
-from auror.secagg.quantize import Quantiser
+from auror.secagg.quantise import Quantiser
 from auror.secagg.topology import Topology
 
 N = 24

@@ -18,7 +18,7 @@ from auror.secagg.client.unmask import OpenedShares, OpeningGuard
 from auror.secagg.graph import Graph, share_point
 from auror.secagg.instance import Instance, Ring, SecretKind, SumContext, UInt
 from auror.secagg.masking import add_self_mask, pairwise_mask
-from auror.secagg.quantize import Quantiser, ring_bits
+from auror.secagg.quantise import Quantiser, ring_bits
 from auror.secagg.run import run_masked_sum
 from auror.secagg.server.collect_shares import ShareCollector
 from auror.secagg.sharing import Share, deal, receive

@@ -8,7 +8,7 @@ from typing import Any
 from campaign_kit import Run, lying
 from rounds_kit import Deployment
 
-from auror.defense.liability import Liability
+from auror.defence.liability import Liability
 from auror.errors import AbortReason
 from auror.ids import ClientId
 from auror.round.messages import (

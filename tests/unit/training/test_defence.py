@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from campaign_kit import Scripted
 
-from auror.defense.features import FeatureBlock, FeatureKind
-from auror.defense.ledger import Ledger
+from auror.defence.features import FeatureBlock, FeatureKind
+from auror.defence.ledger import Ledger
 from auror.ids import ClientId, GroupIndex
 from auror.params import RoundParams
 from auror.round.plan import OutputLayer, StatisticsPlan

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from worlds import client_statistics, cohort, grouped
 
-from auror.defense.ledger import Ledger
+from auror.defence.ledger import Ledger
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.training.detectors import (

@@ -30,7 +30,7 @@ from auror.round.messages import (
     Upload,
     UploadList,
 )
-from auror.secagg.quantize import ring_bits
+from auror.secagg.quantise import ring_bits
 from auror.wire import codec, sizes
 from auror.wire.frames import client_frames, server_frames
 

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from worlds import cohort
 
-from auror.defense.direction import DirectionParams, DirectionVerdict, judge_direction
-from auror.defense.features import FeatureBlock, FeatureKind
-from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
+from auror.defence.direction import DirectionParams, DirectionVerdict, judge_direction
+from auror.defence.features import FeatureBlock, FeatureKind
+from auror.defence.ledger import GroupObservation, Ledger, RoundObservation
 from auror.ids import ClientId
 
 N, COLUMNS = 24, 60

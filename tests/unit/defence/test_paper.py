@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from worlds import cohort
 
-from auror.defense.features import FeatureBlock, FeatureKind
-from auror.defense.indicative import two_means
-from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
-from auror.defense.paper import PaperParams, calibrate_alpha, judge_as_published
+from auror.defence.features import FeatureBlock, FeatureKind
+from auror.defence.indicative import two_means
+from auror.defence.ledger import GroupObservation, Ledger, RoundObservation
+from auror.defence.paper import PaperParams, calibrate_alpha, judge_as_published
 from auror.ids import ClientId
 
 N, K = 20, 15

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.confusion import Against, Everything, LabelPair, Readings
-from auror.defense.decode import mean_over_clients, round_design, without_level
-from auror.defense.ledger import Arranged
-from auror.defense.selection import Finding
+from auror.defence.confusion import Against, Everything, LabelPair, Readings
+from auror.defence.decode import mean_over_clients, round_design, without_level
+from auror.defence.ledger import Arranged
+from auror.defence.selection import Finding
 
 Array = NDArray[np.float64]
 

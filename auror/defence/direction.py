@@ -22,11 +22,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.decode import decode, gather, mean_over_clients
-from auror.defense.features import FeatureKind
-from auror.defense.indicative import two_means
-from auror.defense.ledger import Arranged, Ledger, arrange
-from auror.defense.selection import VerdictParams
+from auror.defence.decode import decode, gather, mean_over_clients
+from auror.defence.features import FeatureKind
+from auror.defence.indicative import two_means
+from auror.defence.ledger import Arranged, Ledger, arrange
+from auror.defence.selection import VerdictParams
 from auror.fields import default_of
 from auror.ids import ClientId
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.decode import mean_over_clients
+from auror.defence.decode import mean_over_clients
 
 Array = NDArray[np.float64]
 

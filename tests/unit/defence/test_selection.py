@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from auror.defense.confusion import label_pairs
-from auror.defense.decode import Decoded
-from auror.defense.selection import Block, Cohort, VerdictParams, select
-from auror.defense.spike_slab import PAIR_SPREADS
+from auror.defence.confusion import label_pairs
+from auror.defence.decode import Decoded
+from auror.defence.selection import Block, Cohort, VerdictParams, select
+from auror.defence.spike_slab import PAIR_SPREADS
 
 N = 30
 EARLY, SETTLED = 1.3, 2.5

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.ledger import RoundObservation
+from auror.defence.ledger import RoundObservation
 from auror.ids import ClientId
 
 Array = NDArray[np.float64]

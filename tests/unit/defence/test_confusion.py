@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from auror.defense.confusion import (
+from auror.defence.confusion import (
     Against,
     Everything,
     LabelPair,

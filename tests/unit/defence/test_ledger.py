@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from worlds import client_statistics, grouped
 
-from auror.defense.features import FeatureBlock, FeatureKind
-from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
+from auror.defence.features import FeatureBlock, FeatureKind
+from auror.defence.ledger import GroupObservation, Ledger, RoundObservation
 from auror.ids import ClientId
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auror.defense.features import FeatureBlock, FeatureKind
-from auror.defense.ledger import RoundObservation
+from auror.defence.features import FeatureBlock, FeatureKind
+from auror.defence.ledger import RoundObservation
 from auror.ids import GroupIndex
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from worlds import CONFUSION, client_statistics, cohort, grouped
 
-from auror.defense.features import FeatureBlock, FeatureKind
-from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
-from auror.defense.verdict import Reason, VerdictParams, judge
+from auror.defence.features import FeatureBlock, FeatureKind
+from auror.defence.ledger import GroupObservation, Ledger, RoundObservation
+from auror.defence.verdict import Reason, VerdictParams, judge
 from auror.ids import ClientId
 
 PARAMS = VerdictParams()

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from worlds import cohort
 
-from auror.defense.decode import client_leverage, decode, gather
-from auror.defense.ledger import GroupObservation, RoundObservation
+from auror.defence.decode import client_leverage, decode, gather
+from auror.defence.ledger import GroupObservation, RoundObservation
 
 N = 12
 

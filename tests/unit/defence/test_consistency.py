@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 from worlds import CONFUSION, client_statistics, cohort, grouped
 
-from auror.defense import verdict
-from auror.defense.consistency import GuardParams
-from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
-from auror.defense.verdict import Reason, VerdictParams, judge
+from auror.defence import verdict
+from auror.defence.consistency import GuardParams
+from auror.defence.ledger import GroupObservation, Ledger, RoundObservation
+from auror.defence.verdict import Reason, VerdictParams, judge
 from auror.ids import ClientId
 
 N, G, ROUNDS = 30, 5, 30

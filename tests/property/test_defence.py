@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import CONFUSION, client_statistics, cohort, grouped
 
-from auror.defense.indicative import two_means
-from auror.defense.ledger import GroupObservation, Ledger, RoundObservation
-from auror.defense.verdict import VerdictParams, judge
+from auror.defence.indicative import two_means
+from auror.defence.ledger import GroupObservation, Ledger, RoundObservation
+from auror.defence.verdict import VerdictParams, judge
 from auror.ids import ClientId
 
 seeds = st.integers(0, 2**32 - 1)

@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from auror.defense.consistency import GuardParams
-from auror.defense.selection import VerdictParams
+from auror.defence.consistency import GuardParams
+from auror.defence.selection import VerdictParams
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "defence_parameters.py"
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.confusion import Reading
-from auror.defense.decode import Decoded
-from auror.defense.spike_slab import Posterior, Spreads, examine, glance
+from auror.defence.confusion import Reading
+from auror.defence.decode import Decoded
+from auror.defence.spike_slab import Posterior, Spreads, examine, glance
 
 
 @dataclass(frozen=True, slots=True)

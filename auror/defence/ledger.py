@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.features import FeatureBlock, FeatureKind
+from auror.defence.features import FeatureBlock, FeatureKind
 from auror.ids import ClientId
 
 

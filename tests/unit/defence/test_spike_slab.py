@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from auror.defense.decode import decode, gather
-from auror.defense.spike_slab import HONEST, PAIR_SPREADS, PRIORS, SLABS, Spreads, examine, glance
+from auror.defence.decode import decode, gather
+from auror.defence.spike_slab import HONEST, PAIR_SPREADS, PRIORS, SLABS, Spreads, examine, glance
 
 Array = NDArray[np.float64]
 SPREADS = Spreads((0.6, 1.6), 0.9, 0.5)

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from auror.defense.liability import Liability
+from auror.defence.liability import Liability
 from auror.ids import ClientId
 
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.features import FeatureBlock, FeatureKind
-from auror.defense.indicative import indicative_features, two_means
-from auror.defense.ledger import Ledger, RoundObservation
+from auror.defence.features import FeatureBlock, FeatureKind
+from auror.defence.indicative import indicative_features, two_means
+from auror.defence.ledger import Ledger, RoundObservation
 from auror.ids import ClientId
 from auror.params import TAU
 

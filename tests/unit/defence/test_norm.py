@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from auror.defense.features import FeatureBlock, FeatureKind
-from auror.defense.ledger import GroupObservation, RoundObservation
-from auror.defense.norm import NormParams, oversized_groups
+from auror.defence.features import FeatureBlock, FeatureKind
+from auror.defence.ledger import GroupObservation, RoundObservation
+from auror.defence.norm import NormParams, oversized_groups
 from auror.ids import ClientId
 
 BLOCK = FeatureBlock(FeatureKind.CHALLENGE, 2, 66, (64,))

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defense.confusion import (
+from auror.defence.confusion import (
     Everything,
     LabelPair,
     Reading,
@@ -18,17 +18,17 @@ from auror.defense.confusion import (
     learning_readings,
     read,
 )
-from auror.defense.consistency import (
+from auror.defence.consistency import (
     ALL_ROUNDS,
     LATER_ROUNDS,
     GuardParams,
     Implausible,
     implausible,
 )
-from auror.defense.decode import decode, gather
-from auror.defense.features import FeatureKind
-from auror.defense.ledger import Arranged, Ledger, arrange
-from auror.defense.selection import (
+from auror.defence.decode import decode, gather
+from auror.defence.features import FeatureKind
+from auror.defence.ledger import Arranged, Ledger, arrange
+from auror.defence.selection import (
     Block,
     Cohort,
     Finding,
@@ -37,7 +37,7 @@ from auror.defense.selection import (
     select,
     steadfast,
 )
-from auror.defense.spike_slab import LEARNING_SPREADS, PAIR_SPREADS
+from auror.defence.spike_slab import LEARNING_SPREADS, PAIR_SPREADS
 from auror.ids import ClientId
 
 __all__ = [
