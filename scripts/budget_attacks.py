@@ -35,7 +35,7 @@ from auror.bench.crafted import (
 )
 from auror.bench.imprinting import accuracy_under_noise, imprint
 from auror.experiments.config import ExperimentConfig
-from auror.experiments.experiment import Prepared
+from auror.experiments.prepared import Prepared
 from auror.learn.imprint import Imprint
 from auror.learn.training import TrainingParams
 from auror.params import Budget

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from auror.errors import ConfigError
-from auror.experiments.experiment import Prepared
+from auror.experiments.prepared import Prepared
 from auror.ids import ClientId
 from auror.learn.architectures import Network
 from auror.learn.models import build, load_flat

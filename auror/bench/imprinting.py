@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from auror.bench.crafted import members_of, public_samples
 from auror.errors import ConfigError, Refused
-from auror.experiments.experiment import Prepared
+from auror.experiments.prepared import Prepared
 from auror.learn.evaluate import own_class_means
 from auror.learn.imprint import RECOVERED_DB, Imprint, imprint_model, matches, read_images
 from auror.learn.task import Task

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from auror.defence.features import FeatureBlock
 from auror.defence.ledger import GroupObservation
 from auror.experiments.config import ExperimentConfig
-from auror.experiments.experiment import Prepared
 from auror.experiments.files import name_of
+from auror.experiments.prepared import Prepared
 from auror.ids import ClientId, Digest, GroupIndex
 from auror.params import RoundParams
 from auror.round.arithmetic import quantiser

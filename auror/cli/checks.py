@@ -11,7 +11,7 @@ from auror.deployment.checks import Checklist, check_unused
 
 if TYPE_CHECKING:
     from auror.experiments.config import ExperimentConfig
-    from auror.experiments.experiment import Prepared
+    from auror.experiments.prepared import Prepared
     from auror.programs.loadtest import LoadTest
 
 
@@ -23,7 +23,7 @@ def check_experiment(
     Returns:
         The exit code.
     """
-    from auror.experiments.experiment import Prepared  # noqa: PLC0415 - keeps --help quick
+    from auror.experiments.prepared import Prepared  # noqa: PLC0415 - keeps --help quick
 
     checks = Checklist(told)
     config = checks.run("settings", settings)

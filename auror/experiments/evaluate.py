@@ -9,8 +9,8 @@ from typing import Any
 
 from auror.deployment.model_file import model_sha256
 from auror.errors import DataError
-from auror.experiments.experiment import Prepared
 from auror.experiments.finished import FinishedRun
+from auror.experiments.prepared import Prepared
 from auror.experiments.result import Metrics
 from auror.learn.serving import Learning, host_of
 from auror.learn.tasks import is_own

@@ -14,7 +14,7 @@ from auror.privacy.account import plaintext_account
 from auror.rules.choice import ChosenRule
 
 if TYPE_CHECKING:
-    from auror.experiments.experiment import Prepared
+    from auror.experiments.prepared import Prepared
 
 
 def ruled_run(

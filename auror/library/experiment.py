@@ -7,8 +7,9 @@ from typing import Any
 
 from auror.errors import ConfigError
 from auror.experiments.config import ExperimentConfig
-from auror.experiments.experiment import Prepared, run_experiment
+from auror.experiments.experiment import run_experiment
 from auror.experiments.options import experiment_config
+from auror.experiments.prepared import Prepared
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import ExperimentResult
 from auror.experiments.runfolder import summary_of, write_run

@@ -21,7 +21,8 @@ from typing import Any
 from auror.deployment.certs import Terms, create_deployment
 from auror.errors import ConfigError, UnavailableError
 from auror.experiments.config import ExperimentConfig, Medium, RunName
-from auror.experiments.experiment import Prepared, plain_runs
+from auror.experiments.experiment import plain_runs
+from auror.experiments.prepared import Prepared
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import ExperimentResult, RunOutcome
 from auror.files import claim_folder

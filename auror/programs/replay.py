@@ -21,7 +21,8 @@ from auror.crypto.entropy import Secret, system_entropy
 from auror.crypto.signing import SigningKey
 from auror.errors import DataError
 from auror.experiments.config import Medium
-from auror.experiments.experiment import DefenceWatch, Prepared
+from auror.experiments.experiment import DefenceWatch
+from auror.experiments.prepared import Prepared
 from auror.experiments.progress import Reporter
 from auror.experiments.result import Defended, HistoryPoint
 from auror.experiments.runfolder import read_run

@@ -25,7 +25,7 @@ from auror.bench.defence.averages import averaged
 from auror.bench.defence.rows import Row, Say, cached_row
 from auror.bench.fedgt import CLIENTS, FedGTParams, flagged, group_matrix, positive_tests
 from auror.experiments.config import ExperimentConfig, RunName
-from auror.experiments.experiment import Prepared
+from auror.experiments.prepared import Prepared
 from auror.learn.evaluate import evaluate
 
 ATTACK = "flip:1:7"

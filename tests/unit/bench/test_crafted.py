@@ -20,7 +20,7 @@ from auror.bench.crafted import (
 )
 from auror.bench.imprinting import imprint
 from auror.experiments.config import ExperimentConfig
-from auror.experiments.experiment import Prepared
+from auror.experiments.prepared import Prepared
 from auror.learn.imprint import Imprint
 from auror.privacy.overlap import Company, companies, halves
 from auror.programs.enrol import Enrolment

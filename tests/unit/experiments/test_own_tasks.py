@@ -11,8 +11,9 @@ import pytest
 from own_tasks import SmallResNet, amounts, images, rows
 
 from auror.errors import ConfigError
-from auror.experiments.experiment import Prepared, run_experiment
+from auror.experiments.experiment import run_experiment
 from auror.experiments.options import experiment_config
+from auror.experiments.prepared import Prepared
 from auror.experiments.progress import Progress
 from auror.experiments.result import ExperimentResult
 from auror.experiments.runfolder import read_run

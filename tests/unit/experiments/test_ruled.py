@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from auror.cli import main
 from auror.errors import ConfigError
 from auror.experiments.config import ExperimentConfig, RunName
-from auror.experiments.experiment import Prepared, run_experiment
+from auror.experiments.experiment import run_experiment
 from auror.experiments.options import experiment_config, options_of, without_effect
+from auror.experiments.prepared import Prepared
 from auror.experiments.result import ExperimentResult
 from auror.experiments.runfolder import read_run, summary_of, write_run
 
