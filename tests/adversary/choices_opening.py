@@ -21,101 +21,14 @@ with those who share it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache, cached_property
 from itertools import combinations, product
-from math import gcd
-from typing import Any
 
-from choices import Check, Clients, Setting, Statement, subsets
-
-Group = tuple[int, ...]
-Vector = dict[object, int]
-"""Coefficients: inputs under the client's number, masks under tuples."""
-
-
-@dataclass(frozen=True, order=True)
-class View:
-    """What h covers, and keys that the server put in the place of somebody's."""
-
-    told: Statement
-    groups: tuple[Group, ...]
-    forged: tuple[int, ...] = ()
-
-    def group(self, client: int) -> Clients:
-        return next((frozenset(g) for g in self.groups if client in g), frozenset())
-
-
-@dataclass(frozen=True, order=True)
-class Told:
-    """One client's part of a profile."""
-
-    views: tuple[View, ...]
-    """One, but for a client that answers twice in phase 4."""
-    accepted: tuple[Group, ...] = ()
-    silent: bool = False
-    """It stops after its upload: lost, or waiting for a quorum that never comes."""
-
-    @property
-    def view(self) -> View:
-        return self.views[0]
-
-
-Profile = dict[int, Told]
-
-
-@dataclass(frozen=True)
-class Known:
-    """What the server holds once all have answered; equal knowledge is looked at once."""
-
-    told: tuple[tuple[int, tuple[View, ...], bool], ...]
-    seeds: Clients
-    keys: Clients
-    images: frozenset[tuple[int, int]]
-    totals: frozenset[Clients]
-
-
-def exported(profile: Profile) -> dict[int, Any]:
-    """The profile as plain data, for whoever plays it with real clients."""
-    return {
-        client: {
-            "views": [
-                {
-                    "U1": list(view.told.advertised),
-                    "U2": list(view.told.dealt),
-                    "U3": list(view.told.uploaded),
-                    "groups": [list(group) for group in view.groups],
-                    "forged keys": list(view.forged),
-                }
-                for view in told.views
-            ],
-            "A": [list(accepted) for accepted in told.accepted],
-        }
-        for client, told in profile.items()
-    }
-
-
-def groupings(clients: Iterable[int], size: int) -> Iterator[tuple[Group, ...]]:
-    """Every split into ⌊m/g⌋ groups whose sizes differ by at most one, as some seed draws it."""
-    members = tuple(sorted(clients))
-    count = max(1, len(members) // size)
-    small, larger = divmod(len(members), count)
-
-    def split(rest: Group, sizes: tuple[int, ...]) -> Iterator[tuple[Group, ...]]:
-        if not rest:
-            yield ()
-            return
-        for take in sorted(set(sizes)):
-            left = list(sizes)
-            left.remove(take)
-            for mates in combinations(rest[1:], take - 1):
-                group = (rest[0], *mates)
-                others = tuple(c for c in rest if c not in group)
-                for more in split(others, tuple(left)):
-                    yield (group, *more)
-
-    yield from split(members, (small,) * (count - larger) + (small + 1,) * larger)
+from choices import Check, Clients, Setting, subsets
+from choices_told import Group, Known, Profile, Told, View, groupings
+from linear import Vector, masked, scaled, without_masks
 
 
 class OpeningSearch:
@@ -244,7 +157,7 @@ class OpeningSearch:
             for view in () if silent else views:
                 bound = view if self.setting.checked(Check.BOUND_TO_H) else None
                 mates = view.group(client) & self.setting.honest - {client} - set(view.forged)
-                rows.append(_masked(client, mates, "statistics", bound))
+                rows.append(masked(client, mates, "statistics", bound))
         return rows
 
     def uploads(self, known: Known, images: bool) -> list[Vector]:
@@ -259,7 +172,7 @@ class OpeningSearch:
                 peers = frozenset(
                     p for p in peers if (min(client, p), max(client, p)) not in known.images
                 )
-            row = _masked(client, peers, "update", None)
+            row = masked(client, peers, "update", None)
             if client not in known.seeds:
                 row["self", client] = 1
             rows.append(row)
@@ -294,7 +207,7 @@ class OpeningSearch:
         if len(updates) > 1 or len(known.totals) > 1:
             return "two totals"
         sums = [dict.fromkeys(total, 1) for total in known.totals]
-        if any(_scaled(u) not in sums or len(u) < 2 for u in updates):
+        if any(scaled(u) not in sums or len(u) < 2 for u in updates):
             return "another total"
         return ""
 
@@ -405,45 +318,3 @@ class OpeningSearch:
                 client: replace(told, accepted=accepted)
                 for (client, told), accepted in zip(profile.items(), chosen, strict=True)
             }
-
-
-def _masked(client: int, peers: Iterable[int], name: str, bound: object) -> Vector:
-    row: Vector = {client: 1}
-    for peer in peers:
-        low, high = min(client, peer), max(client, peer)
-        row[name, low, high, bound] = 1 if client == low else -1
-    return row
-
-
-def _scaled(found: Vector) -> Vector:
-    lead = next(iter(found.values()))
-    return {k: v // lead if v % lead == 0 else 0 for k, v in found.items()}
-
-
-def without_masks(rows: list[Vector]) -> list[Vector]:
-    """A basis of the combinations of ``rows`` in which no mask is left, over the rationals (kept
-    as whole numbers)."""
-    left, basis = [row for row in rows if row], list[Vector]()
-    while left:
-        pivot, name = _pivot(left)
-        left = [_cleared(row, pivot, name) if name in row else row for row in left if row != pivot]
-        left = [row for row in left if row]
-        if not isinstance(name, tuple):
-            basis.append(pivot)
-    return basis
-
-
-def _pivot(rows: list[Vector]) -> tuple[Vector, object]:
-    """A row and a mask in it; an input, once no masks are left."""
-    for row in rows:
-        for name in row:
-            if isinstance(name, tuple):
-                return row, name
-    return rows[-1], next(iter(rows[-1]))
-
-
-def _cleared(row: Vector, pivot: Vector, name: object) -> Vector:
-    a, b = pivot[name], row[name]
-    mixed = {k: a * row.get(k, 0) - b * pivot.get(k, 0) for k in {**row, **pivot}}
-    common = gcd(*mixed.values()) or 1
-    return {k: v // common for k, v in mixed.items() if v}

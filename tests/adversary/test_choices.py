@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from choices import Check, Clients, Setting
 from choices_draw import DrawSearch, Found, Position
-from choices_opening import OpeningSearch, Profile, exported
+from choices_opening import OpeningSearch
+from choices_told import Profile, exported
 
 ALL = frozenset(Check)
 COHORTS = [(n, c) for n in (4, 5, 6) for c in (0, 1, 2)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 from _tree import PACKAGES, ROOT, dotted_names, python_files, text_files
@@ -145,3 +146,12 @@ def test_no_suppression_without_a_code_and_no_skipped_test() -> None:
         if word in file.read_text(encoding="utf-8")
     ]
     assert not found
+
+
+def test_no_file_is_too_long_to_be_read_at_once() -> None:
+    roots = (ROOT / name for name in ("auror", "server", "client", "tests", "scripts", "examples"))
+    lines = {p.relative_to(ROOT): len(p.read_text().splitlines()) for p in python_files(*roots)}
+    phases = {p: n for p, n in lines.items() if "round" in p.parts and re.match(r"p\d", p.name)}
+    assert phases
+    assert {p: n for p, n in lines.items() if n > 350} == {}
+    assert {p: n for p, n in phases.items() if n > 250} == {}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from drawn import entropy, fixed
 from rounds_kit import PARAMS, Deployment, play
 
 from auror.crypto import aead, shamir
@@ -50,22 +51,6 @@ from auror.wire.limits import Kind, Limits
 
 Vectors = dict[str, Any]
 LIMITS = Limits(4, 24, 64)
-
-
-def entropy(label: str) -> Callable[[int], bytes]:
-    """Call k gives SHAKE-256(label, k)."""
-    calls = 0
-
-    def draw(count: int) -> bytes:
-        nonlocal calls
-        calls += 1
-        return hashlib.shake_256(f"{label}/{calls}".encode()).digest(count)
-
-    return draw
-
-
-def fixed(label: str) -> bytes:
-    return hashlib.sha256(label.encode()).digest()
 
 
 def primitives() -> Vectors:
