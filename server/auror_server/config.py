@@ -190,6 +190,12 @@ def load_config(
         check_address("server.health", config.server.health)
         if config.server.health == config.server.listen:
             raise ConfigError('server.health: give it a port of its own, or "" to turn it off')
+    session = config.session
+    if not session.defend and session.detector != DETECTOR:
+        raise ConfigError(
+            f"session.detector = {session.detector} has no effect with session.defend = false:"
+            " leave one of them out"
+        )
     learning = choose_data(
         config.learning, "learning", "data", ("data_dir",), ("label_column", "range")
     )

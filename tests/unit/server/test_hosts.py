@@ -52,6 +52,7 @@ def test_a_load_test_has_no_model_behind_it() -> None:
         (['session.detector="published"'], "a run known to be honest"),
         (['session.detector="decodet"'], "did you mean decoded"),
         (['session.detector="no_such_module:rule"'], "there is no module no_such_module"),
+        (['session.detector="direction"', "session.defend=false"], "no effect with session.defend"),
     ],
 )
 def test_a_detector_that_cannot_be_used_is_refused_at_start(
