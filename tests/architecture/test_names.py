@@ -24,3 +24,9 @@ def test_no_public_class_name_is_used_twice() -> None:
 
 def test_the_check_sees_the_classes() -> None:
     assert classes()["Campaign"] == ["auror/training/campaign.py"]
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """pytest imports them by their bare name."""
+    names = [path.name for path in python_files(ROOT / "tests") if path.name.startswith("test_")]
+    assert sorted(names) == sorted(set(names))
