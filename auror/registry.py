@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from auror.errors import ConfigError
 
@@ -82,6 +82,11 @@ def reference_to(found: object) -> str:
     return f"{name}:{attribute}"
 
 
+def maker(found: object) -> Callable[[], Any]:
+    """What gives one run its object: a class makes it anew, anything else is it."""
+    return found if isinstance(found, type) else lambda: found
+
+
 class Registry(Mapping[str, T]):
     """Name → object of one kind, and one's own by ``package.module:attribute``."""
 
@@ -126,9 +131,22 @@ class Registry(Mapping[str, T]):
                 f"{self.kind} {text!r} is not known{_nearest(text, self._known)}; choose of"
                 f" {', '.join(self._known)}, or name your own as package.module:attribute"
             )
-        found = load_reference(self.kind, text)
+        return self._fitting(text, load_reference(self.kind, text))
+
+    def choose(self, given: object) -> tuple[str, T]:
+        """What ``given`` names or is, under its name or as ``reference_to`` writes it.
+
+        Raises:
+            ConfigError: as ``find``, or ``given`` is of another kind.
+        """
+        if isinstance(given, str):
+            return given, self.find(given)
+        name = reference_to(given)
+        return name, self._fitting(name, given)
+
+    def _fitting(self, name: str, found: object) -> T:
         if not self._fits(found):
-            raise ConfigError(f"{self.kind} {text!r} is {_described(found)}, not {self._wanted}")
+            raise ConfigError(f"{self.kind} {name!r} is {_described(found)}, not {self._wanted}")
         return cast("T", found)
 
 

@@ -28,7 +28,7 @@ from auror.round.label_rows import LabelRows
 from auror.round.plan import StatisticsPlan
 from auror.round.record import RoundRecord
 from auror.sim.population import Updates
-from auror.sim.simulate import SimulatedRound, SimulationConfig, simulate
+from auror.sim.simulate import SimulatedRound
 from auror.training.config import CampaignConfig
 from auror.training.observations import label_rows
 
@@ -64,17 +64,11 @@ class WatchedRun:
         """``prepared.config.rounds`` rounds, audits, verdicts and a second training included."""
         run, config = cls(prepared), prepared.config
         run.models.append(prepared.host.initial(0))
-        simulate(
-            SimulationConfig(
-                campaign=CampaignConfig(rounds=config.rounds),
-                params=config.round_params,
-                seed=config.seed,
-                clients=config.clients,
-                aggregation=config.aggregation,
-            ),
-            prepared.host,
-            prepared.trainer(prepared.population),
+        prepared.simulate(
+            CampaignConfig(rounds=config.rounds),
+            prepared.population,
             run._observe,
+            config.aggregation,
         )
         return run
 

@@ -64,6 +64,9 @@ class Dropout:
                 raise ConfigError(f"dropout {name} upload must be in [0, 1), not {value:g}")
 
 
+NONE_VANISH = Dropout()
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExperimentConfig:
     """Everything that decides an experiment's outcome, and nothing that does not."""

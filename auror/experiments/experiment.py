@@ -30,7 +30,7 @@ from auror.round.plan import StatisticsPlan
 from auror.round.record import RoundRecord
 from auror.secagg.quantise import Quantiser
 from auror.sim.population import Population
-from auror.sim.simulate import SimulatedRound, SimulationConfig, simulate
+from auror.sim.simulate import SimulatedRound
 from auror.training.campaign import Campaign
 from auror.training.config import AfterFlag
 from auror.training.observations import how_found, usable
@@ -89,19 +89,8 @@ def simulated_run(prepared: Prepared, report: Reporter) -> tuple[RunOutcome, Def
     output, caps = prepared.host.output, PlanCaps(parts=PLAN_PARTS)
     if notice := how_found(usable(campaign.plan, prepared.host.dim, output, caps)):
         report(Progress(stage=RunName.DEFENDED, note=notice))
-    result = simulate(
-        SimulationConfig(
-            campaign=campaign,
-            params=config.round_params,
-            seed=config.seed,
-            clients=config.clients,
-            aggregation=config.aggregation,
-            dropout_before=config.dropout.before,
-            dropout_after=config.dropout.after,
-        ),
-        prepared.host,
-        prepared.trainer(prepared.population),
-        watch.observe,
+    result = prepared.simulate(
+        campaign, prepared.population, watch.observe, config.aggregation, config.dropout
     )
     defended = watch.finish(result.campaign)
     seconds = time.perf_counter() - started

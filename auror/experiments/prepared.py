@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from auror.defence.paper import calibrate_alpha
 from auror.errors import ConfigError
-from auror.experiments.config import ExperimentConfig
-from auror.experiments.result import (
-    Metrics,
-)
+from auror.experiments.config import NONE_VANISH, Dropout, ExperimentConfig
+from auror.experiments.result import Metrics
 from auror.learn.datasets import Dataset
 from auror.learn.device import resolve_device
 from auror.learn.host import TorchHost
@@ -23,7 +21,13 @@ from auror.learn.task import Task
 from auror.learn.task_data import AsLoaded, TaskData, simulated
 from auror.learn.training import client_seed, train_client
 from auror.sim.population import LocalTrainer, Population
-from auror.sim.simulate import Aggregation, SimulationConfig, simulate
+from auror.sim.simulate import (
+    Aggregation,
+    Observer,
+    SimulationConfig,
+    SimulationResult,
+    simulate,
+)
 from auror.training.config import CampaignConfig
 from auror.training.observations import label_rows
 
@@ -113,23 +117,37 @@ class Prepared:
             device=self.device,
         )
 
+    def simulate(
+        self,
+        campaign: CampaignConfig,
+        population: Population,
+        observe: Observer,
+        aggregation: Aggregation,
+        dropout: Dropout = NONE_VANISH,
+    ) -> SimulationResult:
+        """A training of ``population`` under this experiment's parameters and seed."""
+        config = self.config
+        return simulate(
+            SimulationConfig(
+                campaign=campaign,
+                params=config.round_params,
+                seed=config.seed,
+                clients=config.clients,
+                aggregation=aggregation,
+                dropout_before=dropout.before,
+                dropout_after=dropout.after,
+            ),
+            self.host,
+            self.trainer(population),
+            observe,
+        )
+
     def _calibrated(self) -> float:
         """α of the published algorithm, from a run in which nobody lies."""
         config = self.config
         plan = config.detector.kind.plan
         honest = CampaignConfig(rounds=config.rounds, plan=plan, defend=False)
-        result = simulate(
-            SimulationConfig(
-                campaign=honest,
-                params=config.round_params,
-                seed=config.seed,
-                clients=config.clients,
-                aggregation=Aggregation.PLAIN,
-            ),
-            self.host,
-            self.trainer(self.honest),
-            lambda _seen: None,
-        )
+        result = self.simulate(honest, self.honest, lambda _: None, Aggregation.PLAIN)
         return calibrate_alpha(result.campaign.ledger)
 
 

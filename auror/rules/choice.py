@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from auror.errors import ConfigError
-from auror.registry import Registry, reference_to
+from auror.registry import Registry, maker, reference_to
 from auror.rules import robust
 from auror.rules.robust import Aggregate, AggregationRule, Floats
 
@@ -116,14 +116,10 @@ def choose_rule(given: object) -> ChosenRule | None:
         return None
     if isinstance(given, ChosenRule):
         return given
-    name = given if isinstance(given, str) else reference_to(given)
-    found = RULES.find(given) if isinstance(given, str) else given
+    if isinstance(given, RuleKind):
+        return ChosenRule(reference_to(given), given)
+    name, found = RULES.choose(given)
     if isinstance(found, RuleKind):
         return ChosenRule(name, found)
-    if not callable(found):
-        raise ConfigError(
-            f"rule {name!r} is {type(found).__name__}, not a function (updates, root) ->"
-            " auror.Aggregate, or a class of such"
-        )
-    make = found if isinstance(found, type) else lambda: found
+    make = maker(found)
     return ChosenRule(name, RuleKind(lambda _f: _Own(name, make()), rooted=True))

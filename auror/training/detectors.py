@@ -14,7 +14,7 @@ from auror.defence.verdict import VerdictParams, judge
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.params import TAU
-from auror.registry import Registry, reference_to
+from auror.registry import Registry, maker, reference_to
 from auror.training.observations import PlanChoice
 from auror.training.verdict import Detector, Verdict
 
@@ -142,14 +142,10 @@ def choose_detector(given: object) -> ChosenDetector:
     """
     if isinstance(given, ChosenDetector):
         return given
-    name = given if isinstance(given, str) else reference_to(given)
-    found = DETECTORS.find(given) if isinstance(given, str) else given
+    if isinstance(given, DetectorKind):
+        return ChosenDetector(reference_to(given), given)
+    name, found = DETECTORS.choose(given)
     if isinstance(found, DetectorKind):
         return ChosenDetector(name, found)
-    if not callable(found):
-        raise ConfigError(
-            f"detector {name!r} is {type(found).__name__}, not a function (ledger, invited) -> a"
-            " verdict, or a class of such"
-        )
-    make = found if isinstance(found, type) else lambda: found
+    make = maker(found)
     return ChosenDetector(name, DetectorKind(lambda _alpha, _tau: _Own(name, make())))
