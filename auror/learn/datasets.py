@@ -113,14 +113,8 @@ def load_dataset(
         int(split.train[1].max()) + 1,
         standardisation=known.standardisation if standardisation is None else standardisation,
     )
-    data = standardised(name, split, spec)
-    return data if clean_samples == CLEAN_SAMPLES else _with_clean(data, clean_samples, rng)
-
-
-def standardised(name: str, split: DataSplit, spec: SampleSpec) -> Dataset:
-    """``split`` as models are shown it."""
     by = spec.standardisation
-    return Dataset(
+    data = Dataset(
         name=name,
         spec=spec,
         train_x=by.apply(split.train[0]),
@@ -130,6 +124,7 @@ def standardised(name: str, split: DataSplit, spec: SampleSpec) -> Dataset:
         clean_x=by.apply(split.clean[0]),
         clean_y=split.clean[1],
     )
+    return data if clean_samples == CLEAN_SAMPLES else _with_clean(data, clean_samples, rng)
 
 
 def _folder(name: str, data_dir: Path | None) -> Path:

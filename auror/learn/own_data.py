@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.errors import ConfigError
-from auror.learn.datasets import Dataset, DataSplit, Raw, load_dataset, standardised, stratified
+from auror.learn.datasets import Dataset, load_dataset, stratified
 from auror.learn.readers.raw import refuse
 from auror.learn.samples import Samples, SampleSpec, read_samples
-from auror.learn.scale import Range, parse_range, standardisation_of, to_raw_units
+from auror.learn.scale import parse_range, standardisation_of
 
 Labels = NDArray[np.int64]
 
@@ -211,14 +211,8 @@ class _Own:
         if self.task is None:  # of the server's samples alone: nobody knows everybody's
             by = standardisation_of(samples.x[servers], samples.whole)
             spec = replace(spec, standardisation=by)
-        stated: Range | None = parse_range(f"{self.source.setting} range", self.source.range)
-        found = to_raw_units(samples.where, samples.x, samples.whole, spec.standardisation, stated)
-        x: Raw = found.x
-
-        def part(name: str) -> tuple[Raw, Labels]:
-            return x[parts[name]], y[parts[name]]
-
-        split = DataSplit(part("train"), part("test"), part("clean"))
+        stated = parse_range(f"{self.source.setting} range", self.source.range)
+        x, notes, warnings = spec.inputs(samples, stated)
         missing = np.setdiff1d(np.arange(spec.classes or 0), y[parts["clean"]])
         if self.clean_samples and len(missing):
             refuse(
@@ -226,8 +220,18 @@ class _Own:
                 f"no clean sample of class {missing[0]}, and of {len(missing)} classes in all",
                 "give the server some of each, or choose 0 clean samples",
             )
-        made = standardised("own", split, spec)
-        return replace(made, notes=(*found.notes, *found.warnings))
+        train, test, clean = parts["train"], parts["test"], parts["clean"]
+        return Dataset(
+            name="own",
+            spec=spec,
+            train_x=x[train],
+            train_y=y[train],
+            test_x=x[test],
+            test_y=y[test],
+            clean_x=x[clean],
+            clean_y=y[clean],
+            notes=(*notes, *warnings),
+        )
 
 
 _PARTS = "a folder of parts holds test and clean, for simulations train too (NAME, NAME.npz, .csv)"
