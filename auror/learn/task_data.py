@@ -6,6 +6,8 @@ server, at each client and in simulations alike.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 
 from auror.errors import ConfigError, DataError
 from auror.learn.datasets import Dataset
+from auror.learn.models import first_line
 from auror.learn.own_data import DataSource, load_data
 from auror.learn.partition import Indices, Labels, Partition
 from auror.learn.task import Task
@@ -133,20 +136,13 @@ def client_side(task: Task, path: Path | None, client: int) -> tuple[Floats, Tar
     return _checked(task, f"client_data({client})", *found)
 
 
-class _one_line:  # noqa: N801 - reads as what it does
+@contextlib.contextmanager
+def _one_line(task: Task, loader: str) -> Iterator[None]:
     """What somebody's loader raises, as one line with the loader's name."""
-
-    def __init__(self, task: Task, loader: str) -> None:
-        self._where = f"{task}: {loader}"
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, (OSError, ValueError, KeyError, TypeError, IndexError)):
-            text = str(error).strip().splitlines()
-            shown = text[0] if text else type(error).__name__
-            raise DataError(f"{self._where} failed: {shown}") from error
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise DataError(f"{task}: {loader} failed: {first_line(error)}") from error
 
 
 def _checked(task: Task, where: str, x: Array, y: Array) -> tuple[Floats, Targets]:
