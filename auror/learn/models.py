@@ -62,17 +62,6 @@ class Layout:
     output: OutputShape | None
     output_name: str | None
 
-    def output_weight(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The output layer's weight in ``vector`` (..., dim), as a view (..., C, h).
-
-        Raises:
-            ConfigError: the model has no output layer.
-        """
-        output = self.need_output()
-        stop = output.offset + output.classes * output.hidden
-        block = vector[..., output.offset : stop]
-        return block.reshape(*vector.shape[:-1], output.classes, output.hidden)
-
     def need_output(self) -> OutputShape:
         """Raises ConfigError when there is no output layer."""
         if self.output is None:

@@ -181,7 +181,8 @@ def attack_checks(
     basis = dual_readout(means) @ means
     readings = []
     for run in (fed, poisoned):
-        moved = run.task.layout.output_weight(together(run, device).mean(axis=0))
+        change = together(run, device).mean(axis=0)
+        moved = run.task.layout.need_output().weights(change)
         readings.append(float(moved[flip.target] @ basis[flip.source]))
     detail = f"honest {readings[0]:.4f}, flipped {readings[1]:.4f}"
     return [Check(f"{kind}: flips show in label confusion", readings[1] > readings[0], detail)]

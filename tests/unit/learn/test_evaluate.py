@@ -76,4 +76,6 @@ def test_a_client_finds_its_own_class_means_and_where_its_output_layer_is() -> N
     assert not own.means[1].any()
     everything = class_means(SPEC, model, np.concatenate([x, x[:1]]), np.append(y, 1), CPU)
     np.testing.assert_array_equal(own.means[[0, 2]], everything[[0, 2]])
-    np.testing.assert_array_equal(own.output.weights(model), SPEC.layout.output_weight(model))
+    weights = SPEC.layout.need_output().weights(model)
+    np.testing.assert_array_equal(own.output.weights(model), weights)
+    np.testing.assert_array_equal(weights, build(SPEC, 1).output.weight.detach().numpy())

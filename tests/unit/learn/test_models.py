@@ -47,10 +47,10 @@ def test_the_mlp_of_the_measurements_has_the_known_layout() -> None:
 @pytest.mark.parametrize("spec", [MLP, CNN])
 def test_output_block_of_the_vector_is_the_output_layer(spec: Task) -> None:
     module = build(spec, 3)
-    block = spec.layout.output_weight(flatten(module))
+    output = spec.layout.need_output()
+    block = output.weights(flatten(module))
     np.testing.assert_array_equal(block, module.output.weight.detach().numpy())
-    many = np.stack([flatten(module), 2 * flatten(module)])
-    np.testing.assert_array_equal(spec.layout.output_weight(many)[1], 2 * block)
+    np.testing.assert_array_equal(output.weights(2 * flatten(module)), 2 * block)
 
 
 @pytest.mark.parametrize("spec", [MLP, CNN])
