@@ -11,7 +11,6 @@ import fcntl
 import os
 import resource
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from auror.errors import ConfigError
@@ -73,12 +72,7 @@ class Lock:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -13,7 +13,6 @@ from auror.errors import ConfigError
 from auror.learn.standardisation import RAW, Standardisation
 from auror.learn.task import Task
 
-_OF_DATA = frozenset(("input_shape", "classes", "standardisation", "class_names", "feature_names"))
 _CNN_CHANNELS = (6, 16)  # LeCun et al. 1998, figure 2: C1 and C3
 _CNN_DENSE = 120  # C5
 _CNN_SMALLEST = 4  # two halvings must leave at least one pixel
@@ -48,6 +47,9 @@ class Labelled(Task):
 
     def __post_init__(self) -> None:
         self.check()
+        for setting, value in self.settings.items():
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"{self}: {setting} must be at least 1, not {value}")
 
     @property
     def settings(self) -> dict[str, int]:
@@ -69,10 +71,8 @@ class Labelled(Task):
                 f" {self.input_shape[1]}x{self.input_shape[2]}; use mlp"
             )
 
-    def _need(self, setting: str, least: int) -> None:
-        value = getattr(self, setting)
-        if not isinstance(value, int) or value < least:
-            raise ConfigError(f"{self}: {setting} must be at least {least}, not {value}")
+
+_OF_DATA = frozenset(field.name for field in dataclasses.fields(Labelled))
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,6 @@ class Mlp(Labelled):
 
     word = "mlp"
     hidden: int = 64
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need("hidden", 1)
 
     def build(self) -> Network:
         output = nn.Linear(self.hidden, self.classes)
@@ -101,7 +97,6 @@ class Cnn(Labelled):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._need("hidden", 1)
         self._need_images(_CNN_SMALLEST)
 
     def build(self) -> Network:
@@ -136,7 +131,6 @@ class ResNet18(Labelled):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._need("width", 1)
         self._need_images(1)
 
     def build(self) -> Network:

@@ -175,7 +175,9 @@ def parse_attack(text: str, classes: int | None = None) -> Attack | None:
         if forgery.needs_payload:
             raise ConfigError(f"attack {text!r} only changes another attack; {_USAGE}")
         return Forged(None, forgery)
-    payload = _parse_payload(text, first, classes)
+    payload = _parse_payload(text, first)
+    if classes is not None:
+        payload.check(classes)
     if forgery is None:
         return payload
     if not forgery.needs_payload:
@@ -185,14 +187,10 @@ def parse_attack(text: str, classes: int | None = None) -> Attack | None:
     return Forged(payload, forgery)
 
 
-def _parse_payload(text: str, written: str, classes: int | None) -> LabelFlip | Backdoor | Own:
+def _parse_payload(text: str, written: str) -> LabelFlip | Backdoor | Own:
     word, *fields = written.split(":")
-    attack: LabelFlip | Backdoor | Own
     if word not in _NUMBERS and is_reference(written):
-        attack = load_attack(written)
-        if classes is not None:
-            attack.check(classes)
-        return attack
+        return load_attack(written)
     numbers = _NUMBERS.get(word)
     if numbers is None or len(fields) not in {numbers, numbers + 1}:
         raise ConfigError(f"attack {text!r} is not known; {_USAGE}")
@@ -201,10 +199,7 @@ def _parse_payload(text: str, written: str, classes: int | None) -> LabelFlip | 
         fraction = [float(field) for field in fields[numbers:]]
     except ValueError as error:
         raise ConfigError(f"attack {text!r} has a field that is no number; {_USAGE}") from error
-    attack = LabelFlip(*labels, *fraction) if word == "flip" else Backdoor(*labels, *fraction)
-    if classes is not None:
-        attack.check(classes)
-    return attack
+    return LabelFlip(*labels, *fraction) if word == "flip" else Backdoor(*labels, *fraction)
 
 
 def draw_malicious(clients: int, count: int, seed: int) -> tuple[ClientId, ...]:

@@ -124,16 +124,16 @@ def _label_column(where: str, header: Sequence[str], wanted: str) -> int:
 
 
 def _number(where: str, cell: str, line: int, name: str) -> float:
+    is_number = _is_number(cell)
+    if is_number and abs(number := float(cell)) <= _MOST:
+        return number
     place = f"line {line}, column {name!r}"
     if not cell.strip():
         refuse(where, f"{place} is empty", _FILL)
-    if not _is_number(cell):
+    if not is_number:
         fix = "write numbers as 3.5" if "," in cell else "encode it as numbers or drop the column"
         refuse(where, f"{place} is {cell[:40]!r}, not a number", fix)
-    number = float(cell)
-    if not abs(number) <= _MOST:
-        refuse(where, f"{place} is {cell.strip()[:40]}, which cannot be trained on", _FILL)
-    return number
+    refuse(where, f"{place} is {cell.strip()[:40]}, which cannot be trained on", _FILL)
 
 
 def _is_number(cell: str) -> bool:
