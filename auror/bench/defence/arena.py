@@ -39,11 +39,12 @@ def setting(attack: str, seed: int, group_size: int = 5, **changes: Any) -> Expe
 
 
 def under_rule(config: ExperimentConfig, name: str) -> Row:
-    """Train with the plaintext rule ``name``; true- and false-positive rates are the mean parts
-    of the rounds in which it left out those who poisoned, and the honest.
+    """Train with the plaintext rule ``name``, or with AUROR; a rule that leaves out clients anew
+    in every round is rated as ``ExperimentResult.rates`` says.
 
     Raises:
-        ConfigError: the rule cannot work on so many clients, or without clean samples.
+        ConfigError: no rule of this name, or it cannot work on so many clients or without clean
+            samples.
     """
     ruled = replace(config, rule=choose_rule(name), runs=(RunName.DEFENDED,))
     result = run_experiment(ruled, lambda _progress: None)

@@ -6,16 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from auror.bench.defence.arena import (
-    detection_row,
-    metrics_row,
-    setting,
-    under_auror,
-    under_rule,
-)
+from auror.bench.defence.arena import setting, under_rule
 from auror.bench.defence.averages import averaged
 from auror.bench.defence.rows import Row, Say, cached_row
-from auror.experiments.config import RunName
 from auror.rules.choice import RULES
 
 ATTACKS = (
@@ -62,13 +55,5 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
 
 def _row(attack: str, name: str, rounds: int, seed: int) -> Row:
     changes = {"rounds": rounds, **({"malicious": 0} if attack == "none" else {})}
-    if name in RULES:
-        return under_rule(setting(attack, seed, **changes), name)
-    size = int(name.partition("=")[2])
-    result = under_auror(setting(attack, seed, size, **changes), (RunName.DEFENDED,))
-    found = detection_row(result)
-    return {
-        **metrics_row(result.outcomes[RunName.DEFENDED].final),
-        "tpr": found["tpr"],
-        "fpr": found["fpr"],
-    }
+    rule, _, size = name.partition(" g=")
+    return under_rule(setting(attack, seed, int(size or 5), **changes), rule)

@@ -22,7 +22,6 @@ from auror.bench.defence.rows import Row, Say, cached_row
 from auror.bench.recordings import RecordedTraining
 from auror.bench.replays import replay
 from auror.defence.decode import client_leverage
-from auror.defence.direction import DirectionParams, judge_direction
 from auror.defence.features import FeatureKind
 from auror.defence.ledger import Ledger, RoundObservation
 from auror.ids import ClientId
@@ -130,14 +129,6 @@ def opened_alone(recording: RecordedTraining, plan: Alone, numbers: int) -> Reco
     return replace(recording, sums=sums, choice=choice, labels=labels)
 
 
-def detector_of(plan: Alone) -> Detector:
-    """The verdict that goes with a plan."""
-    if plan is Alone.CONFUSION:
-        return decoded_detector
-    params = DirectionParams(FeatureKind(plan.value))
-    return lambda ledger, roster: judge_direction(ledger, params, roster)
-
-
 def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
     """A row per dial and seed."""
     return rows_of(dials(reduced), cache, seeds, say)
@@ -163,7 +154,7 @@ def _cached(dial: Dial, cache: Path, seed: int, say: Say) -> Row:
     def compute() -> Row:
         choice = None if dial.plan is Alone.CONFUSION else _CHOICE
         made = opened_alone(recorded(cell, cache, seed, choice), dial.plan, dial.numbers)
-        watched = _FirstRound(detector_of(dial.plan), dial.partitions)
+        watched = _FirstRound(decoded_detector, dial.partitions)
         found = replay(
             made, dial.group_size, seed, partitions=dial.partitions, detector=watched, audits=None
         )  # fmt: skip
