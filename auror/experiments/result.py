@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,6 +128,28 @@ class UnderRule:
     """``PrivacyAccount.to_dict()``: everything was seen."""
 
 
+def rates(
+    left_out: Mapping[ClientId, float],
+    malicious: Collection[ClientId],
+    poisoned: Mapping[ClientId, int],
+) -> tuple[float | None, float | None]:
+    """True-positive rate over the clients that really poisoned, false-positive rate over the
+    honest, in [0, 1]; None where there is nobody to count.
+
+    Args:
+        left_out: every client -> part of the rounds without it, or 1 for flagged and 0.
+        malicious: who is not honest.
+        poisoned: malicious client -> labels that it really changed.
+    """
+    guilty = [part for c, part in left_out.items() if poisoned.get(c, 0) >= REALLY_POISONED]
+    honest = [part for client, part in left_out.items() if client not in malicious]
+    return _mean(guilty), _mean(honest)
+
+
+def _mean(parts: list[float]) -> float | None:
+    return float(np.mean(parts)) if parts else None
+
+
 @dataclass(frozen=True)
 class ExperimentResult:
     """Everything a run folder holds."""
@@ -164,24 +186,14 @@ class ExperimentResult:
         """True-positive rate over the clients that really poisoned, false-positive rate over
         the honest; None where there is nobody to count or no defended run. Under a rule that
         leaves out clients anew in every round, the mean parts of the rounds."""
+        left_out: Mapping[ClientId, float] | None = None
         if self.under_rule is not None:
-            return self._rates_under_rule(self.under_rule.left_out)
-        if self.defended is None:
-            return None, None
-        flagged = set(self.defended.flagged)
-        guilty = [c for c in self.malicious if self.poisoned.get(c, 0) >= REALLY_POISONED]
-        honest = set(range(self.config.clients)) - set(self.malicious)
-        hits = sum(client in flagged for client in guilty) / len(guilty) if guilty else None
-        return hits, len(flagged & honest) / len(honest)
-
-    def _rates_under_rule(
-        self, left_out: dict[ClientId, float] | None
-    ) -> tuple[float | None, float | None]:
-        if left_out is None:
-            return None, None
-        guilty = [p for c, p in left_out.items() if self.poisoned.get(c, 0) >= REALLY_POISONED]
-        honest = [part for c, part in left_out.items() if c not in self.malicious]
-        return float(np.mean(guilty)) if guilty else None, float(np.mean(honest))
+            left_out = self.under_rule.left_out
+        elif self.defended is not None:
+            flagged = set(self.defended.flagged)
+            everybody = map(ClientId, range(self.config.clients))
+            left_out = {client: float(client in flagged) for client in everybody}
+        return (None, None) if left_out is None else rates(left_out, self.malicious, self.poisoned)
 
     def summary(self) -> Json:
         """The published JSON object: one flat answer to "what came out"."""

@@ -5,19 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from auror.bench.defence.rows import Row
 from auror.bench.replays import COLLUDERS_SHARE
-from auror.errors import ConfigError
 from auror.experiments.config import ExperimentConfig, RunName
 from auror.experiments.experiment import run_experiment
-from auror.experiments.result import REALLY_POISONED, ExperimentResult, Metrics
+from auror.experiments.result import ExperimentResult, Metrics
 from auror.learn.attacks import parse_attack
-from auror.params import CLEAN_SAMPLES, RoundParams
+from auror.params import RoundParams
 from auror.rules.choice import choose_rule
-from auror.sim.population import Population
 from auror.sim.simulate import Aggregation
 from auror.training.config import AfterFlag
 
@@ -50,25 +45,6 @@ def under_rule(config: ExperimentConfig, name: str) -> Row:
     result = run_experiment(ruled, lambda _progress: None)
     tpr, fpr = result.rates()
     return {**metrics_row(result.outcomes[RunName.DEFENDED].final), "tpr": tpr, "fpr": fpr}
-
-
-def need_clean_samples(config: ExperimentConfig, method: str) -> None:
-    """Raises ConfigError when the server has none."""
-    if not config.clean_samples:
-        raise ConfigError(
-            f"{method} needs clean samples at the server: choose clean_samples = {CLEAN_SAMPLES}"
-        )
-
-
-def rates(population: Population, rejected: NDArray[np.float64] | None) -> Row:
-    """True- and false-positive rate; ``rejected`` (n,): part of the rounds without each client."""
-    guilty = [population.poisoned.get(client, 0) >= REALLY_POISONED for client in population.x]
-    honest = [client not in population.malicious for client in population.x]
-    return {"tpr": _mean(rejected, guilty), "fpr": _mean(rejected, honest)}
-
-
-def _mean(share: NDArray[np.float64] | None, chosen: list[bool]) -> float | None:
-    return None if share is None or not any(chosen) else float(share[np.array(chosen)].mean())
 
 
 def under_auror(config: ExperimentConfig, runs: tuple[RunName, ...]) -> ExperimentResult:

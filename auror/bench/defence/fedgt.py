@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from auror.bench.defence.arena import (
     detection_row,
     metrics_row,
-    need_clean_samples,
-    rates,
     setting,
     under_auror,
 )
@@ -26,6 +24,7 @@ from auror.bench.defence.rows import Row, Say, cached_row
 from auror.bench.fedgt import CLIENTS, FedGTParams, flagged, group_matrix, positive_tests
 from auror.experiments.config import ExperimentConfig, RunName
 from auror.experiments.prepared import Prepared
+from auror.experiments.result import rates
 from auror.learn.evaluate import evaluate
 
 ATTACK = "flip:1:7"
@@ -79,13 +78,7 @@ def _row(method: str, malicious: int, rounds: int, seed: int) -> Row:
 
 
 def _plain(config: ExperimentConfig, *, tested: bool) -> Row:
-    """Plain averaging; with FedGT's group test in one round, and without the flagged from then.
-
-    Raises:
-        ConfigError: FedGT without clean samples.
-    """
-    if tested:
-        need_clean_samples(config, "FedGT")
+    """Plain averaging; with FedGT's group test in one round, and without the flagged from then."""
     prepared = Prepared.of(config)
     params, population = FedGTParams(), prepared.population
     trainer, everybody = prepared.trainer(population), tuple(population.x)
@@ -99,10 +92,13 @@ def _plain(config: ExperimentConfig, *, tested: bool) -> Row:
                        for members in group_matrix()]  # fmt: skip
             out = flagged(positive_tests(np.array(quality), params), params)
         model = (model + updates[~out].mean(axis=0)).astype(np.float32)
+    left_out = {client: float(flag) for client, flag in zip(everybody, out, strict=True)}
+    tpr, fpr = rates(left_out, population.malicious, population.poisoned)
     matrix = group_matrix().astype(np.float64)
     return {
         **metrics_row(prepared.metrics(model)),
-        **rates(population, out.astype(np.float64)),
+        "tpr": tpr,
+        "fpr": fpr,
         "smallest_group": int(matrix.sum(axis=1).min()) if tested else CLIENTS,
         "numbers_per_opening": model.size,
         "rounds_opened": 1 if tested else 0,
