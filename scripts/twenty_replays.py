@@ -13,9 +13,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from auror.bench.defence.redistribution import SCHEMES, liars
+from auror.bench.defence.redistribution import SCHEMES, liars, victims_of
 from auror.bench.recordings import RecordedTraining, record
 from auror.bench.replays import AUDITS, replay
 from auror.experiments.config import ExperimentConfig, RunName
@@ -66,10 +64,7 @@ def line(made: RecordedTraining, way: Way, seed: int) -> dict[str, object]:
     """What ``way`` makes of one recording."""
     lie = None
     if way.scheme is not None:
-        honest = np.setdiff1d(np.arange(made.clients), made.malicious)
-        rng = np.random.default_rng([seed, 0x766963])
-        victims = rng.choice(honest, len(made.malicious), replace=False)
-        lie = liars(way.scheme, made, victims, seed)
+        lie = liars(way.scheme, made, victims_of(made, seed), seed)
     found = replay(
         made, way.group_size, seed, partitions=way.partitions, lie=lie, audits=way.audits
     )

@@ -195,7 +195,7 @@ def attribution(run: WatchedRun, rounds: int, telling: float) -> tuple[float, fl
         _additions(run, rounds, x, y) * scale
         for x, y in (
             (data.train_x, data.train_y),
-            (np.concatenate([data.clean_x, data.test_x]), np.r_[data.clean_y, data.test_y]),
+            (public_samples(run.prepared), np.r_[data.clean_y, data.test_y]),
         )
     )
     owners = _owners(run.prepared)

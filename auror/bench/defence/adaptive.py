@@ -10,16 +10,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from auror.bench.defence.arena import (
-    detection_row,
-    metrics_row,
-    setting,
-    under_auror,
-)
+from auror.bench.defence.arena import damage_row, setting
 from auror.bench.defence.averages import averaged
 from auror.bench.defence.redistribution import SCHEMES, redistribution_row
 from auror.bench.defence.rows import Row, Say, cached_row
-from auror.experiments.config import RunName
 
 ATTACKS = (
     "flip:4:9",
@@ -44,7 +38,6 @@ CELLS = ((5, 9), (5, 3), (10, 9))
 """Group size and malicious of 30."""
 ROUNDS = 40
 REDUCED_ROUNDS = 20
-RUNS = (RunName.CLEAN, RunName.UNDEFENDED, RunName.DEFENDED)
 
 
 def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
@@ -83,9 +76,4 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
 
 
 def _row(attack: str, malicious: int, group_size: int, rounds: int, seed: int) -> Row:
-    config = setting(attack, seed, group_size, malicious=malicious, rounds=rounds)
-    result = under_auror(config, RUNS)
-    row = detection_row(result)
-    for name in RUNS:
-        row |= metrics_row(result.outcomes[name].final, f"{name.value}_")
-    return row
+    return damage_row(setting(attack, seed, group_size, malicious=malicious, rounds=rounds))

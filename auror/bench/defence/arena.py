@@ -61,6 +61,16 @@ def metrics_row(metrics: Metrics, prefix: str = "") -> Row:
     }
 
 
+def damage_row(config: ExperimentConfig) -> Row:
+    """Who was found, and the metrics with the defence, without it, and without the attacker."""
+    runs = (RunName.CLEAN, RunName.UNDEFENDED, RunName.DEFENDED)
+    result = under_auror(config, runs)
+    row = detection_row(result)
+    for name in runs:
+        row |= metrics_row(result.outcomes[name].final, f"{name.value}_")
+    return row
+
+
 def detection_row(result: ExperimentResult) -> Row:
     """Who was found, and when the first and the last of them (rounds count from 1)."""
     tpr, fpr = result.rates()

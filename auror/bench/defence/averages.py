@@ -8,20 +8,25 @@ from collections.abc import Sequence
 from auror.bench.defence.rows import Row
 
 
+def cells(rows: Sequence[Row], by: Sequence[str]) -> dict[tuple[object, ...], list[Row]]:
+    """Rows by their values of ``by``, in the order of ``rows``; failed rows do not count."""
+    found: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        if row["reason"] is None:
+            found.setdefault(tuple(row[key] for key in by), []).append(row)
+    return found
+
+
 def averaged(rows: Sequence[Row], by: Sequence[str], columns: Sequence[str]) -> list[Row]:
     """A line per value of ``by`` in the order of ``rows``: number of runs and means of
     ``columns`` over those that have them; failed rows do not count."""
-    cells: dict[tuple[object, ...], list[Row]] = {}
-    for row in rows:
-        if row["reason"] is None:
-            cells.setdefault(tuple(row[key] for key in by), []).append(row)
     return [
         {
             **dict(zip(by, cell, strict=True)),
             "runs": len(found),
             **{column: _mean(found, column) for column in columns},
         }
-        for cell, found in cells.items()
+        for cell, found in cells(rows, by).items()
     ]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from scipy.stats import binomtest
 
+from auror.bench.defence.averages import cells
 from auror.bench.defence.rows import Row, Say, cached_row
 from auror.bench.recordings import RecordedTraining, record
 from auror.bench.replays import DefenceReplay, replay
@@ -133,13 +134,9 @@ def outcome(found: DefenceReplay) -> Row:
 def summarise(rows: Sequence[Row]) -> list[Row]:
     """One line per cell; alarms with their 95 % interval (Clopper–Pearson)."""
     keys = ("dataset", "partition", "clients", "malicious", "group_size", "rounds")
-    cells: dict[tuple[object, ...], list[Row]] = {}
-    for row in rows:
-        if row["reason"] is None:
-            cells.setdefault(tuple(row[key] for key in keys), []).append(row)
     return [
         {**dict(zip(keys, cell, strict=True)), "runs": len(found), **_summary(found)}
-        for cell, found in sorted(cells.items(), key=repr)
+        for cell, found in sorted(cells(rows, keys).items(), key=repr)
     ]
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from auror.bench.defence.averages import cells
 from auror.bench.defence.calibration import Cell, outcome, recorded
 from auror.bench.defence.rows import Row, Say, cached_row
 from auror.bench.recordings import RecordedTraining
@@ -207,13 +208,9 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
     ``found``: in how many runs all were; ``alarms``: runs that flag somebody honest;
     ``leverage`` and ``opened``: per round.
     """
-    points: dict[tuple[object, ...], list[Row]] = {}
-    for row in rows:
-        if row["reason"] is None:
-            points.setdefault(tuple(row[key] for key in _COLUMNS), []).append(row)
     return [
         {**dict(zip(_COLUMNS.values(), point, strict=True)), **_summary(found)}
-        for point, found in points.items()
+        for point, found in cells(rows, tuple(_COLUMNS)).items()
     ]
 
 

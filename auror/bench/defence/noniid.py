@@ -19,13 +19,11 @@ from auror.bench.replays import replay
 from auror.defence.ledger import Ledger, RoundObservation
 from auror.defence.paper import calibrate_alpha
 from auror.ids import ClientId
-from auror.training.detectors import published_detector
-from auror.training.observations import PlanChoice
+from auror.training.detectors import OUTPUT_LAYER, published_detector
 
 ROUNDS = 40
 PUBLISHED_ROUNDS = 10
 PARTITIONS = ("iid", "dirichlet:1.0", "dirichlet:0.5", "shards:2")
-_OUTPUT = PlanChoice(confusion=False, output_layer=True)
 
 
 def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
@@ -87,9 +85,9 @@ def _decoded(cell: Cell, cache: Path, seed: int, say: Say) -> Row:
 
 def _published(cell: Cell, cache: Path, seed: int, say: Say) -> Row:
     def compute() -> Row:
-        honest = recorded(replace(cell, malicious=0), cache, seed, _OUTPUT)
+        honest = recorded(replace(cell, malicious=0), cache, seed, OUTPUT_LAYER)
         alpha = calibrate_alpha(_in_the_clear(honest))
-        made = recorded(cell, cache, seed, _OUTPUT)
+        made = recorded(cell, cache, seed, OUTPUT_LAYER)
         found = replay(made, 1, seed, detector=published_detector(alpha), audits=None)
         return {**outcome(found), "alpha": alpha}
 

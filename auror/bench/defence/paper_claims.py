@@ -11,15 +11,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from auror.bench.defence.arena import (
-    detection_row,
-    metrics_row,
-    setting,
-    under_auror,
-)
+from auror.bench.defence.arena import damage_row, setting
 from auror.bench.defence.averages import averaged
 from auror.bench.defence.rows import Row, Say, cached_row
-from auror.experiments.config import RunName
 from auror.training.config import AfterFlag
 from auror.training.detectors import choose_detector
 
@@ -28,7 +22,6 @@ ROUNDS = 30
 REDUCED_ROUNDS = 15
 SHARES = (0.1, 0.2, 0.3)
 DETECTORS = (("published", 1), ("decoded", 5))
-RUNS = (RunName.CLEAN, RunName.UNDEFENDED, RunName.DEFENDED)
 
 
 def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
@@ -70,9 +63,6 @@ def _row(share: float, detector: str, group_size: int, rounds: int, seed: int) -
         detector=choose_detector(detector),
         after_flag=AfterFlag.RESTART,
     )
-    result = under_auror(config, RUNS)
-    row = detection_row(result)
-    for name in RUNS:
-        row |= metrics_row(result.outcomes[name].final, f"{name.value}_")
+    row = damage_row(config)
     row["accuracy_drop"] = row["clean_accuracy"] - row["defended_accuracy"]
     return row

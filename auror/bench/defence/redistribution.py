@@ -33,8 +33,7 @@ def redistribution_row(
     """One training in which the malicious flip 4 → 9 and move what that shows."""
     config = setting("flip:4:9", seed, 1, malicious=malicious, rounds=rounds)
     found = record(config, PlanChoice(), cache / "recordings")
-    honest = np.setdiff1d(np.arange(found.clients), found.malicious)
-    victims = np.random.default_rng([seed, 0x766963]).choice(honest, malicious, replace=False)
+    victims = victims_of(found, seed)
     seen = replay(found, group_size, seed, lie=liars(scheme, found, victims, seed))
     framed = victims[:1] if scheme == "onto-honest" else victims
     return {
@@ -48,6 +47,13 @@ def redistribution_row(
         "undefended_accuracy": found.metrics["accuracy"],
         "undefended_attack_success": found.metrics["attack_success"],
     }
+
+
+def victims_of(found: RecordedTraining, seed: int) -> NDArray[np.int64]:
+    """An honest client for each malicious one of ``found``, (malicious,), drawn with ``seed``."""
+    honest = np.setdiff1d(np.arange(found.clients), found.malicious)
+    rng = np.random.default_rng([seed, 0x766963])
+    return rng.choice(honest, len(found.malicious), replace=False)
 
 
 def liars(scheme: str, found: RecordedTraining, victims: NDArray[np.int64], seed: int) -> Lie:
