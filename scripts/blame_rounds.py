@@ -45,6 +45,7 @@ from auror.secagg.graph import Graph
 from auror.sim.seeded import seeded_bytes, seeded_entropy
 from auror.training.campaign import Campaign
 from auror.training.config import AfterFlag, CampaignConfig
+from auror.training.detectors import PlainVerdict
 from auror.training.observations import PlanChoice
 
 CLIENTS, GROUP, LONGEST, DIM = 30, 5, 300, 4
@@ -85,7 +86,7 @@ def hunt(liars: int, bound: int, lies: Strategy, seed: int) -> dict[str, object]
         rounds=LONGEST,
         plan=PlanChoice(confusion=False, sketch_rows=1),
         after_flag=AfterFlag.CONTINUE,
-        detector=_nobody,
+        detector=lambda _ledger, _invited: PlainVerdict(),
     )
     campaign = Campaign(config, Host(), policy, seeded_entropy(seed, "campaign"))
     trained = 0
@@ -143,19 +144,6 @@ def _play(
     total = RoundTotal(np.full(DIM, 1 + int(rng.integers(1 << 20)), np.int64), proposal.accepted)
     campaign.finish(summary, total, None)
     return True
-
-
-def _nobody(ledger: object, roster: object) -> _Nobody:
-    return _Nobody()
-
-
-class _Nobody:
-    flagged: frozenset[ClientId] = frozenset()
-    doubted: frozenset[ClientId] = frozenset()
-    scores: dict[ClientId, float] = {}  # noqa: RUF012
-
-    def to_dict(self) -> dict[str, object]:
-        return {}
 
 
 def _policy(seed: int, params: RoundParams) -> Policy:

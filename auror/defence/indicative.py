@@ -20,14 +20,13 @@ class Split:
 
     ``low``, ``high`` (features,): the two centres. ``in_high`` (clients, features): bool.
     ``smaller`` (clients, features): bool, members of the cluster with fewer clients; nobody
-    when both are equally large. ``explained`` (features,): share of the variance in [0, 1].
+    when both are equally large.
     """
 
     low: Array
     high: Array
     in_high: NDArray[np.bool_]
     smaller: NDArray[np.bool_]
-    explained: Array
 
     @property
     def distance(self) -> Array:
@@ -59,9 +58,7 @@ def two_means(values: Array) -> Split:
     low = centre + np.where(constant, 0.0, running[cut, pick] / (cut + 1))
     high = centre - np.where(constant, 0.0, running[cut, pick] / (n - cut - 1))
     smaller = np.where(2 * count < n, in_high, ~in_high) & (2 * count != n) & ~constant
-    total = np.sum((values - centre) ** 2, axis=0)
-    explained = np.where(constant, 0.0, between[cut, pick] / np.where(total > 0.0, total, 1.0))
-    return Split(low, high, in_high, smaller, explained)
+    return Split(low, high, in_high, smaller)
 
 
 def indicative_features(distances: Array, alpha: float) -> NDArray[np.bool_]:

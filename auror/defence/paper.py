@@ -121,15 +121,15 @@ def judge_as_published(
     )
 
 
-def calibrate_alpha(honest: Ledger, kind: FeatureKind = FeatureKind.OUTPUT) -> float:
-    """The smallest α that names no feature in rounds known to be honest (g = 1).
+def calibrate_alpha(honest: Ledger) -> float:
+    """The smallest α that names no output-layer feature in rounds known to be honest (g = 1).
 
     Raises ValueError when there is no such round or block, or all centres coincide.
     """
-    block = honest.block(kind)
+    block = honest.block(FeatureKind.OUTPUT)
     rounds = [entry for entry in honest.rounds if len(entry.groups) >= 2]
     if block is None or not rounds:
-        raise ValueError(f"no honest rounds with a {kind.value} block to calibrate on")
+        raise ValueError("no honest rounds with an output block to calibrate on")
     splits = [two_means(_values(entry, block)) for entry in rounds]
     alpha = float(np.mean([split.distance for split in splits], axis=0).max())
     if alpha <= 0.0:

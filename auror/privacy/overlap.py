@@ -8,11 +8,10 @@ which group it may not (``auror.privacy.company``). The policy allows all of it,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from auror.ids import ClientId, Digest, GroupIndex, RoundId
 from auror.params import RoundParams
@@ -177,30 +176,6 @@ def truth_of(records: Sequence[RoundRecord], everybody: TruthRecorder) -> TruthR
         {key: vector for key, vector in everybody.outside.items() if key in sent},
         everybody.sketch_fraction,
     )
-
-
-def solve(
-    sums: Mapping[frozenset[ClientId], NDArray[np.float64]], members: Iterable[ClientId]
-) -> dict[ClientId, NDArray[np.float64]]:
-    """The vectors that ``sums`` determine exactly when every member has the same one in all rounds.
-
-    Args:
-        sums: set of clients -> sum of their vectors, (k,).
-        members: everybody who is in some set.
-
-    Returns:
-        client -> (k,), for those whose unit vector is in the span of the sets' indicators.
-    """
-    order = sorted(members)
-    rows = np.array([[client in of for client in order] for of in sums], dtype=np.float64)
-    inverse = np.linalg.pinv(rows)
-    found = inverse @ np.stack(list(sums.values()))
-    leverage = np.einsum("ij,ji->i", inverse, rows)  # 1: the span holds that client alone
-    return {
-        client: vector
-        for client, vector, share in zip(order, found, leverage, strict=True)
-        if share > 1 - 1e-9
-    }
 
 
 def _fewest(

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from auror.ids import ClientId
 from auror.params import RoundParams
@@ -17,7 +18,6 @@ from auror.privacy.overlap import (
     nested,
     one_out,
     records_of,
-    solve,
     triples,
     truth_of,
 )
@@ -30,6 +30,30 @@ VICTIM = ClientId(7)
 
 def sums_of(sets: list[set[int]], own: np.ndarray) -> dict[frozenset[ClientId], np.ndarray]:
     return {frozenset(map(ClientId, of)): own[sorted(of)].sum(axis=0) for of in sets}
+
+
+def solve(
+    sums: Mapping[frozenset[ClientId], NDArray[np.float64]], members: Iterable[ClientId]
+) -> dict[ClientId, NDArray[np.float64]]:
+    """The vectors that ``sums`` determine exactly when every member has the same one in all rounds.
+
+    Args:
+        sums: set of clients -> sum of their vectors, (k,).
+        members: everybody who is in some set.
+
+    Returns:
+        client -> (k,), for those whose unit vector is in the span of the sets' indicators.
+    """
+    order = sorted(members)
+    rows = np.array([[client in of for client in order] for of in sums], dtype=np.float64)
+    inverse = np.linalg.pinv(rows)
+    found = inverse @ np.stack(list(sums.values()))
+    leverage = np.einsum("ij,ji->i", inverse, rows)  # 1: the span holds that client alone
+    return {
+        client: vector
+        for client, vector, share in zip(order, found, leverage, strict=True)
+        if share > 1 - 1e-9
+    }
 
 
 def test_three_overlapping_totals_of_one_model_and_that_of_everybody_solve_for_three_clients() -> (
