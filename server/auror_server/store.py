@@ -40,6 +40,8 @@ TIMINGS = "timings.jsonl"
 VERDICT = "verdict.json"
 CLOSING = "closing.json"
 """The last round's lines, in case a crash comes between the checkpoint and them."""
+CLOSING_ORDER = (TIMINGS, ROUNDS)
+"""Who sees a round sees its timings too."""
 CONFIG = "config.toml"
 ACCOUNT = "account.json"
 SAMPLES = "samples.json"
@@ -93,6 +95,8 @@ class Store:
         except OSError as error:
             raise _unusable(folder, error) from error
         self._dirty = False
+        self._announced: dict[str, Mapping[str, Any]] = {}
+        """The line per file that :meth:`keep_round` appends."""
 
     def close(self) -> None:
         self.sync()
@@ -117,18 +121,15 @@ class Store:
         self, record: RoundRecord, extra: Mapping[str, Any], timings: Mapping[str, Any]
     ) -> None:
         """Before the checkpoint: what :meth:`keep_round` will append once the round counts."""
-        line = {**record_to_json(record), **extra}
-        content = json.dumps({ROUNDS: line, TIMINGS: timings}, separators=(",", ":"))
+        self._announced = {ROUNDS: {**record_to_json(record), **extra}, TIMINGS: timings}
+        content = json.dumps(self._announced, separators=(",", ":"))
         replace_file(self.folder / CLOSING, content.encode())
 
     def keep_round(self) -> None:
-        """After the checkpoint: the announced lines of ``rounds.jsonl`` and ``timings.jsonl``,
-        fsynced; those that are there already are not repeated."""
-        lines = json.loads((self.folder / CLOSING).read_text(encoding="utf-8"))
-        for name in (TIMINGS, ROUNDS):  # who sees the round sees its timings too
-            kept = read_lines(self.folder / name)
-            if not kept or kept[-1]["index"] != lines[name]["index"]:
-                append_line(self.folder / name, lines[name])
+        """After the checkpoint, once: the announced lines of ``rounds.jsonl`` and
+        ``timings.jsonl``, fsynced."""
+        for name in CLOSING_ORDER:
+            append_line(self.folder / name, self._announced.pop(name))
 
     def complete(self, index: int) -> None:
         """After a crash: append what belongs to the checkpoint of ``index`` rounds and is missing.
@@ -136,8 +137,15 @@ class Store:
         The lines of a round that no checkpoint holds are dropped: it was interrupted.
         """
         path = self.folder / CLOSING
-        if path.exists() and json.loads(path.read_bytes())[ROUNDS]["index"] == index - 1:
-            self.keep_round()
+        if not path.exists():
+            return
+        lines = json.loads(path.read_bytes())
+        if lines[ROUNDS]["index"] != index - 1:
+            return
+        for name in CLOSING_ORDER:
+            kept = read_lines(self.folder / name)
+            if not kept or kept[-1]["index"] != lines[name]["index"]:
+                append_line(self.folder / name, lines[name])
 
     def keep_model(self, task: bytes, model: NDArray[np.float32]) -> None:
         replace_file(self.folder / MODEL_FILE, model_bytes(task, model))
