@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.errors import AbortReason, DropReason, RoundAborted
+from auror.crypto.signing import verify
+from auror.crypto.tags import Tag
+from auror.errors import (
+    AbortReason,
+    AuthenticationFailed,
+    DropReason,
+    PeerMisbehaved,
+    RoundAborted,
+)
 from auror.ids import ClientId, Digest, GroupIndex
 from auror.params import Floors, RoundParams
 from auror.round.arithmetic import update_context
@@ -101,6 +109,16 @@ class RoundContext:
         """Raises RoundAborted when fewer than Q of the committee have signed."""
         if count < self.topology.quorum:
             raise RoundAborted(reason, f"{count} of {self.topology.quorum}")
+
+    def require_signed(
+        self, sender: ClientId, signature: bytes, what: str, tag: Tag, *parts: bytes
+    ) -> None:
+        """Raises PeerMisbehaved, which names ``what``, when ``signature`` is not ``sender``'s over
+        the tagged ``parts``."""
+        try:
+            verify(self.policy.verify_key(sender), signature, tag, *parts)
+        except AuthenticationFailed as error:
+            raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, what) from error
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from auror.crypto.kex import check_public_key
-from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
 from auror.errors import AbortReason, AuthenticationFailed, DropReason, PeerMisbehaved
 from auror.ids import ClientId
@@ -49,16 +48,8 @@ def take_keys(
         PeerMisbehaved: not signed over this T, as by a client that was given another model; or
             a key that somebody else advertised, or that no secret can be agreed with.
     """
-    try:
-        verify(
-            context.policy.verify_key(sender),
-            keys.signature,
-            Tag.ADVERTISE,
-            context.transcript,
-            *keys.signed_parts(),
-        )
-    except AuthenticationFailed as error:
-        raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, "advertised keys") from error
+    parts = context.transcript, *keys.signed_parts()
+    context.require_signed(sender, keys.signature, "advertised keys", Tag.ADVERTISE, *parts)
     wanted, cohort = keys.floors, len(context.description.cohort)
     if max(wanted.present, wanted.accepted) > cohort or wanted.group > context.params.group_size:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "floors that this round cannot meet")

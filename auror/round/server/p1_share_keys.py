@@ -7,9 +7,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
-from auror.errors import AbortReason, AuthenticationFailed, DropReason, PeerMisbehaved
+from auror.errors import AbortReason, DropReason, PeerMisbehaved
 from auror.ids import ClientId
 from auror.round.messages import SHARED_KINDS, DealtShares, Envelope, ShareDelivery
 from auror.round.server.context import Phase, RoundContext
@@ -47,17 +46,9 @@ def take_dealing(
     committed = dealt.secret_commitments[SHARED_KINDS.index(SecretKind.RANDOMNESS)]
     if committed != advertised[sender].randomness:
         raise PeerMisbehaved(sender, DropReason.BAD_COMMITMENT, "another r than in phase 0")
-    signed = Dealing(dealt.ciphertexts, rows, dealt.secret_commitments).signed_parts()
-    try:
-        verify(
-            context.policy.verify_key(sender),
-            dealt.signature,
-            Tag.DEALING,
-            context.transcript,
-            *signed,
-        )
-    except AuthenticationFailed as error:
-        raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, "dealing") from error
+    dealing = Dealing(dealt.ciphertexts, rows, dealt.secret_commitments)
+    parts = context.transcript, *dealing.signed_parts()
+    context.require_signed(sender, dealt.signature, "dealing", Tag.DEALING, *parts)
     context.collector.expect(sender, rows, dealt.secret_commitments)
     return replace(state, dealings={**state.dealings, sender: dealt})
 

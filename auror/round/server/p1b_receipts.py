@@ -12,9 +12,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
-from auror.errors import AbortReason, AuthenticationFailed, DropReason, PeerMisbehaved
+from auror.errors import AbortReason, DropReason, PeerMisbehaved
 from auror.ids import ClientId
 from auror.round.messages import DealerList, Receipt
 from auror.round.public import receipt_parts
@@ -64,10 +63,7 @@ def take_receipt(
     if not set(message.unreadable) <= set(dealers):
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "names no dealers of its")
     parts = receipt_parts(context.transcript, state.offered, message.unreadable)
-    try:
-        verify(context.policy.verify_key(sender), message.signature, Tag.RECEIPT, *parts)
-    except AuthenticationFailed as error:
-        raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, "receipt") from error
+    context.require_signed(sender, message.signature, "receipt", Tag.RECEIPT, *parts)
     if len(message.unreadable) > context.params.colluders:
         raise PeerMisbehaved(sender, DropReason.FALSE_RECEIPT, f"{len(message.unreadable)} names")
     return replace(state, unreadable={**state.unreadable, sender: frozenset(message.unreadable)})

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
-from auror.errors import AbortReason, AuthenticationFailed, DropReason, PeerMisbehaved
+from auror.errors import AbortReason
 from auror.ids import ClientId
 from auror.round.messages import Consistency, ConsistencyList
 from auror.round.server.context import Phase, RoundContext
@@ -27,11 +26,9 @@ def take_signature(
     context: RoundContext, state: Signing, sender: ClientId, message: Consistency
 ) -> Signing:
     """Step 3.4. Raises PeerMisbehaved for a signature under another U3."""
-    key = context.policy.verify_key(sender)
-    try:
-        verify(key, message.signature, Tag.CONSISTENCY, state.uploads.digest)
-    except AuthenticationFailed as error:
-        raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, "set of uploads") from error
+    context.require_signed(
+        sender, message.signature, "set of uploads", Tag.CONSISTENCY, state.uploads.digest
+    )
     return replace(state, signatures={**state.signatures, sender: message.signature})
 
 

@@ -7,15 +7,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
-from auror.errors import (
-    AbortReason,
-    AuthenticationFailed,
-    DropReason,
-    PeerMisbehaved,
-    RoundAborted,
-)
+from auror.errors import AbortReason, DropReason, PeerMisbehaved, RoundAborted
 from auror.ids import ClientId, GroupIndex
 from auror.round.arithmetic import statistics_context
 from auror.round.messages import MaskedStatistics
@@ -62,11 +55,9 @@ def take_statistics(
         masked.ring.check(message.payload, masked.length)
     except ValueError as error:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, str(error)) from error
-    key = context.policy.verify_key(sender)
-    try:
-        verify(key, message.signature, Tag.VIEW_SIGNATURE, state.draw.view)
-    except AuthenticationFailed as error:
-        raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, "view of the round") from error
+    context.require_signed(
+        sender, message.signature, "view of the round", Tag.VIEW_SIGNATURE, state.draw.view
+    )
     return replace(state, statistics={**state.statistics, sender: message})
 
 

@@ -6,15 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
-from auror.errors import (
-    AbortReason,
-    AuthenticationFailed,
-    DropReason,
-    PeerMisbehaved,
-    RoundAborted,
-)
+from auror.errors import AbortReason, RoundAborted
 from auror.ids import ClientId, GroupIndex
 from auror.round.messages import AcceptedSet, Agreement, AgreementList
 from auror.round.public import agreement_parts, covers
@@ -115,10 +108,7 @@ def take_agreement(
     """Step 5.5. Raises PeerMisbehaved for a signature under other sets."""
     accepted = frozenset(state.proposal.accepted)
     parts = agreement_parts(context.transcript, state.draw.view, accepted)
-    try:
-        verify(context.policy.verify_key(sender), message.signature, Tag.AGREEMENT, *parts)
-    except AuthenticationFailed as error:
-        raise PeerMisbehaved(sender, DropReason.BAD_SIGNATURE, "accepted set") from error
+    context.require_signed(sender, message.signature, "accepted set", Tag.AGREEMENT, *parts)
     return replace(state, agreed={**state.agreed, sender: message.signature})
 
 
