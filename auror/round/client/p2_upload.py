@@ -19,8 +19,8 @@ from auror.secagg.client.masked_input import mask_input
 
 
 @dataclass(frozen=True)
-class Training:
-    """U2 is known, the update is not yet."""
+class WithKnownDealers:
+    """The states that know U2, up to the upload."""
 
     invitation: WiredInvitation
     secrets: RoundSecrets
@@ -31,14 +31,14 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Uploaded:
+class Training(WithKnownDealers):
+    """The update is not known yet."""
+
+
+@dataclass(frozen=True)
+class Uploaded(WithKnownDealers):
     """Its masked update is out."""
 
-    invitation: WiredInvitation
-    secrets: RoundSecrets
-    keys: KeyList
-    held: HeldShares
-    dealers: frozenset[ClientId]
     quantised: NDArray[np.uint32] = field(repr=False)
     """q_i, kept for the statistics."""
     digest: Digest

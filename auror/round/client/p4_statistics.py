@@ -42,13 +42,19 @@ class View:
 
 
 @dataclass(frozen=True)
-class SentStatistics:
-    """Its masked statistics are out."""
+class WithView:
+    """The states that know h."""
 
     invitation: WiredInvitation
     view: View
     update_mask: KeyPair = field(repr=False)
     """Kept for phase 7, when the binding check failed."""
+
+
+@dataclass(frozen=True)
+class SentStatistics(WithView):
+    """Its masked statistics are out."""
+
     guard: OpeningGuard
 
 

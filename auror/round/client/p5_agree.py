@@ -5,27 +5,23 @@ docs/protocol.md steps 5.2–5.4.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from auror.crypto.kex import KeyPair
 from auror.crypto.signing import verify
 from auror.crypto.tags import Tag
 from auror.errors import AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId
-from auror.round.client.p4_statistics import SentStatistics, View
-from auror.round.client.state import Identity, WiredInvitation
+from auror.round.client.p4_statistics import SentStatistics, View, WithView
+from auror.round.client.state import Identity
 from auror.round.messages import AcceptedSet, Agreement
 from auror.round.public import agreement_parts, covers
 from auror.secagg.client.unmask import OpeningGuard
 
 
 @dataclass(frozen=True)
-class Agreed:
+class Agreed(WithView):
     """A is fixed for this client; whether for the others too, a quorum must say."""
 
-    invitation: WiredInvitation
-    view: View
-    update_mask: KeyPair = field(repr=False)
     guard: OpeningGuard
     accepted: frozenset[ClientId]
     """A"""

@@ -5,25 +5,21 @@ docs/protocol.md steps 6.1–6.2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from auror.crypto.kex import KeyPair
 from auror.crypto.tags import Tag
 from auror.ids import ClientId
-from auror.round.client.p4_statistics import View
+from auror.round.client.p4_statistics import WithView
 from auror.round.client.p5_agree import Agreed
 from auror.round.client.quorum import check_quorum
-from auror.round.client.state import Identity, WiredInvitation
+from auror.round.client.state import Identity
 from auror.round.messages import AgreementList, UpdateShares
 
 
 @dataclass(frozen=True)
-class Unmasked:
+class Unmasked(WithView):
     """Its shares are given; only a failed binding check asks for more."""
 
-    invitation: WiredInvitation
-    view: View
-    update_mask: KeyPair = field(repr=False)
     accepted: frozenset[ClientId]
     """A"""
 
