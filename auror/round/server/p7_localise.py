@@ -18,6 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from auror.crypto.entropy import Secret
 from auror.errors import DropReason, PeerMisbehaved, RoundAborted
 from auror.ids import ClientId, GroupIndex
 from auror.round.binding import mask_image
@@ -85,9 +86,11 @@ def close(context: RoundContext, state: Localising) -> tuple[tuple[Mark, ...], f
     home = {client: index for index, members in opened.items() for client in members}
     disputed = _disputed(state, home)
     marks = [Mark(MarkKind.PAIR, pair) for pair in disputed]
+    secrets = restored_secrets(context, state)
     for merged in _merge(opened, [(home[i], home[j]) for i, j in disputed]):
         members = tuple(sorted(client for index in merged for client in opened[index]))
-        if state.images.keys() >= set(members) and not _equation_holds(context, state, members):
+        answered = state.images.keys() >= set(members)
+        if answered and not _equation_holds(context, state, members, *secrets):
             marks.append(Mark(MarkKind.GROUP, members))
     marked = {client for mark in marks for client in mark.clients}
     withheld = frozenset(
@@ -128,9 +131,16 @@ def _merge(
 
 
 def _equation_holds(
-    context: RoundContext, state: Localising, members: tuple[ClientId, ...]
+    context: RoundContext,
+    state: Localising,
+    members: tuple[ClientId, ...],
+    seeds: dict[ClientId, Secret],
+    absent: dict[ClientId, Secret],
 ) -> bool:
-    """Whether the statistics of ``members``, whole groups, are those of their uploads."""
+    """Whether the statistics of ``members``, whole groups, are those of their uploads.
+
+    ``seeds`` and ``absent`` are the ``restored_secrets`` of the round.
+    """
     plan = state.draw.plan
     sum_context = context.update_context()
     ring, inside = sum_context.ring, set(members)
@@ -139,7 +149,7 @@ def _equation_holds(
         if inside >= set(group.members):
             claimed += _low_bits(sum_context, group.total)
     # Y_G: with the masks against the rest of A still on the uploads
-    masked = unmasked(context, state, members, *restored_secrets(context, state))
+    masked = unmasked(context, state, members, seeds, absent)
     found = mask_image(plan, ring, masked)
     for client in members:
         for peer in (c for c in state.proposal.accepted if c not in inside):
