@@ -47,7 +47,7 @@ from auror.round.server.p5_agree import Agreeing, Decided, Deciding
 from auror.round.server.p6_unmask import TotalOpened, Unmasking
 from auror.round.server.p7_localise import Localised, Localising
 from auror.round.server.state import ORDER, State, Waiting, summarise
-from auror.round.server.steps import close, take
+from auror.round.server.steps import close, take, to_present
 from auror.round.summary import RoundSummary
 
 
@@ -157,7 +157,8 @@ class RoundServer:
         except RoundAborted as reason:
             return self._abort(reason)
         fact = facts.SetAccepted(message.accepted)
-        return self._enter(Agreeing(*known, proposal), self._to_present(message), fact)
+        outgoing = to_present(self._context, message, self._gone)
+        return self._enter(Agreeing(*known, proposal), outgoing, fact)
 
     def stop(self) -> list[ServerEffect]:
         """The operator ends the server."""
@@ -208,8 +209,8 @@ class RoundServer:
             facts.DealersFixed(dealers.dealt),
             facts.Attempted(self._start.description.disputed),
         )
-        uploading = Uploading(state.wired, dealers)
-        return effects + self._enter(uploading, self._to_present(message), *durable)
+        outgoing = to_present(self._context, message, self._gone)
+        return effects + self._enter(Uploading(state.wired, dealers), outgoing, *durable)
 
     def _open(self, state: SendingStatistics) -> list[ServerEffect]:
         opening = p4_statistics.close(self._context, state)
@@ -245,10 +246,6 @@ class RoundServer:
     @property
     def _gone(self) -> AbstractSet[ClientId]:
         return self._faults.dropped.keys()
-
-    def _to_present(self, message: ServerMessage) -> dict[ClientId, ServerMessage]:
-        """The same message for everybody who answered so far and was not dropped."""
-        return {c: message for c in self._start.description.cohort if c not in self._gone}
 
     def _enter(
         self, state: Waiting, outgoing: dict[ClientId, ServerMessage], *durable: facts.ServerFact

@@ -78,6 +78,13 @@ def take(context: RoundContext, state: State, sender: ClientId, message: ClientM
             raise PeerMisbehaved(sender, DropReason.OUT_OF_TURN)
 
 
+def to_present(
+    context: RoundContext, message: ServerMessage, gone: AbstractSet[ClientId]
+) -> Outgoing:
+    """The same message for everybody of the cohort who is not ``gone``."""
+    return {client: message for client in context.description.cohort if client not in gone}
+
+
 def close(
     context: RoundContext,
     state: Advertising | Sharing | Uploading | Signing | Drawing | Agreeing,
@@ -87,10 +94,9 @@ def close(
 
     Raises RoundAborted; AuthenticationFailed when what was restored fits no commitment.
     """
-    present = [client for client in context.description.cohort if client not in gone]
 
     def everybody(message: ServerMessage) -> Outgoing:
-        return dict.fromkeys(present, message)
+        return to_present(context, message, gone)
 
     match state:
         case Advertising():
