@@ -200,12 +200,8 @@ class ClientMachine:
     def _send_statistics(self, state: SharedRandomness, told: RandomnessList) -> list[ClientEffect]:
         view = form_view(self._identity, state, told)
         self._state, message = send_statistics(self._identity, state, view)
-        remember = self._remember(
-            self.memory.opened_statistics(
-                state.invitation.start.description, len(view.group_of(self._identity.me))
-            ).signing("view", view.digest)
-        )
-        return [remember, Reply(message)]
+        opened = self.memory.opened_statistics(len(view.group_of(self._identity.me)))
+        return [self._remember(opened.signing("view", view.digest)), Reply(message)]
 
     def _agree(self, state: SentStatistics, told: AcceptedSet) -> list[ClientEffect]:
         agreed, left_out = check_accepted(self._identity, state, told)

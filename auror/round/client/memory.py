@@ -89,9 +89,8 @@ class ClientMemory:
             disputed=self.disputed + description.disputed,
         )
 
-    def opened_statistics(self, description: RoundDescription, group: int) -> ClientMemory:
-        """Before statistics leave, hidden in a group of ``group`` members."""
-        del description  # an opening belongs to the attempt that was noted before it
+    def opened_statistics(self, group: int) -> ClientMemory:
+        """Before statistics of the last attempt leave, hidden in a group of ``group`` members."""
         smallest = min(self.smallest_group or group, group)
         return replace(self, openings=self.openings + 1, smallest_group=smallest)
 
