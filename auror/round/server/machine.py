@@ -150,15 +150,14 @@ class RoundServer:
         if self.over:
             return []  # stopped meanwhile
         proposal = p5_agree.decide_on(state, decision)
-        known = state.wired, state.dealers, state.uploads, state.draw, state.opening
-        self._state = decided = Decided(*known, proposal)
+        self._state = decided = Decided(*state.known, proposal)
         try:
             message = p5_agree.propose(self._context, decided)
         except RoundAborted as reason:
             return self._abort(reason)
         fact = facts.SetAccepted(message.accepted)
         outgoing = to_present(self._context, message, self._gone)
-        return self._enter(Agreeing(*known, proposal), outgoing, fact)
+        return self._enter(Agreeing(*state.known, proposal), outgoing, fact)
 
     def stop(self) -> list[ServerEffect]:
         """The operator ends the server."""
@@ -220,25 +219,23 @@ class RoundServer:
         return [Persist(fact), Opened(opening.opened, state.draw.plan)]
 
     def _unmask(self, state: Unmasking) -> list[ServerEffect]:
-        known = state.wired, state.dealers, state.uploads, state.draw, state.opening
         total = p6_unmask.close(self._context, state)
-        self._state = opened = TotalOpened(*known, state.proposal, total)
+        self._state = opened = TotalOpened(*state.known, state.proposal, total)
         try:
             bound = p6_unmask.bind(opened)
         except RoundAborted as failure:
             if not state.wired.graph.is_complete:
                 raise
             asked = p7_localise.ask(state, self._gone)
-            localising = Localising(*known, state.proposal, failure, frozenset(asked))
+            localising = Localising(*state.known, state.proposal, failure, frozenset(asked))
             return self._enter(localising, dict(asked))
         self.over = True
         return [Finished(bound)]
 
     def _localised(self, state: Localising) -> list[ServerEffect]:
-        known = state.wired, state.dealers, state.uploads, state.draw, state.opening
         marks, withheld = p7_localise.close(self._context, state)
         self._faults.marks += marks
-        self._state = Localised(*known, state.proposal, withheld)
+        self._state = Localised(*state.known, state.proposal, withheld)
         return self._abort(state.failure)
 
     # Bookkeeping --------------------------------------------------------------------------------

@@ -15,7 +15,10 @@ from auror.round.messages import MaskedStatistics
 from auror.round.public import Groups
 from auror.round.record import OpenedGroup
 from auror.round.server.context import Phase, RoundContext
-from auror.round.server.p3b_draw import WithDraw
+from auror.round.server.p0_advertise import Wired
+from auror.round.server.p1b_receipts import Dealers
+from auror.round.server.p2_upload import Uploads
+from auror.round.server.p3b_draw import Draw, WithDraw
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,11 @@ class WithOpening(WithDraw):
     """Every state after phase 4."""
 
     opening: Opening
+
+    @property
+    def known(self) -> tuple[Wired, Dealers, Uploads, Draw, Opening]:
+        """What each following state begins with, in the order of its fields."""
+        return self.wired, self.dealers, self.uploads, self.draw, self.opening
 
 
 def take_statistics(

@@ -115,7 +115,7 @@ def close(
             draw, randomness = p3b_draw.close(context, state)
             fact = GroupsDrawn(draw.public_seed, draw.view)
             return SendingStatistics(wired, u2, u3, draw), everybody(randomness), (fact,)
-        case Agreeing(wired, u2, u3, draw, opening, proposal):
+        case Agreeing():
             agreed = p5_agree.close(context, state)
-            unmasking = Unmasking(wired, u2, u3, draw, opening, proposal)
+            unmasking = Unmasking(*state.known, state.proposal)
             return unmasking, everybody(agreed), (UnmaskingBegun(),)
