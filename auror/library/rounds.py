@@ -12,23 +12,19 @@ from auror.crypto.entropy import Entropy, Secret, system_entropy
 from auror.crypto.signing import SigningKey
 from auror.defence.ledger import GroupObservation
 from auror.errors import ConfigError
-from auror.ids import ROUND_NONCE_BYTES, ClientId, RoundId
+from auror.ids import ROUND_NONCE_BYTES, ClientId
 from auror.library.sums import by_client
-from auror.params import PLAN_PARTS, Budget, OwnRules, PlanCaps, RoundParams
+from auror.params import Budget, OwnRules, RoundParams
 from auror.round.arithmetic import check_round, quantiser
 from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
-from auror.round.description import RoundDescription, model_digest
-from auror.round.messages import RoundStart
 from auror.round.plan import OutputLayer, PlanPart, StatisticsPlan, session_sketch
-from auror.round.policy import DEPLOYMENT_BYTES, NO_DIGEST, Policy, RosterEntry
+from auror.round.policy import DEPLOYMENT_BYTES, Policy
 from auror.round.record import OpenedGroup
 from auror.round.run import run_round as play
 from auror.round.server.context import Decision, Phase
+from auror.sim.local import first_round, local_policy
 from auror.training.observations import RoundPlan, observe
-
-_NEVER = 2**40
-"""Unix seconds."""
 
 Accept = Callable[[tuple[GroupObservation, ...]], Collection[int]]
 """From the opened groups to the positions of those that the total may hold."""
@@ -97,7 +93,14 @@ def run_round(
         raise ConfigError(f"client {unknown[0]} cannot be lost: it has no update")
     keys = {client: SigningKey.draw(system_entropy) for client in vectors}
     model = np.zeros(dim, dtype=np.float32)
-    policy = _policy(params, keys, model)
+    policy = local_policy(
+        keys,
+        SigningKey.draw(system_entropy),
+        params,
+        Budget.for_rounds(1, 1),
+        [model],
+        deployment=system_entropy(DEPLOYMENT_BYTES),
+    )
     plan = _plan(policy, dim, sketch_rows, entries)
     shown = RoundPlan(plan, None)
 
@@ -109,7 +112,7 @@ def run_round(
         return Decision(kept, {g.index: "not accepted" for g in groups if g.index not in kept})
 
     outcome = play(
-        _start(policy, plan, model, tuple(vectors)),
+        first_round(policy, plan, model, tuple(vectors), system_entropy(ROUND_NONCE_BYTES)),
         policy,
         {client: _machine(client, key, policy) for client, key in keys.items()},
         vectors,
@@ -135,23 +138,6 @@ def _phase(name: str) -> Phase:
         raise ConfigError(f"there is no phase {name!r}: choose of {known}") from error
 
 
-def _policy(
-    params: RoundParams, keys: Mapping[ClientId, SigningKey], model: NDArray[np.float32]
-) -> Policy:
-    return Policy(
-        deployment=system_entropy(DEPLOYMENT_BYTES),
-        version=1,
-        expires=_NEVER,
-        predecessor=NO_DIGEST,
-        members={c: RosterEntry(c, key.verify_key, NO_DIGEST) for c, key in keys.items()},
-        params=params,
-        caps=PlanCaps(parts=PLAN_PARTS),
-        task=b"{}",
-        first_models=(model_digest(model),),
-        budget=Budget.for_rounds(1, 1),
-    ).signed(SigningKey.draw(system_entropy))
-
-
 def _plan(
     policy: Policy, dim: int, sketch_rows: int, entries: tuple[int, int] | None
 ) -> StatisticsPlan:
@@ -166,26 +152,6 @@ def _plan(
             raise ConfigError(f"sketch_rows = {sketch_rows}: choose 0 … {dim}")
         parts.append(session_sketch(policy.digest(), sketch_rows))
     return StatisticsPlan(dim, tuple(parts))
-
-
-def _start(
-    policy: Policy, plan: StatisticsPlan, model: NDArray[np.float32], cohort: tuple[ClientId, ...]
-) -> RoundStart:
-    description = RoundDescription(
-        deployment=policy.deployment,
-        policy=policy.digest(),
-        policy_version=policy.version,
-        round_id=RoundId(0, system_entropy(ROUND_NONCE_BYTES)),
-        attempt=0,
-        era=0,
-        step=0,
-        disputed=False,
-        parent=NO_DIGEST,
-        model=model_digest(model),
-        plan=plan.digest(),
-        cohort=cohort,
-    )
-    return RoundStart(description, plan, model)
 
 
 def _machine(client: ClientId, key: SigningKey, policy: Policy) -> ClientMachine:

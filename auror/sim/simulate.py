@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from auror.crypto.entropy import Secret
 from auror.crypto.signing import SigningKey
 from auror.errors import ConfigError
-from auror.ids import DIGEST_BYTES, ClientId, Digest
-from auror.params import PLAN_PARTS, Budget, OwnRules, PlanCaps, RoundParams
+from auror.ids import ClientId
+from auror.params import Budget, OwnRules, RoundParams
 from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
-from auror.round.description import model_digest
 from auror.round.label_rows import ClientMeans, LabelRows
 from auror.round.messages import RoundStart
 from auror.round.plan import StatisticsPlan
-from auror.round.policy import DEPLOYMENT_BYTES, NO_DIGEST, Policy, RosterEntry
+from auror.round.policy import DEPLOYMENT_BYTES, Policy
 from auror.round.record import RoundRecord
 from auror.round.run import RoundOutcome, run_round
 from auror.round.server.context import Phase
+from auror.sim.local import NEVER, local_policy
 from auror.sim.plain import plain_round
 from auror.sim.population import LocalTrainer, Updates
 from auror.sim.seeded import rounding_seed, seeded_bytes, seeded_entropy, seeded_public_seed
@@ -31,8 +31,6 @@ from auror.training.campaign import Campaign
 from auror.training.config import CampaignConfig
 from auror.training.host import ModelHost
 
-_NEVER = 2**40
-"""Unix seconds: simulations have no clock, and no policy that expires."""
 _AFTER_UPLOAD = (Phase.CONSISTENCY, Phase.DRAW, Phase.STATISTICS, Phase.AGREE, Phase.UNMASK)
 
 
@@ -132,20 +130,16 @@ def signed_policy(
     Raises:
         ConfigError: the parameters cannot work for so many clients.
     """
-    no_certificate = Digest(bytes(DIGEST_BYTES))  # nothing connects anywhere in a simulation
     eras = 2 if campaign.restarts else 1
-    return Policy(
+    return local_policy(
+        keys,
+        operator,
+        params,
+        Budget.for_rounds(campaign.rounds, eras),
+        [host.initial(era) for era in range(eras)],
         deployment=seeded_bytes(seed, "deployment", length=DEPLOYMENT_BYTES),
-        version=1,
-        expires=_NEVER,
-        predecessor=NO_DIGEST,
-        members={c: RosterEntry(c, key.verify_key, no_certificate) for c, key in keys.items()},
-        params=params,
-        caps=PlanCaps(parts=PLAN_PARTS),
         task=host.task,
-        first_models=tuple(model_digest(host.initial(era)) for era in range(eras)),
-        budget=Budget.for_rounds(campaign.rounds, eras),
-    ).signed(operator)
+    )
 
 
 @dataclass
@@ -170,7 +164,7 @@ class _Operator:
 
     def exclude(self, gone: frozenset[ClientId]) -> None:
         members = self.policy.members.keys()
-        self.policy = self.policy.successor(self.key, gone & members, _NEVER)
+        self.policy = self.policy.successor(self.key, gone & members, NEVER)
 
     def clients(self, before: Mapping[ClientId, ClientMachine]) -> dict[ClientId, ClientMachine]:
         """A machine per member under the present policy, with the memory it had ``before``."""

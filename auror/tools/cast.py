@@ -9,42 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.crypto.signing import SigningKey
-from auror.ids import ClientId, RoundId
-from auror.params import Budget, OwnRules, PlanCaps, RoundParams
+from auror.ids import ROUND_NONCE_BYTES, ClientId
+from auror.params import Budget, OwnRules, RoundParams
 from auror.round.arithmetic import quantiser
 from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
-from auror.round.description import RoundDescription, model_digest
 from auror.round.messages import (
-    AdvertisedKeys,
-    Agreement,
     ClientMessage,
-    Consistency,
-    DealtShares,
-    MaskedStatistics,
-    RandomnessShares,
-    Receipt,
     RoundStart,
-    UpdateShares,
-    Upload,
 )
 from auror.round.plan import OutputLayer, StatisticsPlan
-from auror.round.policy import DEPLOYMENT_BYTES, NO_DIGEST, Policy, RosterEntry
+from auror.round.policy import DEPLOYMENT_BYTES
+from auror.sim.local import first_round, local_policy
 from auror.sim.seeded import rounding_seed, seeded_bytes, seeded_entropy
 
 DIM, STATISTICS = 6, 3
-_Message = TypeVar(
-    "_Message",
-    Consistency,
-    Agreement,
-    AdvertisedKeys,
-    DealtShares,
-    Receipt,
-    Upload,
-    RandomnessShares,
-    MaskedStatistics,
-    UpdateShares,
-)
+_Message = TypeVar("_Message", bound=ClientMessage)
 
 
 class Cast:
@@ -71,18 +51,16 @@ class Cast:
             .astype(np.int64)
             for c in self.everybody
         }
-        self.policy = Policy(
+        self.policy = local_policy(
+            keys,
+            SigningKey.draw(seeded_entropy(seed, "operator")),
+            self.params,
+            Budget.for_rounds(1, 1),
+            [self.model],
             deployment=seeded_bytes(seed, "deployment", length=DEPLOYMENT_BYTES),
-            version=1,
+            parts=("output-layer",),
             expires=1,
-            predecessor=NO_DIGEST,
-            members={c: RosterEntry(c, key.verify_key, NO_DIGEST) for c, key in keys.items()},
-            params=self.params,
-            caps=PlanCaps(parts=("output-layer",)),
-            task=b"{}",
-            first_models=(model_digest(self.model),),
-            budget=Budget.for_rounds(1, 1),
-        ).signed(SigningKey.draw(seeded_entropy(seed, "operator")))
+        )
         self.sent: dict[tuple[ClientId, type[ClientMessage]], ClientMessage] = {}
         self.machines: Mapping[ClientId, ClientMachine] = {
             c: ClientMachine(
@@ -110,18 +88,5 @@ class Cast:
         return [message for message in self.sent.values() if isinstance(message, kind)]
 
     def start(self) -> RoundStart:
-        description = RoundDescription(
-            deployment=self.policy.deployment,
-            policy=self.policy.digest(),
-            policy_version=self.policy.version,
-            round_id=RoundId(0, seeded_bytes(self.seed, "round", length=16)),
-            attempt=0,
-            era=0,
-            step=0,
-            disputed=False,
-            parent=NO_DIGEST,
-            model=model_digest(self.model),
-            plan=self.plan.digest(),
-            cohort=self.everybody,
-        )
-        return RoundStart(description, self.plan, self.model)
+        nonce = seeded_bytes(self.seed, "round", length=ROUND_NONCE_BYTES)
+        return first_round(self.policy, self.plan, self.model, self.everybody, nonce)

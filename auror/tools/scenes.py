@@ -58,7 +58,7 @@ class Story:
 
 def scenes(story: Story, cast: Cast, outcome: RoundOutcome) -> list[Scene]:
     end = _abort(outcome) if outcome.total is None else _unmask(story, cast, outcome)
-    return [*_setup(story, cast, outcome), *_draw(story, cast, outcome),
+    return [*_setup(story, cast, outcome), *_draw(story, cast),
             _statistics(story, cast, outcome), *end]  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def _setup(story: Story, cast: Cast, outcome: RoundOutcome) -> list[Scene]:
     ]  # fmt: skip
 
 
-def _draw(story: Story, cast: Cast, outcome: RoundOutcome) -> list[Scene]:
+def _draw(story: Story, cast: Cast) -> list[Scene]:
     """Phases 3a and 3b: first the set, then the dice."""
     signed = len(cast.all_said(Consistency))
     given = cast.said(cast.everybody[0], RandomnessShares)
