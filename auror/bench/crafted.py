@@ -19,7 +19,7 @@ from auror.experiments.prepared import Prepared
 from auror.ids import ClientId
 from auror.learn.architectures import Network
 from auror.learn.models import build, load_flat
-from auror.privacy.account import account
+from auror.privacy.account import account_of
 from auror.privacy.overlap import Company, records_of, truth_of
 from auror.privacy.recovery import OpenedSet, estimate, fit
 from auror.privacy.truth import TruthRecorder
@@ -152,14 +152,7 @@ def recovered(
     prepared: Prepared, records: Sequence[RoundRecord], truth: TruthRecorder
 ) -> Recovered:
     """As the account of a run finds it, ``truth`` being of everybody in these rounds at least."""
-    params = prepared.config.round_params
-    found = account(
-        records,
-        group_size=params.group_size,
-        colluders=params.colluders,
-        quantisation_bits=params.quantisation_bits,
-        truth=truth_of(records, truth),
-    )
+    found = account_of(records, prepared.config.round_params, truth=truth_of(records, truth))
     members = members_of(prepared)
     statistics, updates = found.statistic_recovery_of or {}, found.update_recovery_of or {}
     return Recovered(

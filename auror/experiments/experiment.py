@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,11 +24,11 @@ from auror.experiments.result import (
 from auror.experiments.ruled import ruled_run
 from auror.ids import ClientId
 from auror.params import PLAN_PARTS, PlanCaps
-from auror.privacy.account import account
+from auror.privacy.account import account_of
 from auror.privacy.truth import TruthRecorder
+from auror.round.arithmetic import quantiser
 from auror.round.plan import StatisticsPlan
 from auror.round.record import RoundRecord
-from auror.secagg.quantise import Quantiser
 from auror.sim.population import Population
 from auror.sim.simulate import SimulatedRound
 from auror.training.campaign import Campaign
@@ -62,6 +62,8 @@ def run_experiment(config: ExperimentConfig, report: Reporter) -> ExperimentResu
         under_rule=under_rule,
         seconds=time.perf_counter() - started,
         stages=stages,
+        task=prepared.host.task,
+        data=prepared.data,
     )
 
 
@@ -117,9 +119,8 @@ class DefenceWatch:
         self.history.append(HistoryPoint(record.index, record.era, metrics))
         self.truth.observe(record.index, seen.plan, seen.updates)
         self.records.append(record)
-        params = self.prepared.config.round_params
-        quantiser = Quantiser(params.quantisation_bits, params.quantisation_range)
-        shares = (quantiser.clipped_share(update) for update in seen.updates.values())
+        quantise = quantiser(self.prepared.config.round_params)
+        shares = (quantise.clipped_share(update) for update in seen.updates.values())
         self.clipped = max(self.clipped, *shares, 0.0)
         self.plan = seen.plan
         if campaign.verdict is not None:
@@ -128,42 +129,23 @@ class DefenceWatch:
         self.report(replace(shown, stage=self.stage))
 
     def finish(self, campaign: Campaign) -> Defended:
+        """Put together what the defended run is reported by."""
         self.report(Progress(stage=self.stage, note="privacy account"))
-        found = defended_of(
-            self.prepared.config, self.records, campaign, self.verdicts, self.plan, self.truth
+        params, verdict = self.prepared.config.round_params, campaign.verdict
+        whole = self.plan and self.plan.with_challenge(bytes(32), params.challenge_rows)
+        found = account_of(
+            self.records, params, None if whole is None else whole.row_norms(), self.truth
         )
-        return replace(found, clipped=round(self.clipped, 6))
-
-
-def defended_of(
-    config: ExperimentConfig,
-    records: Sequence[RoundRecord],
-    campaign: Campaign,
-    verdicts: Sequence[Suspicion],
-    plan: StatisticsPlan | None,
-    truth: TruthRecorder | None,
-) -> Defended:
-    """Put together what the defended run is reported by."""
-    params = config.round_params
-    whole = plan and plan.with_challenge(bytes(32), params.challenge_rows)
-    verdict = campaign.verdict
-    found = account(
-        records,
-        group_size=params.group_size,
-        colluders=params.colluders,
-        quantisation_bits=params.quantisation_bits,
-        row_norms=None if whole is None else whole.row_norms(),
-        truth=truth,
-    )
-    plain_verdict = finite(verdict.to_dict()) if verdict is not None else None
-    return Defended(
-        records=tuple(records),
-        flagged=campaign.flagged,
-        verdict=plain_verdict if isinstance(plain_verdict, dict) else None,
-        suspicion=tuple(verdicts),
-        evidence=decoded_evidence(campaign.ledger, campaign.everybody),
-        privacy=found.to_dict(),
-    )
+        plain_verdict = finite(verdict.to_dict()) if verdict is not None else None
+        return Defended(
+            records=tuple(self.records),
+            flagged=campaign.flagged,
+            verdict=plain_verdict if isinstance(plain_verdict, dict) else None,
+            suspicion=tuple(self.verdicts),
+            evidence=decoded_evidence(campaign.ledger, campaign.everybody),
+            privacy=found.to_dict(),
+            clipped=round(self.clipped, 6),
+        )
 
 
 def defended_progress(
@@ -217,6 +199,3 @@ def _average(
             )
         )
     return RunOutcome(tuple(history), time.perf_counter() - started, model)
-
-
-Runner = Callable[[ExperimentConfig, Reporter], ExperimentResult]

@@ -23,7 +23,7 @@ from auror.experiments.result import FRACTIONS, HistoryPoint, Metrics
 from auror.experiments.runfolder import SavedRun, read_run
 from auror.experiments.versions import versions
 from auror.ids import ClientId
-from auror.privacy.account import account
+from auror.privacy.account import account_of
 from auror.round.policy import Policy
 from auror.round.record import RoundRecord
 from auror.round.record_json import record_from_json
@@ -131,13 +131,7 @@ def _served(folder: Path) -> FinishedRun:
         ) from error
     verdict = folder / VERDICT_FILE
     samples = folder / SAMPLES_FILE
-    params = policy.params
-    made = account(
-        records,
-        group_size=params.group_size,
-        colluders=params.colluders,
-        quantisation_bits=params.quantisation_bits,
-    )
+    made = account_of(records, policy.params)
     model = folder / MODEL_FILE
     return FinishedRun(
         folder=folder,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from auror.deployment.model_file import model_sha256
 from auror.experiments.config import ExperimentConfig, Medium, RunName
 from auror.ids import ClientId
+from auror.learn.datasets import Dataset
 from auror.round.record import RoundRecord
 from auror.rules.choice import AUROR
 
@@ -166,6 +167,10 @@ class ExperimentResult:
     """Seconds by stage, for those who want to make it faster."""
     under_rule: UnderRule | None = None
     """In place of ``defended`` where a plaintext rule defends."""
+    task: bytes = b""
+    """What was trained, as an operator would sign it."""
+    data: Dataset | None = field(default=None, repr=False, compare=False)
+    """What it was trained and measured on; None when read from a run folder."""
 
     @property
     def flagged(self) -> tuple[ClientId, ...]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from auror.errors import ConfigError
+from auror.errors import ConfigError, DataError
 from auror.experiments.config import ExperimentConfig
 from auror.experiments.experiment import run_experiment
 from auror.experiments.options import experiment_config
-from auror.experiments.prepared import Prepared
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import ExperimentResult
 from auror.experiments.runfolder import summary_of, write_run
@@ -74,8 +73,9 @@ class Experiment:
 
 def save_run(folder: Path, result: ExperimentResult) -> None:
     """Write the run folder with its report. Raises DataError when it cannot be written."""
-    made = Prepared.of(result.config)
-    manifest = write_run(folder, result, made.host.task, fingerprint(made.data))
+    if result.data is None:
+        raise DataError(f"{folder}: this result was read from a run folder; copy that one")
+    manifest = write_run(folder, result, result.task, fingerprint(result.data))
     write_report(folder, result, summary_of(result, folder), manifest)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.ids import ClientId
+from auror.params import RoundParams
 from auror.privacy.collusion import Collusion, assess
 from auror.privacy.recovery import OpenedSet, estimate, fit, r_squared, recovery
 from auror.privacy.truth import TruthRecorder
@@ -71,6 +72,23 @@ class PrivacyAccount:
             if per_client is not None:
                 plain[name] = {str(client): round(r2, 4) for client, r2 in per_client.items()}
         return plain
+
+
+def account_of(
+    records: Sequence[RoundRecord],
+    params: RoundParams,
+    row_norms: NDArray[np.int64] | None = None,
+    truth: TruthRecorder | None = None,
+) -> PrivacyAccount:
+    """``account`` under the policy's ``params``, whose c is assumed."""
+    return account(
+        records,
+        group_size=params.group_size,
+        colluders=params.colluders,
+        quantisation_bits=params.quantisation_bits,
+        row_norms=row_norms,
+        truth=truth,
+    )
 
 
 def account(

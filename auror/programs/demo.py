@@ -88,6 +88,8 @@ def run_demo(config: ExperimentConfig, folder: Path, report: Reporter) -> Experi
         seconds=time.perf_counter() - started,
         transport=Medium.GRPC,
         stages=stages,
+        task=prepared.host.task,
+        data=prepared.data,
     )
 
 

@@ -92,8 +92,7 @@ def replay(
     prepared: Prepared, records: Sequence[RoundRecord], seeds: Seeds, report: Reporter
 ) -> Replayed:
     """Play ``records`` again, one thread, one client after the other, as the programs do."""
-    watch = DefenceWatch(prepared, report)
-    watch.stage = "replay"
+    watch = DefenceWatch(prepared, report, stage="replay")
     config = prepared.campaign_config()
     audited: tuple[GroupIndex, ...] = ()
     campaign = Campaign(

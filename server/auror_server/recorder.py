@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from auror.deployment.logs import logger
-from auror.privacy.account import account
+from auror.privacy.account import account_of
 from auror.round.facts import RoundEnded, RunFinished, ServerFact
 from auror.round.policy import Policy
 from auror.round.record import RoundRecord
@@ -104,13 +104,7 @@ class Recorder:
 
     def account(self, policy: Policy) -> None:
         """What the run opened, from all its records (``auror.privacy``)."""
-        params = policy.params
-        made = account(
-            self._store.records(),
-            group_size=params.group_size,
-            colluders=params.colluders,
-            quantisation_bits=params.quantisation_bits,
-        )
+        made = account_of(self._store.records(), policy.params)
         self._store.keep_json(ACCOUNT, made.to_dict())
 
     def finish(self, campaign: Campaign) -> None:
