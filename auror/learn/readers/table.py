@@ -8,6 +8,7 @@ import difflib
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,15 +126,18 @@ def _label_column(where: str, header: Sequence[str], wanted: str) -> int:
 
 def _number(where: str, cell: str, line: int, name: str) -> float:
     is_number = _is_number(cell)
-    if is_number and abs(number := float(cell)) <= _MOST:
-        return number
-    place = f"line {line}, column {name!r}"
+    if not (is_number and abs(float(cell)) <= _MOST):
+        _refuse_number(where, cell, f"line {line}, column {name!r}", is_number)
+    return float(cell)
+
+
+def _refuse_number(where: str, cell: str, place: str, is_number: bool) -> NoReturn:
     if not cell.strip():
         refuse(where, f"{place} is empty", _FILL)
-    if not is_number:
-        fix = "write numbers as 3.5" if "," in cell else "encode it as numbers or drop the column"
-        refuse(where, f"{place} is {cell[:40]!r}, not a number", fix)
-    refuse(where, f"{place} is {cell.strip()[:40]}, which cannot be trained on", _FILL)
+    if is_number:
+        refuse(where, f"{place} is {cell.strip()[:40]}, which cannot be trained on", _FILL)
+    fix = "write numbers as 3.5" if "," in cell else "encode it as numbers or drop the column"
+    refuse(where, f"{place} is {cell[:40]!r}, not a number", fix)
 
 
 def _is_number(cell: str) -> bool:
