@@ -23,8 +23,8 @@ SEED = 1
 ROUNDS = 30
 """Of one training."""
 
-CLEAN_SAMPLES = 100
-"""Validation samples set aside for the server, in equal numbers per class."""
+CLEAN_PER_CLASS = 10
+"""Validation samples of each class for the server: no class is without, however many there are."""
 
 DETECTOR = "decoded"
 """How AUROR reads the statistics where nothing is said."""

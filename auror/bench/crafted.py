@@ -228,7 +228,7 @@ def _owners(prepared: Prepared) -> NDArray[np.int64]:
     config, data = prepared.config, prepared.data
     owners = np.empty(len(data.train_y), dtype=np.int64)
     for client, share in enumerate(
-        prepared.partition.split(data.train_y, config.clients, config.seed)
+        prepared.partition.split(data.train_y, config.clients, config.seed, data.train_tracks)
     ):
         owners[share] = client
     return owners

@@ -17,7 +17,7 @@ from auror.learn.own_data import DataSource
 from auror.learn.partition import Partition, parse_partition
 from auror.learn.tasks import is_own
 from auror.learn.training import TrainingParams
-from auror.params import CLEAN_SAMPLES, RoundParams
+from auror.params import RoundParams
 from auror.round.arithmetic import check_round
 from auror.rules.choice import ChosenRule, choose_rule
 from auror.sim.simulate import Aggregation
@@ -81,8 +81,9 @@ class ExperimentConfig:
     malicious: _Number = Options.malicious
     attack: Attack | None = field(default_factory=lambda: parse_attack(Options.attack))
     partition: Partition = field(default_factory=lambda: parse_partition(Options.partition))
-    clean_samples: _Number = Options.clean_samples
-    """Of the server's own, to read class means from; 0: the centred output weights stand in."""
+    clean_per_class: _Number = Options.clean_per_class
+    """Of the server's own of each class, to read class means from; 0: the centred output weights
+    stand in."""
     task: str = Options.task
     training: TrainingParams = field(default_factory=TrainingParams)
     rounds: _Number = Options.rounds
@@ -116,11 +117,6 @@ class ExperimentConfig:
                 f"malicious = {self.malicious} with attack = none: choose malicious = 0 or an"
                 f" attack such as attack = {Options.attack}"
             )
-        if self.data is None and self.clean_samples > CLEAN_SAMPLES:
-            raise ConfigError(
-                f"clean_samples = {self.clean_samples}: choose 0 … {CLEAN_SAMPLES}, or bring own"
-                " data"
-            )
         if not self.runs:
             raise ConfigError(f"runs is empty: choose of {', '.join(ALL_RUNS)}")
         if self.detector.kind.single and self.round_params.group_size != 1 and self.rule is None:
@@ -129,7 +125,7 @@ class ExperimentConfig:
                 " AUROR as published, without group privacy)"
             )
         if RunName.DEFENDED in self.runs and self.rule is not None:
-            self.rule.check(self.clients, self.round_params.colluders, self.clean_samples)
+            self.rule.check(self.clients, self.round_params.colluders, self.clean_per_class)
         elif RunName.DEFENDED in self.runs:
             topology = check_round(self.round_params, self.clients)
             silent = sum(
@@ -148,7 +144,7 @@ class ExperimentConfig:
     def to_dict(self) -> dict[str, Any]:
         """TOML and JSON values; options appear as they are written on the command line.
 
-        ``clean_samples``, ``rule`` and own data are written only where they are not the default:
+        ``clean_per_class``, ``rule`` and own data are written only where they are not the default:
         what was made before they were dials keeps its name in caches.
         """
         plain = {
@@ -172,8 +168,8 @@ class ExperimentConfig:
             "round": asdict(self.round_params),
             "dropout": asdict(self.dropout),
         }
-        if self.clean_samples != Options.clean_samples:
-            plain["clean_samples"] = self.clean_samples
+        if self.clean_per_class != Options.clean_per_class:
+            plain["clean_per_class"] = self.clean_per_class
         if self.rule is not None:
             plain["rule"] = self.rule.name
         if self.data is not None:

@@ -36,7 +36,9 @@ def evaluate_run(run: FinishedRun, data: Path | None = None) -> Json:
     else:
         settings = _learning(run)
         if data is not None:
-            settings = replace(settings, data=str(data), range="", label_column="", clean_samples=0)
+            settings = replace(
+                settings, data=str(data), range="", label_column="", clean_per_class=0
+            )
         host, _notes = host_of(settings, run.task)
         measured = Metrics.of(host.evaluate(model))
     same = {} if data is not None else {"as_recorded": measured == run.metrics}
@@ -57,7 +59,7 @@ def _learning(run: FinishedRun) -> Learning:
             data="",
             label_column="",
             range="",
-            clean_samples=0,
+            clean_per_class=0,
             device=config.device,
             seed=config.seed,
             report_attack=attack,

@@ -16,7 +16,16 @@ from auror.deployment.data_choice import OWN
 from auror.errors import ConfigError
 from auror.fields import Like, Range, check_fields, default_of, fields_of
 from auror.learn.datasets import PACKAGED
-from auror.params import CLEAN_SAMPLES, DATASET, DETECTOR, PARTITION, ROUNDS, SEED, TAU, RoundParams
+from auror.params import (
+    CLEAN_PER_CLASS,
+    DATASET,
+    DETECTOR,
+    PARTITION,
+    ROUNDS,
+    SEED,
+    TAU,
+    RoundParams,
+)
 from auror.rules.choice import AUROR, choose_rule
 
 if TYPE_CHECKING:
@@ -32,7 +41,7 @@ class Options:
     and ``detector`` may be objects instead of their names."""
 
     dataset: str = DATASET
-    """digits, mnist5k (both offline), mnist or fashion_mnist."""
+    """digits, mnist5k (both offline), mnist, fashion_mnist, gtsrb or signs-synthetic (drawn)."""
     data_dir: str | None = None
     """Folder of torchvision's sets; downloaded there when absent."""
     data: str | None = None
@@ -51,8 +60,8 @@ class Options:
     package.module:attribute."""
     partition: str = PARTITION
     """iid, or for label skew dirichlet:ALPHA or shards:K."""
-    clean_samples: Annotated[int, Range(0)] = CLEAN_SAMPLES
-    """Labelled samples of the server's own; 0 = none, its model serves."""
+    clean_per_class: Annotated[int, Range(0)] = CLEAN_PER_CLASS
+    """Labelled samples of the server's own, of each class; 0 = none, its model serves."""
     task: str = "mlp"
     """What is trained: mlp, cnn, resnet18:width=16, or one's own as package.module:name."""
     group_size: _OfRound = default_of(RoundParams, "group_size")
@@ -147,10 +156,10 @@ def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[s
     if not detector.kind.thresholds:
         found |= dict.fromkeys(("alpha", "tau"), f"with detector = {detector}")
     if not detector.kind.plan.confusion:
-        found["clean_samples"] = f"with detector = {detector}"
+        found["clean_per_class"] = f"with detector = {detector}"
     if rule is not None:
         found |= dict.fromkeys(_OF_AUROR, f"with rule = {rule}")
-        told = {"colluders": rule.kind.told, "clean_samples": rule.kind.rooted}
+        told = {"colluders": rule.kind.told, "clean_per_class": rule.kind.rooted}
         found |= {name: f"with rule = {rule}" for name, asked in told.items() if not asked}
         found = {name: why for name, why in found.items() if not told.get(name)}
     if not defended:
@@ -173,12 +182,12 @@ def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[s
     yield from ((name, reason) for name, reason in found.items() if name in given)
 
 
-_OF_STATISTICS = ("clean_samples", "group_size", "quantisation_bits")
+_OF_STATISTICS = ("clean_per_class", "group_size", "quantisation_bits")
 _OF_AUROR = (
     "group_size", "quantisation_bits", "quantisation_range", "audit_probability", "aggregation",
     "after_flag", "detector", "alpha", "tau", "dropout_before", "dropout_after",
 )  # fmt: skip
-_OF_DEFENCE = ("rule", "colluders", "clean_samples")
+_OF_DEFENCE = ("rule", "colluders", "clean_per_class")
 
 
 def config_of(options: Options) -> ExperimentConfig:
@@ -207,7 +216,7 @@ def config_of(options: Options) -> ExperimentConfig:
         malicious=options.malicious,
         attack=choose_attack(options.attack),
         partition=parse_partition(options.partition),
-        clean_samples=options.clean_samples,
+        clean_per_class=options.clean_per_class,
         task=options.task,
         training=replace(_usual_training(options.task), **training),
         rounds=options.rounds,

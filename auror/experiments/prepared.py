@@ -60,7 +60,7 @@ class Prepared:
             config.task,
             config.source,
             config.seed,
-            config.clean_samples,
+            config.clean_per_class,
             config.clients,
             config.partition,
         )

@@ -1,8 +1,8 @@
 """The data sets, split three ways: clients, test, and the server's clean validation samples.
 
-``mnist5k`` (the default) and ``digits`` come with Python packages and work offline; ``mnist`` and
-``fashion_mnist`` are torchvision's. Loaders are imported where they are used: this module needs
-numpy only.
+``mnist5k`` (the default) and ``digits`` come with Python packages and work offline; ``mnist``,
+``fashion_mnist`` and ``gtsrb`` are torchvision's; ``signs-synthetic`` is drawn. Loaders are
+imported where they are used: this module needs numpy only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from auror.errors import ConfigError, DataError
 from auror.learn.samples import SampleSpec
+from auror.learn.signs import NAMES, Signs, read_gtsrb, read_synthetic
+from auror.learn.splitting import first_per_class, per_class, stratified, tracks_aside
 from auror.learn.standardisation import Standardisation
-from auror.params import CLEAN_SAMPLES
+from auror.params import CLEAN_PER_CLASS
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -53,6 +55,9 @@ class Dataset:
     test_y: Labels
     clean_x: Floats
     clean_y: Labels
+    train_tracks: Indices | None = None
+    """(N,) the track that each training sample is of (``auror.learn.splitting``): no track is of
+    two clients, nor of a client and the server. None: every sample is one of its own."""
     notes: tuple[str, ...] = ()
     """What whoever gave own samples should know, a line each."""
 
@@ -73,33 +78,38 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSplit:
-    """Raw samples (N, ...) of clients, test and server, with their labels (N,)."""
+    """Raw samples (N, ...) of clients, test and server, with their labels (N,).
+
+    ``clean``: all that are set aside; the server uses the first few of each class.
+    """
 
     train: tuple[Raw, Labels]
     test: tuple[Raw, Labels]
     clean: tuple[Raw, Labels]
+    train_tracks: Indices | None = None
 
 
 def load_dataset(
     name: str,
     data_dir: Path | None = None,
     seed: int = 0,
-    clean_samples: int = CLEAN_SAMPLES,
+    clean_per_class: int = CLEAN_PER_CLASS,
     standardisation: Standardisation | None = None,
 ) -> Dataset:
     """Load ``name`` and split it by ``seed``, stratified by class.
 
     Args:
         name: one of ``DATASETS``.
-        data_dir: where torchvision's sets are, or will be downloaded to; the others ignore it.
+        data_dir: where torchvision's sets are, or will be downloaded to, and synthetic signs are,
+            or will be drawn to; the others ignore it.
         seed: decides which samples are for the clients, the test and the server.
-        clean_samples: how many of the ``CLEAN_SAMPLES`` set aside the server uses, 0 for none; the
+        clean_per_class: how many of each class the server uses of those set aside, 0 for none; the
             rest lie idle, so that nobody else's samples depend on it.
         standardisation: the task's; None: the constants of the data set.
 
     Raises:
         DataError: unknown name, a missing package, or data that cannot be had offline.
-        ConfigError: more clean samples than were set aside, or fewer than classes but not none.
+        ConfigError: more clean samples than are set aside of some class.
     """
     known = _SETS.get(name)
     if known is None:
@@ -108,23 +118,25 @@ def load_dataset(
         raise DataError(f"unknown data set {name!r}; {hint}choose one of: {', '.join(DATASETS)}")
     rng = np.random.default_rng(seed)
     split = known.split(_folder(name, data_dir), rng)
+    kept = _used(name, split.clean[1], clean_per_class)
     spec = SampleSpec(
         split.test[0].shape[1:],
         int(split.train[1].max()) + 1,
+        known.names,
         standardisation=known.standardisation if standardisation is None else standardisation,
     )
     by = spec.standardisation
-    data = Dataset(
+    return Dataset(
         name=name,
         spec=spec,
         train_x=by.apply(split.train[0]),
         train_y=split.train[1],
         test_x=by.apply(split.test[0]),
         test_y=split.test[1],
-        clean_x=by.apply(split.clean[0]),
-        clean_y=split.clean[1],
+        clean_x=by.apply(split.clean[0][kept]),
+        clean_y=split.clean[1][kept],
+        train_tracks=split.train_tracks,
     )
-    return data if clean_samples == CLEAN_SAMPLES else _with_clean(data, clean_samples, rng)
 
 
 def _folder(name: str, data_dir: Path | None) -> Path:
@@ -139,35 +151,6 @@ def _folder(name: str, data_dir: Path | None) -> Path:
         ) from error
 
 
-def stratified(labels: Labels, count: int, rng: np.random.Generator) -> tuple[Indices, Indices]:
-    """Draw ``count`` of the samples, per class in proportion, without replacement.
-
-    Returns:
-        Indices drawn and indices left, each sorted. Classes whose share is not whole are
-        rounded down, and the largest remainders rounded up until ``count`` is reached. Where
-        ``count`` allows it every class gets one at least, at the cost of the largest.
-    """
-    if not 0 < count < len(labels):
-        raise DataError(f"cannot draw {count} of {len(labels)} samples")
-    classes, sizes = np.unique(labels, return_counts=True)
-    share = sizes * (count / len(labels))
-    quota = np.floor(share).astype(np.int64)
-    if count >= len(classes):
-        quota = np.maximum(quota, 1)
-    extra = np.argsort(quota - share, kind="stable")[: max(0, count - int(quota.sum()))]
-    quota[extra] += 1
-    while quota.sum() > count:
-        quota[quota.argmax()] -= 1
-    drawn = np.concatenate(
-        [
-            rng.permutation(np.flatnonzero(labels == label))[:take]
-            for label, take in zip(classes, quota, strict=True)
-        ]
-    )
-    left = np.setdiff1d(np.arange(len(labels)), drawn, assume_unique=True)
-    return np.sort(drawn), left
-
-
 def _three_way(x: Raw, y: Labels, test_count: int, rng: np.random.Generator) -> DataSplit:
     test, rest = stratified(y, test_count, rng)
     return _clean_and_train((x[rest], y[rest]), (x[test], y[test]), rng)
@@ -177,26 +160,28 @@ def _clean_and_train(
     data: tuple[Raw, Labels], test: tuple[Raw, Labels], rng: np.random.Generator
 ) -> DataSplit:
     x, y = data
-    clean, train = stratified(y, CLEAN_SAMPLES, rng)
+    clean, train = per_class(y, CLEAN_PER_CLASS, rng)
     return DataSplit((x[train], y[train]), test, (x[clean], y[clean]))
 
 
-def _with_clean(data: Dataset, count: int, rng: np.random.Generator) -> Dataset:
-    if count and not data.classes <= count < CLEAN_SAMPLES:
+def _used(name: str, clean_y: Labels, count: int) -> Indices:
+    """Which of the samples set aside the server uses: the first ``count`` of every class."""
+    most = int(np.bincount(clean_y).min())
+    if not 0 <= count <= most:
         raise ConfigError(
-            f"clean_samples = {count}: choose 0 for none, or {data.classes} … {CLEAN_SAMPLES} so"
-            " that every class has some"
+            f"clean_per_class = {count}: choose 0 … {most}, so many of every class are set aside"
+            f" of {name}"
         )
-    kept = stratified(data.clean_y, count, rng)[0] if count else np.empty(0, dtype=np.int64)
-    return replace(data, clean_x=data.clean_x[kept], clean_y=data.clean_y[kept])
+    return first_per_class(clean_y, count)
 
 
 @dataclass(frozen=True, slots=True)
 class _Set:
-    """One data set: how it is read and split, and its published constants."""
+    """One data set: how it is read and split, its published constants and its classes' names."""
 
     split: Callable[[Path, np.random.Generator], DataSplit]
     standardisation: Standardisation
+    names: tuple[str, ...] | None = None
 
 
 def _digits(_: Path, rng: np.random.Generator) -> DataSplit:
@@ -213,6 +198,18 @@ def _torchvision(name: str, kind: str) -> Callable[[Path, np.random.Generator], 
     def split(data_dir: Path, rng: np.random.Generator) -> DataSplit:
         data, test = (_raw_torchvision(name, kind, data_dir, train) for train in (True, False))
         return _clean_and_train(data, test, rng)
+
+    return split
+
+
+def _signs(read: Callable[[Path], Signs]) -> Callable[[Path, np.random.Generator], DataSplit]:
+    """The test is the benchmark's own, of other tracks; the server's samples are of whole ones."""
+
+    def split(data_dir: Path, rng: np.random.Generator) -> DataSplit:
+        found = read(data_dir)
+        aside, left = tracks_aside(found.train_y, found.tracks, rng)
+        clean, train = ((found.train_x[part], found.train_y[part]) for part in (aside, left))
+        return DataSplit(train, (found.test_x, found.test_y), clean, found.tracks[left])
 
     return split
 
@@ -260,6 +257,9 @@ def _pixels(mean: float, deviation: float, most: float = 255) -> Standardisation
     return Standardisation(most, mean, deviation)
 
 
+_SIGNS = Standardisation(255, (0.3403, 0.3121, 0.3214), (0.2724, 0.2608, 0.2669))
+"""Of GTSRB's training images, as they are usually given; those at 32 × 32 differ by 0.008 at most
+in mean and 0.006 in deviation."""
 _MNIST = _pixels(0.1307, 0.3081)  # of the 60,000 training images
 _SETS: dict[str, _Set] = {
     "digits": _Set(_digits, _pixels(0.3053, 0.3761, 16)),  # of the 1,797 images
@@ -267,6 +267,10 @@ _SETS: dict[str, _Set] = {
     "mnist": _Set(_torchvision("mnist", "MNIST"), _MNIST),
     # of the 60,000 training images
     "fashion_mnist": _Set(_torchvision("fashion_mnist", "FashionMNIST"), _pixels(0.2860, 0.3530)),
+    "gtsrb": _Set(_signs(read_gtsrb), _SIGNS, NAMES),
+    "signs-synthetic": _Set(
+        _signs(read_synthetic), _SIGNS, tuple(f"synthetic {name}" for name in NAMES)
+    ),
 }
 DATASETS: tuple[str, ...] = tuple(_SETS)
 PACKAGED = ("digits", "mnist5k")

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.errors import ConfigError
-from auror.learn.datasets import Dataset, load_dataset, stratified
+from auror.learn.datasets import Dataset, load_dataset
 from auror.learn.readers.raw import refuse
 from auror.learn.samples import Samples, SampleSpec, read_samples
 from auror.learn.scale import parse_range, standardisation_of
+from auror.learn.splitting import per_class, stratified
 
 Labels = NDArray[np.int64]
 
@@ -49,14 +50,14 @@ class DataSource:
 def load_data(
     source: DataSource,
     seed: int,
-    clean_samples: int,
+    clean_per_class: int,
     task: SampleSpec | None = None,
     dealt: bool = True,
 ) -> Dataset:
     """The samples of ``source``, split by ``seed``.
 
     Args:
-        clean_samples: for the server, to read label confusion with; 0: none.
+        clean_per_class: of each class, for the server, to read label confusion with; 0: none.
         task: what the task's samples look like; None: ``source`` decides it.
         dealt: whether clients get a part; without, everything is for the server. Named data sets
             keep the clients' part aside always.
@@ -66,9 +67,9 @@ def load_data(
     """
     if source.path is None:
         by = None if task is None else task.standardisation
-        data = load_dataset(source.dataset, source.data_dir, seed, clean_samples, by)
+        data = load_dataset(source.dataset, source.data_dir, seed, clean_per_class, by)
         return data if task is None else _fitting(data, task)
-    return _Own(source, task, dealt, clean_samples, seed).load(source.path)
+    return _Own(source, task, dealt, clean_per_class, seed).load(source.path)
 
 
 def _fitting(data: Dataset, task: SampleSpec) -> Dataset:
@@ -87,7 +88,7 @@ class _Own:
     source: DataSource
     task: SampleSpec | None
     dealt: bool
-    clean_samples: int
+    clean_per_class: int
     seed: int
 
     def load(self, path: Path) -> Dataset:
@@ -125,9 +126,9 @@ class _Own:
         return {"test": np.sort(order[:test]), "clean": nobody, "train": np.sort(order[test:])}
 
     def _split(self, samples: Samples) -> dict[str, Labels]:
-        """Indices of each part, drawn stratified: first the test, then the server's clean ones."""
+        """Indices of each part: the test in proportion, then as many clean ones of each class."""
         y, names = samples.y.astype(np.int64), samples.names
-        parts = 1 + self.dealt + (self.clean_samples > 0)
+        parts = 1 + self.dealt + (self.clean_per_class > 0)
         classes, sizes = np.unique(y, return_counts=True)
         if sizes.min() < parts:
             label = int(classes[sizes.argmin()])
@@ -135,7 +136,7 @@ class _Own:
             refuse(
                 self._where,
                 f"class {shown} has {sizes.min()} samples for {parts} parts (test"
-                f"{', clean' * (self.clean_samples > 0)}{', clients' * self.dealt})",
+                f"{', clean' * (self.clean_per_class > 0)}{', clients' * self.dealt})",
                 "give every class some more, or choose no clean samples",
             )
         rng = np.random.default_rng(self.seed)
@@ -145,30 +146,34 @@ class _Own:
             drawn, left = stratified(y, max(len(classes), round(_TEST * len(y))), rng)
             test, rest = drawn, left
         clean = np.empty(0, dtype=np.int64)
-        if self.clean_samples:
-            self._check_clean(len(rest), len(classes))
-            drawn, left = stratified(y[rest], self.clean_samples, rng)
+        if self.clean_per_class:
+            self._check_clean(y[rest], names)
+            drawn, left = per_class(y[rest], self.clean_per_class, rng)
             clean, rest = rest[drawn], rest[left]
         if self.dealt:
             return {"test": test, "clean": clean, "train": rest}
         return {"test": rest, "clean": clean, "train": np.empty(0, dtype=np.int64)}
 
-    def _check_clean(self, samples: int, classes: int) -> None:
-        if not classes <= self.clean_samples <= samples // 2:
-            most = samples // 2
-            fix = f"choose 0 for none, or {classes} … {most}" if classes <= most else "choose 0"
+    def _check_clean(self, y: Labels, names: tuple[str, ...] | None) -> None:
+        """Raises ConfigError where a class of ``y`` would have nothing left."""
+        classes, sizes = np.unique(y, return_counts=True)
+        if sizes.min() <= self.clean_per_class:
+            label, most = int(classes[sizes.argmin()]), int(sizes.min()) - 1
+            shown = label if names is None else repr(names[label])
             raise ConfigError(
-                f"{self._where}: {self.clean_samples} clean samples of {samples} in {classes}"
-                f" classes: {fix}"
+                f"{self._where}: clean_per_class = {self.clean_per_class}, and class {shown} has"
+                f" {sizes.min()} samples{' beside the test' if self.dealt else ''}, of which one at"
+                f" least is for {'clients' if self.dealt else 'the test'}: choose 0 … {most}, or"
+                " give that class more"
             )
 
     def _apart(
         self, test: Samples, clean: Samples | None, train: Samples | None
     ) -> tuple[Samples, dict[str, Labels]]:
         """Parts that come apart, put together with the indices of each."""
-        if clean is None and self.clean_samples:
+        if clean is None and self.clean_per_class:
             refuse(self._where, "holds no clean part", f"{_PARTS}, or choose 0 clean samples")
-        if clean is not None and not self.clean_samples:
+        if clean is not None and not self.clean_per_class:
             clean = None
         if self.dealt and train is None:
             refuse(self._where, "holds no train part to deal to the clients", _PARTS)
@@ -214,7 +219,7 @@ class _Own:
         stated = parse_range(f"{self.source.setting} range", self.source.range)
         x, notes, warnings = spec.inputs(samples, stated)
         missing = np.setdiff1d(np.arange(spec.classes or 0), y[parts["clean"]])
-        if self.clean_samples and len(missing):
+        if self.clean_per_class and len(missing):
             refuse(
                 self._where,
                 f"no clean sample of class {missing[0]}, and of {len(missing)} classes in all",

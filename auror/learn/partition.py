@@ -1,4 +1,8 @@
-"""Who gets which training samples: evenly at random, or with label skew (Dirichlet, shards)."""
+"""Who gets which training samples: evenly at random, or with label skew (Dirichlet, shards).
+
+Samples of one track (``auror.learn.splitting``) stay together: what is dealt are tracks. Without
+tracks every sample is one of its own.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +25,30 @@ _USAGE = "write iid, dirichlet:ALPHA or shards:K, for example dirichlet:1.0 or s
 
 @dataclass(frozen=True, slots=True)
 class Iid:
-    """Shuffled and cut into shares whose sizes differ by at most one."""
+    """Shuffled and cut into shares whose sizes differ by at most one.
 
-    def split(self, labels: Labels, clients: int, seed: int) -> list[Indices]:
+    Tracks are dealt in turn, class after class: clients differ by at most one track, in all and
+    of each class. Where a class has fewer tracks than there are clients, some have none of it.
+    """
+
+    def split(
+        self, labels: Labels, clients: int, seed: int, tracks: Indices | None = None
+    ) -> list[Indices]:
         """Indices into ``labels`` (N,), sorted, per client: disjoint, together everything.
 
+        ``tracks`` (N,): the track of each sample, by a number that no other class has.
+
         Raises:
-            ConfigError: fewer than 1 client. DataError: more clients than samples.
+            ConfigError: fewer than 1 client. DataError: more clients than samples or tracks.
         """
-        _check(labels, clients)
-        shuffled = np.random.default_rng(seed).permutation(len(labels))
-        return [np.sort(share) for share in np.array_split(shuffled, clients)]
+        units = _Units.of(labels, clients, tracks)
+        rng = np.random.default_rng(seed)
+        shuffled = rng.permutation(len(units.labels))
+        if tracks is None:
+            return units.samples(np.array_split(shuffled, clients))
+        classes = rng.permutation(int(labels.max()) + 1)
+        in_turn = shuffled[np.argsort(classes[units.labels[shuffled]], kind="stable")]
+        return units.samples([in_turn[first::clients] for first in rng.permutation(clients)])
 
     def __str__(self) -> str:
         return "iid"
@@ -43,7 +60,7 @@ class Dirichlet:
 
     The usual label-skew benchmark (Hsu, Qi, Brown 2019): the smaller ``alpha`` > 0, the more
     skew. Clients left with fewer than ``MINIMUM_SAMPLES`` are topped up with random samples of
-    whoever then has most.
+    whoever then has most; with tracks, as far as whole ones allow, and with one at least.
     """
 
     alpha: float
@@ -52,31 +69,33 @@ class Dirichlet:
         if not (math.isfinite(self.alpha) and self.alpha > 0):
             raise ConfigError(f"partition: alpha must be positive, not {self.alpha}; {_USAGE}")
 
-    def split(self, labels: Labels, clients: int, seed: int) -> list[Indices]:
-        """Indices into ``labels`` (N,), sorted, per client: disjoint, together everything.
-
-        Raises:
-            ConfigError: fewer than 1 client. DataError: more clients than samples.
-        """
-        _check(labels, clients)
+    def split(
+        self, labels: Labels, clients: int, seed: int, tracks: Indices | None = None
+    ) -> list[Indices]:
+        """As ``Iid.split``."""
+        units = _Units.of(labels, clients, tracks)
         rng = np.random.default_rng(seed)
-        owner = np.empty(len(labels), dtype=np.int64)
-        for label in np.unique(labels):
-            members = rng.permutation(np.flatnonzero(labels == label))
+        owner = np.empty(len(units.labels), dtype=np.int64)
+        for label in np.unique(units.labels):
+            members = rng.permutation(np.flatnonzero(units.labels == label))
             shares = rng.dirichlet(np.full(clients, self.alpha))
             cuts = np.rint(np.cumsum(shares)[:-1] * len(members)).astype(np.int64)
             for client, piece in enumerate(np.split(members, cuts)):
                 owner[piece] = client
         floor = min(MINIMUM_SAMPLES, len(labels) // clients)
-        sizes = np.bincount(owner, minlength=clients)
+        sizes = np.bincount(owner, weights=units.sizes, minlength=clients)
         for client in range(clients):
             while sizes[client] < floor:
-                richest = int(np.argmax(sizes))
+                several = np.bincount(owner, minlength=clients) > 1
+                several[client] = False
+                if not several.any():
+                    break
+                richest = int(np.argmax(np.where(several, sizes, -1)))
                 moved = rng.choice(np.flatnonzero(owner == richest))
                 owner[moved] = client
-                sizes[richest] -= 1
-                sizes[client] += 1
-        return [np.flatnonzero(owner == client) for client in range(clients)]
+                sizes[richest] -= units.sizes[moved]
+                sizes[client] += units.sizes[moved]
+        return units.samples([np.flatnonzero(owner == client) for client in range(clients)])
 
     def __str__(self) -> str:
         return f"dirichlet:{self.alpha!r}"
@@ -87,8 +106,8 @@ class LabelShards:
     """Sorted by label, cut into ``clients * per_client`` shards, ``per_client`` dealt to each.
 
     The pathological partition of McMahan et al. 2017, section 3: a client sees about
-    ``per_client`` (at least 1) labels. Shards differ by at most one sample, so clients differ by
-    at most ``per_client``; which samples of a label share a shard is random.
+    ``per_client`` (at least 1) labels. Shards differ by at most one sample or track, so clients
+    differ by at most ``per_client``; which samples of a label share a shard is random.
     """
 
     per_client: int
@@ -97,24 +116,23 @@ class LabelShards:
         if self.per_client < 1:
             raise ConfigError(f"partition: K must be at least 1, not {self.per_client}; {_USAGE}")
 
-    def split(self, labels: Labels, clients: int, seed: int) -> list[Indices]:
-        """Indices into ``labels`` (N,), sorted, per client: disjoint, together everything.
-
-        Raises:
-            ConfigError: fewer than 1 client. DataError: more shards than samples.
-        """
-        _check(labels, clients)
+    def split(
+        self, labels: Labels, clients: int, seed: int, tracks: Indices | None = None
+    ) -> list[Indices]:
+        """As ``Iid.split``; DataError: more shards than samples or tracks."""
+        units = _Units.of(labels, clients, tracks)
         count = clients * self.per_client
-        if count > len(labels):
+        if count > len(units.labels):
             raise DataError(
                 f"{clients} clients with {self.per_client} shards each need {count} training"
-                f" samples, there are {len(labels)}: lower K of shards:K or the number of clients"
+                f" {units.word}, there are {len(units.labels)}: lower K of shards:K or the number"
+                " of clients"
             )
         rng = np.random.default_rng(seed)
-        by_label = np.lexsort((rng.permutation(len(labels)), labels))
+        by_label = np.lexsort((rng.permutation(len(units.labels)), units.labels))
         shards = np.array_split(by_label, count)
         dealt = rng.permutation(count).reshape(clients, self.per_client)
-        return [np.sort(np.concatenate([shards[shard] for shard in hand])) for hand in dealt]
+        return units.samples([np.concatenate([shards[shard] for shard in hand]) for hand in dealt])
 
     def __str__(self) -> str:
         return f"shards:{self.per_client}"
@@ -143,10 +161,40 @@ def parse_partition(text: str) -> Partition:
     raise ConfigError(f"partition {text!r} is not known; {_USAGE}")
 
 
-def _check(labels: Labels, clients: int) -> None:
-    if clients < 1:
-        raise ConfigError(f"clients must be at least 1, not {clients}")
-    if clients > len(labels):
-        raise DataError(
-            f"{clients} clients cannot share {len(labels)} training samples; take fewer clients"
+@dataclass(frozen=True, slots=True, eq=False)
+class _Units:
+    """What is dealt: samples, or tracks.
+
+    ``labels``, ``sizes`` (U,): class of each and its number of samples; ``of_sample`` (N,): which
+    of them a sample is of.
+    """
+
+    labels: Labels
+    sizes: Indices
+    of_sample: Indices
+    word: str
+
+    @classmethod
+    def of(cls, labels: Labels, clients: int, tracks: Indices | None) -> _Units:
+        """Raises ConfigError, DataError: no clients, or more of them than units."""
+        each = np.arange(len(labels)) if tracks is None else tracks
+        _, first, inverse, sizes = np.unique(
+            each, return_index=True, return_inverse=True, return_counts=True
         )
+        word = "samples" if tracks is None else "tracks"
+        if clients < 1:
+            raise ConfigError(f"clients must be at least 1, not {clients}")
+        if clients > len(first):
+            raise DataError(
+                f"{clients} clients cannot share {len(first)} training {word}; take fewer clients"
+            )
+        return cls(labels[first], sizes, inverse, word)
+
+    def samples(self, hands: list[Indices]) -> list[Indices]:
+        """The samples, sorted, of every client, from its units."""
+        owner = np.empty(len(self.labels), dtype=np.int64)
+        for client, hand in enumerate(hands):
+            owner[hand] = client
+        owners = owner[self.of_sample]
+        cuts = np.cumsum(np.bincount(owners, minlength=len(hands)))[:-1]
+        return np.split(np.argsort(owners, kind="stable"), cuts)

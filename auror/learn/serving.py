@@ -24,7 +24,7 @@ class Learning:
     data: str
     label_column: str
     range: str
-    clean_samples: int
+    clean_per_class: int
     device: str
     seed: int
     report_attack: str
@@ -50,7 +50,7 @@ def host_of(
         settings.range,
         setting=f"{setting}.data",
     )
-    data = server_side(pinned.task, source, settings.seed, settings.clean_samples)
+    data = server_side(pinned.task, source, settings.seed, settings.clean_per_class)
     attack = parse_attack(settings.report_attack or "none", pinned.task.classes)
     if attack is not None and pinned.task.classes is None:
         raise ConfigError(

@@ -33,7 +33,9 @@ class AsLoaded:
 
     shares: tuple[Indices, ...]
 
-    def split(self, labels: Labels, clients: int, seed: int) -> list[Indices]:
+    def split(
+        self, labels: Labels, clients: int, seed: int, tracks: Indices | None = None
+    ) -> list[Indices]:
         """Indices into ``labels`` (N,), per client."""
         return list(self.shares[:clients])
 
@@ -54,7 +56,7 @@ def simulated(
     name: str,
     source: DataSource,
     seed: int,
-    clean_samples: int,
+    clean_per_class: int,
     clients: int,
     partition: Partition,
 ) -> TaskData:
@@ -64,7 +66,7 @@ def simulated(
         UserError: the task or its samples cannot be used, or ``partition`` has no effect on them.
     """
     if not is_own(name):
-        data = load_data(source, seed, clean_samples)
+        data = load_data(source, seed, clean_per_class)
         return TaskData(find_task(name, data.spec), data, partition)
     task = find_task(name)
     if task.classes is None and str(partition) != "iid":
@@ -74,7 +76,7 @@ def simulated(
     loaded = [client_side(task, source.path, client) for client in range(clients)]
     given = [pair for pair in loaded if pair is not None]
     if not given:
-        data = load_data(source, seed, clean_samples, task.samples)
+        data = load_data(source, seed, clean_per_class, task.samples)
         return TaskData(task, data, partition)
     if len(given) < clients:
         raise ConfigError(f"{task}: client_data gave samples for some clients and None for others")
@@ -82,7 +84,7 @@ def simulated(
         raise ConfigError(
             f"partition = {partition} has no effect: {task} loads every client's own samples"
         )
-    server = server_side(task, source, seed, clean_samples)
+    server = server_side(task, source, seed, clean_per_class)
     xs, ys = [x for x, _ in given], [y for _, y in given]
     cuts = np.cumsum([len(y) for y in ys])
     shares = np.split(np.arange(cuts[-1]), cuts[:-1])
@@ -100,7 +102,7 @@ def simulated(
     return TaskData(task, data, AsLoaded(tuple(shares)))
 
 
-def server_side(task: Task, source: DataSource, seed: int, clean_samples: int) -> Dataset:
+def server_side(task: Task, source: DataSource, seed: int, clean_per_class: int) -> Dataset:
     """The server's test and clean samples, nobody else's.
 
     Raises:
@@ -109,10 +111,10 @@ def server_side(task: Task, source: DataSource, seed: int, clean_samples: int) -
     with _one_line(task, "server_data"):
         found = task.server_data(source.path)
     if found is None:
-        return load_data(source, seed, clean_samples, task.samples, dealt=False)
+        return load_data(source, seed, clean_per_class, task.samples, dealt=False)
     test = _checked(task, "server_data: test", found.test_x, found.test_y)
     clean_x, clean_y = _nothing(task)
-    if clean_samples and found.clean_x is not None and found.clean_y is not None:
+    if clean_per_class and found.clean_x is not None and found.clean_y is not None:
         if task.classes is None:
             raise DataError(f"{task}: server_data: clean samples show classes, and there are none")
         clean_x, labels = _checked(task, "server_data: clean", found.clean_x, found.clean_y)

@@ -158,7 +158,7 @@ def _server_settings(
         "learning.task": _own_task(config),
         "learning.dataset": config.dataset,
         "learning.data_dir": _data_dir(config),
-        "learning.clean_samples": config.clean_samples,
+        "learning.clean_per_class": config.clean_per_class,
         "learning.device": config.device,
         "learning.seed": config.seed,
         "learning.report_attack": "" if config.attack is None else str(config.attack),

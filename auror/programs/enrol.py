@@ -29,7 +29,8 @@ class Enrolment:
     colluders: Annotated[int, Like(RoundParams)] | None = None
     """c, clients assumed to collude; by default g - 2."""
     dataset: str = Options.dataset
-    """digits, mnist5k, mnist or fashion_mnist: decides shape and scale of the samples."""
+    """digits, mnist5k, mnist, fashion_mnist, gtsrb or signs-synthetic: decides shape and scale of
+    the samples."""
     data_dir: Path | None = None
     """Folder of torchvision's sets; downloaded there when absent."""
     data: Path | None = None

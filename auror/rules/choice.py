@@ -58,16 +58,16 @@ class ChosenRule:
     def __str__(self) -> str:
         return self.name
 
-    def check(self, clients: int, malicious: int, clean_samples: int) -> None:
+    def check(self, clients: int, malicious: int, clean_per_class: int) -> None:
         """Raises ConfigError when it cannot work on so many clients or clean samples."""
         if self.kind.told and 2 * malicious >= clients:
             raise ConfigError(
                 f"rule {self.name}: {malicious} colluders of {clients} clients leave no majority:"
                 " lower colluders"
             )
-        if self.kind.needs_root and not clean_samples:
+        if self.kind.needs_root and not clean_per_class:
             raise ConfigError(
-                f"rule {self.name} needs clean samples at the server: leave out clean_samples = 0"
+                f"rule {self.name} needs clean samples at the server: leave out clean_per_class = 0"
             )
 
     def begin(self, malicious: int) -> AggregationRule:

@@ -61,7 +61,7 @@ class Population:
             raise ConfigError(
                 f"malicious = {malicious} with attack none: name an attack (flip:4:9) or choose 0"
             )
-        shares = partition.split(data.train_y, clients, seed)
+        shares = partition.split(data.train_y, clients, seed, data.train_tracks)
         chosen = draw_malicious(clients, malicious, seed)
         x = {ClientId(i): data.train_x[index] for i, index in enumerate(shares)}
         y = {ClientId(i): data.train_y[index] for i, index in enumerate(shares)}

@@ -42,9 +42,7 @@ Exit codes:
 @click.option("--server", help="host:port of the server (client.server).")
 @click.option("--credentials", help="Folder made by `auror certs` (client.credentials).")
 @click.option("--state", help="Folder for what must survive restarts (client.state).")
-@click.option(
-    "--dataset", help="digits, mnist5k, mnist, fashion_mnist or synthetic (data.dataset)."
-)
+@click.option("--dataset", help="digits, mnist5k, mnist, gtsrb or another (data.dataset).")
 @click.option("--data", help="Own samples: an npz or CSV file, or an image folder (data.path).")
 @click.option("--label-column", help="Of a CSV file, by default the last (data.label_column).")
 @click.option("--data-range", help="In which range own samples are, e.g. 0:1 (data.range).")

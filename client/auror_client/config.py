@@ -47,7 +47,8 @@ class DataSection(Section):
     task: str = ""
     """package.module:name when the policy trains code of your own: no other code is imported."""
     dataset: str = DATASET
-    """digits, mnist5k, mnist, fashion_mnist, "own" (data.path) or "synthetic" (load tests)."""
+    """digits, mnist5k, mnist, fashion_mnist, gtsrb, signs-synthetic, "own" (data.path) or
+    "synthetic" (load tests)."""
     data_dir: str = ""
     """Folder of the data set where it is not packaged."""
     path: str = ""

@@ -200,7 +200,9 @@ def _from_shared(
     source = DataSource(data.dataset, Path(data.data_dir) if data.data_dir else None)
     whole = load_data(source, data.seed, 0, wanted.samples)
     poisoned = _Poisoner(data, clients, whole.classes)
-    parts = parse_partition(data.partition).split(whole.train_y, data.parts or enrolled, data.seed)
+    parts = parse_partition(data.partition).split(
+        whole.train_y, data.parts or enrolled, data.seed, whole.train_tracks
+    )
     trainers: dict[ClientId, Trainer] = {}
     for client in clients:
         part = data.part if data.part >= 0 else client

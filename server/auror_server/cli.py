@@ -43,7 +43,7 @@ Exit codes:
 @click.option("--run-dir", help="Run folder; an unfinished run is resumed (server.run_dir).")
 @click.option("--rounds", help="Rounds of one training (session.rounds).")
 @click.option("--min-clients", help="Clients to wait for, 0 = all (session.min_clients).")
-@click.option("--dataset", help="digits, mnist5k, mnist or fashion_mnist (learning.dataset).")
+@click.option("--dataset", help="digits, mnist5k, mnist, gtsrb or another (learning.dataset).")
 @click.option("--data", help="Own samples: file, image folder or parts (learning.data).")
 @click.option("--label-column", help="Of a CSV file, by default the last (learning.label_column).")
 @click.option("--data-range", help="In which range own samples are, e.g. 0:1 (learning.range).")

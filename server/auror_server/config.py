@@ -13,7 +13,7 @@ from auror.deployment.data_choice import choose_data
 from auror.deployment.settings import Section, load
 from auror.errors import ConfigError
 from auror.fields import default_of
-from auror.params import CLEAN_SAMPLES, DATASET, DETECTOR, ROUNDS, SEED
+from auror.params import CLEAN_PER_CLASS, DATASET, DETECTOR, ROUNDS, SEED
 from auror.training.config import AfterFlag, CampaignConfig
 from auror.training.detectors import ChosenDetector, choose_detector
 from auror.training.observations import PlanChoice
@@ -85,8 +85,8 @@ class LearningSection(Section):
     task: str = ""
     """package.module:name when the policy trains code of your own: no other code is imported."""
     dataset: str = DATASET
-    """digits, mnist5k, mnist, fashion_mnist or "own" (learning.data): the server's own clean and
-    test samples."""
+    """digits, mnist5k, mnist, fashion_mnist, gtsrb, signs-synthetic or "own" (learning.data): the
+    server's own clean and test samples."""
     data_dir: str = ""
     """Folder of the data set where it is not packaged."""
     data: str = ""
@@ -96,8 +96,9 @@ class LearningSection(Section):
     """Of a CSV file; "" = the last one."""
     range: str = ""
     """In which range own samples are, e.g. "0:1"; "" = as the task says."""
-    clean_samples: int = Field(default=CLEAN_SAMPLES, ge=0)
-    """Clean samples to read label confusion with; 0 = none, the model's own weights serve."""
+    clean_per_class: int = Field(default=CLEAN_PER_CLASS, ge=0)
+    """Clean samples of each class to read label confusion with; 0 = none, the model's own weights
+    serve."""
     device: str = "cpu"
     """auto, cpu, cuda or cuda:N, for the server's own evaluation."""
     seed: int = Field(default=SEED, ge=0)

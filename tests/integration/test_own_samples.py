@@ -68,7 +68,7 @@ def test_six_clients_train_on_their_own_samples(tmp_path: Path, make: Any) -> No
     server = {
         **kit.server_settings(tmp_path, address, session__rounds=6, session__defend=False),
         "learning.data": tmp_path / operator,
-        "learning.clean_samples": 15,
+        "learning.clean_per_class": 5,
     }
     clients = {
         **kit.client_settings(tmp_path, address, "0-5"),

@@ -22,7 +22,7 @@ from auror.bench.replays import DefenceReplay, replay
 from auror.experiments.config import ExperimentConfig, RunName
 from auror.learn.attacks import parse_attack
 from auror.learn.partition import parse_partition
-from auror.params import CLEAN_SAMPLES, RoundParams
+from auror.params import CLEAN_PER_CLASS, RoundParams
 from auror.training.observations import PlanChoice
 
 CLEAN_ROUNDS = 40
@@ -44,8 +44,8 @@ class Cell:
     partition: str = "iid"
     fraction: float = 1.0
     """Part of the source samples that attackers relabel."""
-    clean_samples: int = CLEAN_SAMPLES
-    """At the server; 0: the statistics are read with the model's own output weights."""
+    clean_per_class: int = CLEAN_PER_CLASS
+    """At the server, of each class; 0: the model's own output weights read the statistics."""
 
     def attack(self, seed: int) -> str:
         if not self.malicious:
@@ -102,7 +102,7 @@ def recorded(
         malicious=cell.malicious,
         attack=parse_attack(attack),
         partition=parse_partition(cell.partition),
-        clean_samples=cell.clean_samples,
+        clean_per_class=cell.clean_per_class,
         seed=seed,
         rounds=cell.recorded,
         device="cpu",

@@ -2,7 +2,7 @@
 
 ``published`` rows are AUROR as published: g = 1, the whole output layer in the clear, α from a run
 of the same data in which nobody lies (which nobody has in practice). ``decoded`` rows with
-``clean_samples`` 0 show what the server's own samples are worth to the verdict.
+``clean_per_class`` 0 show what the server's own samples are worth to the verdict.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
     """Means over seeds, per detector and cell."""
     return averaged(
         rows,
-        ("detector", "clean_samples", "partition", "malicious", "group_size"),
+        ("detector", "clean_per_class", "partition", "malicious", "group_size"),
         ("tpr", "fpr", "first", "last"),
     )
 
@@ -54,7 +54,7 @@ def decoded_cells(reduced: bool) -> list[Cell]:
         for malicious in (0, 3, 9)
         for size in (1, 3, 5)
     ] + [
-        replace(_cell(partition, malicious, 5, ROUNDS), clean_samples=0)
+        replace(_cell(partition, malicious, 5, ROUNDS), clean_per_class=0)
         for partition in ("iid", "dirichlet:1.0")
         for malicious in (0, 9)
     ]
@@ -79,7 +79,7 @@ def _decoded(cell: Cell, cache: Path, seed: int, say: Say) -> Row:
     def compute() -> Row:
         return outcome(replay(recorded(cell, cache, seed), cell.group_size, seed))
 
-    key = {**cell.key(seed), "clean_samples": cell.clean_samples, "detector": "decoded"}
+    key = {**cell.key(seed), "clean_per_class": cell.clean_per_class, "detector": "decoded"}
     return cached_row(cache, "noniid", key, say, compute)
 
 
@@ -91,7 +91,7 @@ def _published(cell: Cell, cache: Path, seed: int, say: Say) -> Row:
         found = replay(made, 1, seed, detector=published_detector(alpha), audits=None)
         return {**outcome(found), "alpha": alpha}
 
-    key = {**cell.key(seed), "clean_samples": None, "detector": "published"}
+    key = {**cell.key(seed), "clean_per_class": None, "detector": "published"}
     return cached_row(cache, "noniid", key, say, compute)
 
 

@@ -53,7 +53,7 @@ def test_sign_flippers_are_seen_by_who_sees_updates() -> None:
 
 
 def test_rules_that_need_clean_samples_say_so() -> None:
-    config = setting("flip:4:9", 2, dataset="digits", rounds=1, clean_samples=0)
+    config = setting("flip:4:9", 2, dataset="digits", rounds=1, clean_per_class=0)
     with pytest.raises(ConfigError, match=r"fltrust needs clean samples .*leave out clean_"):
         under_rule(config, "fltrust")
     assert under_rule(config, "mean")["accuracy"] > 0

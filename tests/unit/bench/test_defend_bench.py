@@ -46,7 +46,7 @@ def test_a_row_of_another_defence_is_computed_again(
 
 def test_without_clean_samples_the_same_training_is_read_otherwise(cache: Path) -> None:
     cell = Cell("digits", 15, 4, 3, 2, 2, "shards:2")
-    usual, bare = (recorded(c, cache, 1000) for c in (cell, replace(cell, clean_samples=0)))
+    usual, bare = (recorded(c, cache, 1000) for c in (cell, replace(cell, clean_per_class=0)))
     assert bare.metrics == usual.metrics
     assert bare.changed == usual.changed
     assert not np.allclose(bare.statistics, usual.statistics)
@@ -54,11 +54,11 @@ def test_without_clean_samples_the_same_training_is_read_otherwise(cache: Path) 
 
 def test_label_skew_is_measured_with_and_without_clean_samples() -> None:
     cells = noniid.decoded_cells(reduced=False)
-    bare = [cell for cell in cells if not cell.clean_samples]
+    bare = [cell for cell in cells if not cell.clean_per_class]
     assert {(c.partition, c.malicious, c.group_size) for c in bare} == {
         (partition, malicious, 5) for partition in ("iid", "dirichlet:1.0") for malicious in (0, 9)
     }
-    assert all(replace(cell, clean_samples=100) in cells for cell in bare)
+    assert all(replace(cell, clean_per_class=10) in cells for cell in bare)
     assert "shards:2" in {c.partition for c in cells} & {
         c.partition for c in noniid.published_cells(reduced=False)
     }

@@ -80,7 +80,7 @@ def test_without_clean_samples_the_statistics_are_others_and_the_clients_the_sam
     finished: tuple[dict[str, object], Path, str], tmp_path: Path
 ) -> None:
     summary, _, _ = finished
-    words = ["--seed", "4", "--clean-samples", "0", "--aggregation", "plain"]
+    words = ["--seed", "4", "--clean-per-class", "0", "--aggregation", "plain"]
     done = auror(*SMALL, *words, "--format", "json", "--out", str(tmp_path / "run"))
     assert done.exit_code == 0, done.output
     bare = json.loads(done.stdout)
@@ -122,8 +122,11 @@ def test_the_published_mode_runs_at_single_clients() -> None:
             4,
             "lower K of shards:K or the number of clients",
         ),
-        (["simulate", "--clean-samples", "101"], 2, "--clean-samples 101: choose 0 … 100"),
-        (["simulate", "--clean-samples", "9"], 2, "choose 0 for none, or 10 … 100"),
+        (
+            ["simulate", "--clean-per-class", "11"],
+            2,
+            "--clean-per-class 11: choose 0 … 10",
+        ),
         (["simulate", "--runs", "cleen"], 2, "choose of clean"),
         (["simulate", "--clients", "5", "--malicious", "7"], 2, "choose 0 … 4"),
         (["simulate", "--detector", "published"], 2, "--group-size 1"),

@@ -142,7 +142,7 @@ IDLE: dict[str, dict[str, tuple[tuple[str, ...], str] | None]] = {
         **{
             name: ((*PLAIN, "--" + name.replace("_", "-"), value), ONE_RUN)
             for name, value in {
-                "clean_samples": "50", "group_size": "2", "colluders": "1",
+                "clean_per_class": "5", "group_size": "2", "colluders": "1",
                 "quantisation_bits": "12", "quantisation_range": "0.4",
                 "audit_probability": "0.2", "after_flag": "continue", "aggregation": "plain",
                 "rule": "mean", "detector": "decoded", "dropout_before": "0.1",

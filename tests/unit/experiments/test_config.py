@@ -23,7 +23,7 @@ PUBLISHED = choose_detector("published")
     [
         config(),
         config(attack=None, malicious=0, partition=Dirichlet(0.5), data_dir=Path("data")),
-        config(partition=LabelShards(2), clean_samples=0),
+        config(partition=LabelShards(2), clean_per_class=0),
         config(attack=LabelFlip(1, 7, 0.25), after_flag=AfterFlag.CONTINUE, runs=(RunName.CLEAN,)),
         config(detector=PUBLISHED, round_params=RoundParams(group_size=1, colluders=1), alpha=0.25),
         config(rule=choose_rule("krum")),
@@ -35,9 +35,9 @@ def test_a_configuration_survives_json(made: ExperimentConfig) -> None:
 
 
 def test_a_configuration_from_before_there_was_a_choice_has_all_clean_samples() -> None:
-    assert "clean_samples" not in config().to_dict()  # the name of recordings hangs on it
-    assert ExperimentConfig.from_dict(config().to_dict()).clean_samples == 100
-    assert config(clean_samples=10).to_dict()["clean_samples"] == 10
+    assert "clean_per_class" not in config().to_dict()  # the name of recordings hangs on it
+    assert ExperimentConfig.from_dict(config().to_dict()).clean_per_class == 10
+    assert config(clean_per_class=5).to_dict()["clean_per_class"] == 5
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,7 @@ def test_a_configuration_from_before_there_was_a_choice_has_all_clean_samples() 
         ({"clients": 1, "malicious": 0}, "clients = 1: choose 2 or more"),
         ({"malicious": 6}, "malicious = 6: choose 0 … 5"),
         ({"rounds": 0}, "rounds = 0"),
-        ({"clean_samples": -1}, "clean_samples = -1: choose 0 or more"),
-        ({"clean_samples": 101}, "clean_samples = 101"),
+        ({"clean_per_class": -1}, "clean_per_class = -1: choose 0 or more"),
         ({"seed": -1}, "seed = -1"),
         ({"attack": None}, "malicious = 0 or an attack"),
         ({"runs": ()}, "runs is empty"),

@@ -66,7 +66,7 @@ def test_running_statistics_are_aggregated(files: Path) -> None:
 def test_numbers_instead_of_labels(files: Path, tmp_path: Path) -> None:
     result, said = run(
         task="own_tasks:Regression", data=str(files / "amounts.npz"), attack="sign",
-        clean_samples=0, rounds=6,
+        clean_per_class=0, rounds=6,
     )  # fmt: skip
     clean, defended = (result.summary()[name] for name in ("clean", "defended"))
     assert clean["accuracy"] is None
@@ -95,7 +95,9 @@ def test_what_cannot_work_without_labels_is_refused_before_the_start(
     dials: dict[str, Any], hint: str, files: Path
 ) -> None:
     with pytest.raises(ConfigError, match=hint):
-        run(task="own_tasks:Regression", data=str(files / "amounts.npz"), clean_samples=0, **dials)
+        run(
+            task="own_tasks:Regression", data=str(files / "amounts.npz"), clean_per_class=0, **dials
+        )
 
 
 def test_how_ones_own_task_trains_is_the_default_and_dials_change_single_values() -> None:

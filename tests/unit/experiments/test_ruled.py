@@ -124,7 +124,7 @@ def test_ones_own_detector_through_the_command_line(own: str) -> None:
         ({"tau": 0.4}, "tau = 0.4 has no effect with detector = decoded"),
         ({"runs": "clean", "rule": "krum"}, "rule = krum has no effect without the defended run"),
         ({"rule": "krum", "colluders": 5}, "leave no majority"),
-        ({"rule": "fltrust", "clean_samples": 0}, "clean_samples = 0"),
+        ({"rule": "fltrust", "clean_per_class": 0}, "clean_per_class = 0"),
     ],
 )
 def test_an_option_without_effect_is_an_error(dials: dict[str, object], words: str) -> None:
@@ -137,7 +137,7 @@ def test_an_option_without_effect_is_an_error(dials: dict[str, object], words: s
     "dials",
     [
         {"rule": "krum", "colluders": 3},
-        {"rule": "fltrust", "clean_samples": 50},
+        {"rule": "fltrust", "clean_per_class": 5},
         {"detector": "published", "tau": 0.4, "group_size": 1},
     ],
 )

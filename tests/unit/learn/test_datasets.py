@@ -11,7 +11,8 @@ import pytest
 from torchvision.datasets import MNIST
 
 from auror.errors import ConfigError, DataError
-from auror.learn.datasets import Dataset, load_dataset, stratified
+from auror.learn.datasets import Dataset, load_dataset
+from auror.learn.splitting import per_class, stratified
 
 
 def rows(data: Dataset) -> list[set[bytes]]:
@@ -49,24 +50,22 @@ def test_the_split_follows_the_seed() -> None:
     assert first.test_x.tobytes() != other.test_x.tobytes()
 
 
-@pytest.mark.parametrize("count", [0, 10, 37])
+@pytest.mark.parametrize("count", [0, 1, 7])
 def test_fewer_clean_samples_leave_everybody_elses_as_they_are(count: int) -> None:
     whole, fewer = (
         load_dataset("digits", seed=1),
-        load_dataset("digits", seed=1, clean_samples=count),
+        load_dataset("digits", seed=1, clean_per_class=count),
     )
     for mine, same in ((whole.train_x, fewer.train_x), (whole.test_x, fewer.test_x)):
         assert mine.tobytes() == same.tobytes()
-    assert fewer.clean_x.shape == (count, 1, 8, 8)
     assert rows(fewer)[2] <= rows(whole)[2]
-    each = np.bincount(fewer.clean_y, minlength=10)
-    assert each.max() - each.min() <= 1
+    np.testing.assert_array_equal(np.bincount(fewer.clean_y, minlength=10), [count] * 10)
 
 
-@pytest.mark.parametrize("count", [-1, 9, 101])
-def test_clean_samples_that_leave_a_class_out_are_refused(count: int) -> None:
-    with pytest.raises(ConfigError, match=r"choose 0 for none, or 10 … 100"):
-        load_dataset("digits", clean_samples=count)
+@pytest.mark.parametrize("count", [-1, 11])
+def test_more_clean_samples_than_are_set_aside_are_refused(count: int) -> None:
+    with pytest.raises(ConfigError, match=rf"clean_per_class = {count}: choose 0 … 10, so many"):
+        load_dataset("digits", clean_per_class=count)
 
 
 def test_stratified_draws_exactly_and_in_proportion() -> None:
@@ -76,6 +75,15 @@ def test_stratified_draws_exactly_and_in_proportion() -> None:
     assert sorted([*drawn, *left]) == list(range(101))
     with pytest.raises(DataError, match="cannot draw"):
         stratified(labels, 101, np.random.default_rng(1))
+
+
+def test_as_many_of_every_class_are_drawn_whatever_their_sizes() -> None:
+    labels = np.repeat([0, 1, 2], [50, 30, 6])
+    drawn, left = per_class(labels, 5, np.random.default_rng(1))
+    np.testing.assert_array_equal(np.bincount(labels[drawn]), [5, 5, 5])
+    assert sorted([*drawn, *left]) == list(range(86))
+    with pytest.raises(DataError, match="class 2 has 6 samples: 6 and at least one"):
+        per_class(labels, 6, np.random.default_rng(1))
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:

@@ -34,21 +34,22 @@ def test_one_path_is_split_without_overlap_and_every_part_has_every_class(
     tmp_path: Path, dealt: bool
 ) -> None:
     source = DataSource(path=save(tmp_path / "own.npz"))
-    data, again, other = (load_data(source, seed, 20, dealt=dealt) for seed in (1, 1, 2))
+    data, again, other = (load_data(source, seed, 3, dealt=dealt) for seed in (1, 1, 2))
     parts = {"test": data.test_x, "clean": data.clean_x, "train": data.train_x}
     sizes = {name: len(part) for name, part in parts.items()}
     assert sizes == (
-        {"test": 40, "clean": 20, "train": 140} if dealt else {"test": 180, "clean": 20, "train": 0}
+        {"test": 40, "clean": 12, "train": 148} if dealt else {"test": 188, "clean": 12, "train": 0}
     )
     assert len(set.union(*map(rows, parts.values()))) == 200
-    assert set(data.clean_y) == set(data.test_y) == {0, 1, 2, 3}
+    np.testing.assert_array_equal(np.bincount(data.clean_y), [3] * 4)
+    assert set(data.test_y) == {0, 1, 2, 3}
     assert data.clean_x.tobytes() == again.clean_x.tobytes()
     assert data.clean_x.tobytes() != other.clean_x.tobytes()
 
 
 def test_scale_is_that_of_the_server_s_samples_alone(tmp_path: Path) -> None:
     x = X.astype(np.float64)
-    data = load_data(DataSource(path=save(tmp_path / "a.npz", x)), 1, 20)
+    data = load_data(DataSource(path=save(tmp_path / "a.npz", x)), 1, 4)
     servers = np.concatenate([data.test_x, data.clean_x])
     assert abs(float(servers.mean())) < 1e-3
     assert abs(float(servers.std()) - 1) < 1e-3
@@ -60,7 +61,7 @@ def test_parts_in_a_folder_are_used_as_they_are(tmp_path: Path) -> None:
     save(tmp_path / "clean.npz", X[1::4], Y[1::4])
     save(tmp_path / "train.npz", X[2::4], Y[2::4])
     source = DataSource(path=tmp_path)
-    data = load_data(source, 1, 100)
+    data = load_data(source, 1, 10)
     assert [len(part) for part in (data.test_y, data.clean_y, data.train_y)] == [50, 50, 50]
     np.testing.assert_array_equal(data.train_y, Y[2::4])
     assert len(load_data(source, 1, 0, dealt=False).clean_y) == 0
@@ -87,7 +88,7 @@ def test_parts_that_do_not_fit_are_refused(tmp_path: Path, fault: str) -> None:
     damage, says = FAULTS[fault]
     damage(tmp_path)
     with pytest.raises(DataError) as caught:
-        load_data(DataSource(path=tmp_path), 1, 50)
+        load_data(DataSource(path=tmp_path), 1, 10)
     assert says in str(caught.value)
 
 
@@ -96,14 +97,15 @@ def test_too_few_samples_for_the_parts_are_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"class 1 has 2 samples for 3 parts \(test, clean, client"):
         load_data(DataSource(path=path), 1, 2)
     path = save(tmp_path / "more.npz")
-    for clean in (3, 101):
-        with pytest.raises(ConfigError, match=rf"{clean} clean samples of 200 in 4 .* 4 … 100"):
-            load_data(DataSource(path=path), 1, clean, dealt=False)
+    for dealt, left in ((False, 6), (True, 5)):  # a fifth, one of the six, is for the test
+        with pytest.raises(ConfigError, match=rf"class 3 has {left} samples.* 0 … {left - 1}, or"):
+            load_data(DataSource(path=path), 1, left, dealt=dealt)
+        assert np.bincount(load_data(DataSource(path=path), 1, left - 1, dealt=dealt).clean_y)[3]
 
 
 def test_a_named_set_must_fit_the_task() -> None:
     with pytest.raises(ConfigError, match=r"samples of shape \(1, 8, 8\) in 10 .* \(3,\) in 2"):
-        load_data(DataSource("digits"), 1, 100, SampleSpec((3,), 2))
+        load_data(DataSource("digits"), 1, 10, SampleSpec((3,), 2))
 
 
 # Scales -------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def sites(tmp_path: Path) -> Path:
 
 
 def test_a_task_with_loaders_deals_what_each_client_has(sites: Path) -> None:
-    found = simulated("own_tasks:Sites", DataSource(path=sites), 1, 100, 3, Iid())
+    found = simulated("own_tasks:Sites", DataSource(path=sites), 1, 10, 3, Iid())
     assert isinstance(found.partition, AsLoaded)
     shares = found.partition.split(found.data.train_y, 3, 1)
     assert [len(share) for share in shares] == [10, 11, 12]
@@ -40,9 +40,9 @@ def test_a_task_with_loaders_deals_what_each_client_has(sites: Path) -> None:
     none = simulated("own_tasks:Sites", DataSource(path=sites), 1, 0, 3, Iid())
     assert not len(none.data.clean_y)
     with pytest.raises(ConfigError, match=r"dirichlet:1\.0 has no effect"):
-        simulated("own_tasks:Sites", DataSource(path=sites), 1, 100, 3, Dirichlet(1.0))
+        simulated("own_tasks:Sites", DataSource(path=sites), 1, 10, 3, Dirichlet(1.0))
     with pytest.raises(DataError, match=r"client_data failed: .*site-3"):
-        simulated("own_tasks:Sites", DataSource(path=sites), 1, 100, 4, Iid())
+        simulated("own_tasks:Sites", DataSource(path=sites), 1, 10, 4, Iid())
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,15 @@ def test_a_task_without_loaders_reads_a_file(name: str, made: Any, tmp_path: Pat
     x, y = made(200, 3)
     np.savez(tmp_path / "all.npz", x=x, y=y)
     source = DataSource(path=tmp_path / "all.npz")
-    clean = 0 if name == "Regression" else 20
-    found = simulated(f"own_tasks:{name}", source, 1, clean, 4, Iid())
+    each = 0 if name == "Regression" else 5
+    found = simulated(f"own_tasks:{name}", source, 1, each, 4, Iid())
+    clean = each * (found.task.classes or 0)
     assert (len(found.data.test_y), len(found.data.clean_y)) == (40, clean)
     everything = np.concatenate([found.data.train_y, found.data.test_y, found.data.clean_y])
     np.testing.assert_allclose(np.sort(everything), np.sort(y))
     raw = found.task.standardisation.undo(found.data.train_x)
     assert np.abs(raw).max() == pytest.approx(np.abs(x.astype(float)).max(), rel=0.2)
-    server = server_side(found.task, source, 1, clean)
+    server = server_side(found.task, source, 1, each)
     assert (len(server.test_y) + len(server.clean_y), len(server.train_y)) == (200, 0)
 
 

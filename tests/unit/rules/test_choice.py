@@ -64,10 +64,10 @@ def test_a_class_is_made_anew_for_every_run() -> None:
 
 def test_what_cannot_work_is_said_before_the_run() -> None:
     with pytest.raises(ConfigError, match="leave no majority"):
-        chosen("krum").check(clients=4, malicious=2, clean_samples=0)
+        chosen("krum").check(clients=4, malicious=2, clean_per_class=0)
     with pytest.raises(ConfigError, match="clean samples"):
-        chosen("fltrust").check(clients=4, malicious=1, clean_samples=0)
-    chosen("median").check(clients=4, malicious=2, clean_samples=0)
+        chosen("fltrust").check(clients=4, malicious=1, clean_per_class=0)
+    chosen("median").check(clients=4, malicious=2, clean_per_class=0)
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ TASK = PinnedTask(Mlp((1, 8, 8), 10), TrainingParams()).to_bytes()
 
 def test_without_clean_samples_the_output_weights_stand_in() -> None:
     with_them, without = (
-        make_host(LearningSection(dataset="digits", clean_samples=count), TASK)
-        for count in (100, 0)
+        make_host(LearningSection(dataset="digits", clean_per_class=count), TASK)
+        for count in (10, 0)
     )
     model = without.initial(0)
     np.testing.assert_array_equal(model, with_them.initial(0))
