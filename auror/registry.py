@@ -6,15 +6,17 @@ manifest, a program's own configuration), never one that came from a peer.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from auror.errors import ConfigError
+from auror.errors import ConfigError, UserError
 
 T = TypeVar("T")
 
@@ -80,6 +82,36 @@ def reference_to(found: object) -> str:
     if name == "__main__" and file is not None:
         name = Path(file).stem  # another program finds the script under its own name
     return f"{name}:{attribute}"
+
+
+@contextlib.contextmanager
+def somebodys_code(what: str, kind: type[UserError] = ConfigError) -> Iterator[None]:
+    """Around a call of code that came by reference.
+
+    Args:
+        what: what it is, for the error, e.g. "attack 'own:shift'".
+        kind: of the error.
+
+    Raises:
+        UserError: as the code raised it; one of ``kind``, with the line, for everything else.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        shown = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise kind(f"{what} failed{_place_in(error)}: {shown}") from error
+
+
+def _place_in(error: Exception) -> str:
+    """The first line outside of this package that ``error`` came through."""
+    package = Path(__file__).parent
+    for frame in traceback.extract_tb(error.__traceback__)[2:]:  # below the caller
+        path = Path(frame.filename)
+        if package not in path.parents:
+            return f" in {path.name}, line {frame.lineno}"
+    return ""
 
 
 def maker(found: object) -> Callable[[], Any]:

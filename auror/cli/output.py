@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +49,16 @@ def _table(summary: dict[str, Any]) -> None:
     if summary["plaintext_updates"]:
         _under_rule(summary)
     elif summary["flagged"] is not None:
-        flagged = ", ".join(map(str, summary["flagged"])) or "nobody"
+        flagged = _clients(summary["flagged"])
         rates = [
             f"{name} {summary[key]:.0%}"
             for name, key in (("found", "tpr"), ("falsely flagged", "fpr"))
             if summary[key] is not None
         ]
-        print(f"malicious: {', '.join(map(str, summary['malicious'])) or 'nobody'}")
+        print(f"malicious: {_clients(summary['malicious'])}")
         print(f"flagged:   {flagged}   ({', '.join(rates)})")
         if summary["suspected"]:
-            names = ", ".join(map(str, summary["suspected"]))
+            names = _clients(summary["suspected"])
             print(f"suspected: {names}   (accused, not confirmed by enough rounds)")
         privacy = summary["privacy"]
         recovered = [
@@ -76,10 +77,17 @@ def _table(summary: dict[str, Any]) -> None:
     print(f"{summary['rounds_total']} rounds, {summary['seconds']:.0f} s")
 
 
+def _clients(found: Sequence[object]) -> str:
+    """Who they are; a number alone could be how many there are."""
+    if not found:
+        return "nobody"
+    return f"client{'s' * (len(found) > 1)} {', '.join(map(str, found))}"
+
+
 def _under_rule(summary: dict[str, Any]) -> None:
     """Who defended, whom it left out most of the time, and that nothing was private."""
     print(f"rule:      {summary['rule']}")
-    print(f"malicious: {', '.join(map(str, summary['malicious'])) or 'nobody'}")
+    print(f"malicious: {_clients(summary['malicious'])}")
     if summary["left_out"] is not None:
         most = [client for client, part in summary["left_out"].items() if part > 0.5]
         rates = [
@@ -87,5 +95,5 @@ def _under_rule(summary: dict[str, Any]) -> None:
             for name, key in (("of the malicious", "tpr"), ("of the honest", "fpr"))
             if summary[key] is not None
         ]
-        print(f"left out:  {', '.join(most) or 'nobody'} most rounds   ({', '.join(rates)})")
+        print(f"left out:  {_clients(most)} most rounds   ({', '.join(rates)})")
     print("privacy:   none: the rule sees every client's update")

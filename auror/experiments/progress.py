@@ -29,7 +29,7 @@ class Progress:
     strength: float | None = None
     """Log-evidence against the most suspicious set of clients."""
     required: float | None = None
-    """What flags it."""
+    """What accuses it; a flag takes audited rounds as well."""
     flagged: int | None = None
     note: str = ""
 
@@ -42,7 +42,7 @@ class Progress:
         if self.attack_success is not None:
             parts.append(f"attack success {self.attack_success:6.1%}")
         if self.strength is not None and self.required is not None:
-            parts.append(f"suspicion {self.strength:6.1f} (flags at {self.required:.0f})")
+            parts.append(f"suspicion {self.strength:6.1f} (accuses from {self.required:.0f})")
         if self.flagged is not None:
             parts.append(f"flagged {self.flagged:>2}")
         if self.note:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from auror.errors import ConfigError
 from auror.ids import ClientId
-from auror.registry import load_reference, reference_to
+from auror.registry import load_reference, reference_to, somebodys_code
 from auror.round.output import OutputShape
 
 Floats = NDArray[np.float32]
@@ -126,7 +126,8 @@ class Own(Attack):
 
     def poison(self, x: Floats, y: Labels, rng: np.random.Generator) -> tuple[Floats, Labels]:
         """Raises ConfigError when the attack returns something else than samples and labels."""
-        made = self.attack.poison(x, y, rng)
+        with somebodys_code(f"attack {self.name!r}"):
+            made = self.attack.poison(x, y, rng)
         if not isinstance(made, tuple) or len(made) != 2:
             raise ConfigError(f"attack {self.name!r}: poison must return two arrays, x and y")
         samples = np.ascontiguousarray(made[0], dtype=x.dtype)
@@ -144,7 +145,9 @@ class Own(Attack):
 
     def forge(self, known: Knowledge) -> Updates:
         """Raises ConfigError when the attack returns something else than updates."""
-        sent = {c: np.asarray(u, np.float32) for c, u in self.attack.forge(known).items()}
+        with somebodys_code(f"attack {self.name!r}"):
+            made = self.attack.forge(known)
+            sent = {client: np.asarray(update, np.float32) for client, update in made.items()}
         for client, update in sent.items():
             if client not in known.own or update.shape != known.own[client].shape:
                 raise ConfigError(
@@ -192,6 +195,23 @@ def own_attack(given: object, name: str | None = None) -> Own:
 def load_attack(text: str) -> Own:
     """The attack that ``package.module:attribute`` names. Raises ConfigError when it is none."""
     return own_attack(load_reference("attack", text), text)
+
+
+def poisoned_samples(
+    attack: Attack, x: Floats, y: Labels, rng: np.random.Generator, classes: int | None
+) -> tuple[Floats, Labels]:
+    """What a client trains on that plays ``attack``; ``classes``: of the data, None without.
+
+    Raises:
+        ConfigError: the attack made a label that the data do not have.
+    """
+    samples, labels = attack.poison(x, y, rng)
+    if classes and len(wrong := labels[(labels < 0) | (labels >= classes)]):
+        raise ConfigError(
+            f"attack {str(attack)!r}: poison made the label {wrong.flat[0]}; classes are"
+            f" 0..{classes - 1}"
+        )
+    return samples, labels
 
 
 def changed_samples(before: tuple[Floats, Labels], after: tuple[Floats, Labels]) -> int:

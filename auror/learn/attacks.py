@@ -198,7 +198,10 @@ def _parse_payload(text: str, written: str) -> LabelFlip | Backdoor | Own:
         labels = [int(field) for field in fields[:numbers]]
         fraction = [float(field) for field in fields[numbers:]]
     except ValueError as error:
-        raise ConfigError(f"attack {text!r} has a field that is no number; {_USAGE}") from error
+        raise ConfigError(
+            f"attack {text!r} has a field that is no number: classes are numbered from 0 in the"
+            f" order of their names; {_USAGE}"
+        ) from error
     return LabelFlip(*labels, *fraction) if word == "flip" else Backdoor(*labels, *fraction)
 
 

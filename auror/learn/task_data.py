@@ -6,8 +6,6 @@ server, at each client and in simulations alike.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -17,12 +15,12 @@ from numpy.typing import NDArray
 
 from auror.errors import ConfigError, DataError
 from auror.learn.datasets import Dataset
-from auror.learn.models import first_line
 from auror.learn.own_data import DataSource, load_data
 from auror.learn.partition import Indices, Labels, Partition
 from auror.learn.task import Task
 from auror.learn.tasks import find_task, is_own
 from auror.learn.training import Floats, Targets
+from auror.registry import somebodys_code
 
 Array = NDArray[np.generic]
 
@@ -108,7 +106,7 @@ def server_side(task: Task, source: DataSource, seed: int, clean_per_class: int)
     Raises:
         UserError: they cannot be read, or do not fit the task.
     """
-    with _one_line(task, "server_data"):
+    with somebodys_code(f"{task}: server_data", DataError):
         found = task.server_data(source.path)
     if found is None:
         return load_data(source, seed, clean_per_class, task.samples, dealt=False)
@@ -131,20 +129,11 @@ def client_side(task: Task, path: Path | None, client: int) -> tuple[Floats, Tar
     Raises:
         UserError: they cannot be read, or do not fit the task.
     """
-    with _one_line(task, "client_data"):
+    with somebodys_code(f"{task}: client_data", DataError):
         found = task.client_data(path, client)
     if found is None:
         return None
     return _checked(task, f"client_data({client})", *found)
-
-
-@contextlib.contextmanager
-def _one_line(task: Task, loader: str) -> Iterator[None]:
-    """What somebody's loader raises, as one line with the loader's name."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise DataError(f"{task}: {loader} failed: {first_line(error)}") from error
 
 
 def _checked(task: Task, where: str, x: Array, y: Array) -> tuple[Floats, Targets]:

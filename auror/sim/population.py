@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from auror.errors import ConfigError
 from auror.ids import ClientId
-from auror.learn.attack import Attack, Knowledge, changed_samples
+from auror.learn.attack import Attack, Knowledge, changed_samples, poisoned_samples
 from auror.learn.attacks import draw_malicious
 from auror.learn.datasets import Dataset
 from auror.learn.evaluate import own_class_means
@@ -71,7 +71,7 @@ class Population:
             if attack is None:
                 break
             rng = np.random.default_rng([seed, 1, client])
-            x[client], y[client] = attack.poison(*truth[client], rng)
+            x[client], y[client] = poisoned_samples(attack, *truth[client], rng, data.classes)
             count = changed_samples(truth[client], (x[client], y[client]))
             poisoned[client] = count if attack.poisons else len(y[client])
         forged = attack if attack is not None and attack.forges else None

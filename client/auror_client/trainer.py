@@ -234,12 +234,22 @@ class _Poisoner:
             )
         named = parse_ids("data.malicious", data.malicious)
         self._attackers = set(clients if not named and len(clients) == 1 else named)
-        self._attack, self._seed = attack, data.seed
+        self._attack, self._seed, self._classes = attack, data.seed, classes
 
     def __call__(
         self, client: ClientId, x: NDArray[np.float32], y: Targets
     ) -> tuple[NDArray[np.float32], Targets]:
         if self._attack is None or client not in self._attackers:
             return x, y
+        from auror.learn.attack import changed_samples, poisoned_samples  # noqa: PLC0415
+
         rng = np.random.default_rng([self._seed, 1, client])
-        return self._attack.poison(x, y.astype(np.int64), rng)
+        labels = y.astype(np.int64)
+        samples, poisoned = poisoned_samples(self._attack, x, labels, rng, self._classes)
+        _log.warning(
+            "poisons its samples, as data.attack says",
+            client=int(client),
+            attack=str(self._attack),
+            changed=changed_samples((x, labels), (samples, poisoned)),
+        )
+        return samples, poisoned

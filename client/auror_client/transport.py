@@ -139,7 +139,10 @@ class GrpcLink:
             deployment=self._credentials.policy.name,
             client=self._credentials.client,
         )
-        await self.send([pb.ClientFrame(hello=hello).SerializeToString()])
+        try:
+            await self.send([pb.ClientFrame(hello=hello).SerializeToString()])
+        except ConnectionLost as error:
+            raise ConnectionLost("the server does not answer yet") from error
         frame = await self.read()
         if frame.WhichOneof("frame") != "welcome":
             raise ConnectionLost("no welcome")

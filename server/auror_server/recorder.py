@@ -99,7 +99,7 @@ class Recorder:
             suspected=list(campaign.suspected),
             aborted=None if record.aborted is None else record.aborted.value,
             seconds=extra["seconds"],
-            **{name: value for name, value in metrics.items() if value is not None},
+            **{name: round(value, 4) for name, value in metrics.items() if value is not None},
         )
 
     def account(self, policy: Policy) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 import pytest
 
-from auror.errors import ConfigError
-from auror.registry import Registry, is_reference, load_reference
+from auror.errors import ConfigError, DataError
+from auror.registry import Registry, is_reference, load_reference, somebodys_code
 
 KNOWN: Registry[Callable[[int], int]] = Registry(
     "rule", {"double": lambda x: 2 * x, "halve": lambda x: x // 2}, callable, "a function"
@@ -103,3 +104,18 @@ def test_an_object_of_another_kind(module: Callable[[str], str]) -> None:
 def test_nothing_installed_is_replaced_by_the_working_folder(module: Callable[[str], str]) -> None:
     Path("statistics.py").write_text("mean = None\n", encoding="utf-8")
     assert callable(load_reference("rule", "statistics:mean"))
+
+
+def test_code_that_fails_is_named_with_its_line(module: Callable[[str], str]) -> None:
+    name = module("def rule(x):\n    y = x + 1\n    return y[0]\n")
+    rule = cast("Callable[[int], int]", KNOWN.find(f"{name}:rule"))
+    with pytest.raises(ConfigError) as caught, somebodys_code("rule 'own'"):
+        rule(1)
+    assert str(caught.value).startswith(f"rule 'own' failed in {name}.py, line 3: TypeError: ")
+
+
+def test_code_may_say_itself_what_is_wrong() -> None:
+    with pytest.raises(ConfigError, match=r"^choose less$"), somebodys_code("rule", DataError):
+        raise ConfigError("choose less")
+    with pytest.raises(DataError, match=r"^rule failed"), somebodys_code("rule", DataError):
+        raise ValueError

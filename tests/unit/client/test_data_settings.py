@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from auror_client.config import load_config
 from auror_client.trainer import make_trainers
+from structlog.testing import capture_logs
 
 from auror.deployment.settings import to_toml
 from auror.errors import ConfigError, DataError
@@ -128,7 +129,10 @@ def test_an_attacker_with_own_samples(tmp_path: Path) -> None:
     task = task_of(path)
     honest = trained(path, task, 1)
     assert np.array_equal(honest, trained(path, task, 1))
-    assert not np.array_equal(honest, trained(path, task, 1, "data.attack=flip:1:2"))
+    with capture_logs() as logs:
+        assert not np.array_equal(honest, trained(path, task, 1, "data.attack=flip:1:2"))
+    (said,) = [line for line in logs if line["log_level"] == "warning"]
+    assert (said["client"], said["attack"], said["changed"]) == (3, "flip:1:2", int((Y == 1).sum()))
     with pytest.raises(ConfigError, match="class"):
         trained(path, task, 1, "data.attack=flip:1:4")
 

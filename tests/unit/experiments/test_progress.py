@@ -24,7 +24,7 @@ def test_a_line_says_what_is_known_and_nothing_else() -> None:
         flagged=9,
         note="restarted",
     ).text()
-    for piece in ("3/30", "91.3%", "2.0%", "12.3 (flags at 10)", "flagged  9", "restarted"):
+    for piece in ("3/30", "91.3%", "2.0%", "12.3 (accuses from 10)", "flagged  9", "restarted"):
         assert piece in full
     assert Progress(stage="clean").text().strip() == "clean"
 

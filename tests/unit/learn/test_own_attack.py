@@ -11,7 +11,17 @@ import pytest
 
 from auror.errors import ConfigError
 from auror.ids import ClientId
-from auror.learn.attack import Aim, Attack, Floats, Knowledge, Labels, Own, Updates, own_attack
+from auror.learn.attack import (
+    Aim,
+    Attack,
+    Floats,
+    Knowledge,
+    Labels,
+    Own,
+    Updates,
+    own_attack,
+    poisoned_samples,
+)
 from auror.learn.attacks import Forged, parse_attack
 from auror.learn.forgery import Scale
 
@@ -146,3 +156,28 @@ def test_what_forge_sends_is_checked() -> None:
     for attack in (Short(), Stranger()):
         with pytest.raises(ConfigError, match="one update"):
             Own("own:attack", attack).forge(knowledge())
+
+
+def test_an_attack_makes_labels_of_the_data() -> None:
+    attack = own_attack(shift)
+    x, y = poisoned_samples(attack, X, Y, RNG, 3)
+    assert (x is X, y.tolist()) == (True, [1, 2, 0, 1, 2, 0])
+    with pytest.raises(ConfigError, match=r"made the label 2; classes are 0\.\.1"):
+        poisoned_samples(attack, X, Y, RNG, 2)
+    with pytest.raises(ConfigError, match="made the label -1"):
+        poisoned_samples(own_attack(lambda x, y, rng: (x, y - 1)), X, Y, RNG, 3)
+
+
+def test_an_attack_that_breaks_is_named() -> None:
+    class Broken(Attack):
+        def poison(self, x: Floats, y: Labels, rng: np.random.Generator) -> tuple[Floats, Labels]:
+            return x[:, 7], y
+
+        def forge(self, known: Knowledge) -> Updates:
+            return {client: known.own[client + 100] for client in known.own}
+
+    attack = own_attack(Broken())
+    with pytest.raises(ConfigError, match=r"Broken.* failed in test_own_att.*, line .*IndexErr"):
+        attack.poison(X, Y, RNG)
+    with pytest.raises(ConfigError, match=r"Broken.* failed in .*KeyError: 101"):
+        attack.forge(knowledge())
