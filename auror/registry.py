@@ -6,7 +6,6 @@ manifest, a program's own configuration), never one that came from a peer.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import importlib
 import re
@@ -16,11 +15,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from auror.errors import ConfigError, UserError
+from auror.errors import ConfigError
 
 T = TypeVar("T")
 
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+_FILES: set[str] = set()
+"""Of modules that came by reference."""
 
 
 def is_reference(text: str) -> bool:
@@ -56,6 +58,7 @@ def load_reference(kind: str, text: str) -> object:
     except Exception as error:  # whatever somebody else's code raises
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ConfigError(f"{kind} {text!r}: importing {name} failed: {reason}") from error
+    _FILES.add(str(getattr(found, "__file__", "")))
     for part in attribute.split("."):
         try:
             found = getattr(found, part)
@@ -84,34 +87,14 @@ def reference_to(found: object) -> str:
     return f"{name}:{attribute}"
 
 
-@contextlib.contextmanager
-def somebodys_code(what: str, kind: type[UserError] = ConfigError) -> Iterator[None]:
-    """Around a call of code that came by reference.
-
-    Args:
-        what: what it is, for the error, e.g. "attack 'own:shift'".
-        kind: of the error.
-
-    Raises:
-        UserError: as the code raised it; one of ``kind``, with the line, for everything else.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        shown = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise kind(f"{what} failed{_place_in(error)}: {shown}") from error
-
-
-def _place_in(error: Exception) -> str:
-    """The first line outside of this package that ``error`` came through."""
-    package = Path(__file__).parent
-    for frame in traceback.extract_tb(error.__traceback__)[2:]:  # below the caller
-        path = Path(frame.filename)
-        if package not in path.parents:
-            return f" in {path.name}, line {frame.lineno}"
-    return ""
+def fault_in(error: BaseException) -> str | None:
+    """One line for what code that came by reference raised, with the place in it; None: ``error``
+    did not come through any."""
+    places = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in _FILES]
+    if not places:
+        return None
+    said = f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"{Path(places[-1].filename).name}, line {places[-1].lineno}: {said}"
 
 
 def maker(found: object) -> Callable[[], Any]:

@@ -11,15 +11,18 @@ from typing import Any, NoReturn
 
 import click
 
+from auror.registry import fault_in
 from auror.version import __version__
 
 INTERRUPTED = 130
+OWN_CODE = 2
+"""A setting named code that failed."""
 HELP = {"help_option_names": ["-h", "--help"]}
 
 
 class OneLine(click.Command):
-    """A whole program. A mistake in its words is one line; a console that lacks a sign (cp1252 has
-    no ≤, ASCII hardly anything) shows ? instead."""
+    """A whole program. A mistake in its words, or in code that they name, is one line; a console
+    that lacks a sign (cp1252 has no ≤, ASCII hardly anything) shows ? instead."""
 
     def main(
         self,
@@ -45,6 +48,10 @@ class OneLine(click.Command):
         except BrokenPipeError:  # `| head`: whoever read has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
+        except Exception as error:
+            if (said := fault_in(error)) is None:
+                raise
+            _end(self.name, f"{said} (in code of your own)", OWN_CODE)
         sys.exit(code if isinstance(code, int) else 0)
 
 

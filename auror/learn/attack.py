@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from auror.errors import ConfigError
 from auror.ids import ClientId
-from auror.registry import load_reference, reference_to, somebodys_code
+from auror.registry import load_reference, reference_to
 from auror.round.output import OutputShape
 
 Floats = NDArray[np.float32]
@@ -126,8 +126,7 @@ class Own(Attack):
 
     def poison(self, x: Floats, y: Labels, rng: np.random.Generator) -> tuple[Floats, Labels]:
         """Raises ConfigError when the attack returns something else than samples and labels."""
-        with somebodys_code(f"attack {self.name!r}"):
-            made = self.attack.poison(x, y, rng)
+        made = self.attack.poison(x, y, rng)
         if not isinstance(made, tuple) or len(made) != 2:
             raise ConfigError(f"attack {self.name!r}: poison must return two arrays, x and y")
         samples = np.ascontiguousarray(made[0], dtype=x.dtype)
@@ -145,9 +144,7 @@ class Own(Attack):
 
     def forge(self, known: Knowledge) -> Updates:
         """Raises ConfigError when the attack returns something else than updates."""
-        with somebodys_code(f"attack {self.name!r}"):
-            made = self.attack.forge(known)
-            sent = {client: np.asarray(update, np.float32) for client, update in made.items()}
+        sent = {c: np.asarray(u, np.float32) for c, u in self.attack.forge(known).items()}
         for client, update in sent.items():
             if client not in known.own or update.shape != known.own[client].shape:
                 raise ConfigError(

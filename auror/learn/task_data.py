@@ -6,6 +6,8 @@ server, at each client and in simulations alike.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -13,14 +15,15 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.errors import ConfigError, DataError
+from auror.errors import ConfigError, DataError, UserError
 from auror.learn.datasets import Dataset
+from auror.learn.models import first_line
 from auror.learn.own_data import DataSource, load_data
 from auror.learn.partition import Indices, Labels, Partition
 from auror.learn.task import Task
 from auror.learn.tasks import find_task, is_own
 from auror.learn.training import Floats, Targets
-from auror.registry import somebodys_code
+from auror.registry import fault_in
 
 Array = NDArray[np.generic]
 
@@ -106,7 +109,7 @@ def server_side(task: Task, source: DataSource, seed: int, clean_per_class: int)
     Raises:
         UserError: they cannot be read, or do not fit the task.
     """
-    with somebodys_code(f"{task}: server_data", DataError):
+    with _one_line(task, "server_data"):
         found = task.server_data(source.path)
     if found is None:
         return load_data(source, seed, clean_per_class, task.samples, dealt=False)
@@ -129,11 +132,23 @@ def client_side(task: Task, path: Path | None, client: int) -> tuple[Floats, Tar
     Raises:
         UserError: they cannot be read, or do not fit the task.
     """
-    with somebodys_code(f"{task}: client_data", DataError):
+    with _one_line(task, "client_data"):
         found = task.client_data(path, client)
     if found is None:
         return None
     return _checked(task, f"client_data({client})", *found)
+
+
+@contextlib.contextmanager
+def _one_line(task: Task, loader: str) -> Iterator[None]:
+    """What somebody's loader raises, whatever it is, as one line with the loader's name."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        said = fault_in(error) or f"{type(error).__name__}: {first_line(error)}"
+        raise DataError(f"{task}: {loader} failed: {said}") from error
 
 
 def _checked(task: Task, where: str, x: Array, y: Array) -> tuple[Floats, Targets]:

@@ -14,7 +14,7 @@ from auror.defence.verdict import VerdictParams, judge
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.params import TAU
-from auror.registry import Registry, maker, reference_to, somebodys_code
+from auror.registry import Registry, maker, reference_to
 from auror.training.observations import PlanChoice
 from auror.training.verdict import Detector, Verdict
 
@@ -112,8 +112,7 @@ class _Own:
     detector: Detector
 
     def __call__(self, ledger: Ledger, invited: tuple[ClientId, ...]) -> Verdict:
-        with somebodys_code(f"detector {self.name!r}"):
-            found = self.detector(ledger, invited)
+        found = self.detector(ledger, invited)
         number = (float, int, NoneType)
         for part, kind in (
             ("flagged", frozenset),

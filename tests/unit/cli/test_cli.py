@@ -175,3 +175,15 @@ def test_help_names_every_command_and_the_exit_codes() -> None:
     for name in ("demo", "simulate", "evaluate", "replay", "certs", "loadtest"):
         assert name in shown
     assert "Exit codes:" in auror("simulate", "--help").stdout
+
+
+def test_ones_own_code_that_fails_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("breaking.py").write_text("def shift(x, y, rng):\n    return x[:, 5], y\n")
+    done = auror(*SMALL, "--attack", "breaking:shift")
+    (line,) = [text for text in done.stderr.splitlines() if text.startswith("auror:")]
+    assert done.exit_code == 2
+    assert line.startswith("auror: breaking.py, line 2: IndexError: index 5 is out of bounds")

@@ -166,18 +166,3 @@ def test_an_attack_makes_labels_of_the_data() -> None:
         poisoned_samples(attack, X, Y, RNG, 2)
     with pytest.raises(ConfigError, match="made the label -1"):
         poisoned_samples(own_attack(lambda x, y, rng: (x, y - 1)), X, Y, RNG, 3)
-
-
-def test_an_attack_that_breaks_is_named() -> None:
-    class Broken(Attack):
-        def poison(self, x: Floats, y: Labels, rng: np.random.Generator) -> tuple[Floats, Labels]:
-            return x[:, 7], y
-
-        def forge(self, known: Knowledge) -> Updates:
-            return {client: known.own[client + 100] for client in known.own}
-
-    attack = own_attack(Broken())
-    with pytest.raises(ConfigError, match=r"Broken.* failed in test_own_att.*, line .*IndexErr"):
-        attack.poison(X, Y, RNG)
-    with pytest.raises(ConfigError, match=r"Broken.* failed in .*KeyError: 101"):
-        attack.forge(knowledge())

@@ -41,7 +41,7 @@ def test_a_task_with_loaders_deals_what_each_client_has(sites: Path) -> None:
     assert not len(none.data.clean_y)
     with pytest.raises(ConfigError, match=r"dirichlet:1\.0 has no effect"):
         simulated("own_tasks:Sites", DataSource(path=sites), 1, 10, 3, Dirichlet(1.0))
-    with pytest.raises(DataError, match=r"client_data failed: .*site-3"):
+    with pytest.raises(DataError, match=r"client_data failed: own_tasks\.py, line .*site-3"):
         simulated("own_tasks:Sites", DataSource(path=sites), 1, 10, 4, Iid())
 
 
