@@ -57,6 +57,12 @@ class BudgetSpent(UserError):
     exit_code = 8
 
 
+class ModelMissing(UserError):
+    """A session that ended as planned, without the model that the policy promises its clients."""
+
+    exit_code = 9
+
+
 class DropReason(enum.Enum):
     """Why one client no longer takes part in a round."""
 

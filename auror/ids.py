@@ -37,3 +37,7 @@ class RoundId:
 
     def __str__(self) -> str:
         return f"{self.counter}-{self.nonce.hex()[:8]}"
+
+
+NO_ROUND = RoundId(0, bytes(ROUND_NONCE_BYTES))
+"""Heads a message that belongs to no round: the final model."""

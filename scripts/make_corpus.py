@@ -26,7 +26,7 @@ from auror.errors import AbortReason, Refusal  # noqa: E402
 from auror.ids import ClientId, Digest, RoundId  # noqa: E402
 from auror.round.client.memory import ClientMemory  # noqa: E402
 from auror.round.facts import encode  # noqa: E402
-from auror.round.messages import MaskedStatistics, RoundEnd, Withdraw  # noqa: E402
+from auror.round.messages import FinalModel, MaskedStatistics, RoundEnd, Withdraw  # noqa: E402
 from auror.secagg.packing import pack  # noqa: E402
 from auror.sim.seeded import seeded_entropy  # noqa: E402
 from auror.wire import codec  # noqa: E402
@@ -55,6 +55,8 @@ def main() -> None:
     played.told.append(
         (ClientId(0), RoundEnd(Digest(bytes(32)), AbortReason.BINDING_FAILED, (ClientId(1),), ()))
     )
+    zero, model = Digest(bytes(32)), np.linspace(-1, 1, 4, dtype=np.float32)
+    played.told.append((ClientId(0), FinalModel(zero, 0, 2, zero, zero, model)))
     for from_client, said in ((True, played.replies), (False, played.told)):
         for client, message in said:
             if client != 0:
@@ -91,6 +93,8 @@ def main() -> None:
         keep("settings", name, (ROOT / "deploy" / name).read_bytes())
     keep("settings", "unknown", b"[round]\ngroup_sise = 5\n")
     keep("run_folder", "empty-json", b"{}")
+    facts = {"client": 0, "era": 0, "step": 2, "sha256": "", "samples": {}}
+    keep("run_folder", "released", json.dumps(facts).encode())
     keep("run_folder", "no-tensors", (2).to_bytes(8, "little") + b"{}")
 
 

@@ -41,6 +41,10 @@ def given(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _flag(info: FieldInfo, meaning: str) -> Callable[[F], F]:
     words = [_sentence(meaning)]
+    if info.kind is bool:
+        flag = info.name.replace("_", "-")
+        words.append(f"[default: {'' if info.default else 'no-'}{flag}]")
+        return click.option(f"--{flag}/--no-{flag}", info.name, default=None, help="  ".join(words))
     if shown := _notes(info):
         words.append(f"[{'; '.join(shown)}]")
     kind = click.Choice(list(info.choices)) if info.choices else _TYPES.get(info.kind, str)

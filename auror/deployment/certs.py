@@ -38,6 +38,7 @@ from auror.deployment.credentials import (
 )
 from auror.deployment.policy_file import POLICY_FILE, policy_json
 from auror.errors import ConfigError, CredentialsError
+from auror.fields import default_of
 from auror.files import replace_file
 from auror.ids import ClientId, Digest
 from auror.params import Budget, PlanCaps, RoundParams
@@ -81,6 +82,8 @@ class Terms:
     caps: PlanCaps = field(default_factory=PlanCaps)
     days: int = 365
     """Until the policy expires."""
+    release_model: bool = default_of(Policy, "release_model")
+    """Whether clients get the trained model."""
 
 
 def create_deployment(
@@ -135,11 +138,17 @@ def check_new(folder: Path, clients: int, hosts: Sequence[str]) -> None:
         )
 
 
-def next_policy(folder: Path, without: Collection[ClientId], days: int | None) -> Policy:
+def next_policy(
+    folder: Path,
+    without: Collection[ClientId],
+    days: int | None,
+    release_model: bool | None = None,
+) -> Policy:
     """Sign the next version of the policy of the deployment in ``folder``, without some members,
     and write it for operator, server and the clients that stay.
 
-    ``days``: until it expires; None keeps the date of the version before.
+    ``days``: until it expires; None keeps the date of the version before, as it does for
+    ``release_model``: whether clients get the trained model.
 
     Raises:
         ConfigError: one of ``without`` is no member, or too few would be left.
@@ -159,7 +168,7 @@ def next_policy(folder: Path, without: Collection[ClientId], days: int | None) -
             f"{home / OPERATOR_KEY_FILE} is another operator's: {OPERATOR_FILE} does not fit it"
         )
     expires = before.expires if days is None else _expiry(_now(), days)
-    after = before.successor(operator, without, expires)
+    after = before.successor(operator, without, expires, release_model)
     folders = [home, folder / "server", *(client_folder(folder, c) for c in after.members)]
     for one in (one for one in folders if one.is_dir()):
         try:
@@ -187,6 +196,7 @@ def _create(
         task=terms.task,
         first_models=tuple(model_digest(model) for model in terms.first_models),
         budget=terms.budget,
+        release_model=terms.release_model,
     )
     name = f"auror-{unsigned.name[:8]}"
     ca = _issue_ca(name, now)

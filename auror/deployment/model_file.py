@@ -43,6 +43,21 @@ def tensor_shapes(task: bytes) -> dict[str, tuple[int, ...]]:
         raise ValueError(f"not a task: {error!r}") from error
 
 
+def tensor_entries(task: bytes) -> int:
+    """d: entries of the model that ``task`` trains, of a load test's too.
+
+    Raises:
+        ValueError: not the text of a task.
+    """
+    shapes = tensor_shapes(task)
+    if shapes:
+        return sum(math.prod(shape) for shape in shapes.values())
+    try:
+        return int(json.loads(task)["synthetic"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a task: {error!r}") from error
+
+
 def named_tensors(task: bytes, model: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     """The flat ``model`` (d,) cut into the task's tensors, in order.
 

@@ -33,6 +33,7 @@ def policy_json(policy: Policy) -> bytes:
         ],
         "params": asdict(policy.params),
         "predecessor": policy.predecessor.hex(),
+        "release_model": policy.release_model,
         "signature": policy.signature.hex(),
         "task": policy.task.decode(),
         "version": policy.version,
@@ -68,6 +69,7 @@ def parse_policy(raw: bytes) -> Policy:
             task=whole["task"].encode(),
             first_models=tuple(Digest(bytes.fromhex(text)) for text in whole["first_models"]),
             budget=_numbers(Budget, whole["budget"]),
+            release_model=_switch(whole["release_model"]),
             signature=bytes.fromhex(whole["signature"]),
         )
     except ConfigError:
@@ -86,3 +88,9 @@ def _numbers(kind: type[_Part], raw: dict[str, Any]) -> _Part:
     if raw.keys() != known:
         raise TypeError(f"parameters other than {', '.join(sorted(known))}")
     return kind(**raw)
+
+
+def _switch(raw: object) -> bool:
+    if not isinstance(raw, bool):
+        raise TypeError("a switch that is neither true nor false")
+    return raw

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from auror.deployment.model_file import model_sha256
+from auror.deployment.released import RELEASED_FILE
 from auror.errors import DataError
 from auror.experiments.finished import FinishedRun
 from auror.experiments.prepared import Prepared
@@ -41,7 +42,8 @@ def evaluate_run(run: FinishedRun, data: Path | None = None) -> Json:
             )
         host, _notes = host_of(settings, run.task)
         measured = Metrics.of(host.evaluate(model))
-    same = {} if data is not None else {"as_recorded": measured == run.metrics}
+    known = data is None and run.metrics is not None
+    same = {"as_recorded": measured == run.metrics} if known else {}
     return {**found, **({} if data is None else {"data": str(data)}), **measured.to_dict(), **same}
 
 
@@ -64,6 +66,8 @@ def _learning(run: FinishedRun) -> Learning:
             seed=config.seed,
             report_attack=attack,
         )
+    if run.released is not None:
+        return _of_client(run)
     path = run.folder / _SETTINGS
     try:
         return Learning(**tomllib.loads(path.read_text(encoding="utf-8"))["learning"])
@@ -71,3 +75,14 @@ def _learning(run: FinishedRun) -> Learning:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} was written by another version of auror: {error}") from error
+
+
+def _of_client(run: FinishedRun) -> Learning:
+    path = run.folder / RELEASED_FILE
+    samples = run.released.samples if run.released is not None else {}
+    if not samples:
+        raise DataError(f"{path}: this client trained on no samples, there is nothing to measure")
+    try:
+        return Learning(**samples, clean_samples=0, report_attack="")
+    except TypeError as error:
+        raise DataError(f"{path} was not written by this version: {error}") from error

@@ -1,7 +1,8 @@
-"""A run that is over, whoever made it: ``auror simulate``, ``auror demo`` or ``auror-server``.
+"""A run that is over, whoever made it: ``auror simulate``, ``auror demo`` or ``auror-server``; or
+the model of one that an ``auror-client`` was given.
 
 What export, evaluation and reports need of a run is the same for all of them; this is where the
-two kinds of folder are told apart.
+three kinds of folder are told apart.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.deployment.model_file import MODEL_FILE, read_model
+from auror.deployment.model_file import MODEL_FILE, model_sha256, read_model
 from auror.deployment.policy_file import POLICY_FILE, parse_policy
+from auror.deployment.released import RELEASED_FILE, Released, read_released
 from auror.errors import ConfigError, DataError
 from auror.experiments.files import read_json
 from auror.experiments.result import FRACTIONS, HistoryPoint, Metrics
@@ -63,6 +65,8 @@ class FinishedRun:
     """Everything else, where ``auror simulate`` or ``auror demo`` made the folder."""
     lines: tuple[Json, ...] = ()
     """What a server's ``rounds.jsonl`` says beside the records."""
+    released: Released | None = None
+    """What a client knows; it has no records, metrics or verdict."""
 
     @property
     def metrics(self) -> Metrics | None:
@@ -86,9 +90,11 @@ def read_finished(folder: Path) -> FinishedRun:
         return _experiment(folder)
     if (folder / POLICY_FILE).exists() and (folder / ROUNDS_FILE).exists():
         return _served(folder)
+    if (folder / RELEASED_FILE).exists():
+        return _given(folder)
     raise DataError(
-        f"{folder} is no run folder: name what `auror simulate --out`, `auror demo` or the"
-        " server's run_dir wrote; it must have ended a round"
+        f"{folder} is no run folder: name what `auror simulate --out`, `auror demo`, the server's"
+        " run_dir or a client's folder of the final model holds; it must have ended a round"
     )
 
 
@@ -149,6 +155,36 @@ def _served(folder: Path) -> FinishedRun:
         complete=any(line.get("kind") == "finished" for line in _lines(folder / JOURNAL_FILE)),
         experiment=None,
         lines=lines,
+    )
+
+
+def _given(folder: Path) -> FinishedRun:
+    released, policy, model = (
+        read_released(folder),
+        _policy(folder / POLICY_FILE),
+        read_model(folder / MODEL_FILE),
+    )
+    if model_sha256(model) != released.sha256:
+        raise DataError(
+            f"{folder}: {MODEL_FILE} is not the model that {RELEASED_FILE} names: the client was"
+            " interrupted while it wrote; ask the operator for the model"
+        )
+    return FinishedRun(
+        folder=folder,
+        task=policy.task,
+        model=model,
+        records=(),
+        history=(),
+        flagged=(),
+        excluded=(),
+        verdict=None,
+        account=None,
+        data={},
+        versions=versions(),
+        policy=policy,
+        complete=True,
+        experiment=None,
+        released=released,
     )
 
 

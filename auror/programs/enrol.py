@@ -16,6 +16,7 @@ from auror.experiments.options import Options
 from auror.fields import Like, Range, check_fields, default_of
 from auror.learn.datasets import PACKAGED
 from auror.params import SKETCH_PART, Budget, PlanCaps, RoundParams
+from auror.round.policy import Policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,7 @@ class Enrolment:
     parts: str | None = None
     """Statistics a server may ask for, e.g. label-rows,output-layer; by default label-rows, or
     count-sketch where the task has no labels or no linear output layer."""
+    release_model: Annotated[bool, Like(Policy)] = default_of(Policy, "release_model")
     seed: Annotated[int, Range(0)] = Options.seed
     """Seed of the first models."""
 
@@ -130,6 +132,7 @@ def terms_of(wanted: Enrolment) -> Terms:
         budget=budget,
         caps=wanted.caps(host.output is not None),
         days=wanted.days,
+        release_model=wanted.release_model,
     )
 
 
@@ -140,4 +143,5 @@ def synthetic_terms(dim: int, params: RoundParams, rounds: int) -> Terms:
         task=json.dumps({"synthetic": dim}, separators=(",", ":")).encode(),
         first_models=(np.zeros(dim, dtype=np.float32),),
         budget=Budget.for_rounds(rounds, 1),
+        release_model=False,
     )

@@ -42,6 +42,12 @@ def report(folders: Sequence[Path], dial: str | None, out: Path | None) -> Repor
     if swept:
         raise ConfigError(f"{swept[0]} is a sweep and others are runs: report them one by one")
     runs = [read_finished(folder) for folder in folders]
+    given = next((run for run in runs if run.released is not None), None)
+    if given is not None:
+        raise ConfigError(
+            f"{given.folder} is a client's: it saw no rounds to report; `auror export` and"
+            " `auror evaluate` take its model"
+        )
     if dial is not None:
         raise ConfigError(f"dial = {dial} has no effect on a run: leave it out, or name sweeps")
     if out is not None:

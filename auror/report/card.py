@@ -60,7 +60,9 @@ def card_markdown(card: Json, loading: str) -> str:
 
 def _training(run: FinishedRun) -> Json:
     """Rounds by how they ended; ``era``: trainings begun before the one that made this model."""
-    records = run.records
+    records, given = run.records, run.released
+    if given is not None:
+        return {"client": given.client, "era": given.era, "step": given.step}
     if not records:
         last = run.history[-1]
         return {"rounds": len(run.history), "era": last.era, "complete": run.complete}

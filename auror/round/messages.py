@@ -259,6 +259,25 @@ class RoundEnd:
     """Clients proven to have broken the protocol: not invited again."""
 
 
+# After the last round -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FinalModel:
+    """Server → client: the trained model and its place in the training, where the policy releases
+    it (docs/protocol.md section 4)."""
+
+    policy: Digest
+    era: int
+    step: int
+    parent: Digest
+    """Of the model at the step before."""
+    digest: Digest
+    """Of ``model``."""
+    model: NDArray[np.float32]
+    """Flat, (d,)."""
+
+
 ServerMessage = (
     RoundStart
     | KeyList
@@ -285,3 +304,5 @@ ClientMessage = (
     | CrossMasks
     | Withdraw
 )
+"""Of a round, as ``ServerMessage``."""
+AnyServerMessage = ServerMessage | FinalModel

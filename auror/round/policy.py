@@ -59,6 +59,8 @@ class Policy:
     first_models: tuple[Digest, ...]
     """Model at step 0 of each era; an era is one training from a fresh model."""
     budget: Budget
+    release_model: bool = True
+    """Whether clients get the trained model when a training is over."""
     signature: bytes = b""
 
     def __post_init__(self) -> None:
@@ -129,6 +131,7 @@ class Policy:
             tagged_hash(Tag.TASK, self.task),
             encode(*self.first_models),
             encode(*_values(self.budget)),
+            number(int(self.release_model)),
         )
 
     def digest(self) -> Digest:
@@ -147,9 +150,15 @@ class Policy:
         verify(operator_key, self.signature, Tag.POLICY, *self.signed_parts())
 
     def successor(
-        self, operator: SigningKey, without: Collection[ClientId], expires: int
+        self,
+        operator: SigningKey,
+        without: Collection[ClientId],
+        expires: int,
+        release_model: bool | None = None,
     ) -> Policy:
         """The next version, signed: the same rules for everybody but ``without``.
+
+        ``release_model``: None keeps what the version before says.
 
         Raises:
             ConfigError: one of them is no member, or too few are left.
@@ -167,6 +176,7 @@ class Policy:
             predecessor=self.digest(),
             members=members,
             expires=expires,
+            release_model=self.release_model if release_model is None else release_model,
         ).signed(operator)
 
     # Floors ---------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from auror.errors import AbortReason, ConfigError, MembersMissing, Refused
 from auror.ids import ROUND_NONCE_BYTES, ClientId, GroupIndex, RoundId
 from auror.round.arithmetic import quantiser
 from auror.round.description import RoundDescription, model_digest
-from auror.round.messages import RoundEnd, RoundStart
+from auror.round.messages import FinalModel, RoundEnd, RoundStart
 from auror.round.plan import StatisticsPlan
 from auror.round.policy import Policy
 from auror.round.record import OpenedGroup, RoundRecord
@@ -217,6 +217,21 @@ class Campaign:
         if self.config.defend and state.models.era_round >= self.config.rounds:
             self.defence.judge(self.invitable)  # the closing verdict, with the last round bound
         return _told(record), record
+
+    def final_model(self) -> FinalModel | None:
+        """For clients, when the training is over; None: nothing was trained, or the policy keeps
+        it back."""
+        models = self.state.models
+        if not models.trained or not self.policy.release_model:
+            return None
+        return FinalModel(
+            policy=self.policy.digest(),
+            era=models.era,
+            step=models.step,
+            parent=models.parent,
+            digest=model_digest(models.model),
+            model=models.model.copy(),
+        )
 
     def book(self, *, attempted: bool, unmasking: bool, disputed: bool) -> None:
         """Count a round as its clients count it: an attempt once uploads may have left, a total

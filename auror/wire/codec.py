@@ -37,10 +37,11 @@ _KINDS: dict[type, Kind] = {
     m.AgreementList: Kind.AGREEMENT_LIST,
     m.BindingFailed: Kind.BINDING_FAILED,
     m.RoundEnd: Kind.ROUND_END,
+    m.FinalModel: Kind.FINAL_MODEL,
 }
 
 
-def kind_of(message: m.ClientMessage | m.ServerMessage) -> Kind:
+def kind_of(message: m.ClientMessage | m.AnyServerMessage) -> Kind:
     return _KINDS[type(message)]
 
 
@@ -49,7 +50,7 @@ def encode_client(message: m.ClientMessage) -> bytes:
     return from_client.pack(message).SerializeToString(deterministic=True)
 
 
-def encode_server(message: m.ServerMessage) -> bytes:
+def encode_server(message: m.AnyServerMessage) -> bytes:
     return from_server.pack(message).SerializeToString(deterministic=True)
 
 
@@ -67,7 +68,7 @@ def decode_client(kind: Kind, body: bytes, limits: Limits) -> m.ClientMessage:
     return from_client.unpack(wire, limits)
 
 
-def decode_server(kind: Kind, body: bytes, limits: Limits) -> m.ServerMessage:
+def decode_server(kind: Kind, body: bytes, limits: Limits) -> m.AnyServerMessage:
     """The message that the server sent as ``kind``.
 
     Raises:

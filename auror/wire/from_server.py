@@ -10,13 +10,14 @@ from auror.ids import ClientId
 from auror.round import messages as m
 from auror.wire import fields
 from auror.wire.fields import WireError
+from auror.wire.final_model import pack_final, unpack_final
 from auror.wire.from_client import ENVELOPE_BYTES, pack_keys, unpack_keys
 from auror.wire.limits import Limits
 from auror.wire.round_start import pack_start, unpack_start
 from auror.wire.v1 import round_pb2 as pb
 
 
-def pack(message: m.ServerMessage) -> pb.ServerMessage:
+def pack(message: m.AnyServerMessage) -> pb.ServerMessage:
     match message:
         case m.RoundStart():
             return pb.ServerMessage(round_start=pack_start(message))
@@ -72,9 +73,11 @@ def pack(message: m.ServerMessage) -> pb.ServerMessage:
             return pb.ServerMessage(binding_failed=pb.BindingFailed())
         case m.RoundEnd():
             return pb.ServerMessage(round_end=_pack_end(message))
+        case m.FinalModel():
+            return pb.ServerMessage(final_model=pack_final(message))
 
 
-def unpack(wire: pb.ServerMessage, limits: Limits) -> m.ServerMessage:
+def unpack(wire: pb.ServerMessage, limits: Limits) -> m.AnyServerMessage:
     """Raises WireError when a field breaks the protocol's sizes, order or ranges."""
     known = limits.clients
     match wire.WhichOneof("message"):
@@ -107,6 +110,8 @@ def unpack(wire: pb.ServerMessage, limits: Limits) -> m.ServerMessage:
             return m.BindingFailed()
         case "round_end":
             return _unpack_end(wire.round_end, known)
+        case "final_model":
+            return unpack_final(wire.final_model, limits)
         case _:
             raise WireError("empty server message")
 

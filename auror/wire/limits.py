@@ -43,6 +43,7 @@ class Kind(enum.Enum):
     AGREEMENT_LIST = pb.MESSAGE_KIND_AGREEMENT_LIST
     BINDING_FAILED = pb.MESSAGE_KIND_BINDING_FAILED
     ROUND_END = pb.MESSAGE_KIND_ROUND_END
+    FINAL_MODEL = pb.MESSAGE_KIND_FINAL_MODEL
 
     @property
     def field(self) -> str:
@@ -54,7 +55,7 @@ class Kind(enum.Enum):
 
 
 class ModelTooLarge(WireError):
-    """An invitation to train a model with more entries than this client accepts."""
+    """A model with more entries than this client accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +98,13 @@ class Limits:
                 Kind.AGREEMENT_LIST: n * (64 + _ENTRY),
                 Kind.BINDING_FAILED: 0,
                 Kind.ROUND_END: n * 4 * _ENTRY,
+                Kind.FINAL_MODEL: dim * UPDATE_WORD,
             }[kind]
         )
 
     def check_size(self, kind: Kind, size: int) -> None:
         """Raises WireError when no message of ``kind`` can have ``size`` bytes."""
         if not 0 < size <= self.largest(kind):
-            fault = ModelTooLarge if kind is Kind.ROUND_START and size else WireError
+            models = (Kind.ROUND_START, Kind.FINAL_MODEL)
+            fault = ModelTooLarge if kind in models and size else WireError
             raise fault(f"{kind.field}: {size} bytes, at most {self.largest(kind)} allowed")

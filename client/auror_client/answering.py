@@ -25,7 +25,14 @@ from auror.ids import RoundId
 from auror.params import OwnRules
 from auror.round.client.machine import ClientMachine
 from auror.round.client.state import ClientEffect, Ended, GaveUp, Remember, Reply, Train
-from auror.round.messages import ClientMessage, RoundEnd, RoundStart, ServerMessage, Withdraw
+from auror.round.messages import (
+    ClientMessage,
+    FinalModel,
+    RoundEnd,
+    RoundStart,
+    ServerMessage,
+    Withdraw,
+)
 from auror.secagg.quantise import CLIPPED_WARNING, Quantiser
 from auror.wire import codec
 from auror.wire.fields import WireError
@@ -34,6 +41,7 @@ from auror.wire.limits import Limits
 from auror_client.account import Account
 from auror_client.clock import Clock
 from auror_client.faults import Faults, RoundClock
+from auror_client.final_model import ModelFolder
 from auror_client.journal import Journal
 from auror_client.participation import Participation
 from auror_client.recording import Recording
@@ -76,6 +84,7 @@ class Answering:
         rules: OwnRules,
         journal: Journal,
         trainer: Trainer,
+        final: ModelFolder,
         limits: Limits,
         shared: ProcessShared,
     ) -> None:
@@ -96,6 +105,8 @@ class Answering:
             time.time,
         )
         journal.save(self._machine.memory)  # which version of the policy it holds
+        self.final = final
+        """What becomes of the trained model."""
         self.participation = Participation(credentials.client)
         self.link: Sender | None = None
         """The connection, while there is one."""
@@ -122,12 +133,16 @@ class Answering:
             WireError: it is not a message of this protocol.
             ConnectionLost: an answer could not be sent.
             BudgetSpent: this was the last round.
+            ConfigError: the final model cannot be written.
         """
         envelope = whole.envelope
         message = await self._compute(
             lambda: codec.decode_server(envelope.kind, whole.body, self._limits)
         )
         async with self._turn:
+            if isinstance(message, FinalModel):
+                await self._compute(lambda: self.final.take(self._machine, message))
+                return
             if isinstance(message, RoundStart):
                 if message.description.round_id != envelope.round_id:
                     raise WireError("invitation under another round's name")

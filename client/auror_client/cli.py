@@ -31,6 +31,7 @@ Exit codes:
   7  the session finished, and no round that trained had this client (of many clients in one
      process: any of them) in its total; see the log for why
   8  the budget of this client's data is spent
+  9  the session finished, and the final model that the policy promises did not come or was refused
 """
 
 

@@ -25,6 +25,10 @@ class ClientSection(Section):
     """Folder of this client's credentials; of many clients, the folder above them."""
     state: Path = Path("state")
     """Folder for what this client must not forget over restarts."""
+    model: str = "{state}/client-{client}"
+    """Folder that gets the trained model at the end, for `auror export` and `auror evaluate`;
+    {state} stands for the deployment's folder in client.state, {client} for the client's number,
+    000; "" = it is not wanted."""
     device: str = "cpu"
     """auto, cpu, cuda or cuda:N, for training."""
     threads: int = Field(default=2, ge=1, le=64)

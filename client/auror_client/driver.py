@@ -78,6 +78,9 @@ class ClientSession:
                     " raise it, if this client may train a model of that size"
                 ) from error
             except (ConnectionLost, WireError) as error:
+                if self.answering.final.settled:  # the model comes last, but for the goodbye
+                    self._log.info("session finished")
+                    return ClientEnding.FINISHED
                 if not diagnosed:
                     found = await self._transport.diagnose(self._folder)
                     if found is not None:
@@ -85,8 +88,7 @@ class ClientSession:
                 pause = again.pause(now())
                 if pause is None:
                     raise UnavailableError(
-                        f"no server at {address} for {again.silent(now()):.0f} s: is it running,"
-                        " and is client.server right?"
+                        f"no server at {address} for {again.silent(now()):.0f} s: {self._advice()}"
                     ) from error
                 self._log.info("no connection, trying again", pause=round(pause, 2), why=str(error))
                 await self._clock.sleep(pause)
@@ -98,6 +100,9 @@ class ClientSession:
             while True:
                 frame = await self._read(link)
                 match frame.WhichOneof("frame"):
+                    case "header" if self._declines(frame.header):
+                        self._log.info("session finished, the final model is not wanted")
+                        return ClientEnding.FINISHED
                     case "header":
                         assembler.header(frame.header, self._limits)
                     case "chunk":
@@ -111,6 +116,14 @@ class ClientSession:
         finally:
             self.answering.link = None
             assembler.close()
+
+    def _declines(self, header: pb.Header) -> bool:
+        return self.answering.final.declined and header.kind == pb.MESSAGE_KIND_FINAL_MODEL
+
+    def _advice(self) -> str:
+        if self.answering.participation.trained and not self.answering.final.declined:
+            return "if its training is over, ask the operator for the model; else start again"
+        return "is it running, and is client.server right?"
 
     async def _read(self, link: Link) -> pb.ServerFrame:
         """The next frame, unless the training under way fails first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from auror.deployment.addresses import parse_ids
@@ -21,6 +21,7 @@ from auror.deployment.credentials import (
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror_client.config import ClientConfig
+from auror_client.final_model import ModelFolder, make_folders
 from auror_client.trainer import make_trainers
 
 Members = list[tuple[Path, ClientCredentials]]
@@ -79,6 +80,8 @@ def check(config: ClientConfig) -> int:
         )
     checks.run("device", lambda: _device(config), str)
     checks.run("state folder", lambda: check_writable("client.state", config.client.state), str)
+    if members is not None:
+        checks.run("final model", lambda: make_folders(config, [own for _, own in members]), _where)
     for setting in ("randomness", "inputs"):
         if path := getattr(config.record, setting):
             folder = Path(path) if setting == "inputs" else Path(path).parent
@@ -133,6 +136,13 @@ def _named(members: Sequence[tuple[Path, ClientCredentials]]) -> str:
     first = members[0][1]
     more = "" if len(members) == 1 else f" and {len(members) - 1} more"
     return f"client {first.client}{more}, version {first.policy.version} of the policy"
+
+
+def _where(finals: Mapping[ClientId, ModelFolder]) -> str:
+    first = next(iter(finals.values()))
+    if first.folder is not None:
+        return str(first.folder)
+    return "not wanted" if first.declined else "the policy keeps it at the server"
 
 
 def _writable(setting: str, folder: Path) -> Callable[[], Path]:

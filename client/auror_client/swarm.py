@@ -16,6 +16,7 @@ from auror_client.clock import LoopClock
 from auror_client.config import ClientConfig
 from auror_client.driver import ClientEnding, ClientSession, first_error
 from auror_client.faults import Faults, RoundClock
+from auror_client.final_model import check_released, make_folders
 from auror_client.journal import Journal
 from auror_client.participation import check_took_part
 from auror_client.recording import Recording
@@ -30,7 +31,7 @@ async def run(config: ClientConfig) -> ClientEnding:
 
     Raises:
         UserError: bad settings, credentials or data; the server cannot be reached; the session
-            finished and trained with none of these clients.
+            finished and trained with none of these clients, or kept back a promised model.
     """
     members = load(config)
     enrolled = members[0][1].policy.id_bound
@@ -44,6 +45,7 @@ async def run(config: ClientConfig) -> ClientEnding:
             )
             for _, own in members
         }
+        finals = make_folders(config, [own for _, own in members])
         trainers = make_trainers(config, list(journals), enrolled, members[0][1].policy.task)
         compute = stack.enter_context(ThreadPoolExecutor(config.client.threads, "compute"))
         training = TrainingPool(config.client.training_threads)
@@ -62,7 +64,8 @@ async def run(config: ClientConfig) -> ClientEnding:
         started = []
         for folder, own in members:
             journal, trainer = journals[own.client], trainers[own.client]
-            answering = Answering(own, rules, journal, trainer, limits, shared)
+            final = finals[own.client]
+            answering = Answering(own, rules, journal, trainer, final, limits, shared)
             started.append(ClientSession(own, folder, answering, limits, shared))
         try:
             return await _together(started)
@@ -97,4 +100,5 @@ async def _together(sessions: list[ClientSession]) -> ClientEnding:
     if not all(result is ClientEnding.FINISHED for result in results):
         return ClientEnding.STOPPED
     check_took_part([session.answering.participation for session in sessions])
+    check_released([session.answering.final for session in sessions])
     return ClientEnding.FINISHED

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from auror.ids import ClientId
-from auror.round.messages import ServerMessage
+from auror.round.messages import AnyServerMessage
 from auror.wire.v1 import transport_pb2 as pb
 
 
@@ -30,10 +30,12 @@ class Connection:
 
     client: ClientId
     outbox: asyncio.Queue[EncodedMessage] = field(default_factory=asyncio.Queue)
-    sent: ServerMessage | None = None
+    sent: AnyServerMessage | None = None
     """What was sent last over this stream; a fresh stream has been sent nothing."""
+    delivered: bool = False
+    """Everything up to the goodbye has left."""
 
-    def send(self, encoded: EncodedMessage, message: ServerMessage) -> bool:
+    def send(self, encoded: EncodedMessage, message: AnyServerMessage) -> bool:
         """Whether ``message`` will be sent: what was sent last is not sent again."""
         if self.sent is message:
             return False

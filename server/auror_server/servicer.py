@@ -126,6 +126,7 @@ class Servicer:
             for frame in message.frames:
                 await context.write(frame)
             if message.last:
+                connection.delivered = True
                 # The client hangs up when it has read this. Ending the stream first could make a
                 # message that it is sending right now fail, and hide the goodbye behind that.
                 await asyncio.sleep(HANG_UP_SECONDS)

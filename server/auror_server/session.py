@@ -16,8 +16,8 @@ from typing import TypeVar
 
 from auror.deployment.logs import logger
 from auror.errors import UnavailableError
-from auror.ids import ClientId, RoundId
-from auror.round.messages import RoundEnd, RoundStart, ServerMessage
+from auror.ids import NO_ROUND, ClientId, RoundId
+from auror.round.messages import AnyServerMessage, RoundEnd, RoundStart
 from auror.round.server.context import Dropped, Persist, PhaseStarted, Send
 from auror.round.server.machine import RoundServer
 from auror.training.campaign import Campaign
@@ -33,6 +33,7 @@ from auror_server.events import Stop
 from auror_server.player import Action, Outcome, RoundPlayer
 from auror_server.reception import Reception
 from auror_server.recorder import Recorder
+from auror_server.release import ModelRelease
 from auror_server.uploads import SpooledUploads
 
 _Result = TypeVar("_Result")
@@ -94,6 +95,7 @@ class Session:
                 functools.partial(self._campaign.next_round, self._connections.clients())
             )
             if start is None:
+                await self._release()
                 return SessionEnding.FINISHED
             outcome = await self._play(start)
             aborted = aborted + 1 if outcome.aborted else 0
@@ -103,6 +105,24 @@ class Session:
                     " see the log for the clients that dropped out"
                 )
         return SessionEnding.STOPPED
+
+    async def _release(self) -> None:
+        """Give the final model to everybody connected, where the policy lets it go."""
+        final = self._campaign.final_model()
+        if final is None:
+            return
+        encoded = await self._compute(functools.partial(_encode, NO_ROUND, final))
+        release = ModelRelease(final, encoded, self._connections, self._settings.reconnect_grace_s)
+        deadline = self._clock.now() + self._settings.phase_deadline_s
+        while not self._stopping:
+            release.offer()
+            now = self._clock.now()
+            due = release.due(now)
+            if due is None or now >= deadline:
+                break
+            await self._anything(min(due, deadline))
+        delivered, lost = release.counts()
+        _log.info("final model released", clients=delivered, lost=lost)
 
     def say_goodbye(self, ending: SessionEnding) -> None:
         finished = ending is SessionEnding.FINISHED
@@ -231,6 +251,6 @@ class Session:
         return await self._loop.run_in_executor(self._pool, work)
 
 
-def _encode(round_id: RoundId, message: ServerMessage) -> EncodedMessage:
+def _encode(round_id: RoundId, message: AnyServerMessage) -> EncodedMessage:
     body = codec.encode_server(message)
     return EncodedMessage(tuple(server_frames(round_id, codec.kind_of(message), body)))

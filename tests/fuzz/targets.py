@@ -24,6 +24,7 @@ from auror.deployment import credentials
 from auror.deployment.credentials import POLICY_FILE
 from auror.deployment.model_file import read_model
 from auror.deployment.policy_file import parse_policy, policy_json
+from auror.deployment.released import read_released
 from auror.deployment.settings import load
 from auror.errors import AuthenticationFailed, UserError
 from auror.experiments.runfolder import read_run
@@ -186,9 +187,13 @@ def run_folder(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file in ("model.safetensors", "config.toml", "manifest.json", "summary.json",
-                     "rounds.jsonl", "verdict.json", "history.json"):  # fmt: skip
+                     "rounds.jsonl", "verdict.json", "history.json", "released.json"):  # fmt: skip
             (folder / file).write_bytes(data)
-        for read in (lambda: read_model(folder / "model.safetensors"), lambda: read_run(folder)):
+        for read in (
+            lambda: read_model(folder / "model.safetensors"),
+            lambda: read_run(folder),
+            lambda: read_released(folder),
+        ):
             with contextlib.suppress(UserError):
                 read()
 

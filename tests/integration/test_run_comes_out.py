@@ -33,8 +33,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with programs(folder / "logs") as starter:
         server = starter.server({**kit.server_settings(folder, address), **learning})
         wait_until_listening(address, server)
-        starter.clients(kit.client_settings(folder, address, "0-5", data__dataset="digits"))
+        clients = starter.clients(
+            kit.client_settings(folder, address, "0-5", data__dataset="digits")
+        )
         assert server.process.wait(150) == 0, server.last_line()
+        assert clients.process.wait(20) == 0, clients.last_line()
     assert "report made" in server.log.read_text()
     return folder / "run"
 
@@ -106,3 +109,27 @@ def test_evaluate_measures_the_served_model_again_and_on_other_samples(
     assert other["accuracy"] != found["accuracy"]
     (tmp_path / "bad.npz").write_bytes(b"no samples")
     assert invoke("evaluate", run, "--data", tmp_path / "bad.npz").exit_code == 4
+
+
+def test_every_client_has_the_servers_model_and_can_use_it(run: Path, tmp_path: Path) -> None:
+    given = sorted((run.parent / "state").glob("*/client-*/"))
+    assert [folder.name for folder in given] == [f"client-{i:03d}" for i in range(CLIENTS)]
+    for folder in given:
+        for name in ("model.safetensors", "policy.json"):
+            assert (folder / name).read_bytes() == (run / name).read_bytes()
+    done = invoke("export", given[3], "--out", tmp_path / "m.safetensors")
+    assert done.exit_code == 0, done.output
+    card = json.loads((tmp_path / "m.card.json").read_text())
+    assert card["training"] == {"client": 3, "era": 0, "step": 3}
+    assert (card["metrics"], card["verdict"], card["privacy"]) == (None, None, None)
+    assert card["policy"]["version"] == 1
+    assert "- step: 3" in (tmp_path / "m.card.md").read_text()
+    measured = [
+        json.loads(invoke("evaluate", folder, "--format", "json").stdout)
+        for folder in (run, given[3])
+    ]
+    assert "as_recorded" not in measured[1]
+    assert measured[1]["accuracy"] == measured[0]["accuracy"]
+    done = invoke("report", given[3])
+    assert done.exit_code == 2
+    assert "is a client's: it saw no rounds to report" in done.output

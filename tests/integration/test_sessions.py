@@ -102,6 +102,8 @@ def test_cut_connections_come_back_within_the_round(folder: Path) -> None:
         proxy.cut()
         assert server.process.wait(60) == 0, server.last_line()
         assert clients.process.wait(20) == 0, clients.last_line()
+    assert "the policy keeps the final model at the server" in clients.log.read_text()
+    assert not list((folder / "state").rglob("model.safetensors"))
     lines = rounds(folder)
     assert [line["dropped"] for line in lines] == [{}] * 8
     assert all(line["accepted"] == list(range(CLIENTS)) for line in lines)

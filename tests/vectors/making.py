@@ -25,7 +25,14 @@ from auror.ids import ClientId, Digest
 from auror.params import Floors
 from auror.round.description import PROTOCOL_VERSION
 from auror.round.label_rows import LabelRows
-from auror.round.messages import AdvertisedKeys, MaskedStatistics, RoundEnd, RoundStart, Withdraw
+from auror.round.messages import (
+    AdvertisedKeys,
+    FinalModel,
+    MaskedStatistics,
+    RoundEnd,
+    RoundStart,
+    Withdraw,
+)
 from auror.round.plan import CountSketch, OutputLayer, StatisticsPlan
 from auror.round.public import (
     agreement_parts,
@@ -224,6 +231,14 @@ def messages() -> Vectors:
             (ClientId(0),),
             (ClientId(1),),
         ),
+        FinalModel(
+            Digest(fixed("policy")),
+            1,
+            30,
+            Digest(fixed("parent")),
+            Digest(fixed("model")),
+            np.array([0.5, -1.25, 3e-8], dtype=np.float32),
+        ),
     ):
         kind = codec.kind_of(message)
         send = codec.encode_client if kind.from_client else codec.encode_server
@@ -301,6 +316,8 @@ def plain(value: Any) -> Any:
         return {entry.name: plain(getattr(value, entry.name)) for entry in fields(value)}
     if isinstance(value, Enum):
         return value.name
+    if isinstance(value, np.ndarray):
+        return value.tobytes().hex()
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, Mapping):

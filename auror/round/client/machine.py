@@ -17,6 +17,7 @@ from auror.crypto.tags import Tag, tagged_hash
 from auror.errors import Refusal, Refused
 from auror.ids import ClientId
 from auror.params import OwnRules
+from auror.round.client.final_model import LastRound, check_final_model
 from auror.round.client.memory import ClientMemory
 from auror.round.client.p0_advertise import Advertised, advertise, check_invitation
 from auror.round.client.p1_share_keys import Shared, share_keys
@@ -46,6 +47,7 @@ from auror.round.messages import (
     BindingFailed,
     ConsistencyList,
     DealerList,
+    FinalModel,
     KeyList,
     RandomnessList,
     RoundEnd,
@@ -82,6 +84,7 @@ class ClientMachine:
         self._state: State = Idle()
         self._update: Trained | None = None
         self._last: tuple[ServerMessage, list[ClientEffect]] | None = None
+        self._last_round: LastRound | None = None
 
     @property
     def spent(self) -> str | None:
@@ -111,6 +114,14 @@ class ClientMachine:
             return self._guarded(message, self._upload)
         return []
 
+    def check_final(self, final: FinalModel, dim: int) -> None:
+        """After the last round; ``dim``: entries of the model that the policy's task trains.
+
+        Raises:
+            Refused: it cannot be what the training ended with (``check_final_model``).
+        """
+        check_final_model(self._identity.policy, self.memory, self._last_round, dim, final)
+
     def _guarded(self, message: ServerMessage | None, step: _Step) -> list[ClientEffect]:
         try:
             effects = step()
@@ -134,6 +145,8 @@ class ClientMachine:
             return self._begin(message)
         if isinstance(message, RoundEnd):
             self._forget()
+            if self._last_round is not None:
+                self._last_round = LastRound(self._last_round.start, message)
             return [Ended(message)]
         state = self._state
         if following(type(state), type(message)) is None:
@@ -170,8 +183,10 @@ class ClientMachine:
                 raise Refused(Refusal.OUT_OF_TURN, type(message).__name__)
 
     def _begin(self, start: RoundStart) -> list[ClientEffect]:
+        self._last_round = None  # the end of a round that is refused here is another's
         invitation = check_invitation(self._identity, self.memory, start)
         self._forget()
+        self._last_round = LastRound(start)
         remember = self._remember(self.memory.joined(start.description.round_id.counter))
         self._state, own = advertise(self._identity, invitation)
         return [remember, Reply(own), Train(self._identity.policy.task, start.model)]

@@ -74,6 +74,27 @@ class ClientMemory:
     def attempts_at(self, era: int, step: int) -> int:
         return self.attempts if (era, step) == (self.era, self.step) else 0
 
+    def check_place(self, era: int, step: int, model: Digest, parent: Digest) -> None:
+        """A step names one model, is never gone back to, and follows from the step before it.
+
+        Raises:
+            Refused: ``model`` at ``era`` and ``step``, after ``parent``, contradicts what is known.
+        """
+        if (era, step) < (self.era, self.step):
+            raise Refused(
+                Refusal.WRONG_STEP, f"era {era}, step {step}; known: {self.era}, {self.step}"
+            )
+        told, before = model.hex(), parent.hex()
+        if (era, step) == (self.era, self.step) and told != self.model:
+            raise Refused(
+                Refusal.WRONG_MODEL, f"step {step}: {told[:16]}…, known {self.model[:16]}…"
+            )
+        if (era, step - 1) == (self.era, self.step) and before != self.model:
+            raise Refused(
+                Refusal.WRONG_MODEL,
+                f"parent of step {step}: {before[:16]}…, known {self.model[:16]}…",
+            )
+
     def attempted(self, description: RoundDescription) -> ClientMemory:
         """Before the upload leaves."""
         era, step = description.era, description.step

@@ -119,20 +119,16 @@ def _check_cohort(identity: Identity, description: RoundDescription) -> None:
 
 
 def _check_names(identity: Identity, memory: ClientMemory, description: RoundDescription) -> None:
-    """A step names one model, is never gone back to, and follows from the step before it."""
+    """The policy has the era and the step; the model is the one that this step names."""
     policy, era, step = identity.policy, description.era, description.step
     if era >= policy.eras:
         raise Refused(Refusal.WRONG_STEP, f"era {era}, first_models has {policy.eras}")
     if step >= policy.budget.max_steps:
         raise Refused(Refusal.WRONG_STEP, f"step {step}, max_steps {policy.budget.max_steps}")
-    if (era, step) < (memory.era, memory.step):
-        raise Refused(
-            Refusal.WRONG_STEP, f"era {era}, step {step}; known: {memory.era}, {memory.step}"
-        )
-    told = description.model.hex()
+    memory.check_place(era, step, description.model, description.parent)
     if step == 0:
         if description.model != policy.first_models[era]:
-            first = policy.first_models[era].hex()
+            told, first = description.model.hex(), policy.first_models[era].hex()
             raise Refused(
                 Refusal.WRONG_MODEL,
                 f"first model of era {era}: {told[:16]}…, first_models {first[:16]}…",
@@ -140,10 +136,6 @@ def _check_names(identity: Identity, memory: ClientMemory, description: RoundDes
         if description.parent != NO_DIGEST:
             raise Refused(Refusal.WRONG_MODEL, f"a parent of the first model of era {era}")
     if (era, step) == (memory.era, memory.step):
-        if told != memory.model:
-            raise Refused(
-                Refusal.WRONG_MODEL, f"step {step}: {told[:16]}…, known {memory.model[:16]}…"
-            )
         if memory.total_helped:
             raise Refused(Refusal.TOTAL_REPEATED, f"era {era}, step {step}")
         allowed = policy.params.max_attempts
@@ -152,12 +144,6 @@ def _check_names(identity: Identity, memory: ClientMemory, description: RoundDes
                 Refusal.ATTEMPTS_EXHAUSTED,
                 f"{memory.attempts} attempts at step {step}, max_attempts {allowed}",
             )
-    parent = description.parent.hex()
-    if (era, step - 1) == (memory.era, memory.step) and parent != memory.model:
-        raise Refused(
-            Refusal.WRONG_MODEL,
-            f"parent of step {step}: {parent[:16]}…, known {memory.model[:16]}…",
-        )
 
 
 def _check_plan(identity: Identity, start: RoundStart) -> None:

@@ -144,7 +144,7 @@ class ClientMessage(_message.Message):
     def __init__(self, advertised_keys: _Optional[_Union[AdvertisedKeys, _Mapping]] = ..., dealt_shares: _Optional[_Union[DealtShares, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., consistency: _Optional[_Union[Consistency, _Mapping]] = ..., randomness_shares: _Optional[_Union[RandomnessShares, _Mapping]] = ..., masked_statistics: _Optional[_Union[MaskedStatistics, _Mapping]] = ..., agreement: _Optional[_Union[Agreement, _Mapping]] = ..., update_shares: _Optional[_Union[UpdateShares, _Mapping]] = ..., cross_masks: _Optional[_Union[CrossMasks, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ...) -> None: ...
 
 class ServerMessage(_message.Message):
-    __slots__ = ("round_start", "key_list", "share_delivery", "dealer_list", "upload_list", "consistency_list", "randomness_list", "accepted_set", "agreement_list", "binding_failed", "round_end")
+    __slots__ = ("round_start", "key_list", "share_delivery", "dealer_list", "upload_list", "consistency_list", "randomness_list", "accepted_set", "agreement_list", "binding_failed", "round_end", "final_model")
     ROUND_START_FIELD_NUMBER: _ClassVar[int]
     KEY_LIST_FIELD_NUMBER: _ClassVar[int]
     SHARE_DELIVERY_FIELD_NUMBER: _ClassVar[int]
@@ -156,6 +156,7 @@ class ServerMessage(_message.Message):
     AGREEMENT_LIST_FIELD_NUMBER: _ClassVar[int]
     BINDING_FAILED_FIELD_NUMBER: _ClassVar[int]
     ROUND_END_FIELD_NUMBER: _ClassVar[int]
+    FINAL_MODEL_FIELD_NUMBER: _ClassVar[int]
     round_start: RoundStart
     key_list: KeyList
     share_delivery: ShareDelivery
@@ -167,7 +168,8 @@ class ServerMessage(_message.Message):
     agreement_list: AgreementList
     binding_failed: BindingFailed
     round_end: RoundEnd
-    def __init__(self, round_start: _Optional[_Union[RoundStart, _Mapping]] = ..., key_list: _Optional[_Union[KeyList, _Mapping]] = ..., share_delivery: _Optional[_Union[ShareDelivery, _Mapping]] = ..., dealer_list: _Optional[_Union[DealerList, _Mapping]] = ..., upload_list: _Optional[_Union[UploadList, _Mapping]] = ..., consistency_list: _Optional[_Union[ConsistencyList, _Mapping]] = ..., randomness_list: _Optional[_Union[RandomnessList, _Mapping]] = ..., accepted_set: _Optional[_Union[AcceptedSet, _Mapping]] = ..., agreement_list: _Optional[_Union[AgreementList, _Mapping]] = ..., binding_failed: _Optional[_Union[BindingFailed, _Mapping]] = ..., round_end: _Optional[_Union[RoundEnd, _Mapping]] = ...) -> None: ...
+    final_model: FinalModel
+    def __init__(self, round_start: _Optional[_Union[RoundStart, _Mapping]] = ..., key_list: _Optional[_Union[KeyList, _Mapping]] = ..., share_delivery: _Optional[_Union[ShareDelivery, _Mapping]] = ..., dealer_list: _Optional[_Union[DealerList, _Mapping]] = ..., upload_list: _Optional[_Union[UploadList, _Mapping]] = ..., consistency_list: _Optional[_Union[ConsistencyList, _Mapping]] = ..., randomness_list: _Optional[_Union[RandomnessList, _Mapping]] = ..., accepted_set: _Optional[_Union[AcceptedSet, _Mapping]] = ..., agreement_list: _Optional[_Union[AgreementList, _Mapping]] = ..., binding_failed: _Optional[_Union[BindingFailed, _Mapping]] = ..., round_end: _Optional[_Union[RoundEnd, _Mapping]] = ..., final_model: _Optional[_Union[FinalModel, _Mapping]] = ...) -> None: ...
 
 class RoundId(_message.Message):
     __slots__ = ("counter", "nonce")
@@ -510,3 +512,19 @@ class RoundEnd(_message.Message):
     audited: _containers.RepeatedScalarFieldContainer[int]
     excluded: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, model: _Optional[bytes] = ..., aborted: _Optional[_Union[AbortReason, str]] = ..., flagged: _Optional[_Iterable[int]] = ..., left_out: _Optional[_Iterable[int]] = ..., audited: _Optional[_Iterable[int]] = ..., excluded: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class FinalModel(_message.Message):
+    __slots__ = ("policy", "era", "step", "parent", "digest", "model")
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    ERA_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    policy: bytes
+    era: int
+    step: int
+    parent: bytes
+    digest: bytes
+    model: bytes
+    def __init__(self, policy: _Optional[bytes] = ..., era: _Optional[int] = ..., step: _Optional[int] = ..., parent: _Optional[bytes] = ..., digest: _Optional[bytes] = ..., model: _Optional[bytes] = ...) -> None: ...

@@ -17,6 +17,7 @@ from auror_client.answering import Answering, ProcessShared
 from auror_client.config import FaultsSection, RecordSection
 from auror_client.driver import ClientSession
 from auror_client.faults import Faults, RoundClock
+from auror_client.final_model import ModelFolder
 from auror_client.journal import Journal
 from auror_client.recording import Recording
 from auror_client.trainer import SyntheticTrainer
@@ -228,6 +229,7 @@ class Bench:
             self.clock,
         )
         self.folder = folder
+        self.model_folder: Path | None = folder / policy.name / "client-000"
         self.journal = Journal(folder, policy.name, ME)
         self.session = self.started()
 
@@ -237,7 +239,13 @@ class Bench:
         credentials = ClientCredentials(TlsFiles(b"", b"", b""), policy, ME, identity)
         rules = self.house.machine(ME)._identity.rules
         answering = Answering(
-            credentials, rules, self.journal, SyntheticTrainer(), self.limits, self.shared
+            credentials,
+            rules,
+            self.journal,
+            SyntheticTrainer(),
+            ModelFolder(self.model_folder, credentials, {}),
+            self.limits,
+            self.shared,
         )
         return ClientSession(credentials, self.folder, answering, self.limits, self.shared)
 

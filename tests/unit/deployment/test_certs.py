@@ -169,6 +169,9 @@ def test_the_next_version_reaches_those_who_stay(made: Path, tmp_path: Path) -> 
     again = next_policy(folder, (), 30)
     assert (again.version, again.predecessor) == (3, after.digest())
     assert again.expires < after.expires
+    assert again.release_model is after.release_model is False  # as load tests have it
+    opened = next_policy(folder, (), None, release_model=True)
+    assert next_policy(folder, (), None).release_model is opened.release_model is True
     for without, words in (({2}, "client 2 is no member"), ({0, 1}, "1 member")):
         with pytest.raises(ConfigError, match=words):
             next_policy(folder, {ClientId(c) for c in without}, None)

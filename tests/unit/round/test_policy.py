@@ -34,6 +34,7 @@ def test_every_value_enters_digest_and_signature(policy: Policy) -> None:
         "deployment": bytes(16),
         "expires": 7,
         "task": b"{}",
+        "release_model": False,
         "first_models": policy.first_models[::-1],
         "members": {c: e for c, e in policy.members.items() if c != 6},
     }

@@ -25,7 +25,7 @@ from rounds_kit import DIM, Deployment, answer, rounding
 from auror.crypto.entropy import system_entropy
 from auror.ids import ClientId
 from auror.round.client.state import Reply
-from auror.round.messages import ClientMessage, RoundStart
+from auror.round.messages import ClientMessage, FinalModel, RoundStart
 from auror.training.campaign import Campaign
 from auror.training.config import CampaignConfig
 from auror.training.observations import PlanChoice
@@ -91,12 +91,17 @@ class Site:
         for frame in map(pb.ServerFrame.FromString, frames):
             if frame.WhichOneof("frame") == "goodbye":
                 self.told.append(pb.GoodbyeReason.Name(frame.goodbye.reason))
+                if self._connection is not None:
+                    self._connection.delivered = True
+                self.leave()
             elif frame.WhichOneof("frame") == "header":
                 assembler.header(frame.header, self._limits)
             elif (whole := assembler.chunk(frame.chunk)) is not None:
                 envelope = whole.envelope
                 message = codec.decode_server(envelope.kind, whole.body, self._limits)
                 self.on_told(type(message).__name__)
+                if isinstance(message, FinalModel):
+                    continue
                 counter = envelope.round_id.counter
                 if self.silent or counter in self.silent_in:
                     continue

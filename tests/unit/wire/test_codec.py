@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+import pytest
 from codec_kit import LIMITS, start
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +22,8 @@ from auror.secagg.client.unmask import OpenedShares
 from auror.secagg.sharing import Share
 from auror.wire import codec
 from auror.wire.fields import WireError
-from auror.wire.limits import Kind
+from auror.wire.limits import Kind, ModelTooLarge
+from auror.wire.v1 import round_pb2 as pb
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -103,8 +107,9 @@ server_messages = st.one_of(*from_server.values())
 
 def test_every_message_of_the_protocol_is_drawn() -> None:
     assert from_clients.keys() == set(get_args(m.ClientMessage))
-    assert from_server.keys() == set(get_args(m.ServerMessage)) - {m.RoundStart}  # has its own
-    assert from_clients.keys() | from_server.keys() | {m.RoundStart} == codec._KINDS.keys()
+    assert from_server.keys() == set(get_args(m.ServerMessage)) - {m.RoundStart}
+    with_models = {m.RoundStart, m.FinalModel}  # have their own
+    assert from_clients.keys() | from_server.keys() | with_models == codec._KINDS.keys()
     assert set(codec._KINDS.values()) == set(Kind)
 
 
@@ -186,3 +191,28 @@ def _without_version(generated: str) -> str:
     """The installed generator may be newer than the one that made the committed files."""
     text = re.sub(r"# Protobuf Python Version: .*", "", generated)
     return re.sub(r"Domain\.PUBLIC,\s+\d+,\s+\d+,\s+\d+,", "", text)
+
+
+def test_the_final_model_comes_back() -> None:
+    values = np.array([1.5, -0.0, 3e-8, np.inf], dtype=np.float32)
+    digest = [Digest(bytes([k]) * 32) for k in range(3)]
+    final = m.FinalModel(digest[0], 1, 7, digest[1], digest[2], values)
+    body = codec.encode_server(final)
+    back = codec.decode_server(Kind.FINAL_MODEL, body, LIMITS)
+    assert isinstance(back, m.FinalModel)
+    assert back.model.tobytes() == values.tobytes()
+    assert replace(back, model=values) == final  # the same array compares by identity
+    largest = replace(final, model=np.ones(LIMITS.dim, dtype=np.float32))
+    assert len(codec.encode_server(largest)) <= LIMITS.largest(Kind.FINAL_MODEL)
+
+
+def test_a_final_model_of_another_size_is_refused() -> None:
+    digest = Digest(bytes(32))
+    final = m.FinalModel(digest, 0, 1, digest, digest, np.ones(LIMITS.dim + 1, dtype=np.float32))
+    with pytest.raises(WireError, match=r"model: .* at most"):
+        codec.decode_server(Kind.FINAL_MODEL, codec.encode_server(final), LIMITS)
+    wire = pb.ServerMessage(final_model=pb.FinalModel(model=bytes(7)))
+    with pytest.raises(WireError, match="7 bytes are not words of 4"):
+        codec.decode_server(Kind.FINAL_MODEL, wire.SerializeToString(), LIMITS)
+    with pytest.raises(ModelTooLarge):
+        LIMITS.check_size(Kind.FINAL_MODEL, LIMITS.largest(Kind.FINAL_MODEL) + 1)
