@@ -30,8 +30,15 @@ class ModelFolder:
         """``samples``: how this client loads its own (``Released.samples``).
 
         Raises:
-            ConfigError: ``folder`` cannot be written, or holds something else.
+            ConfigError: ``folder`` cannot be written, or holds something else; the policy's task
+                has no size.
         """
+        try:
+            self._dim = tensor_entries(own.policy.task)
+        except ValueError as error:
+            raise ConfigError(
+                f"policy.json: {error}: it was signed by another version of auror; enrol anew"
+            ) from error
         self.folder = folder
         self._own = own
         self._samples = samples
@@ -60,7 +67,7 @@ class ModelFolder:
         policy, client = self._own.policy, self._own.client
         self.settled = True
         try:
-            machine.check_final(final, tensor_entries(policy.task))
+            machine.check_final(final, self._dim)
         except Refused as refusal:
             self.refused = refusal
             _log.warning("final model refused", client=int(client), why=str(refusal))
