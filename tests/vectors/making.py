@@ -23,16 +23,9 @@ from auror.crypto.tags import Tag, encode, number, tagged_hash
 from auror.errors import AbortReason, AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId, Digest
 from auror.params import Floors
+from auror.round import messages as m
 from auror.round.description import PROTOCOL_VERSION
 from auror.round.label_rows import LabelRows
-from auror.round.messages import (
-    AdvertisedKeys,
-    FinalModel,
-    MaskedStatistics,
-    RoundEnd,
-    RoundStart,
-    Withdraw,
-)
 from auror.round.plan import CountSketch, OutputLayer, StatisticsPlan
 from auror.round.public import (
     agreement_parts,
@@ -128,7 +121,7 @@ def _digests() -> Vectors:
     """What clients sign, and the seed, of three clients of which the last did not upload."""
     transcript, everybody = Digest(fixed("T")), tuple(ClientId(i) for i in range(3))
     keys = {
-        c: AdvertisedKeys(
+        c: m.AdvertisedKeys(
             *(fixed(f"{role} {c}") for role in ("encryption", "update", "statistics")),
             Digest(fixed(f"commitment {c}")), bytes(64), Floors(c, 0, 2),
         )
@@ -199,9 +192,9 @@ def _played(lie: bool) -> Any:
     """A round of four clients; with a lie it ends in phase 7."""
 
     def lying(client: object, message: object) -> object:
-        if lie and client == 1 and isinstance(message, MaskedStatistics):
+        if lie and client == 1 and isinstance(message, m.MaskedStatistics):
             changed = bytes([message.payload[0] ^ 1]) + message.payload[1:]
-            return MaskedStatistics(changed, message.signature)
+            return m.MaskedStatistics(changed, message.signature)
         return message
 
     kit = Deployment(4, 44, PARAMS)
@@ -222,8 +215,8 @@ def messages() -> Vectors:
             send = codec.encode_client if kind.from_client else codec.encode_server
             found[kind.field] = {"bytes": send(message).hex(), "fields": plain(message)}
     for message in (
-        Withdraw(Refusal.SECOND_ANSWER),
-        RoundEnd(
+        m.Withdraw(Refusal.SECOND_ANSWER),
+        m.RoundEnd(
             Digest(fixed("model")),
             AbortReason.BINDING_FAILED,
             (ClientId(3),),
@@ -231,13 +224,9 @@ def messages() -> Vectors:
             (ClientId(0),),
             (ClientId(1),),
         ),
-        FinalModel(
-            Digest(fixed("policy")),
-            1,
-            30,
-            Digest(fixed("parent")),
-            Digest(fixed("model")),
-            np.array([0.5, -1.25, 3e-8], dtype=np.float32),
+        m.FinalModel(
+            *(Digest(fixed("policy")), 1, 30, Digest(fixed("parent")), Digest(fixed("model"))),
+            model=np.array([0.5, -1.25, 3e-8], dtype=np.float32),
         ),
     ):
         kind = codec.kind_of(message)
@@ -310,7 +299,7 @@ def _hash(message: Any) -> str:
 
 def plain(value: Any) -> Any:
     """JSON values of a message's fields."""
-    if isinstance(value, RoundStart):
+    if isinstance(value, m.RoundStart):
         return {**plain(value.description), "model": value.model.tobytes().hex()}
     if is_dataclass(value) and not isinstance(value, type):
         return {entry.name: plain(getattr(value, entry.name)) for entry in fields(value)}
