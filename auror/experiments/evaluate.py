@@ -83,6 +83,6 @@ def _of_client(run: FinishedRun) -> Learning:
     if not samples:
         raise DataError(f"{path}: this client trained on no samples, there is nothing to measure")
     try:
-        return Learning(**samples, clean_samples=0, report_attack="")
+        return Learning(**samples, clean_per_class=0, report_attack="")
     except TypeError as error:
         raise DataError(f"{path} was not written by this version: {error}") from error
