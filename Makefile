@@ -7,7 +7,8 @@ STAMP := $(VENV)/.installed
 SUITES := tests/unit tests/vectors tests/property tests/adversary tests/fuzz tests/architecture tests/integration
 
 # One thread per worker: the tests run in parallel processes already.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# Work is dealt in runs of neighbours, so that what a file's tests share is made once.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist worksteal
 WORKERS ?= 2
 FUZZ_SECONDS ?= 60
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from auror.ids import ClientId
 
@@ -96,6 +95,9 @@ def _hitting_set(marks: Sequence[frozenset[ClientId]], most: int) -> frozenset[C
     quick = _greedy(rows)
     if quick is None or len(quick) <= most:
         return quick
+    # imported here: few runs come to ask this, and every start of a server would wait for it
+    from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415
+
     clients = sorted(set().union(*rows))
     column = {client: k for k, client in enumerate(clients)}
     incidence: NDArray[np.float64] = np.zeros((len(rows), len(clients)))

@@ -14,11 +14,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+from auror_client import cli as client_cli
+from auror_server import cli as server_cli
+from click.testing import CliRunner, Result
+
+from auror import cli
 from auror.deployment.certs import create_deployment
 from auror.params import RoundParams
 from auror.programs.enrol import synthetic_terms
 from auror.programs.processes import Starter, free_address, wait_until_listening
 from auror.round.policy import Policy
+
+PATIENCE = 200
+"""Seconds to wait for what takes few on an idle machine; pytest ends a test after 300."""
 
 QUICK = {**os.environ, "OMP_NUM_THREADS": "1", "AUROR_SERVER__SERVER__HEALTH": ""}
 
@@ -33,7 +42,40 @@ def enrol(folder: Path, clients: int = 6, rounds: int = 500, **params: Any) -> P
     return create_deployment(folder / "certs", clients, ["127.0.0.1"], terms)
 
 
-def run(program: str, *words: str, cwd: Path, seconds: float = 60) -> tuple[int, str]:
+MAINS = {"auror": cli.main, "auror_server": server_cli.main, "auror_client": client_cli.main}
+
+
+@contextlib.contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    """As a new process in ``folder`` would find things; what is imported from there is forgotten.
+
+    For tests of what a program does, not of processes: torch is imported already.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", [*sys.path])
+        for name, value in QUICK.items():
+            patch.setenv(name, value)
+        try:
+            yield
+        finally:
+            for name, module in list(sys.modules.items()):
+                if str(getattr(module, "__file__", None)).startswith(str(folder)):
+                    del sys.modules[name]
+
+
+def invoked(program: str, *words: object, cwd: Path) -> Result:
+    with inside(cwd):
+        return CliRunner().invoke(MAINS[program], list(map(str, words)))
+
+
+def invoke(program: str, *words: object, cwd: Path) -> tuple[int, str]:
+    """``run`` within this process."""
+    done = invoked(program, *words, cwd=cwd)
+    return done.exit_code, done.output
+
+
+def run(program: str, *words: str, cwd: Path) -> tuple[int, str]:
     """Exit code and everything it said."""
     done = subprocess.run(
         [sys.executable, "-m", f"{program}.cli", *words],
@@ -42,14 +84,14 @@ def run(program: str, *words: str, cwd: Path, seconds: float = 60) -> tuple[int,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=seconds,
+        timeout=PATIENCE,
         check=False,
     )
     return done.returncode, done.stdout
 
 
-def wait_for(what: Callable[[], bool], starter: Starter, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
+def wait_for(what: Callable[[], bool], starter: Starter) -> None:
+    deadline = time.monotonic() + PATIENCE
     while not what():
         starter.check()
         assert time.monotonic() < deadline, "waited too long"
@@ -130,7 +172,7 @@ class Proxy:
 
     def __enter__(self) -> Proxy:
         self._thread.start()
-        assert self._ready.wait(5)
+        assert self._ready.wait(PATIENCE)
         return self
 
     def __exit__(self, *_: object) -> None:

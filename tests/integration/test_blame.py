@@ -29,9 +29,9 @@ def test_a_liar_is_excluded_by_proof_while_training_goes_on(
         wait_until_listening(address, server)
         honest = starter.clients(kit.client_settings(tmp_path, address, "0-4"), "honest")
         liar = starter._start("liar", "liar", kit.client_settings(tmp_path, address, str(LIAR)))
-        assert server.process.wait(90) == 0, server.last_line()
-        assert honest.process.wait(20) == 0, honest.last_line()
-        assert liar.process.wait(20) in (0, 7), liar.last_line()  # 7: it never trained
+        assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
+        assert honest.process.wait(kit.PATIENCE) == 0, honest.last_line()
+        assert liar.process.wait(kit.PATIENCE) in (0, 7), liar.last_line()  # 7: it never trained
     lines = read_lines(tmp_path / "run" / "rounds.jsonl")
     failed = [line for line in lines if line["aborted"] == "BINDING_FAILED"]
     assert failed

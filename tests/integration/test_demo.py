@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import kit
 import psutil
 import pytest
 
@@ -18,16 +19,11 @@ WORDS = [
 ]
 
 
-def auror(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "auror.cli", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], Path, str]:
     folder = tmp_path_factory.mktemp("demo") / "run"
-    done = auror("demo", *WORDS, "--out", str(folder))
-    assert done.returncode == 0, done.stderr
+    done = kit.invoked("auror", "demo", *WORDS, "--out", folder, cwd=folder.parent)
+    assert done.exit_code == 0, done.output
     return json.loads(done.stdout), folder, done.stderr
 
 
@@ -38,7 +34,8 @@ def test_the_demo_leaves_a_whole_run_folder(run: tuple[dict[str, object], Path, 
     assert "gRPC + mTLS" in progress
     for name in ("config.json", "rounds.jsonl", "verdict.json", "model.safetensors", "report.html"):
         assert (folder / name).is_file()
-    found = json.loads(auror("evaluate", str(folder), "--format", "json").stdout)
+    done = kit.invoked("auror", "evaluate", folder, "--format", "json", cwd=folder)
+    found = json.loads(done.stdout)
     assert found["as_recorded"] is True
 
 
@@ -46,8 +43,8 @@ def test_a_replay_from_recorded_randomness_gives_the_same_model_bit_for_bit(
     run: tuple[dict[str, object], Path, str],
 ) -> None:
     summary, folder, _ = run
-    done = auror("replay", str(folder), "--format", "json")
-    assert done.returncode == 0, done.stderr
+    done = kit.invoked("auror", "replay", folder, "--format", "json", cwd=folder)
+    assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert found["equal"] is True
     assert found["model_sha256"] == summary["model_sha256"]
@@ -64,10 +61,10 @@ def test_a_replay_notices_other_randomness(run: tuple[dict[str, object], Path, s
     line["training_seed"] += 1
     try:
         path.write_text(json.dumps(line) + "\n" + rest)
-        done = auror("replay", str(folder), "--format", "json")
+        done = kit.invoked("auror", "replay", folder, "--format", "json", cwd=folder)
     finally:
         path.write_text(kept)
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert json.loads(done.stdout)["first_difference"] == 0
 
 
@@ -81,8 +78,8 @@ def test_the_demo_leaves_no_process_and_refuses_a_used_folder(
         if str(folder) in " ".join(process.info["cmdline"] or [])
     ]
     assert ours == []
-    again = auror("demo", *WORDS, "--out", str(folder))
-    assert again.returncode == 2
+    again = kit.invoked("auror", "demo", *WORDS, "--out", folder, cwd=folder)
+    assert again.exit_code == 2
     assert "not empty" in again.stderr
 
 
@@ -96,7 +93,7 @@ def test_a_terminated_demo_ends_its_programs(tmp_path: Path) -> None:
                 break
         programs = psutil.Process(demo.pid).children(recursive=True)
         demo.terminate()
-        demo.communicate(timeout=60)
+        demo.communicate(timeout=kit.PATIENCE)
     assert len(programs) == 3
     assert demo.returncode == 130
     assert not any(program.is_running() for program in programs)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import kit
 import pytest
 
 from auror.programs.processes import free_address
@@ -33,6 +37,15 @@ def run(*command: str, cwd: Path) -> str:
     return found.stdout
 
 
+def run_here(name: str, folder: Path) -> str:
+    """What the program printed, run as ``python NAME.py`` would be, in this process."""
+    said = io.StringIO()
+    with kit.inside(copied(f"{name}.py", folder)), contextlib.redirect_stdout(said):
+        sys.path.insert(0, str(folder))
+        runpy.run_path(f"{name}.py", run_name="__main__")
+    return said.getvalue()
+
+
 def copied(name: str, folder: Path) -> Path:
     """The example as somebody would have it, alone in a folder."""
     shutil.copy(EXAMPLES / name, folder)
@@ -47,7 +60,7 @@ def test_masked_sum(tmp_path: Path) -> None:
 
 
 def test_own_attack(tmp_path: Path) -> None:
-    said = run(sys.executable, "own_attack.py", cwd=copied("own_attack.py", tmp_path))
+    said = run_here("own_attack", tmp_path)
     shifted, pushed = said.split("own_attack:Push\n")
     assert shifted.startswith("own_attack:shift_labels\n")
     malicious, flagged = re.findall(r"\[([0-9, ]*)\]", shifted)
@@ -58,7 +71,7 @@ def test_own_attack(tmp_path: Path) -> None:
 
 
 def test_own_rule(tmp_path: Path) -> None:
-    said = run(sys.executable, "own_rule.py", cwd=copied("own_rule.py", tmp_path))
+    said = run_here("own_rule", tmp_path)
     assert "own_rule:clipped_mean: accuracy 9" in said
     assert "privacy: none" in said
     malicious, flagged = re.findall(r"\[([0-9, ]*)\]", said)
@@ -86,8 +99,10 @@ def test_own_data_and_model(name: str, tmp_path: Path) -> None:
 )
 def test_the_same_by_name_on_the_command_line(name: str, words: str, tmp_path: Path) -> None:
     small = "--dataset digits --clients 6 --malicious 1 --rounds 1 --runs defended"
-    command = ["auror", "simulate", *words.split(), *small.split()]
-    assert "rounds," in run(*command, cwd=copied(f"{name}.py", tmp_path))
+    command = ["simulate", *words.split(), *small.split()]
+    code, said = kit.invoke("auror", *command, cwd=copied(f"{name}.py", tmp_path))
+    assert code == 0, said
+    assert "rounds," in said
 
 
 def test_two_hosts(tmp_path: Path) -> None:

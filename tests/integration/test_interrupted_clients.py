@@ -34,10 +34,10 @@ def test_a_client_ends_while_it_trains_and_started_anew_it_holds_up_nobody(tmp_p
         kit.wait_for(lambda: "phase=upload" in server.log.read_text(), starter)
         slow.send_signal(signal.SIGTERM)
         asked = time.monotonic()
-        assert slow.wait(30) == 6
-        assert time.monotonic() - asked < 5  # under a second on an idle machine
+        assert slow.wait(kit.PATIENCE) == 6
+        assert time.monotonic() - asked < 30  # it trains for 60; under a second on an idle machine
         starter.clients(own, "again")
-        assert server.process.wait(60) == 0, server.last_line()
+        assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
     first, second = read_lines(tmp_path / "run" / "rounds.jsonl")
     assert first["dropped"] == {"5": "REFUSED"}
     assert first["accepted"] == [0, 1, 2, 3, 4]

@@ -42,8 +42,10 @@ def program(name: str, *words: str) -> list[str]:
 def test_ones_own_attack_and_detector_play_in_the_programs(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
     sizes = ["--clients", "6", "--group-size", "2", "--colluders", "1", "--dataset", "digits"]
-    certs = program("auror.cli", "certs", "certs", "--server", "127.0.0.1", *sizes)
-    subprocess.run(certs, cwd=tmp_path, check=True, capture_output=True, env=kit.QUICK)
+    code, said = kit.invoke(
+        "auror", "certs", "certs", "--server", "127.0.0.1", *sizes, cwd=tmp_path
+    )
+    assert code == 0, said
     address = free_address("127.0.0.1")
     server = program(
         "auror_server.cli", "--listen", address, "--credentials", "certs/server",
@@ -57,7 +59,7 @@ def test_ones_own_attack_and_detector_play_in_the_programs(tmp_path: Path) -> No
     )  # fmt: skip
     running = [subprocess.Popen(words, cwd=tmp_path, env=kit.QUICK) for words in (server, clients)]
     try:
-        codes = [process.wait(250) for process in running]
+        codes = [process.wait(kit.PATIENCE) for process in running]
     finally:
         for process in running:
             process.kill()

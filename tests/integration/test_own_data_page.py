@@ -48,6 +48,6 @@ def test_the_page_has_the_commands_that_are_run_here() -> None:
 
 def test_the_commands_of_the_page_work_one_after_the_other(folder: Path) -> None:
     for program, *rest in COMMANDS:
-        code, said = kit.run(MODULES[program], *rest, cwd=folder, seconds=120)
+        code, said = kit.invoke(MODULES[program], *rest, cwd=folder)
         assert code == 0, said
         assert SAYS[rest[0] if program == "auror" else program] in said

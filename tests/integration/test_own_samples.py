@@ -77,15 +77,15 @@ def test_six_clients_train_on_their_own_samples(tmp_path: Path, make: Any) -> No
         "data.attack": "flip:0:1",
         "data.malicious": "5",
     }
-    said = kit.run(
+    said = kit.invoke(
         "auror_client", *(f"--set={k}={json.dumps(str(v))}" for k, v in clients.items()
                           if k != "client.give_up_after_s"), "--check", cwd=tmp_path,
     )  # fmt: skip
     assert re.search(r"data: \d{3} samples", said[1]), said[1]
     with programs(tmp_path / "logs") as starter, kit.serving(starter, server) as serving:
         started = starter.clients(clients, "clients")
-        assert serving.process.wait(120) == 0, serving.log.read_text()
-        assert started.process.wait(30) == 0, started.log.read_text()
+        assert serving.process.wait(kit.PATIENCE) == 0, serving.log.read_text()
+        assert started.process.wait(kit.PATIENCE) == 0, started.log.read_text()
     lines = (tmp_path / "run" / "rounds.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["metrics"]["accuracy"] > 0.8
     assert "clipped=" in started.log.read_text()

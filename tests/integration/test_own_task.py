@@ -44,11 +44,9 @@ def command(beginning: str, *more: str) -> list[str]:
 
 
 def test_the_example_in_one_process(site: Path) -> None:
-    words = command("auror simulate", "--rounds", "3", "--format", "json", "--out", "run")
-    done = subprocess.run(
-        words, cwd=site, env=kit.QUICK, capture_output=True, text=True, timeout=150, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    _python, _m, _module, *words = command("auror simulate", "--rounds", "3", "--format", "json")
+    done = kit.invoked("auror", *words, "--out", "run", cwd=site)
+    assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert found["clean"]["accuracy"] > 0.5
     assert len(found["malicious"]) == 2
@@ -69,11 +67,11 @@ def test_the_example_over_grpc(site: Path) -> None:
         server = subprocess.Popen(serving, cwd=site, env=kit.QUICK, stderr=log)
         try:
             joined = subprocess.run(
-                everybody, cwd=site, env=kit.QUICK, capture_output=True, text=True, timeout=180,
-                check=False,
+                everybody, cwd=site, env=kit.QUICK, capture_output=True, text=True,
+                timeout=kit.PATIENCE, check=False,
             )  # fmt: skip
             assert joined.returncode == 0, joined.stderr + (site / "server.log").read_text()
-            assert server.wait(60) == 0
+            assert server.wait(kit.PATIENCE) == 0
         finally:
             server.kill()
             server.wait()
@@ -89,7 +87,13 @@ def test_a_client_without_the_setting_imports_nothing_and_says_what_to_set(site:
     words = command("auror-client", "--server", free_address())
     words[words.index("data.task=site_task:Scans")] = "data.seed=1"
     done = subprocess.run(
-        words, cwd=site, env=kit.QUICK, capture_output=True, text=True, timeout=60, check=False
+        words,
+        cwd=site,
+        env=kit.QUICK,
+        capture_output=True,
+        text=True,
+        timeout=kit.PATIENCE,
+        check=False,
     )
     assert done.returncode == 2
     assert 'set data.task = "site_task:Scans"' in done.stderr

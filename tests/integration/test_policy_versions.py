@@ -44,22 +44,22 @@ def test_too_few_members_then_the_next_version_and_the_run_goes_on(tmp_path: Pat
         wait_until_listening(address, server)
         own = kit.client_settings(tmp_path, address, "0-5", client__give_up_after_s=3)
         clients = starter.clients(own, "before")
-        assert server.process.wait(60) == 5
+        assert server.process.wait(kit.PATIENCE) == 5
         # whoever was connected is told so, whoever was not finds nobody there
-        assert clients.process.wait(60) in (5, 6)
+        assert clients.process.wait(kit.PATIENCE) in (5, 6)
     said = server.last_line()
     assert "3 of 6 members are left, the policy's floor is 4" in said
     command = said.split("`")[1]
     assert command == "auror policy next DIR --without 1,3,4"
-    code, told = kit.run("auror", *command.replace("DIR", "certs").split()[1:], cwd=tmp_path)
+    code, told = kit.invoke("auror", *command.replace("DIR", "certs").split()[1:], cwd=tmp_path)
     assert code == 0, told
     assert "version 2, 3 members" in told
     with programs(tmp_path / "logs") as starter:
         server = starter.server(settings, "second")
         wait_until_listening(address, server)
         clients = starter.clients(kit.client_settings(tmp_path, address, "0,2,5"), "after")
-        assert server.process.wait(60) == 0, server.last_line()
-        assert clients.process.wait(30) == 0, clients.last_line()
+        assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
+        assert clients.process.wait(kit.PATIENCE) == 0, clients.last_line()
     lines = read_lines(tmp_path / "run" / "rounds.jsonl")
     assert [line["accepted"] for line in lines] == [[0, 2, 5]] * 3
     memory = json.loads(next(tmp_path.rglob("client-005.json")).read_text())
@@ -70,11 +70,15 @@ def test_too_few_members_then_the_next_version_and_the_run_goes_on(tmp_path: Pat
     kept = new.read_bytes()
     new.write_bytes(old.read_bytes())
     words = ("--dataset", "synthetic", "--state", "state")
-    code, told = kit.run("auror_client", "--credentials", "certs/clients/005", *words, cwd=tmp_path)
+    code, told = kit.invoke(
+        "auror_client", "--credentials", "certs/clients/005", *words, cwd=tmp_path
+    )
     assert code == 2
     assert "policy.json is version 1, but this client has held version 2" in told
     old.write_bytes(kept)
-    code, told = kit.run("auror_client", "--credentials", "certs/clients/001", *words, cwd=tmp_path)
+    code, told = kit.invoke(
+        "auror_client", "--credentials", "certs/clients/001", *words, cwd=tmp_path
+    )
     assert code == 3
     assert "no member's in version 2" in told
 
@@ -88,12 +92,12 @@ def test_a_client_stops_when_its_budget_is_spent(tmp_path: Path) -> None:
         others = starter.clients(kit.client_settings(tmp_path, address, "0-4"), "others")
         own = kit.client_settings(tmp_path, address, "5", rules__max_openings=2)
         thrifty = starter.clients(own, "thrifty")
-        assert thrifty.process.wait(60) == 8
-        assert server.process.wait(60) == 0, server.last_line()
-        assert others.process.wait(30) == 0, others.last_line()
+        assert thrifty.process.wait(kit.PATIENCE) == 8
+        assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
+        assert others.process.wait(kit.PATIENCE) == 0, others.last_line()
         starter.started.remove(thrifty)
         again = starter.clients(own, "again")  # before it connects anywhere
-        assert again.process.wait(30) == 8
+        assert again.process.wait(kit.PATIENCE) == 8
         starter.started.remove(again)
     line = "client 5: the budget of this client's data is spent (2 attempts, rules.max_openings 2)"
     assert line in thrifty.last_line()

@@ -33,7 +33,9 @@ class Stream:
         method = self._channel.stream_stream(
             PATH, pb.ClientFrame.SerializeToString, pb.ServerFrame.FromString
         )
-        self.frames: Iterator[pb.ServerFrame] = method(iter(self._out.get, None), timeout=30)
+        self.frames: Iterator[pb.ServerFrame] = method(
+            iter(self._out.get, None), timeout=kit.PATIENCE
+        )
 
     def hello(self, client: int) -> None:
         hello = pb.Hello(
@@ -79,7 +81,7 @@ def test_an_oversized_announcement_costs_the_round_and_nothing_else(folder: Path
         rogue.close()
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert "allowed" not in refused.value.details()
-        assert server.process.wait(60) == 0, server.last_line()
+        assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
     lines = read_lines(folder / "run" / "rounds.jsonl")
     assert lines[0]["dropped"] == {str(ROGUE): "MALFORMED"}
     assert [line["accepted"] for line in lines] == [[0, 1, 2, 3, 4]] * 2

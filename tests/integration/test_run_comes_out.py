@@ -1,4 +1,4 @@
-"""What a server's run leaves behind: page, account, model, and the commands that read them."""
+"""What a run leaves behind at a server and its clients, and the commands that read it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from auror.deployment.certs import create_deployment
 from auror.deployment.model_file import model_sha256, read_model
 from auror.deployment.policy_file import parse_policy
 from auror.programs.enrol import Enrolment, terms_of
+from auror.programs.loadtest import read_lines
 from auror.programs.processes import free_address, programs, wait_until_listening
+from auror.round.description import model_digest
 
 CLIENTS = 6
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of a server that trained three rounds with six clients."""
+def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folders of a server and six clients that trained three rounds."""
     folder, address = tmp_path_factory.mktemp("served"), free_address()
     terms = terms_of(Enrolment(clients=CLIENTS, dataset="digits", rounds=3))
     terms = dataclasses.replace(terms, params=kit.PARAMS)
@@ -36,14 +38,47 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         clients = starter.clients(
             kit.client_settings(folder, address, "0-5", data__dataset="digits")
         )
-        assert server.process.wait(150) == 0, server.last_line()
-        assert clients.process.wait(20) == 0, clients.last_line()
+        assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
+        assert clients.process.wait(kit.PATIENCE) == 0, clients.last_line()
     assert "report made" in server.log.read_text()
-    return folder / "run"
+    return folder
+
+
+@pytest.fixture
+def run(house: Path) -> Path:
+    """The server's run folder."""
+    return house / "run"
 
 
 def invoke(*words: object) -> Result:
     return CliRunner().invoke(main, list(map(str, words)))
+
+
+def test_three_rounds_were_learnt_by_everybody(run: Path) -> None:
+    lines = read_lines(run / "rounds.jsonl")
+    assert [line["aborted"] for line in lines] == [None] * 3
+    assert all(line["accepted"] == list(range(CLIENTS)) for line in lines)
+    assert lines[-1]["metrics"]["accuracy"] > 0.5
+    model = read_model(run / "model.safetensors")
+    assert model.dtype == np.float32
+    assert model_digest(model).hex() == lines[-1]["model"]
+
+
+def test_every_client_keeps_its_account(house: Path) -> None:
+    journals = sorted((house / "state").rglob("client-*.json"))
+    assert len(journals) == CLIENTS
+    assert all(json.loads(path.read_text())["totals"] == 3 for path in journals)
+    said = (house / "logs" / "clients.log").read_text()
+    line = "3 rounds joined, 3 attempts, 3 openings, 3 totals, smallest group 2 (leverage 0.50)"
+    assert all(f"account of client {client}: {line}" in said for client in range(CLIENTS))
+    code, told = kit.run(
+        "auror_client", "--account", "--format", "json", "--credentials", "certs/clients",
+        "--clients", "0-5", "--state", "state", cwd=house,
+    )  # fmt: skip
+    assert code == 0
+    assert [(one["client"], one["totals"]) for one in json.loads(told)] == [
+        (client, 3) for client in range(CLIENTS)
+    ]
 
 
 def test_the_server_leaves_a_page_an_account_and_its_policy(run: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import signal
 from pathlib import Path
@@ -10,16 +9,11 @@ from typing import Any
 
 import grpc
 import kit
-import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from auror.deployment.certs import create_deployment
-from auror.deployment.model_file import read_model
-from auror.programs.enrol import Enrolment, terms_of
 from auror.programs.loadtest import LoadTest, read_lines, run_loadtest
 from auror.programs.processes import free_address, programs, wait_until_listening
-from auror.round.description import model_digest
 
 CLIENTS = 6
 
@@ -34,43 +28,6 @@ def rounds(folder: Path) -> list[dict[str, Any]]:
     return read_lines(folder / "run" / "rounds.jsonl")
 
 
-def test_three_rounds_of_learning(tmp_path: Path) -> None:
-    folder, address = tmp_path, free_address()
-    terms = terms_of(Enrolment(clients=CLIENTS, dataset="digits", rounds=3))
-    terms = dataclasses.replace(terms, params=kit.PARAMS)
-    create_deployment(folder / "certs", CLIENTS, ["127.0.0.1"], terms)
-    learning = {"learning.dataset": "digits", "session.rounds": 3}
-    with programs(folder / "logs") as starter:
-        server = starter.server({**kit.server_settings(folder, address), **learning})
-        wait_until_listening(address, server)
-        clients = starter.clients(
-            kit.client_settings(folder, address, "0-5", data__dataset="digits")
-        )
-        assert server.process.wait(90) == 0, server.last_line()
-        assert clients.process.wait(20) == 0, clients.last_line()
-    lines = rounds(folder)
-    assert [line["aborted"] for line in lines] == [None] * 3
-    assert all(line["accepted"] == list(range(CLIENTS)) for line in lines)
-    assert lines[-1]["metrics"]["accuracy"] > 0.5
-    model = read_model(folder / "run" / "model.safetensors")
-    assert model.dtype == np.float32
-    assert model_digest(model).hex() == lines[-1]["model"]
-    journals = sorted((folder / "state").rglob("client-*.json"))
-    assert len(journals) == CLIENTS
-    assert all(json.loads(path.read_text())["totals"] == 3 for path in journals)
-    said = clients.log.read_text()
-    line = "3 rounds joined, 3 attempts, 3 openings, 3 totals, smallest group 2 (leverage 0.50)"
-    assert all(f"account of client {client}: {line}" in said for client in range(CLIENTS))
-    code, told = kit.run(
-        "auror_client", "--account", "--format", "json", "--credentials", "certs/clients",
-        "--clients", "0-5", "--state", "state", cwd=folder,
-    )  # fmt: skip
-    assert code == 0
-    assert [(one["client"], one["totals"]) for one in json.loads(told)] == [
-        (client, 3) for client in range(CLIENTS)
-    ]
-
-
 def test_a_client_killed_in_a_round_stalls_nobody(folder: Path) -> None:
     address = free_address()
     with programs(folder / "logs") as starter:
@@ -80,7 +37,7 @@ def test_a_client_killed_in_a_round_stalls_nobody(folder: Path) -> None:
         victim = starter.clients(kit.client_settings(folder, address, "5"), "victim")
         kit.wait_for(lambda: len(rounds(folder)) >= 2, starter)
         victim.process.kill()
-        assert server.process.wait(60) == 0, server.last_line()
+        assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
     lines = rounds(folder)
     assert len(lines) == 6
     assert lines[-1]["accepted"] == [0, 1, 2, 3, 4]
@@ -100,8 +57,8 @@ def test_cut_connections_come_back_within_the_round(folder: Path) -> None:
         assert proxy.cut() == CLIENTS
         kit.wait_for(lambda: len(rounds(folder)) >= 4, starter)
         proxy.cut()
-        assert server.process.wait(60) == 0, server.last_line()
-        assert clients.process.wait(20) == 0, clients.last_line()
+        assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
+        assert clients.process.wait(kit.PATIENCE) == 0, clients.last_line()
     assert "the policy keeps the final model at the server" in clients.log.read_text()
     assert not list((folder / "state").rglob("model.safetensors"))
     lines = rounds(folder)
@@ -123,8 +80,8 @@ def test_a_killed_server_resumes_with_new_round_ids(folder: Path) -> None:
         starter.started.remove(first)  # killed on purpose: its exit code is no failure
         second = starter.server(settings, "second")
         wait_until_listening(address, second)
-        assert second.process.wait(90) == 0, second.last_line()
-        assert clients.process.wait(20) == 0, clients.last_line()
+        assert second.process.wait(kit.PATIENCE) == 0, second.last_line()
+        assert clients.process.wait(kit.PATIENCE) == 0, clients.last_line()
     after = rounds(folder)
     assert after[: len(before)] == before
     assert [line["index"] for line in after] == list(range(12))
@@ -145,8 +102,8 @@ def test_sigterm_tells_the_clients(folder: Path) -> None:
         clients = starter.clients(kit.client_settings(folder, address, "0-5"))
         kit.wait_for(lambda: len(rounds(folder)) >= 2, starter)
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(20) == 6
-        assert clients.process.wait(20) == 6
+        assert server.process.wait(kit.PATIENCE) == 6
+        assert clients.process.wait(kit.PATIENCE) == 6
     assert "server stopped before the end" in clients.log.read_text()
 
 
@@ -159,8 +116,8 @@ def test_when_everybody_refuses_nobody_ends_well_and_the_run_can_go_on(folder: P
         clients = starter.clients(
             kit.client_settings(folder, address, "0-5", rules__min_group=5), "refusing"
         )
-        assert server.process.wait(60) == 7
-        assert clients.process.wait(20) == 7
+        assert server.process.wait(kit.PATIENCE) == 7
+        assert clients.process.wait(kit.PATIENCE) == 7
     assert "no round trained; the model is unchanged: 2 of 2" in server.last_line()
     assert '12 of 12 invitations ended with "group smaller than' in clients.last_line()
     assert [line["aborted"] is None for line in rounds(folder)] == [False] * 2
@@ -173,9 +130,9 @@ def test_when_everybody_refuses_nobody_ends_well_and_the_run_can_go_on(folder: P
         refusing = starter.clients(
             kit.client_settings(folder, address, "5", rules__min_group=5), "still-refusing"
         )
-        assert server.process.wait(60) == 0, server.last_line()
-        assert willing.process.wait(20) == 0, willing.last_line()
-        assert refusing.process.wait(20) == 7
+        assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
+        assert willing.process.wait(kit.PATIENCE) == 0, willing.last_line()
+        assert refusing.process.wait(kit.PATIENCE) == 7
     assert "resuming" in server.log.read_text()
     assert [line["accepted"] for line in rounds(folder)[2:]] == [[0, 1, 2, 3, 4]] * 2
     assert (folder / "run" / "model.safetensors").exists()
@@ -193,11 +150,11 @@ def test_a_second_process_changes_nothing_and_a_killed_one_holds_nothing(folder:
         kit.wait_for(lambda: len(rounds(folder)) >= 1, starter)
         before = (folder / "run" / "config.toml").read_bytes()
         second = starter.server(other, "second")
-        assert second.process.wait(20) == 2
+        assert second.process.wait(kit.PATIENCE) == 2
         assert f"another auror-server runs on {folder / 'run'}" in second.last_line()
         assert (folder / "run" / "config.toml").read_bytes() == before
         again = starter.clients(kit.client_settings(folder, address, "0"), "again")
-        assert again.process.wait(20) == 2
+        assert again.process.wait(kit.PATIENCE) == 2
         assert "another process runs client 0" in again.last_line()
         for refused in (second, again):
             starter.started.remove(refused)  # refused on purpose
@@ -224,7 +181,7 @@ def test_nothing_secret_is_written(folder: Path) -> None:
         wait_until_listening(address, server)
         more = {"record__randomness": record}
         starter.clients(kit.client_settings(folder, address, "0-5", **more))
-        assert server.process.wait(60) == 0, server.last_line()
+        assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
     seeds = [line["rounding"] for line in read_lines(record)]
     assert len(seeds) == CLIENTS
     assert record.stat().st_mode & 0o077 == 0
@@ -258,7 +215,9 @@ def test_health_is_served_on_its_own_plaintext_port(folder: Path) -> None:
         wait_until_listening(address, server)
         with grpc.insecure_channel(probe) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
-            said = stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=10)
+            said = stub.Check(
+                health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=kit.PATIENCE
+            )
         assert said.status == health_pb2.HealthCheckResponse.SERVING
         with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError):
             health_pb2_grpc.HealthStub(channel).Check(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 from torchvision.datasets import MNIST
 
 from auror.errors import ConfigError, DataError
@@ -41,6 +42,20 @@ def test_digits_uses_every_sample_once() -> None:
     assert (len(data.test_y), len(data.clean_y)) == (360, 100)
     np.testing.assert_array_equal(np.bincount(data.clean_y), [10] * 10)
     assert data.input_shape == (1, 8, 8)
+
+
+def test_digits_are_what_the_packages_own_reader_gives() -> None:
+    data, read = load_dataset("digits", seed=1), load_digits()
+    pixels = (read.data / 16 - 0.3053) / 0.3761
+    ours = np.concatenate([data.train_x, data.test_x, data.clean_x]).reshape(-1, 64)
+    labels = np.concatenate([data.train_y, data.test_y, data.clean_y])
+    for label in range(10):
+        mine, theirs = ours[labels == label], pixels[read.target == label]
+        np.testing.assert_allclose(_sorted(mine), _sorted(theirs), atol=1e-5)
+
+
+def _sorted(samples: np.ndarray) -> np.ndarray:
+    return samples[np.lexsort(np.round(samples, 3).T)]
 
 
 def test_the_split_follows_the_seed() -> None:
