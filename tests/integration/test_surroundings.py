@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import kit
 import pytest
 
 from auror.deployment.settings import load
@@ -92,21 +94,35 @@ def test_where_nothing_temporary_can_be_written_it_is_said(
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (("auror.cli", "plan", "--clients", "30", "--colluders", "9"), 0),
-        (("auror_server.cli", "--check", "--credentials", "münchen"), 3),
-        (("auror_client.cli", "--check", "--credentials", "münchen"), 3),
-        (("auror_client.cli", "--set", "client.server=münchen:1"), 2),
+        (("auror", "plan", "--clients", "30", "--colluders", "9"), 0),
+        (("auror_server", "--check", "--credentials", "münchen"), 3),
+        (("auror_client", "--check", "--credentials", "münchen"), 3),
+        (("auror_client", "--set", "client.server=münchen:1"), 2),
     ],
 )
 def test_every_console_gets_its_lines(
-    tmp_path: Path, words: tuple[str, ...], code: int, encoding: str
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    code: int,
+    encoding: str,
 ) -> None:
-    done = python(*words, cwd=tmp_path, PYTHONIOENCODING=encoding)
-    assert done.returncode == code, done.stderr
-    assert b"Traceback" not in done.stderr
-    assert done.stdout or done.stderr
+    program, *rest = words
+    out, err = io.BytesIO(), io.BytesIO()  # as the interpreter opens them for PYTHONIOENCODING
+    console = io.TextIOWrapper(out, encoding)
+    errors = io.TextIOWrapper(err, encoding, errors="backslashreplace")
+    monkeypatch.setattr(sys, "stdout", console)
+    monkeypatch.setattr(sys, "stderr", errors)
+    with kit.inside(tmp_path), pytest.raises(SystemExit) as ended:
+        kit.MAINS[program](rest)
+    monkeypatch.undo()
+    console.flush()
+    errors.flush()
+    assert ended.value.code == code, err.getvalue()
+    assert b"Traceback" not in err.getvalue()
+    assert out.getvalue() or err.getvalue()
     if "--check" in words:
-        assert b"FAIL" in done.stdout
+        assert b"FAIL" in out.getvalue()
 
 
 @pytest.mark.parametrize("program", ["server", "client"])
