@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auror.errors import ConfigError
@@ -59,7 +59,6 @@ def report(folders: Sequence[Path], dial: str | None, out: Path | None) -> Repor
         if kept is None:
             write_server_report(run, run.folder / PAGE)
         else:
-            write_report(
-                run.folder, kept.result, summary_of(kept.result, run.folder), kept.manifest
-            )
+            result = replace(kept.result, task=run.task)
+            write_report(run.folder, result, summary_of(result, run.folder), kept.manifest)
     return Reported(tuple(run.folder / PAGE for run in runs), None)

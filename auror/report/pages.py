@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -20,3 +21,14 @@ def template(name: str, **filters: Callable[[Any], str]) -> Template:
     )
     environment.filters.update(filters)
     return environment.get_template(name)
+
+
+def naming(task: bytes) -> Callable[[Any], str]:
+    """From a class number to what a page calls it: with its name, where ``task``, as an operator
+    signs it, states names."""
+    names = json.loads(task).get("classes") if task else None
+
+    def named(label: Any) -> str:
+        return f"{label} ({names[label]})" if names is not None else f"{label}"
+
+    return named

@@ -9,7 +9,7 @@ from auror.errors import DataError
 from auror.experiments.config import RunName
 from auror.experiments.files import write_text
 from auror.experiments.result import ExperimentResult
-from auror.report.pages import template
+from auror.report.pages import naming, template
 from auror.report.plots import OWN_METRIC, figures, label_of
 
 Json = dict[str, Any]
@@ -47,7 +47,8 @@ def write_report(folder: Path, result: ExperimentResult, summary: Json, manifest
 def page(result: ExperimentResult, summary: Json, manifest: Json, drawn: dict[str, str]) -> str:
     """The report as HTML; ``drawn`` are SVGs by name."""
     found = result.defended
-    return template("report.html", percent=percent, number=number).render(
+    named = naming(result.task)
+    return template("report.html", percent=percent, number=number, named=named).render(
         summary=summary,
         config=result.config.to_dict(),
         manifest=manifest,

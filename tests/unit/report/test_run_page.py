@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -11,6 +12,7 @@ from helpers_result import DATA, TASK, result
 from auror.experiments.config import RunName
 from auror.experiments.result import ExperimentResult
 from auror.experiments.runfolder import summary_of, write_run
+from auror.report.any_page import report
 from auror.report.plots import figures
 from auror.report.run_page import write_report
 
@@ -114,3 +116,11 @@ def test_a_run_without_attack_has_no_attack_figure() -> None:
         for run, outcome in found.outcomes.items()
     }
     assert "attack-success" not in figures(result(outcomes=silent))
+
+
+def test_the_report_names_classes_that_have_names(tmp_path: Path) -> None:
+    task = json.dumps({**json.loads(TASK), "classes": [f"sign {i}" for i in range(10)]}).encode()
+    write_run(tmp_path, result(), task, DATA)
+    report([tmp_path], None, None)
+    text = (tmp_path / "report.html").read_text()
+    assert re.search(r"class\n4 \(sign 4\) and were labelled \d \(sign \d\)", text)
