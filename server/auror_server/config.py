@@ -52,7 +52,7 @@ class SessionSection(Section):
     join_timeout_s: float = Field(default=120, gt=0)
     """How long to wait for min_clients before the server gives up."""
     phase_deadline_s: float = Field(default=60, gt=0)
-    """Deadline of every phase but the upload."""
+    """Deadline of every phase but the upload, and of handing out the final model."""
     upload_deadline_s: float = Field(default=600, gt=0)
     """Deadline of the upload phase, local training included."""
     reconnect_grace_s: float = Field(default=5, ge=0)
