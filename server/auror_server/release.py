@@ -36,7 +36,7 @@ class ModelRelease:
         return max((end for end in ends if end > now), default=None)
 
     def counts(self) -> tuple[int, int]:
-        """To how many clients it went whole, and to how many it did not."""
+        """For how many clients all of it has left, and for how many not. Nobody acknowledges it."""
         whole = sum(connection.delivered for connection in self._offered.values())
         return whole, len(self._offered) - whole
 

@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 from helpers_result import DATA, TASK, result
 
 from auror.cli import main
+from auror.deployment.policy_file import parse_policy
 from auror.experiments.runfolder import write_run
 
 SMALL = [
@@ -165,9 +166,25 @@ def test_certificates_are_made_once(tmp_path: Path) -> None:
     words = ["certs", str(folder), "--clients", "3", "--server", "localhost"]
     assert auror(*words).exit_code == 0
     assert (folder / "clients" / "002" / "key.pem").stat().st_mode & 0o777 == 0o600
+    assert released(folder) is True
     again = auror(*words)
     assert again.exit_code == 3
     assert "not empty" in again.stderr
+
+
+def test_the_final_model_is_kept_back_by_a_flag(tmp_path: Path) -> None:
+    folder = tmp_path / "certs"
+    words = ["certs", str(folder), "--clients", "3", "--server", "localhost"]
+    assert auror(*words, "--no-release-model", "--dataset", "digits").exit_code == 0
+    assert released(folder) is False
+    for flags, then in (([], False), (["--release-model"], True), (["--days", "9"], True)):
+        assert auror("policy", "next", str(folder), *flags).exit_code == 0
+        assert released(folder) is then
+
+
+def released(folder: Path) -> bool:
+    policy = parse_policy((folder / "clients" / "001" / "policy.json").read_bytes())
+    return policy.release_model
 
 
 def test_help_names_every_command_and_the_exit_codes() -> None:

@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 import pytest
 from auror_server.config import ServerConfig, load_config
-from auror_server.connections import Connections
+from auror_server.connections import Connections, EncodedMessage
 from auror_server.events import Event, Joined, Left
 from auror_server.reception import Reception
 from auror_server.servicer import Servicer, identify
@@ -108,6 +108,52 @@ def test_a_lost_client_is_noticed_whenever_grpc_cancels_its_stream(tmp_path: Pat
         assert not connected, steps
         assert heard in ([], [Joined(ClientId(1)), Left(ClientId(1))]), steps
     assert heard  # it did connect
+
+
+class Reading(Gone):
+    """Its peer says hello, then reads ``frames`` frames and is gone."""
+
+    def __init__(self, pem: bytes, hello: pb.Hello, frames: int) -> None:
+        super().__init__(pem, hello)
+        self._left = frames
+
+    async def read(self) -> object:
+        if len(self._frames) == 1:
+            await asyncio.Event().wait()
+        return await super().read()
+
+    async def write(self, frame: bytes) -> None:
+        if not self._left:
+            await asyncio.Event().wait()
+        self._left -= 1
+
+
+@pytest.mark.parametrize(("frames", "delivered"), [(3, False), (4, True)])
+def test_what_has_left_up_to_the_goodbye_is_known(
+    tmp_path: Path, frames: int, delivered: bool
+) -> None:
+    """A welcome, two frames and the goodbye."""
+    terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
+    policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
+    pem = (client_folder(tmp_path / "certs", 1) / "cert.pem").read_bytes()
+    hello = pb.Hello(protocol_version=PROTOCOL_VERSION, deployment=policy.name, client=1)
+
+    async def scene() -> bool:
+        with ThreadPoolExecutor(1) as pool:
+            reception = Reception(policy.members, Limits(3, 7, 0), pool, lambda: 0.0)
+            servicer = Servicer(policy, reception, tmp_path)
+            task = asyncio.create_task(servicer.participate(None, Reading(pem, hello, frames)))
+            await asyncio.sleep(0.01)
+            connection = reception.connections.get(ClientId(1))
+            assert connection is not None
+            connection.outbox.put_nowait(EncodedMessage((b"header", b"chunk")))
+            connection.say_goodbye(pb.GOODBYE_REASON_FINISHED)
+            await asyncio.sleep(0.05)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            return connection.delivered
+
+    assert asyncio.run(scene()) is delivered
 
 
 @pytest.mark.parametrize(
