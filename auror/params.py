@@ -13,6 +13,8 @@ from auror.fields import Range, check_fields
 
 DATASET = "mnist5k"
 """The data set that is meant where none is named."""
+PACKAGED = ("digits", "mnist5k")
+"""Those that come with a Python package: no folder of theirs is looked at."""
 
 PARTITION = "iid"
 """How a shared data set is dealt out where nothing is said."""

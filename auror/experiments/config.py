@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from auror.errors import ConfigError
-from auror.experiments.options import Options
+from auror.experiments.options import Options, thirty_percent
 from auror.fields import Like, check_fields
 from auror.learn.attack import Attack
 from auror.learn.attacks import parse_attack
@@ -78,7 +78,7 @@ class ExperimentConfig:
     label_column: str = Options.label_column
     data_range: str = Options.data_range
     clients: _Number = Options.clients
-    malicious: _Number = Options.malicious
+    malicious: _Number = thirty_percent(Options.clients)
     attack: Attack | None = field(default_factory=lambda: parse_attack(Options.attack))
     partition: Partition = field(default_factory=lambda: parse_partition(Options.partition))
     clean_per_class: _Number = Options.clean_per_class

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from auror.deployment.data_choice import OWN
 from auror.errors import ConfigError
 from auror.fields import Like, Range, check_fields, default_of, fields_of
-from auror.learn.datasets import PACKAGED
 from auror.params import (
     CLEAN_PER_CLASS,
     DATASET,
     DETECTOR,
+    PACKAGED,
     PARTITION,
     ROUNDS,
     SEED,
@@ -30,6 +30,7 @@ from auror.rules.choice import AUROR, choose_rule
 
 if TYPE_CHECKING:
     from auror.experiments.config import ExperimentConfig, RunName
+    from auror.learn.attack import Attack
     from auror.learn.training import TrainingParams
 
 _OfRound = Annotated[int, Like(RoundParams)]
@@ -53,8 +54,9 @@ class Options:
     """In which range own samples are, as LOW:HIGH; by default as the task says."""
     clients: Annotated[int, Range(2)] = 30
     """n, clients enrolled."""
-    malicious: Annotated[int, Range(0)] = 9
-    """How many of them, drawn from the seed, poison their labels."""
+    malicious: Annotated[int, Range(0)] | None = None
+    """How many of them, drawn from the seed, attack; by default 30 % of the clients, at least one;
+    with attack = none nobody."""
     attack: Any = "flip:4:9"
     """none, flip:SOURCE:TARGET[:FRACTION], another of docs/attacks.md, or your own as
     package.module:attribute."""
@@ -151,7 +153,6 @@ def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[s
     runs = {word.strip() for word in options.runs.split(",")}
     defended = bool(runs & {"defended", "all"})
     attacked = defended or "undefended" in runs
-    forged = attack is not None and attack.forges and attacked
     found: dict[str, str] = {}
     if not detector.kind.thresholds:
         found |= dict.fromkeys(("alpha", "tau"), f"with detector = {detector}")
@@ -164,8 +165,8 @@ def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[s
         found = {name: why for name, why in found.items() if not told.get(name)}
     if not defended:
         found |= dict.fromkeys((*_OF_AUROR, *_OF_DEFENCE), "without the defended run")
-    if forged:  # forgers know how the statistics read the updates
-        found = {name: why for name, why in found.items() if name not in _OF_STATISTICS}
+    if attack is not None and attack.reads_basis and attacked and detector.kind.plan.confusion:
+        found = {name: why for name, why in found.items() if name not in _of_basis(options)}
     if options.data is not None:
         found |= dict.fromkeys(("dataset", "data_dir"), "with own data")
     else:
@@ -173,7 +174,7 @@ def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[s
     if options.data is None and options.dataset in PACKAGED:
         found["data_dir"] = f"with dataset = {options.dataset}, which comes with a package"
     if attack is not None and attack.aim is None:  # an aim says what the evaluation reports on
-        if not options.malicious:
+        if not _malicious(options, attack):
             found["attack"] = "with malicious = 0"
         elif not attacked:
             found["attack"] = "without an attacked run"
@@ -182,12 +183,33 @@ def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[s
     yield from ((name, reason) for name, reason in found.items() if name in given)
 
 
-_OF_STATISTICS = ("clean_per_class", "group_size", "quantisation_bits")
 _OF_AUROR = (
     "group_size", "quantisation_bits", "quantisation_range", "audit_probability", "aggregation",
     "after_flag", "detector", "alpha", "tau", "dropout_before", "dropout_after",
 )  # fmt: skip
 _OF_DEFENCE = ("rule", "colluders", "clean_per_class")
+
+
+def _of_basis(options: Options) -> tuple[str, ...]:
+    """Dials that decide how statistics read updates, for attackers who hide from that also where
+    no statistics are opened."""
+    bits = RoundParams(group_size=options.group_size, quantisation_bits=options.quantisation_bits)
+    usual = bits.label_row_bits() == RoundParams().label_row_bits()
+    return ("clean_per_class",) if usual else ("clean_per_class", *_OF_PRECISION)
+
+
+_OF_PRECISION = ("group_size", "quantisation_bits")
+
+
+def thirty_percent(clients: int) -> int:
+    """Who colludes and who attacks, if no dial says otherwise."""
+    return clients * 3 // 10
+
+
+def _malicious(options: Options, attack: Attack | None) -> int:
+    if options.malicious is not None:
+        return options.malicious
+    return 0 if attack is None else max(1, thirty_percent(options.clients))
 
 
 def config_of(options: Options) -> ExperimentConfig:
@@ -205,7 +227,7 @@ def config_of(options: Options) -> ExperimentConfig:
         for name in ("epochs", "batch_size", "learning_rate")
         if getattr(options, name) is not None
     }
-    colluders = options.colluders
+    colluders, attack = options.colluders, choose_attack(options.attack)
     return ExperimentConfig(
         dataset=options.dataset if options.data is None else OWN,
         data_dir=None if options.data_dir is None else Path(options.data_dir),
@@ -213,8 +235,8 @@ def config_of(options: Options) -> ExperimentConfig:
         label_column=options.label_column,
         data_range=options.data_range,
         clients=options.clients,
-        malicious=options.malicious,
-        attack=choose_attack(options.attack),
+        malicious=_malicious(options, attack),
+        attack=attack,
         partition=parse_partition(options.partition),
         clean_per_class=options.clean_per_class,
         task=options.task,
@@ -223,7 +245,7 @@ def config_of(options: Options) -> ExperimentConfig:
         seed=options.seed,
         round_params=RoundParams(
             group_size=options.group_size,
-            colluders=options.clients * 3 // 10 if colluders is None else colluders,
+            colluders=thirty_percent(options.clients) if colluders is None else colluders,
             quantisation_bits=options.quantisation_bits,
             quantisation_range=options.quantisation_range,
             audit_probability=options.audit_probability,

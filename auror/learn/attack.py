@@ -91,6 +91,11 @@ class Attack:
         are programs of their own do not."""
         return type(self).forge is not Attack.forge
 
+    @property
+    def reads_basis(self) -> bool:
+        """Whether it may look at ``Knowledge.basis`` to hide from the statistics."""
+        return self.forges
+
 
 @dataclass(frozen=True, slots=True)
 class Own(Attack):
@@ -113,6 +118,10 @@ class Own(Attack):
     @property
     def forges(self) -> bool:
         return self.attack.forges
+
+    @property
+    def reads_basis(self) -> bool:
+        return self.attack.reads_basis
 
     def check(self, classes: int) -> None:
         aim = self.attack.aim

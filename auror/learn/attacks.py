@@ -25,7 +25,7 @@ from auror.learn.attack import (
     load_attack,
     own_attack,
 )
-from auror.learn.forgery import FORGERY_USAGE, Forgery, parse_forgery
+from auror.learn.forgery import FORGERY_USAGE, Forgery, Null, parse_forgery
 from auror.registry import is_reference
 
 WHITE = 2.8
@@ -135,6 +135,10 @@ class Forged(Attack):
     @property
     def poisons(self) -> bool:
         return self.payload is not None
+
+    @property
+    def reads_basis(self) -> bool:
+        return isinstance(self.forgery, Null)
 
     def poison(self, x: Floats, y: Labels, rng: np.random.Generator) -> tuple[Floats, Labels]:
         return (x, y) if self.payload is None else self.payload.poison(x, y, rng)

@@ -22,7 +22,7 @@ from auror.learn.samples import SampleSpec
 from auror.learn.signs import NAMES, Signs, read_gtsrb, read_synthetic
 from auror.learn.splitting import first_per_class, per_class, stratified, tracks_aside
 from auror.learn.standardisation import Standardisation
-from auror.params import CLEAN_PER_CLASS
+from auror.params import CLEAN_PER_CLASS, PACKAGED
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -274,5 +274,3 @@ _SETS: dict[str, _Set] = {
     ),
 }
 DATASETS: tuple[str, ...] = tuple(_SETS)
-PACKAGED = ("digits", "mnist5k")
-"""Those that come with a Python package: no folder of theirs is looked at."""

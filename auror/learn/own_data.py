@@ -19,6 +19,7 @@ from auror.learn.readers.raw import refuse
 from auror.learn.samples import Samples, SampleSpec, read_samples
 from auror.learn.scale import parse_range, standardisation_of
 from auror.learn.splitting import per_class, stratified
+from auror.params import CLEAN_PER_CLASS
 
 Labels = NDArray[np.int64]
 
@@ -175,6 +176,11 @@ class _Own:
             refuse(self._where, "holds no clean part", f"{_PARTS}, or choose 0 clean samples")
         if clean is not None and not self.clean_per_class:
             clean = None
+        if clean is not None and self.clean_per_class != CLEAN_PER_CLASS:
+            raise ConfigError(
+                f"{self._where}: clean_per_class = {self.clean_per_class} has no effect on a clean"
+                " part, all of it is taken: leave it out, or choose 0"
+            )
         if self.dealt and train is None:
             refuse(self._where, "holds no train part to deal to the clients", _PARTS)
         if not self.dealt:

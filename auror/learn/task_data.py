@@ -23,6 +23,7 @@ from auror.learn.partition import Indices, Labels, Partition
 from auror.learn.task import Task
 from auror.learn.tasks import find_task, is_own
 from auror.learn.training import Floats, Targets
+from auror.params import CLEAN_PER_CLASS, DATASET
 from auror.registry import fault_in
 
 Array = NDArray[np.generic]
@@ -113,16 +114,37 @@ def server_side(task: Task, source: DataSource, seed: int, clean_per_class: int)
         found = task.server_data(source.path)
     if found is None:
         return load_data(source, seed, clean_per_class, task.samples, dealt=False)
+    _refuse_unread(task, source)
     test = _checked(task, "server_data: test", found.test_x, found.test_y)
     clean_x, clean_y = _nothing(task)
     if clean_per_class and found.clean_x is not None and found.clean_y is not None:
         if task.classes is None:
             raise DataError(f"{task}: server_data: clean samples show classes, and there are none")
+        if clean_per_class != CLEAN_PER_CLASS:
+            raise ConfigError(
+                f"clean_per_class = {clean_per_class} has no effect: {task} loads its own clean"
+                " samples, all of them are taken: leave it out, or choose 0"
+            )
         clean_x, labels = _checked(task, "server_data: clean", found.clean_x, found.clean_y)
         clean_y = labels.astype(np.int64)
     test_x, test_y = test[0], cast("Labels", test[1])
     empty = _nothing(task)
     return Dataset(task.reference, task.samples, *empty, test_x, test_y, clean_x, clean_y)
+
+
+def _refuse_unread(task: Task, source: DataSource) -> None:
+    """Raises ConfigError where something else than the task's loaders is told of samples."""
+    told = {
+        "dataset": source.dataset if source.path is None else DATASET,
+        "data_dir": source.data_dir,
+        "label_column": source.label_column,
+        "range": source.range,
+    }
+    for name, value in told.items():
+        if value and value != DATASET:
+            raise ConfigError(
+                f"{name} = {value} has no effect: {task} loads its own samples: leave it out"
+            )
 
 
 def client_side(task: Task, path: Path | None, client: int) -> tuple[Floats, Targets] | None:

@@ -14,8 +14,7 @@ from auror.deployment.certs import VALID_DAYS, Terms
 from auror.errors import ConfigError
 from auror.experiments.options import Options
 from auror.fields import Like, Range, check_fields, default_of
-from auror.learn.datasets import PACKAGED
-from auror.params import SKETCH_PART, Budget, PlanCaps, RoundParams
+from auror.params import PACKAGED, SKETCH_PART, Budget, PlanCaps, RoundParams
 from auror.round.policy import Policy
 
 

@@ -71,7 +71,7 @@ class Population:
             if attack is None:
                 break
             rng = np.random.default_rng([seed, 1, client])
-            x[client], y[client] = poisoned_samples(attack, *truth[client], rng, data.classes)
+            x[client], y[client] = poisoned_samples(attack, *truth[client], rng, data.spec.classes)
             count = changed_samples(truth[client], (x[client], y[client]))
             poisoned[client] = count if attack.poisons else len(y[client])
         forged = attack if attack is not None and attack.forges else None

@@ -9,11 +9,14 @@ from typing import Literal
 from pydantic import Field
 
 from auror.deployment.addresses import check_address, parse_ids
-from auror.deployment.data_choice import OWN, choose_data, refuse_idle
+from auror.deployment.data_choice import OWN, choose_data
 from auror.deployment.settings import Section, load
-from auror.params import DATASET, PARTITION, SEED, OwnRules
+from auror.deployment.without_effect import WithoutEffect, refuse_idle
+from auror.params import DATASET, PACKAGED, PARTITION, SEED, OwnRules
 
 PREFIX = "AUROR_CLIENT"
+SYNTHETIC = "synthetic"
+"""The data set's name in load tests: numbers, no samples."""
 
 
 class ClientSection(Section):
@@ -134,6 +137,33 @@ MOVED: Mapping[str, str] = {
 }
 
 
+_DATASET = 'with data.dataset = "{data.dataset}"'
+_SHARED_ONLY = ("data.data_dir", "data.partition", "data.parts", "data.part")
+IDLE: tuple[WithoutEffect[ClientConfig], ...] = (
+    WithoutEffect(_SHARED_ONLY, lambda c: c.data.dataset in {OWN, SYNTHETIC}, _DATASET),
+    WithoutEffect(("data.data_dir",), lambda c: c.data.dataset in PACKAGED, _DATASET),
+    WithoutEffect(("data.label_column", "data.range"), lambda c: c.data.dataset != OWN, _DATASET),
+    WithoutEffect(
+        ("data.task", "data.attack", "client.device"),
+        lambda c: c.data.dataset == SYNTHETIC,
+        _DATASET,
+    ),
+    WithoutEffect(("data.malicious",), lambda c: c.data.attack == "none", "without data.attack"),
+    WithoutEffect(
+        ("data.seed",),
+        lambda c: c.data.dataset in {OWN, SYNTHETIC} and c.data.attack == "none",
+        f"{_DATASET} and no data.attack",
+    ),
+    WithoutEffect(
+        ("client.training_threads",),
+        lambda c: len(parse_ids("swarm.clients", c.swarm.clients)) < 2,
+        "for one client; swarm.clients names several",
+    ),
+    WithoutEffect(("faults.seed",), lambda c: not c.faults.dropout, "without faults.dropout"),
+)
+"""What is set in vain."""
+
+
 def load_config(
     path: Path | None, environment: Mapping[str, str], flags: Sequence[str]
 ) -> ClientConfig:
@@ -142,24 +172,6 @@ def load_config(
     check_address("client.server", config.client.server)
     parse_ids("swarm.clients", config.swarm.clients)
     parse_ids("data.malicious", config.data.malicious)
-    return config.model_copy(update={"data": _chosen(config.data)})
-
-
-_SHARED_ONLY = ("data_dir", "partition", "parts", "part")
-"""What says which part of a shared data set a client has."""
-_ATTACK = ("seed", "attack", "malicious")
-_OWN_ONLY = ("label_column", "range")
-
-
-def _chosen(data: DataSection) -> DataSection:
-    """``data`` with its data set decided.
-
-    Raises:
-        ConfigError: two settings contradict each other, or one has no effect.
-    """
-    data = choose_data(data, "data", "path", _SHARED_ONLY, _OWN_ONLY)
-    if data.dataset == "synthetic":
-        refuse_idle(data, "data", (*_SHARED_ONLY, *_ATTACK), data.dataset)
-    if data.dataset == OWN and data.attack == "none":  # nothing is drawn
-        refuse_idle(data, "data", ("seed", "malicious"), data.dataset)
-    return data
+    config = config.model_copy(update={"data": choose_data(config.data, "data", "path")})
+    refuse_idle(config, IDLE)
+    return config

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from auror.deployment.addresses import parse_ids
 from auror.deployment.data_choice import OWN
 from auror.deployment.logs import logger
+from auror.deployment.without_effect import WithoutEffect, refuse_idle
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.round.label_rows import ClassMeans
@@ -137,7 +138,7 @@ def make_trainers(
     torch.set_num_threads(1)  # the clients of a process share its cores
     device = config.client.device
     wanted = PinnedTask.from_bytes(task, data.task, "data.task").task
-    loaded = _from_loader(data, clients, wanted, device)
+    loaded = _from_loader(config, clients, wanted, device)
     if loaded is not None:
         return loaded
     if data.dataset == OWN:
@@ -146,11 +147,12 @@ def make_trainers(
 
 
 def _from_loader(
-    data: DataSection, clients: Sequence[ClientId], wanted: Task, device: str
+    config: ClientConfig, clients: Sequence[ClientId], wanted: Task, device: str
 ) -> Mapping[ClientId, Trainer] | None:
     """Samples as the task's own loader gives them; None where it has none."""
     from auror.learn.task_data import client_side  # noqa: PLC0415
 
+    data = config.data
     poisoned = _Poisoner(data, clients, wanted.classes or 0)
     trainers: dict[ClientId, Trainer] = {}
     for client in clients:
@@ -159,7 +161,18 @@ def _from_loader(
         if found is None:
             return None
         trainers[client] = TorchTrainer(*poisoned(client, *found), device, data.task)
+    kept = () if data.dataset == OWN else ("data.dataset",)
+    unread: WithoutEffect[ClientConfig] = WithoutEffect(
+        (*kept, *_UNREAD), lambda _config: True, f"as {wanted} loads its own samples"
+    )
+    refuse_idle(config, (unread,))
     return trainers
+
+
+_UNREAD = (
+    "data.data_dir", "data.partition", "data.parts", "data.part", "data.label_column", "data.range",
+)  # fmt: skip
+"""What a task with loaders does not look at."""
 
 
 def _from_own(
@@ -234,6 +247,11 @@ class _Poisoner:
             )
         named = parse_ids("data.malicious", data.malicious)
         self._attackers = set(clients if not named and len(clients) == 1 else named)
+        if attack is not None and self._attackers.isdisjoint(clients):
+            raise ConfigError(
+                f"data.attack = {attack} has no effect: data.malicious names none of the"
+                f" {len(clients)} clients of this process"
+            )
         self._attack, self._seed, self._classes = attack, data.seed, classes
 
     def __call__(

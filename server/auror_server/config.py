@@ -9,11 +9,12 @@ from typing import Literal
 from pydantic import Field
 
 from auror.deployment.addresses import check_address
-from auror.deployment.data_choice import choose_data
+from auror.deployment.data_choice import OWN, choose_data
 from auror.deployment.settings import Section, load
+from auror.deployment.without_effect import WithoutEffect, refuse_idle
 from auror.errors import ConfigError
 from auror.fields import default_of
-from auror.params import CLEAN_PER_CLASS, DATASET, DETECTOR, ROUNDS, SEED
+from auror.params import CLEAN_PER_CLASS, DATASET, DETECTOR, PACKAGED, ROUNDS, SEED
 from auror.training.config import AfterFlag, CampaignConfig
 from auror.training.detectors import ChosenDetector, choose_detector
 from auror.training.observations import PlanChoice
@@ -148,9 +149,14 @@ class ServerConfig(Section):
             ConfigError: a detector that cannot be used, or that reads what is not opened.
         """
         session, statistics = self.session, self.statistics
+        if synthetic and statistics.output_layer:
+            raise ConfigError(
+                "statistics.output_layer = true has no effect in a load test, whose model has no"
+                " layers: leave it out"
+            )
         plan = PlanChoice(
             confusion=statistics.confusion and not synthetic,
-            output_layer=statistics.output_layer and not synthetic,
+            output_layer=statistics.output_layer,
             sketch_rows=statistics.sketch_rows,
         )
         defend = session.defend and not synthetic
@@ -164,6 +170,28 @@ class ServerConfig(Section):
             plan=plan,
             detector=detector.kind.make(0.0, 0.0),
         )
+
+
+_DATASET = 'with learning.dataset = "{learning.dataset}"'
+IDLE: tuple[WithoutEffect[ServerConfig], ...] = (
+    WithoutEffect(
+        ("session.detector", "session.after_flag"),
+        lambda c: not c.session.defend,
+        "with session.defend = false",
+    ),
+    WithoutEffect(
+        ("learning.clean_per_class",),
+        lambda c: not c.statistics.confusion,
+        "with statistics.confusion = false",
+    ),
+    WithoutEffect(
+        ("learning.data_dir",), lambda c: c.learning.dataset in {OWN, *PACKAGED}, _DATASET
+    ),
+    WithoutEffect(
+        ("learning.label_column", "learning.range"), lambda c: c.learning.dataset != OWN, _DATASET
+    ),
+)
+"""What is set in vain."""
 
 
 def _check_detector(detector: ChosenDetector, plan: PlanChoice) -> None:
@@ -191,13 +219,7 @@ def load_config(
         check_address("server.health", config.server.health)
         if config.server.health == config.server.listen:
             raise ConfigError('server.health: give it a port of its own, or "" to turn it off')
-    session = config.session
-    if not session.defend and session.detector != DETECTOR:
-        raise ConfigError(
-            f"session.detector = {session.detector} has no effect with session.defend = false:"
-            " leave one of them out"
-        )
-    learning = choose_data(
-        config.learning, "learning", "data", ("data_dir",), ("label_column", "range")
-    )
-    return config.model_copy(update={"learning": learning})
+    learning = choose_data(config.learning, "learning", "data")
+    config = config.model_copy(update={"learning": learning})
+    refuse_idle(config, IDLE)
+    return config

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from auror_client.config import load_config
-from auror_client.trainer import make_trainers
+from auror_client.config import ClientConfig, load_config
+from auror_client.trainer import _from_loader, make_trainers
 from structlog.testing import capture_logs
+from torch import nn
 
 from auror.deployment.settings import to_toml
 from auror.errors import ConfigError, DataError
 from auror.ids import ClientId
 from auror.learn.samples import read_samples
+from auror.learn.task import Task
 from auror.programs.enrol import Enrolment, terms_of
 
 
@@ -62,7 +65,11 @@ OWN = ["data.label_column=y", 'data.range="0:1"']
         *(("data.path=a.npz", flag) for flag in SHARED + ATTACK),
         *(("data.dataset=synthetic", flag) for flag in SHARED + ATTACK + OWN),
         ("data.dataset=synthetic", "data.attack=flip:4:9"),
-        *(("data.dataset=mnist5k", flag) for flag in OWN),
+        *(("data.dataset=mnist5k", flag) for flag in [*OWN, SHARED[0], ATTACK[1]]),
+        ("data.dataset=synthetic", "client.device=cuda"),
+        ("data.dataset=synthetic", "data.task=a:b"),
+        ("faults.dropout=0", "faults.seed=3"),
+        ('swarm.clients="3"', "client.training_threads=2"),
     ],
 )
 def test_a_setting_without_effect_is_refused(choice: str, flag: str) -> None:
@@ -74,7 +81,10 @@ def test_a_setting_without_effect_is_refused(choice: str, flag: str) -> None:
 @pytest.mark.parametrize(
     "flags",
     [
-        *([flag] for flag in SHARED + ATTACK),
+        *(["data.dataset=mnist", flag] for flag in [*SHARED, ATTACK[0]]),
+        ["data.attack=flip:4:9", ATTACK[1]],
+        ["faults.dropout=0.1", "faults.seed=3"],
+        ['swarm.clients="0,3"', "client.training_threads=2"],
         ["data.path=a.npz", "data.attack=flip:4:9", *ATTACK],
         ["data.path=a.csv", *OWN],
     ],
@@ -155,3 +165,30 @@ def test_what_the_operator_s_file_states_reads_back(tmp_path: Path) -> None:
     path = save(tmp_path / "own.npz")
     spec = read_samples(path).spec()
     assert (spec.input_shape, spec.classes, spec.standardisation.range) == ((1, 8, 8), 4, (0, 255))
+
+
+def test_an_attack_that_nobody_plays_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "own.npz")
+    with pytest.raises(ConfigError, match=r"flip:1:2 has no effect: data\.malicious names none"):
+        trained(path, task_of(path), 1, "data.attack=flip:1:2", 'data.malicious="5"')
+
+
+@pytest.mark.parametrize("flag", [*SHARED, *OWN, "data.dataset=digits"])
+def test_what_a_task_with_loaders_does_not_look_at_is_refused(tmp_path: Path, flag: str) -> None:
+    class Loads(Task):
+        input_shape = (1, 8, 8)
+        classes = 4
+
+        def build(self) -> nn.Module:
+            return nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
+
+        def client_data(self, path: Path | None, client: int) -> tuple[np.ndarray, np.ndarray]:
+            return X, Y
+
+    config = ClientConfig()
+    name, _equals, value = flag.removeprefix("data.").partition("=")
+    told = {name: tomllib.loads(f"v = {value}")["v"] if value[0] in '"-0123456789' else value}
+    changed = config.model_copy(update={"data": config.data.model_copy(update=told)})
+    assert _from_loader(config, [ClientId(3)], Loads(), "cpu") is not None
+    with pytest.raises(ConfigError, match=f"data.{name} = .* has no effect as .* loads its own"):
+        _from_loader(changed, [ClientId(3)], Loads(), "cpu")

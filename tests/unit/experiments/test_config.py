@@ -8,6 +8,7 @@ from helpers_result import config
 
 from auror.errors import ConfigError
 from auror.experiments.config import Dropout, ExperimentConfig, RunName
+from auror.experiments.options import experiment_config
 from auror.learn.attacks import LabelFlip
 from auror.learn.partition import Dirichlet, LabelShards
 from auror.params import RoundParams
@@ -85,3 +86,18 @@ def test_a_configuration_of_another_version_is_refused(wrong: dict[str, object])
 def test_an_unknown_task_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="mlp, cnn, resnet18"):
         ExperimentConfig(task="vgg")
+
+
+@pytest.mark.parametrize(
+    ("dials", "malicious"),
+    [
+        ({}, 9),
+        ({"clients": 6}, 1),
+        ({"clients": 2}, 1),
+        ({"clients": 6, "attack": "none"}, 0),
+        ({"clients": 6, "runs": "clean"}, 1),
+        ({"clients": 6, "malicious": 0}, 0),
+    ],
+)
+def test_who_attacks_if_nobody_says_how_many(dials: dict[str, object], malicious: int) -> None:
+    assert experiment_config({"runs": "undefended", **dials}).malicious == malicious

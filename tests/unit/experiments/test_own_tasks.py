@@ -95,9 +95,7 @@ def test_what_cannot_work_without_labels_is_refused_before_the_start(
     dials: dict[str, Any], hint: str, files: Path
 ) -> None:
     with pytest.raises(ConfigError, match=hint):
-        run(
-            task="own_tasks:Regression", data=str(files / "amounts.npz"), clean_per_class=0, **dials
-        )
+        run(task="own_tasks:Regression", data=str(files / "amounts.npz"), **dials)
 
 
 def test_how_ones_own_task_trains_is_the_default_and_dials_change_single_values() -> None:

@@ -123,6 +123,13 @@ def test_ones_own_detector_through_the_command_line(own: str) -> None:
         ),
         ({"tau": 0.4}, "tau = 0.4 has no effect with detector = decoded"),
         ({"runs": "clean", "rule": "krum"}, "rule = krum has no effect without the defended run"),
+        ({"rule": "mean", "attack": "sign", "group_size": 2}, "group_size = 2 has no effect"),
+        ({"rule": "mean", "attack": "sign", "clean_per_class": 5}, "clean_per_class = 5 has no"),
+        ({"runs": "undefended", "attack": "flip:4:9+null", "group_size": 2}, "group_size = 2 has"),
+        (
+            {"detector": "direction", "attack": "flip:4:9+null", "clean_per_class": 5},
+            "clean_per_class = 5 has no effect with detector = direction",
+        ),
         ({"rule": "krum", "colluders": 5}, "leave no majority"),
         ({"rule": "fltrust", "clean_per_class": 0}, "clean_per_class = 0"),
     ],
@@ -139,6 +146,8 @@ def test_an_option_without_effect_is_an_error(dials: dict[str, object], words: s
         {"rule": "krum", "colluders": 3},
         {"rule": "fltrust", "clean_per_class": 5},
         {"detector": "published", "tau": 0.4, "group_size": 1},
+        {"rule": "mean", "attack": "flip:4:9+null", "clean_per_class": 5},
+        {"rule": "mean", "attack": "flip:4:9+null", "quantisation_bits": 2, "group_size": 1},
     ],
 )
 def test_what_a_rule_or_detector_looks_at_has_an_effect(dials: dict[str, object]) -> None:

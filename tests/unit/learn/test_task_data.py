@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from own_tasks import Regression, Rows, SmallResNet, amounts, images, rows
+from own_tasks import Regression, Rows, Sites, SmallResNet, amounts, images, rows
 from torch import nn
 
 from auror.errors import ConfigError, DataError
@@ -125,3 +125,25 @@ def test_clean_samples_of_a_task_without_classes_are_refused() -> None:
     with pytest.raises(DataError, match="clean samples show classes"):
         server_side(Clean(), DataSource(), 1, 100)
     assert len(server_side(Clean(), DataSource(), 1, 0).test_y) == 10
+
+
+@pytest.mark.parametrize(
+    ("told", "each", "words"),
+    [
+        ({"dataset": "digits"}, 10, "dataset = digits has no effect: .* loads its own samples"),
+        ({"data_dir": Path("x")}, 10, "data_dir = x has no effect"),
+        ({"label_column": "y"}, 10, "label_column = y has no effect"),
+        ({"range": "0:1"}, 10, "range = 0:1 has no effect"),
+        ({}, 5, "clean_per_class = 5 has no effect"),
+    ],
+)
+def test_what_a_task_with_loaders_does_not_look_at_is_refused(
+    told: dict[str, Any], each: int, words: str, sites: Path
+) -> None:
+    class Anywhere(Sites):
+        def server_data(self, path: Path | None) -> ServerData:
+            return super().server_data(sites)
+
+    source = DataSource(**{"path": None if "dataset" in told else sites, **told})
+    with pytest.raises(ConfigError, match=words):
+        server_side(Anywhere(), source, 1, each)

@@ -46,6 +46,30 @@ def test_a_load_test_has_no_model_behind_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("beside", "flag"),
+    [
+        ("session.defend=false", "session.after_flag=continue"),
+        ("statistics.confusion=false", "learning.clean_per_class=5"),
+        ("learning.data=own.npz", "learning.data_dir=there"),
+        ("learning.dataset=digits", "learning.data_dir=there"),
+        ("learning.dataset=mnist", "learning.label_column=y"),
+        ("learning.dataset=mnist", 'learning.range="0:1"'),
+    ],
+)
+def test_a_setting_without_effect_is_refused(beside: str, flag: str) -> None:
+    name = flag.partition("=")[0]
+    with pytest.raises(ConfigError, match=f"{name} = .* has no effect with .*: leave it out"):
+        load_config(None, {}, [beside, flag])
+
+
+def test_a_load_test_has_no_layers_to_open() -> None:
+    config = load_config(None, {}, ["statistics.output_layer=true"])
+    assert config.campaign().plan.output_layer
+    with pytest.raises(ConfigError, match=r"statistics\.output_layer = true has no effect"):
+        config.campaign(synthetic=True)
+
+
+@pytest.mark.parametrize(
     ("settings", "words"),
     [
         (['session.detector="direction"'], "reads statistics.output_layer: turn it on"),
