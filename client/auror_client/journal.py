@@ -25,7 +25,7 @@ class Journal:
         home = folder / deployment
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            others = [found.name for found in folder.iterdir() if found.is_dir() and found != home]
+            others = _of_others(folder, home)
             if not others:
                 home.mkdir(mode=0o700, exist_ok=True)
                 home.chmod(0o700)
@@ -35,13 +35,10 @@ class Journal:
                 " folder, but never one without what this client has to remember"
             ) from error
         if others:
-            raise ConfigError(
-                f"client.state = {folder} belongs to deployment {others[0]}, these credentials are"
-                f" of {deployment}: name another folder, one for each deployment"
-            )
+            raise _of_another(folder, others[0], deployment)
         self._path = home / f"client-{client:03d}.json"
         self._lock = Lock(
-            home / f"client-{client:03d}.lock",
+            _lock_file(home, client),
             "client.state",
             f"another process runs client {client} on {folder}; end that one first, and run each"
             " client only once",
@@ -79,3 +76,38 @@ class Journal:
                 f"client.state: {self._path} cannot be written ({error.strerror}); mend that and"
                 " start again"
             ) from error
+
+
+def check_journal(folder: Path, deployment: str, client: ClientId) -> None:
+    """Whether a start could use this client's state; a folder that is not there yet is not made.
+
+    Raises:
+        ConfigError: as a start would.
+    """
+    home = folder / deployment
+    try:
+        others = _of_others(folder, home) if folder.exists() else []
+    except OSError as error:
+        raise ConfigError(
+            f"client.state = {folder}: cannot be read ({error.strerror}); choose another folder"
+        ) from error
+    if others:
+        raise _of_another(folder, others[0], deployment)
+    if _lock_file(home, client).exists():
+        with Journal(folder, deployment, client) as journal:
+            journal.load()
+
+
+def _lock_file(home: Path, client: ClientId) -> Path:
+    return home / f"client-{client:03d}.lock"
+
+
+def _of_others(folder: Path, home: Path) -> list[str]:
+    return [found.name for found in folder.iterdir() if found.is_dir() and found != home]
+
+
+def _of_another(folder: Path, other: str, deployment: str) -> ConfigError:
+    return ConfigError(
+        f"client.state = {folder} belongs to deployment {other}, these credentials are of"
+        f" {deployment}: name another folder, one for each deployment"
+    )

@@ -22,6 +22,7 @@ from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror_client.config import ClientConfig
 from auror_client.final_model import ModelFolder, make_folders
+from auror_client.journal import check_journal
 from auror_client.trainer import make_trainers
 
 Members = list[tuple[Path, ClientCredentials]]
@@ -79,7 +80,7 @@ def check(config: ClientConfig) -> int:
             lambda made: f"{sum(trainer.samples for trainer in made.values())} samples",
         )
     checks.run("device", lambda: _device(config), str)
-    checks.run("state folder", lambda: check_writable("client.state", config.client.state), str)
+    checks.run("state folder", lambda: _state(config, members or []), str)
     if members is not None:
         checks.run("final model", lambda: make_folders(config, [own for _, own in members]), _where)
     for setting in ("randomness", "inputs"):
@@ -113,6 +114,12 @@ def _check_policies(config: ClientConfig, members: Members, now: float) -> None:
     for _, own in members:
         check_expiry(own.policy, now)
         own.policy.check_rules(rules)
+
+
+def _state(config: ClientConfig, members: Members) -> Path:
+    for _, own in members:
+        check_journal(config.client.state, own.policy.name, own.client)
+    return check_writable("client.state", config.client.state)
 
 
 def _task(config: ClientConfig, task: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 
-from auror.deployment.checks import Checklist, check_free, check_writable
+from auror.deployment.checks import Checklist, check_free
 from auror.deployment.credentials import (
     End,
     ServerCredentials,
@@ -23,6 +23,7 @@ from auror.training.config import check_campaign
 from auror_server import checkpoint
 from auror_server.config import ServerConfig
 from auror_server.hosts import make_host, synthetic_dim
+from auror_server.store import check_folder
 
 
 def load(config: ServerConfig) -> ServerCredentials:
@@ -73,7 +74,7 @@ def check(config: ServerConfig) -> int:
         checks.run("first models", lambda: load_first_models(folder, policy))
         checks.run("task and data", lambda: make_host(config.learning, policy.task))
     run_dir = config.server.run_dir
-    checks.run("run folder", lambda: check_writable("server.run_dir", run_dir), str)
+    checks.run("run folder", lambda: check_folder(run_dir), str)
     if policy is not None and run_dir.is_dir():
         identity = identity_of(config, policy)
         checks.run("unfinished run", lambda: checkpoint.load(run_dir, identity), _resumable)

@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from auror.deployment.checks import check_writable
 from auror.deployment.locks import Lock
 from auror.deployment.model_file import MODEL_FILE, model_bytes
 from auror.errors import ConfigError
@@ -75,6 +76,17 @@ def lock_folder(folder: Path) -> Lock:
         "server.run_dir",
         f"another auror-server runs on {folder}; end that one first, or choose another folder",
     )
+
+
+def check_folder(folder: Path) -> Path:
+    """``folder`` could be this process's run folder; nothing is made there.
+
+    Raises:
+        ConfigError: it cannot be written, or a server runs on it.
+    """
+    if (folder / LOCK).exists():
+        lock_folder(folder).close()
+    return check_writable("server.run_dir", folder)
 
 
 def _unusable(folder: Path, error: OSError) -> ConfigError:

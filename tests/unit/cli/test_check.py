@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 from auror_client import cli as client_cli
+from auror_client.journal import Journal
 from auror_server import cli as server_cli
+from auror_server.store import lock_folder
 from click.testing import CliRunner
 
 from auror.crypto.signing import SigningKey
 from auror.deployment import certs
 from auror.deployment.credentials import load_policy
 from auror.deployment.policy_file import policy_json
+from auror.ids import ClientId
 from auror.params import RoundParams
 from auror.programs.enrol import synthetic_terms
 from auror.programs.processes import free_address
@@ -152,3 +155,24 @@ def test_what_a_check_refuses_does_not_start(
     assert got == 3
     assert says in said
     assert said.count("\n") == 1
+
+
+def test_a_check_finds_who_runs_already(house: Path, tmp_path: Path) -> None:
+    words = ["--credentials", "certs/server", "--listen", free_address(), "--run-dir"]
+    run_dir, state = tmp_path / "run", tmp_path / "state"
+    with lock_folder(run_dir):
+        got, said = run("auror_server", "--check", *words, str(run_dir), cwd=house)
+    assert (got, "✗ run folder: server.run_dir: another auror-server" in said) == (2, True), said
+    assert run("auror_server", "--check", *words, str(run_dir), cwd=house)[0] == 0
+    name = load_policy(house / "certs" / "server").name
+    words = ["--check", "--credentials", "certs/clients/001", "--dataset", "synthetic", "--state"]
+    with Journal(state, name, ClientId(1)):
+        got, said = run("auror_client", *words, str(state), cwd=house)
+    assert (got, "✗ state folder: client.state: another process runs client 1" in said) == (2, True)
+    assert run("auror_client", *words, str(state), cwd=house)[0] == 0
+    (state / name / "client-001.json").write_text("{", encoding="utf-8")
+    assert "client-001.json cannot be read" in run("auror_client", *words, str(state), cwd=house)[1]
+    (tmp_path / "old" / "other").mkdir(parents=True)
+    got, said = run("auror_client", *words, str(tmp_path / "old"), cwd=house)
+    assert (got, "belongs to deployment other" in said) == (2, True), said
+    assert [path.name for path in (tmp_path / "old").iterdir()] == ["other"]
