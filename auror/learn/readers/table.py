@@ -36,6 +36,8 @@ def read_table(path: Path, where: str, label_column: str = "") -> RawFile:
     features = header[:column] + header[column + 1 :]
     if not features:
         refuse(where, f"has no column beside {header[column]!r}", "add the features")
+    if all(map(_is_number, features)) and header[column] in {cells[column] for cells in rows}:
+        _refuse_headless(where, header)
     check_size(where, 8 * len(rows) * len(features))
     x = np.empty((len(rows), len(features)))
     for row, (cells, line) in enumerate(zip(rows, lines, strict=True)):
@@ -100,17 +102,21 @@ def _rows(text: str, where: str) -> tuple[list[str], list[list[str]], list[int]]
 
 def _check_header(where: str, header: Sequence[str]) -> None:
     if all(_is_number(cell) for cell in header):
-        refuse(
-            where,
-            f"its first line holds numbers ({header[0]}, ...), not the columns' names",
-            "write a header",
-        )
+        _refuse_headless(where, header)
     empty = [i for i, cell in enumerate(header) if not cell]
     if empty:
         refuse(where, f"column {empty[0] + 1} has no name", "name every column in the header")
     twice = sorted({cell for cell in header if header.count(cell) > 1})
     if twice:
         refuse(where, f"two columns are named {twice[0]!r}", "give each a name of its own")
+
+
+def _refuse_headless(where: str, first: Sequence[str]) -> NoReturn:
+    refuse(
+        where,
+        f"its first line holds a sample ({first[0]}, ..., {first[-1]}), not the columns' names",
+        "write a header",
+    )
 
 
 def _label_column(where: str, header: Sequence[str], wanted: str) -> int:

@@ -208,7 +208,8 @@ def test_any_column_holds_the_labels_and_words_name_classes(tmp_path: Path) -> N
 BROKEN_TABLES: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", "is empty"),
     "header only": ("a,b,y\n", "a header and no rows"),
-    "no header": ("1,2,0\n3,4,1\n", "first line holds numbers (1, ...)"),
+    "no header": ("1,2,0\n3,4,1\n", "first line holds a sample (1, ..., 0)"),
+    "no header and words": ("1,2,u\n3,4,v\n5,6,u\n", "first line holds a sample (1, ..., u)"),
     "one column": ("y\n0\n1\n", "no column beside 'y'"),
     "unnamed column": ("a,,y\n1,2,0\n", "column 2 has no name"),
     "a name twice": ("a,a,y\n1,2,0\n", "two columns are named 'a'"),
