@@ -35,7 +35,7 @@ demo: $(STAMP) ## four training runs, the defended one over gRPC with mutual TLS
 test: $(STAMP) ## unit, property, architecture and integration tests, with the coverage floor
 	$(PYTEST) -n $(WORKERS) --cov --cov-report=term:skip-covered -m 'not slow and not oracle' $(SUITES)
 
-test-all: $(STAMP) ## also the long ones: random rounds against plain sums, seeds, the wheel
+test-all: $(STAMP) ## also the long ones: random rounds against plain sums, more seeds and histories, six machines
 	$(PYTEST) -n $(WORKERS) --timeout=1800 $(SUITES)
 
 oracle: $(STAMP) ## 10,000 random and 2,000 adversarial rounds against plain sums, two processes

@@ -143,7 +143,7 @@ class Starter:
         return program
 
 
-def wait_until_listening(address: str, program: RunningProgram, seconds: float = 60.0) -> None:
+def wait_until_listening(address: str, program: RunningProgram, seconds: float = 180.0) -> None:
     """Return when ``address`` accepts connections.
 
     Raises:

@@ -16,6 +16,8 @@ from choices_told import Profile, exported
 
 ALL = frozenset(Check)
 COHORTS = [(n, c) for n in (4, 5, 6) for c in (0, 1, 2)]
+LONG = {(6, 0), (6, 1)}
+"""Of the largest cohort, whose draws are examined in full in ``make test-all``."""
 FOUR = frozenset(range(4))
 """A committee; a colluder is in it or not."""
 
@@ -27,7 +29,10 @@ def without(*missing: Check) -> frozenset[Check]:
 # The draw -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("count", "colluders"), COHORTS)
+@pytest.mark.parametrize(
+    ("count", "colluders"),
+    [pytest.param(*one, marks=pytest.mark.slow) if one in LONG else one for one in COHORTS],
+)
 def test_whoever_is_told_what_one_draw_is_left_when_one_is_known(
     count: int, colluders: int
 ) -> None:
@@ -41,7 +46,12 @@ def test_whoever_is_told_what_one_draw_is_left_when_one_is_known(
 
 @pytest.mark.parametrize(
     ("count", "colluders"),
-    [(4, 0), (4, 1), (4, 2), (5, 2), pytest.param(5, 1, marks=pytest.mark.slow)],
+    [
+        (4, 1),
+        (4, 2),
+        (5, 2),
+        *(pytest.param(*long, marks=pytest.mark.slow) for long in ((4, 0), (5, 1))),
+    ],
 )
 def test_step_by_step_in_every_order_nothing_else_is_found(count: int, colluders: int) -> None:
     """The same claim without the argument that reduces positions."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -254,11 +255,20 @@ class Rounds(RuleBasedStateMachine):
                 assert len({m.signature for m in messages if isinstance(m, signed)}) <= 1
 
 
-TestRounds = Rounds.TestCase
-TestRounds.settings = settings(
-    max_examples=250,
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
+def searched(histories: int) -> settings:
+    return settings(
+        max_examples=histories,
+        stateful_step_count=40,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+class TestRounds(Rounds.TestCase):  # type: ignore[misc]
+    settings = searched(100)
+
+
+@pytest.mark.slow
+class TestMoreRounds(Rounds.TestCase):  # type: ignore[misc]
+    settings = searched(1000)

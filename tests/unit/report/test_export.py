@@ -58,19 +58,21 @@ def plain_python(script: str, where: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("form", ["safetensors", "torch"])
-def test_the_lines_of_the_document_load_the_model_without_auror(folder: Path, form: str) -> None:
-    name = f"digits.{'pt' if form == 'torch' else form}"
-    done = invoke(folder, "--format", form, "--out", folder / name)
-    assert done.exit_code == 0, done.output
+def test_the_lines_of_the_document_load_the_model_without_auror(folder: Path) -> None:
+    for form, ending in (("safetensors", "safetensors"), ("torch", "pt")):
+        done = invoke(folder, "--format", form, "--out", folder / f"digits.{ending}", "--force")
+        assert done.exit_code == 0, done.output
     whole, last = BLOCKS
     assert len([line for line in whole.splitlines() if "model" in line or "features" in line]) == 3
-    script = whole if form == "safetensors" else whole[: whole.rindex("model.load")] + last
-    sums, shape = plain_python("import torch\n" + script + CHECK, folder).splitlines()
+    scripts = (whole, whole[: whole.rindex("model.load")] + last)
+    both = "\n".join(script + CHECK for script in scripts)
+    said = plain_python("import torch\n" + both, folder).splitlines()
     tensors = named_tensors(TASK, result().model)
     wanted = [float(tensor.astype(np.float64).sum()) for tensor in tensors.values()]
-    assert [float(word) for word in sums.split()] == pytest.approx(wanted, abs=1e-9)
-    assert shape == "(2, 10)"
+    for sums, shape in zip(said[::2], said[1::2], strict=True):
+        assert [float(word) for word in sums.split()] == pytest.approx(wanted, abs=1e-9)
+        assert shape == "(2, 10)"
+    assert len(said) == 4
 
 
 def test_the_state_dict_is_the_models_own(folder: Path) -> None:
