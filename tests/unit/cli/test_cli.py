@@ -204,3 +204,11 @@ def test_ones_own_code_that_fails_is_one_line(
     (line,) = [text for text in done.stderr.splitlines() if text.startswith("auror:")]
     assert done.exit_code == 2
     assert line.startswith("auror: breaking.py, line 2: IndexError: index 5 is out of bounds")
+
+
+@pytest.mark.parametrize(("bound", "warned"), [("0.01", True), ("0.5", False)])
+def test_a_simulation_says_how_much_was_clipped(bound: str, warned: bool) -> None:
+    words = ("--runs", "defended", "--aggregation", "plain", "--quantisation-range", bound)
+    said = auror(*SMALL, *words).stdout
+    assert ("clipped:   up to " in said) == warned
+    assert ("raise --quantisation-range" in said) == warned

@@ -6,9 +6,12 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from auror_client.driver import ClientEnding
+from auror_client.trainer import SyntheticTrainer
 from line import ME, Bench, Round, played
+from structlog.testing import capture_logs
 
 from auror.errors import (
     AbortReason,
@@ -218,5 +221,30 @@ def test_a_connection_that_breaks_while_answering_is_made_again(tmp_path: Path) 
         assert len(bench.trainings.asked) == 1  # asked for, although the answer did not leave
         second.goodbye()
         await running
+
+    played(tmp_path, scene)
+
+
+@pytest.mark.parametrize(("beyond", "warned"), [(0, False), (10, False), (11, True), (1000, True)])
+def test_more_than_a_hundredth_of_an_update_clipped_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beyond: int, warned: bool
+) -> None:
+    update = np.zeros(1000, dtype=np.float32)
+    update[:beyond] = 1e6
+
+    async def scene(bench: Bench) -> None:
+        line, game = bench.line(), Round(bench)
+        monkeypatch.setattr(SyntheticTrainer, "train", lambda *_: update)
+        running = asyncio.create_task(bench.session.run())
+        game.ask(line)
+        await bench.trainings.begun(1)
+        with capture_logs() as logs:
+            bench.trainings.finish(0)
+            while not any(entry["event"] == "trained" for entry in logs):
+                await asyncio.sleep(0)
+        said = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
+        assert [text.partition(" ")[0] for text in said] == [f"{beyond / 10:.1f}%"] * warned
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
     played(tmp_path, scene)
