@@ -14,6 +14,7 @@ from auror.learn.standardisation import RAW, Standardisation
 from auror.learn.task import Task
 
 _CNN_CHANNELS = (6, 16)  # LeCun et al. 1998, figure 2: C1 and C3
+_COLOUR_CHANNELS = (12, 32)  # docs/signs.md
 _CNN_DENSE = 120  # C5
 _CNN_SMALLEST = 4  # two halvings must leave at least one pixel
 _PER_GROUP = 16  # Wu and He 2018, table 3: the best number of channels per group
@@ -90,7 +91,11 @@ class Mlp(Labelled):
 
 @dataclass(frozen=True)
 class Cnn(Labelled):
-    """LeNet-style, for images; ``hidden``: width of the penultimate layer."""
+    """LeNet-style, for images; ``hidden``: width of the penultimate layer.
+
+    Images of several channels get twice the filters and maximum pooling, and each of their channels
+    is brought to mean 0 and deviation 1 over its pixels: a photograph's light says nothing.
+    """
 
     word = "cnn"
     hidden: int = 64
@@ -102,15 +107,19 @@ class Cnn(Labelled):
     def build(self) -> Network:
         output = nn.Linear(self.hidden, self.classes)
         channels, height, width = self.input_shape
-        first, second = _CNN_CHANNELS
-        # Average pooling as in LeNet; its gradient is also deterministic on CUDA.
+        colour = channels > 1
+        first, second = _COLOUR_CHANNELS if colour else _CNN_CHANNELS
+        # Average pooling as in LeNet. Windows do not overlap, so either gradient repeats on CUDA.
+        pool = nn.MaxPool2d if colour else nn.AvgPool2d
+        light = [nn.GroupNorm(channels, channels, affine=False)] if colour else []
         features = nn.Sequential(
+            *light,
             nn.Conv2d(channels, first, kernel_size=5, padding=2),
             nn.ReLU(),
-            nn.AvgPool2d(2),
+            pool(2),
             nn.Conv2d(first, second, kernel_size=5, padding=2),
             nn.ReLU(),
-            nn.AvgPool2d(2),
+            pool(2),
             nn.Flatten(),
             nn.Linear(second * (height // 4) * (width // 4), _CNN_DENSE),
             nn.ReLU(),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -23,8 +24,12 @@ from auror.errors import ConfigError, DataError
 from auror.learn import signs
 from auror.learn.datasets import Dataset, load_dataset
 from auror.learn.drawn_signs import MARK, TRACKS, draw_signs
+from auror.learn.evaluate import evaluate
+from auror.learn.models import build, flatten
 from auror.learn.partition import Iid, parse_partition
 from auror.learn.splitting import tracks_aside
+from auror.learn.tasks import find_task
+from auror.learn.training import TrainingParams, train_client
 
 FEW = [max(2, count // 12) for count in TRACKS]
 FRAMES = 10
@@ -305,3 +310,20 @@ def test_signs_that_cannot_be_had_say_what_to_do(
     monkeypatch.setattr("torchvision.datasets.gtsrb.download_and_extract_archive", refused)
     with pytest.raises(DataError, match=r"\(no route to host\): unpack the archives of GTSRB to"):
         load_dataset("gtsrb", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_the_cnn_calls_93_of_100_real_signs_what_they_are() -> None:
+    """Three minutes on an idle core; docs/signs.md has the number."""
+    data = load_dataset("gtsrb", real_folder(), seed=1)
+    task, device, epochs = find_task("cnn", data.spec), torch.device("cpu"), 8
+    model = flatten(build(task, 1))
+    for epoch in range(epochs):
+        params = TrainingParams(epochs=1, batch_size=64, learning_rate=0.1 * (1 - epoch / epochs))
+        model += train_client(
+            task, model, data.train_x, data.train_y, params=params, seed=epoch, device=device
+        )
+    found = evaluate(task, model, data.test_x, data.test_y, attack=None, device=device)
+    assert found.accuracy is not None
+    assert found.accuracy >= 0.93
