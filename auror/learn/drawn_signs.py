@@ -85,7 +85,8 @@ def _write(folder: Path, seed: int, tracks: Sequence[int], frames: int) -> None:
     tests = home / "GTSRB" / "Final_Test" / "Images"
     tests.mkdir(parents=True)
     (folder / MARK).write_text(
-        f"Synthetic signs, drawn by auror from seed {seed}: no photographs, not GTSRB.\n"
+        f"Synthetic signs, drawn by auror from seed {seed}: no photographs, not GTSRB.\n",
+        encoding="utf-8",
     )
     images, labels = [], []
     for label, count in enumerate(tracks):
@@ -104,7 +105,7 @@ def _write(folder: Path, seed: int, tracks: Sequence[int], frames: int) -> None:
     order = np.random.default_rng([seed, len(tracks)]).permutation(len(images))
     for number, index in enumerate(order):
         (tests / f"{number:05d}.ppm").write_bytes(_ppm(images[index]))
-    with (home / "GT-final_test.csv").open("w", newline="") as file:
+    with (home / "GT-final_test.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, delimiter=";")
         table.writerow(("Filename", "Width", "Height", "ClassId"))
         for number, index in enumerate(order):
