@@ -11,9 +11,11 @@ from auror.bench.defence import fedgt
 from auror.bench.defence.arena import setting, under_auror, under_rule
 from auror.bench.defence.averages import averaged
 from auror.bench.defence.redistribution import SCHEMES, liars, redistribution_row
+from auror.bench.fedgt import CLIENTS, group_matrix
 from auror.bench.recordings import record
 from auror.errors import ConfigError
 from auror.experiments.config import RunName
+from auror.learn.attacks import draw_malicious
 from auror.training.observations import PlanChoice
 
 
@@ -76,8 +78,25 @@ def test_failed_rows_do_not_count() -> None:
 def test_fedgt_beside_ours(tmp_path: Path) -> None:
     rows = fedgt.run(tmp_path, [5], True, lambda _line: None)
     by = {row["method"]: row for row in rows}
-    assert [row["reason"] for row in rows] == [None] * 3
+    assert [row["reason"] for row in rows] == [None] * 5
     assert by["auror"]["smallest_group"] >= by["fedgt"]["smallest_group"] == 4
     assert by["auror"]["numbers_per_opening"] < by["fedgt"]["numbers_per_opening"] / 100
     assert by["auror"]["leverage"] < by["fedgt"]["leverage"]
+    assert by["fedgt noise-free"]["tpr"] == pytest.approx(0.99, abs=0.01)
     assert fedgt.run(tmp_path, [5], True, lambda _line: pytest.fail("computed twice")) == rows
+
+
+def test_fedgt_draws_the_malicious_anew_until_a_group_has_none() -> None:
+    seeds = [fedgt.with_benign_group(5, seed) for seed in range(40)]
+    assert all(found % 1_000_000 == seed for seed, found in enumerate(seeds))
+    drawn = [list(draw_malicious(CLIENTS, 5, seed)) for seed in range(40)]
+    none = [bool(group_matrix()[:, bad].any(axis=1).all()) for bad in drawn]
+    assert any(none)
+    assert [found >= 1_000_000 for found in seeds] == none
+
+
+def test_fedgt_tests_the_authors_model_too() -> None:
+    row = fedgt._row("logistic", "fedgt", 1, 3, 5)
+    assert row["numbers_per_opening"] == 7850
+    assert row["estimated"] in range(6)
+    assert 0 <= row["tests_right"] <= 1
