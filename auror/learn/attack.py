@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +81,10 @@ class Attack:
     def check(self, classes: int) -> None:
         """Raises ConfigError when it cannot be made on data with so many classes."""
 
+    def on(self, classes: int) -> Self:
+        """The attack on data with so many classes, where it needs to know their number."""
+        return self
+
     @property
     def poisons(self) -> bool:
         """Whether it changes samples or labels."""
@@ -122,6 +127,9 @@ class Own(Attack):
     @property
     def reads_basis(self) -> bool:
         return self.attack.reads_basis
+
+    def on(self, classes: int) -> Self:
+        return replace(self, attack=self.attack.on(classes))
 
     def check(self, classes: int) -> None:
         aim = self.attack.aim
@@ -211,7 +219,8 @@ def poisoned_samples(
     Raises:
         ConfigError: the attack made a label that the data do not have.
     """
-    samples, labels = attack.poison(x, y, rng)
+    made = attack.on(classes) if classes else attack
+    samples, labels = made.poison(x, y, rng)
     if classes and len(wrong := labels[(labels < 0) | (labels >= classes)]):
         raise ConfigError(
             f"attack {str(attack)!r}: poison made the label {wrong.flat[0]}; classes are"

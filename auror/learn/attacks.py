@@ -8,7 +8,8 @@ attackers do to the *updates* that come out of training is in ``auror.learn.forg
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 
@@ -31,13 +32,13 @@ from auror.registry import is_reference
 WHITE = 2.8
 """A trigger's pixels in standardised units: white of mnist (digits' white is 1.85)."""
 
-_NUMBERS = {"flip": 2, "backdoor": 1}
+_NUMBERS = {"flip": 2, "flip-all": 0, "backdoor": 1}
 """Classes that follow the word."""
 
 _USAGE = (
-    "write none, flip:SOURCE:TARGET[:FRACTION], backdoor:TARGET[:FRACTION], one of those + a"
-    f" forgery ({FORGERY_USAGE}), or sign, alie or ipm alone; for example flip:4:9; or name your"
-    " own as package.module:attribute"
+    "write none, flip:SOURCE:TARGET[:FRACTION], flip-all[:FRACTION], backdoor:TARGET[:FRACTION],"
+    f" one of those + a forgery ({FORGERY_USAGE}), or sign, alie, ipm, min-max or min-sum alone;"
+    " for example flip:4:9; or name your own as package.module:attribute"
 )
 
 
@@ -74,6 +75,35 @@ class LabelFlip(Attack):
 
     def check(self, classes: int) -> None:
         _check_classes(self, classes, self.source, self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class UntargetedFlip(Attack):
+    """Untargeted label flipping, y → C − 1 − y (Fang et al. 2020): ``fraction`` of all samples, in
+    (0, 1]. Of an odd number of classes the middle one keeps its label.
+
+    ``classes``: C, from 2; None until the data are known.
+    """
+
+    fraction: float = 1.0
+    classes: int | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _check_fraction(self.fraction)
+
+    def __str__(self) -> str:
+        return f"flip-all{_suffix(self.fraction, 1.0)}"
+
+    def on(self, classes: int) -> Self:
+        return replace(self, classes=classes)
+
+    def poison(self, x: Floats, y: Labels, rng: np.random.Generator) -> tuple[Floats, Labels]:
+        """Raises ConfigError where the number of classes is not known."""
+        if self.classes is None:
+            raise ConfigError(f"attack {self}: flips labels, and these data have none")
+        labels, chosen = y.copy(), _draw(np.arange(len(y)), self.fraction, rng)
+        labels[chosen] = self.classes - 1 - y[chosen]
+        return x, labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +145,10 @@ class Backdoor(Attack):
         return stamped
 
 
+Payload = LabelFlip | UntargetedFlip | Backdoor | Own
+"""What a malicious client trains on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Forged(Attack):
     """A client that sends something else than what its training gave.
@@ -122,7 +156,7 @@ class Forged(Attack):
     ``payload``: what it trains on; None where the forgery needs no training on false data.
     """
 
-    payload: LabelFlip | Backdoor | Own | None
+    payload: Payload | None
     forgery: Forgery
 
     def __str__(self) -> str:
@@ -146,6 +180,9 @@ class Forged(Attack):
     def forge(self, known: Knowledge) -> Updates:
         return self.forgery.forge(known)
 
+    def on(self, classes: int) -> Self:
+        return replace(self, payload=self.payload and self.payload.on(classes))
+
     def check(self, classes: int) -> None:
         if self.payload is not None:
             self.payload.check(classes)
@@ -160,7 +197,7 @@ def choose_attack(given: object) -> Attack | None:
     """
     if given is None or isinstance(given, str):
         return None if given is None else parse_attack(given)
-    return given if isinstance(given, LabelFlip | Backdoor | Forged | Own) else own_attack(given)
+    return given if isinstance(given, Payload | Forged) else own_attack(given)
 
 
 def parse_attack(text: str, classes: int | None = None) -> Attack | None:
@@ -191,7 +228,7 @@ def parse_attack(text: str, classes: int | None = None) -> Attack | None:
     return Forged(payload, forgery)
 
 
-def _parse_payload(text: str, written: str) -> LabelFlip | Backdoor | Own:
+def _parse_payload(text: str, written: str) -> Payload:
     word, *fields = written.split(":")
     if word not in _NUMBERS and is_reference(written):
         return load_attack(written)
@@ -206,6 +243,8 @@ def _parse_payload(text: str, written: str) -> LabelFlip | Backdoor | Own:
             f"attack {text!r} has a field that is no number: classes are numbered from 0 in the"
             f" order of their names; {_USAGE}"
         ) from error
+    if word == "flip-all":
+        return UntargetedFlip(*fraction)
     return LabelFlip(*labels, *fraction) if word == "flip" else Backdoor(*labels, *fraction)
 
 

@@ -16,8 +16,12 @@ import numpy as np
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.learn.attack import Floats, Knowledge, Updates
+from auror.learn.min_max import MinMax, MinSum
 
-FORGERY_USAGE = "sleep:ROUNDS, scale:FACTOR, gap:ALPHA, few:FEATURES, null, sign, alie, ipm:FACTOR"
+FORGERY_USAGE = (
+    "sleep:ROUNDS, scale:FACTOR, gap:ALPHA, few:FEATURES, null, sign, alie, ipm:FACTOR, min-max,"
+    " min-sum"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +168,7 @@ class Ipm:
         return {client: sent.astype(np.float32) for client in known.own}
 
 
-Forgery = Sleep | Scale | Gap | Few | Null | Sign | Alie | Ipm
+Forgery = Sleep | Scale | Gap | Few | Null | Sign | Alie | Ipm | MinMax | MinSum
 
 
 def parse_forgery(text: str) -> Forgery | None:
@@ -174,7 +178,9 @@ def parse_forgery(text: str) -> Forgery | None:
         ConfigError: its number is missing, superfluous or out of range.
     """
     word, colon, number = text.partition(":")
-    plain: dict[str, Forgery] = {"null": Null(), "sign": Sign(), "alie": Alie()}
+    plain: dict[str, Forgery] = {
+        str(forgery): forgery for forgery in (Null(), Sign(), Alie(), MinMax(), MinSum())
+    }
     if word in plain:
         if colon:
             raise ConfigError(f"attack: {word} takes no number, not {text!r}")

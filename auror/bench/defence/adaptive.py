@@ -31,6 +31,9 @@ ATTACKS = (
     "alie",
     "ipm:0.5",
     "ipm:5.0",
+    "min-max",
+    "min-sum",
+    "flip-all",
     "backdoor:0",
 )
 REDUCED = ("flip:4:9+gap:0.01", "flip:4:9+sleep:10", "sign", "backdoor:0")

@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 
 from auror.errors import ConfigError
-from auror.learn.attack import Aim, changed_samples
-from auror.learn.attacks import WHITE, Backdoor, Forged, LabelFlip, draw_malicious, parse_attack
+from auror.learn.attack import Aim, Attack, Own, changed_samples, poisoned_samples
+from auror.learn.attacks import (
+    WHITE,
+    Backdoor,
+    Forged,
+    LabelFlip,
+    UntargetedFlip,
+    draw_malicious,
+    parse_attack,
+)
 from auror.learn.forgery import Alie, Few, Gap, Ipm, Null, Scale, Sign, Sleep
+from auror.learn.min_max import MinMax, MinSum
 
 LABELS = np.array([4, 9, 4, 1, 4, 0, 4, 9])
 
@@ -68,6 +77,10 @@ def test_parsing_round_trips() -> None:
         ("flip:4:9:0", r"in \(0, 1\]"),
         ("flip:4:9:1.5", r"in \(0, 1\]"),
         ("flip:4:9:nan", r"in \(0, 1\]"),
+        ("flip-all:4:9", "for example flip:4:9"),
+        ("flip-all:0", r"in \(0, 1\]"),
+        ("min-max:2", "takes no number"),
+        ("flip:4:9+min-sum", "write it alone"),
         ("backdoor:10", r"classes are 0\.\.9"),
         ("backdoor:0:0", r"in \(0, 1\]"),
         ("sleep:5", "only changes another attack"),
@@ -85,6 +98,57 @@ def test_a_bad_attack_says_how_to_write_it(text: str, hint: str) -> None:
     with pytest.raises(ConfigError, match=hint) as caught:
         parse_attack(text, classes=10)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["flip-all", "flip-all+sleep:3"])
+@pytest.mark.parametrize(
+    ("classes", "expected"), [(10, [5, 0, 5, 8, 5, 9, 5, 0]), (11, [6, 1, 6, 9, 6, 10, 6, 1])]
+)
+def test_untargeted_flips_mirror_the_labels(text: str, classes: int, expected: list[int]) -> None:
+    attack = parse_attack(text)
+    assert attack is not None
+    assert (attack.poisons, attack.aim) == (True, None)
+    x = np.zeros((8, 1, 2, 2), dtype=np.float32)
+    samples, labels = poisoned_samples(attack, x, LABELS, np.random.default_rng(1), classes)
+    assert samples is x
+    assert labels.tolist() == expected
+    assert LABELS.tolist() == [4, 9, 4, 1, 4, 0, 4, 9]
+
+
+def test_the_middle_of_an_odd_number_of_classes_keeps_its_label() -> None:
+    x, y = np.zeros((4, 1, 2, 2), dtype=np.float32), np.array([2, 2, 0, 4])
+    after = poisoned_samples(UntargetedFlip(), x, y, np.random.default_rng(1), 5)
+    assert changed_samples((x, y), after) == 2
+
+
+def test_a_part_of_the_samples_is_flipped_of_whatever_class() -> None:
+    x, y = np.zeros((400, 1, 2, 2), dtype=np.float32), np.arange(400) % 10
+    after = poisoned_samples(UntargetedFlip(0.25), x, y, np.random.default_rng(1), 10)
+    assert changed_samples((x, y), after) == 100
+    assert len(set(y[after[1] != y].tolist())) == 10
+
+
+def test_untargeted_flips_need_labels() -> None:
+    x, y = np.zeros((4, 1, 2, 2), dtype=np.float32), np.zeros(4, dtype=np.int64)
+    with pytest.raises(ConfigError, match="these data have none"):
+        poisoned_samples(UntargetedFlip(), x, y, np.random.default_rng(1), None)
+
+
+def test_ones_own_attack_hears_of_the_classes() -> None:
+    class Counting(Attack):
+        def on(self, classes: int) -> Counting:
+            made = Counting()
+            made.found = classes
+            return made
+
+        def poison(
+            self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+        ) -> tuple[np.ndarray, np.ndarray]:
+            return x, np.full_like(y, self.found - 1)
+
+    x, y = np.zeros((4, 1, 2, 2), dtype=np.float32), np.zeros(4, dtype=np.int64)
+    made = poisoned_samples(Own("own", Counting()), x, y, np.random.default_rng(1), 7)
+    assert made[1].tolist() == [6] * 4
 
 
 def test_a_backdoor_stamps_and_relabels_a_part_and_leaves_its_input() -> None:
@@ -131,6 +195,11 @@ def test_samples_that_came_or_went_all_count_as_changed() -> None:
         ("sign", Forged(None, Sign())),
         ("alie", Forged(None, Alie())),
         ("ipm:0.5", Forged(None, Ipm(0.5))),
+        ("min-max", Forged(None, MinMax())),
+        ("min-sum", Forged(None, MinSum())),
+        ("flip-all", UntargetedFlip()),
+        ("flip-all:0.5", UntargetedFlip(0.5)),
+        ("flip-all+scale:5.0", Forged(UntargetedFlip(), Scale(5.0))),
     ],
 )
 def test_every_attack_is_read_as_it_is_written(text: str, attack: object) -> None:
