@@ -32,6 +32,9 @@ from auror.registry import is_reference
 WHITE = 2.8
 """A trigger's pixels in standardised units: white of mnist (digits' white is 1.85)."""
 
+EVERY = 1.0
+"""The fraction of labels that a flip changes by default."""
+
 _NUMBERS = {"flip": 2, "flip-all": 0, "backdoor": 1}
 """Classes that follow the word."""
 
@@ -48,7 +51,7 @@ class LabelFlip(Attack):
 
     source: int
     target: int
-    fraction: float = 1.0
+    fraction: float = EVERY
 
     def __post_init__(self) -> None:
         if min(self.source, self.target) < 0:
@@ -60,7 +63,7 @@ class LabelFlip(Attack):
         _check_fraction(self.fraction)
 
     def __str__(self) -> str:
-        return f"flip:{self.source}:{self.target}{_suffix(self.fraction, 1.0)}"
+        return f"flip:{self.source}:{self.target}{_suffix(self.fraction, EVERY)}"
 
     @property
     def aim(self) -> Aim:
@@ -85,14 +88,14 @@ class UntargetedFlip(Attack):
     ``classes``: C, from 2; None until the data are known.
     """
 
-    fraction: float = 1.0
+    fraction: float = EVERY
     classes: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         _check_fraction(self.fraction)
 
     def __str__(self) -> str:
-        return f"flip-all{_suffix(self.fraction, 1.0)}"
+        return f"flip-all{_suffix(self.fraction, EVERY)}"
 
     def on(self, classes: int) -> Self:
         return replace(self, classes=classes)
