@@ -36,7 +36,7 @@ def opened(made: RecordedTraining, seed: int) -> Ledger:
     everybody = tuple(ClientId(client) for client in range(made.clients))
     for at in range(ROUNDS):
         groups = draw_groups(rng.bytes(24) + number(at), everybody, GROUP_SIZE)
-        ledger.append(RoundObservation(at, 0, made.observe(at, groups)))
+        ledger.append(RoundObservation(at, 0, made.observe(at, groups), made.plans[at].gram))
     return ledger
 
 

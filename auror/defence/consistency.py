@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defence.confusion import Against, Everything, LabelPair, Readings
+from auror.defence.confusion import Reading
 from auror.defence.decode import mean_over_clients, round_design, without_level
 from auror.defence.ledger import Arranged
 from auror.defence.selection import Finding
@@ -74,27 +74,20 @@ LATER_ROUNDS = GuardParams(misfit=0.8)
 stay below 0.35, a framed victim from 1.8 on."""
 
 
-def implausible(
-    seen_in: Arranged, readings: Readings, finding: Finding, params: GuardParams = ALL_ROUNDS
-) -> Guarded:
+def implausible(seen_in: Arranged, finding: Finding, params: GuardParams = ALL_ROUNDS) -> Guarded:
     """Members of ``finding`` that may not have caused their evidence, with the reason.
 
     Args:
         seen_in: the opened group means, (groups, C, C) per round.
-        readings: what ``confusion.read`` made of them.
         finding: a reading in which clients stand apart.
     """
-    decoded, column = finding.block.decoded, finding.column
-    ridge = np.full(len(decoded.precision), 1.0 / max(decoded.ratio, 1e-9))
+    block, column = finding.block, finding.column
+    ridge = np.full(len(block.precision), 1.0 / max(float(block.ratio[column]), 1e-9))
     ridge[list(finding.members)] *= _FREE
-    gains = np.ones(len(seen_in.groups))
-    values = readings.pairs
-    if not isinstance(finding.reading, LabelPair):
-        gains, values = readings.gains, readings.learning
-    fit = _Fit(seen_in.groups, gains, ridge)
-    shown = [value[:, column] for value in values]
+    fit = _Fit(seen_in.groups, block.gains, ridge)
+    shown = [value[:, column] for value in block.values]
     _effects, residual = fit.solve(shown)
-    unit = max(decoded.honest_spread**2 / max(decoded.ratio, 1e-9), 1e-300)
+    unit = max(float(block.noise[column]) ** 2, 1e-300)
     squared = residual**2 / unit
     unexplained = float(squared.sum()) / fit.freedom
     varied = sum(float(np.sum(entry**2)) for entry in shown) / unit / fit.varied
@@ -105,16 +98,15 @@ def implausible(
         for client in finding.members
         if float(np.mean(squared[fit.homes[client]])) > params.unsteady
     }
-    if not isinstance(finding.reading, Against):
-        for client in _oversized(seen_in, fit, finding.reading, finding.members, params):
-            found.setdefault(client, Implausible.TOO_LARGE)
+    for client in _oversized(seen_in, fit, finding.reading, finding.members, params):
+        found.setdefault(client, Implausible.TOO_LARGE)
     return Guarded(found, unexplained)
 
 
 def _oversized(
     seen_in: Arranged,
     fit: _Fit,
-    reading: LabelPair | Everything,
+    reading: Reading,
     members: Sequence[int],
     params: GuardParams,
 ) -> set[int]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import polygamma
 
 from auror.defence.ledger import RoundObservation
 from auror.ids import ClientId
@@ -147,6 +148,57 @@ def decode(evidence: Evidence) -> Decoded:
         honest_spread=spread,
         ratio=ratio,
     )
+
+
+def inequality(evidence: Evidence) -> float:
+    """How unequal the columns are: standard deviation of the logarithm of a sum's deviation, from
+    the median so that a few attacked columns hardly move it, beyond what chance makes of it."""
+    logs = 0.5 * np.log(evidence.total / max(evidence.freedom, 1) + _TINY)
+    apart = 1.4826 * float(np.median(np.abs(logs - np.median(logs))))
+    chance = float(polygamma(1, max(evidence.freedom, 1) / 2.0)) / 4.0
+    return float(np.sqrt(max(apart**2 - chance, 0.0)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EachDecoded:
+    """As ``Decoded``, every column with a noise of its own and x in units of that noise.
+
+    ``precision`` Λ (n, n) = AᵀA; ``shift`` h (columns, n); ``noise`` σ (columns,).
+    ``eigenvalues`` (rank,) of AᵀA above zero, and the sums along its eigenvectors in units of σ,
+    ``seen`` (rank, columns).
+    """
+
+    precision: Array
+    shift: Array
+    noise: Array
+    eigenvalues: Array
+    seen: Array
+
+    def spread_likelihood(self, spreads: Array) -> Array:
+        """Log likelihood of every honest spread τ/σ in ``spreads``, (spreads, columns)."""
+        inflation = 1.0 + self.eigenvalues[None, :] * spreads[:, None] ** 2
+        shown = np.log(inflation).sum(axis=1)[:, None] + (1.0 / inflation) @ self.seen**2
+        log: Array = -0.5 * shown
+        return log
+
+
+_NOISE_PRIOR = 10.0  # degrees of freedom with which the median column's noise counts for each
+
+
+def decode_each(evidence: Evidence) -> EachDecoded:
+    """Each column's noise from what no clients explain, drawn towards the median column's."""
+    values, vectors = np.linalg.eigh(evidence.gram)
+    keep = values > _RANK_TOLERANCE
+    d, basis = values[keep], vectors[:, keep]
+    seen = (basis.T @ evidence.moment) / np.sqrt(d)[:, None]
+    left = max(evidence.freedom - len(d), 0)
+    rest = np.maximum(evidence.total - np.sum(seen**2, axis=0), 0.0)
+    if left:
+        typical = float(np.exp(np.median(np.log(rest / left + _TINY))))
+    else:
+        typical = float(np.median(evidence.total)) / max(evidence.freedom, 1)
+    noise = np.sqrt((rest + _NOISE_PRIOR * typical) / (left + _NOISE_PRIOR)) + _TINY
+    return EachDecoded(evidence.gram, (evidence.moment / noise).T, noise, d, seen / noise)
 
 
 def client_leverage(rounds: Sequence[RoundObservation], clients: Sequence[ClientId]) -> Array:

@@ -34,13 +34,18 @@ class GroupObservation:
             raise ValueError("a group's mean is one finite vector")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RoundObservation:
-    """The groups opened in one round. ``era`` grows when training restarts from a new model."""
+    """The groups opened in one round. ``era`` grows when training restarts from a new model.
+
+    ``gram`` (C, C): MMᵀ of the class means under the round's model, which turns label confusion
+    back into what was opened; None where there is none, or for the identity.
+    """
 
     round_index: int
     era: int
     groups: tuple[GroupObservation, ...]
+    gram: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         members = [member for group in self.groups for member in group.members]
@@ -102,6 +107,7 @@ class Ledger:
                         {"members": [int(m) for m in group.members], "mean": group.mean.tolist()}
                         for group in entry.groups
                     ],
+                    "gram": None if entry.gram is None else entry.gram.tolist(),
                 }
                 for entry in self._rounds
             ],
@@ -133,6 +139,11 @@ class Arranged:
     rounds: tuple[RoundObservation, ...]
     groups: list[list[list[int]]]
     means: list[NDArray[np.float64]]
+
+    @property
+    def grams(self) -> list[NDArray[np.float64] | None]:
+        """MMᵀ by round."""
+        return [entry.gram for entry in self.rounds]
 
     @property
     def sizes(self) -> list[list[int]]:
@@ -192,8 +203,13 @@ def arrange(ledger: Ledger, block: FeatureBlock, cohort: Iterable[ClientId]) -> 
 
 def _round_from_dict(data: object) -> RoundObservation:
     match data:
-        case {"round_index": int(index), "era": int(era), "groups": list(groups)}:
-            return RoundObservation(index, era, tuple(_group_from_dict(group) for group in groups))
+        case {"round_index": int(index), "era": int(era), "groups": list(groups), "gram": gram}:
+            return RoundObservation(
+                index,
+                era,
+                tuple(_group_from_dict(group) for group in groups),
+                None if gram is None else np.asarray(gram, dtype=np.float64),
+            )
     raise ValueError("not a round of an evidence ledger")
 
 

@@ -9,15 +9,8 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defence.confusion import (
-    Everything,
-    LabelPair,
-    Reading,
-    Readings,
-    label_pairs,
-    learning_readings,
-    read,
-)
+from auror.defence.blocks import blocks_of
+from auror.defence.confusion import Reading, read
 from auror.defence.consistency import (
     ALL_ROUNDS,
     LATER_ROUNDS,
@@ -25,11 +18,9 @@ from auror.defence.consistency import (
     Implausible,
     implausible,
 )
-from auror.defence.decode import decode, gather
 from auror.defence.features import FeatureKind
 from auror.defence.ledger import Arranged, Ledger, arrange
 from auror.defence.selection import (
-    Block,
     Cohort,
     Finding,
     Selection,
@@ -37,7 +28,6 @@ from auror.defence.selection import (
     select,
     steadfast,
 )
-from auror.defence.spike_slab import LEARNING_SPREADS, PAIR_SPREADS
 from auror.ids import ClientId
 
 __all__ = [
@@ -46,7 +36,6 @@ __all__ = [
     "Indication",
     "Reason",
     "VerdictParams",
-    "decode_blocks",
     "judge",
 ]
 
@@ -186,17 +175,18 @@ def _judge_rounds(
     coverage = seen_in.equations / max(int((counts > 0).sum()) - 1, 1)
     if len(seen_in.rounds) < params.min_rounds or coverage < params.coverage:
         return _held(seen_in, counts, params)
-    readings, blocks = decode_blocks(seen_in, params)
+    readings = read(seen_in.means, seen_in.grams, seen_in.sizes)
+    blocks = blocks_of(seen_in.groups, readings, len(seen_in.clients), params.alike)
     present = frozenset(k for k, client in enumerate(seen_in.clients) if client in invited)
     # Groups grow when few clients are left: the smallest tell the configured size.
     size = min(float(np.mean(sizes)) for sizes in seen_in.sizes)
     around = Cohort(counts > 0, coverage, present, size)
     too_skewed = readings.skew > params.max_skew
-    chosen = select([_against_alone(blocks[1])] if too_skewed else blocks, around, params)
+    chosen = select(blocks[-1:] if too_skewed else blocks, around, params)
     held: dict[int, Implausible] = {}
     doubted: set[int] = set()
     for finding in chosen.found:
-        guarded = implausible(seen_in, readings, finding, guard)
+        guarded = implausible(seen_in, finding, guard)
         held |= guarded.held
         if guarded.held:
             others = [m for other in chosen.found if other is not finding for m in other.members]
@@ -204,36 +194,6 @@ def _judge_rounds(
             doubted |= guarded.held.keys() & set(steady)
     nothing = Reason.TOO_SKEWED if too_skewed else Reason.NO_PATTERN
     return _decide(seen_in, counts, chosen, held, doubted, nothing, params)
-
-
-def _against_alone(learning: Block) -> Block:
-    """Of what shows while the model learns only the step against the cohort's, the last reading."""
-    last = slice(-1, None)
-    return replace(
-        learning, readings=learning.readings[last], decoded=learning.decoded.columns(last)
-    )
-
-
-def decode_blocks(seen_in: Arranged, params: VerdictParams) -> tuple[Readings, tuple[Block, Block]]:
-    """Every reading of the opened sums, and what it says of single clients: the label pairs, and
-    what shows while the model learns.
-
-    The common honest spread of either is learnt over the label pairs too: few of so many
-    readings can be attacked at once.
-    """
-    classes, n = seen_in.means[0].shape[1], len(seen_in.clients)
-    readings = read(seen_in.means, seen_in.sizes, params.shrinkage, params.diagonal)
-    pairs = decode(gather(seen_in.groups, readings.pairs, n))
-    together = [
-        np.concatenate(entry, axis=1)
-        for entry in zip(readings.learning, readings.pairs, strict=True)
-    ]
-    both = decode(gather(seen_in.groups, together, n, readings.gains))
-    patterns = learning_readings(classes)
-    return readings, (
-        Block(label_pairs(classes), pairs, PAIR_SPREADS),
-        Block(patterns, both.columns(slice(len(patterns))), LEARNING_SPREADS, fades=True),
-    )
 
 
 def _decide(
@@ -273,8 +233,8 @@ def _indication(
     reading: Reading = finding.reading
     return Indication(
         attack=str(reading),
-        target=reading.target if isinstance(reading, LabelPair | Everything) else None,
-        source=reading.source if isinstance(reading, LabelPair) else None,
+        target=getattr(reading, "target", None),
+        source=getattr(reading, "source", None),
         evidence=finding.score,
         effect=finding.effect,
         clients=tuple(clients[row] for row in finding.members if row not in held),
@@ -312,7 +272,7 @@ def _describe(
         elif not chosen.found:
             reason = nothing
         else:
-            leans = effect >= params.min_own_effect
+            leans = finding is not None and finding.posterior.inclusion[row] >= params.doubt
             reason = Reason.UNDECIDED if leans else Reason.WITH_THE_COHORT
         flagged = row in home and row not in held
         groups = int(counts[row])
@@ -332,7 +292,7 @@ def _held(seen_in: Arranged, counts: NDArray[np.int64], params: VerdictParams) -
         source=None,
         target=None,
         strength=0.0,
-        required=params.needed(len(seen_in.clients)),
+        required=params.required(len(seen_in.clients)),
         rounds=seen_in.round_indices,
         groups=seen_in.opened,
         params=params,

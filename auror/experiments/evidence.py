@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from auror.defence.confusion import label_pairs
+from auror.defence.confusion import label_pairs, read
+from auror.defence.decode import decode, gather
 from auror.defence.features import FeatureKind
 from auror.defence.ledger import Ledger, arrange
-from auror.defence.verdict import VerdictParams, decode_blocks
 from auror.experiments.result import DecodedEstimates, Suspicion
 from auror.ids import ClientId
 from auror.training.verdict import Verdict
@@ -49,8 +49,8 @@ def decoded_evidence(ledger: Ledger, cohort: Sequence[ClientId]) -> DecodedEstim
     seen_in = arrange(ledger, block, cohort)
     if not seen_in.rounds:
         return None
-    _readings, (of_pairs, _learning) = decode_blocks(seen_in, VerdictParams())
-    decoded = of_pairs.decoded
+    readings = read(seen_in.means, seen_in.grams, seen_in.sizes)
+    decoded = decode(gather(seen_in.groups, readings.mislabelled.values, len(seen_in.clients)))
     spread = decoded.honest_spread if decoded.honest_spread > 0 else 1.0
     pairs = tuple((pair.source, pair.target) for pair in label_pairs(block.shape[0]))
     return DecodedEstimates(seen_in.clients, pairs, decoded.estimate / spread)

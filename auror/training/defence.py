@@ -102,7 +102,9 @@ class Defence:
         around = self._round_in_progress()
         if self.ledger.width:
             observations = observe(around.plan, quantiser(around.params), tuple(accepted))
-            self.ledger.append(RoundObservation(around.index, around.era, observations))
+            self.ledger.append(
+                RoundObservation(around.index, around.era, observations, around.plan.gram)
+            )
         return self.confirmation.confirm(around.index)
 
     def failed(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defence.confusion import dual_readout
+from auror.defence.confusion import dual_of
 from auror.defence.features import FeatureBlock, FeatureKind
 from auror.defence.ledger import GroupObservation
 from auror.errors import ConfigError
@@ -81,18 +81,19 @@ class RoundPlan:
     """One round's P and what turns its opened sums into the columns of the ledger."""
 
     plan: StatisticsPlan
-    dual: NDArray[np.float64] | None
-    """(C, C): from the plan's label rows to Q; None when it has none."""
+    gram: NDArray[np.float64] | None
+    """MMᵀ (C, C) of the plan's label rows, which leads to Q; None when it has none."""
 
     def read(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         """P·Δ (k,) in units of the update as ``ledger_blocks`` describes it, (k,)."""
-        if self.dual is None:
+        if self.gram is None:
             return sums
+        dual = dual_of(self.gram)
         columns = sums.copy()
         for part, rows in self.plan.slices():
             if isinstance(part, LabelRows):
                 opened = np.ldexp(sums[rows].reshape(part.classes, part.classes), -part.exponent)
-                columns[rows] = (opened @ self.dual).reshape(-1)
+                columns[rows] = (opened @ dual).reshape(-1)
         return columns
 
 
@@ -163,15 +164,16 @@ def assemble_plan(
     """P (k, ``dim``) from its parts: ``rows`` as :func:`plan_labels` found them, the others follow
     from ``output`` and ``anchor``."""
     parts: list[PlanPart] = []
-    dual = None
+    gram = None
     if rows is not None:
         parts.append(rows)
-        dual = dual_readout(np.ldexp(rows.matrix.astype(np.float64), -rows.exponent))
+        means = np.ldexp(rows.matrix.astype(np.float64), -rows.exponent)
+        gram = means @ means.T
     if choice.output_layer and output is not None:
         parts.append(OutputLayer(output.offset, output.entries))
     if choice.sketch_rows:
         parts.append(session_sketch(anchor, choice.sketch_rows))
-    return RoundPlan(StatisticsPlan(dim, tuple(parts)), dual)
+    return RoundPlan(StatisticsPlan(dim, tuple(parts)), gram)
 
 
 def observe(

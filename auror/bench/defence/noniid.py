@@ -99,5 +99,7 @@ def _in_the_clear(recording: RecordedTraining) -> Ledger:
     ledger = Ledger(recording.blocks)
     alone = tuple((ClientId(c),) for c in range(recording.clients))
     for at in range(recording.rounds):
-        ledger.append(RoundObservation(at, 0, recording.observe(at, alone)))
+        ledger.append(
+            RoundObservation(at, 0, recording.observe(at, alone), recording.plans[at].gram)
+        )
     return ledger

@@ -1,0 +1,148 @@
+"""From readings to what the sums say of single clients: each family decoded under its own premise.
+
+Label pairs: the honest spreads of all pairs are alike, so a pair's own spread is known well, and
+noise and spread are learnt over all pairs together. Where the run itself shows that pairs are not
+alike they are not judged. Single classes: every class has a noise of its own, and a spread that
+the other classes predict (``auror.defence.spreads``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auror.defence.confusion import Family, Readings
+from auror.defence.decode import Decoded, Evidence, decode, decode_each, gather, inequality
+from auror.defence.selection import Block
+from auror.defence.spreads import FEWEST, GRID, ClassSpreads, predict
+
+Array = NDArray[np.float64]
+Groups = Sequence[Sequence[Sequence[int]]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AlikeSpreads:
+    """Every reading's spread in units of the common one: log-normal around ``typical`` with
+    standard deviation ``width``, on the points ``grid``."""
+
+    grid: tuple[float, ...]
+    typical: float
+    width: float
+
+    def of(self, column: int) -> tuple[Array, Array]:
+        """The same for every column."""
+        points = np.array(self.grid)
+        prior = -0.5 * (np.log(points / self.typical) / self.width) ** 2
+        return points, prior - np.log(np.sum(np.exp(prior)))
+
+
+PAIR_SPREADS = AlikeSpreads((0.5, 0.7, 1.0, 1.4, 2.0), 0.85, 0.3)
+"""As measured where nobody lies (ADR 0017)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnySpread:
+    """Every point of the grid is as likely as another."""
+
+    def of(self, column: int) -> tuple[Array, Array]:
+        """The same for every column."""
+        return GRID, np.full(len(GRID), -np.log(len(GRID)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictedSpreads:
+    """A class's spread as the other classes predict it."""
+
+    classes: ClassSpreads
+    likelihood: Array
+    """(points of GRID, C), of the class's own sums."""
+
+    def of(self, column: int) -> tuple[Array, Array]:
+        """The points that prior or sums hold for likely, with one more on either side."""
+        prior, shown = self.classes.log_prior[column], self.likelihood[:, column]
+        likely = (int(np.argmax(prior)), int(np.argmax(prior + shown)), int(np.argmax(shown)))
+        first = max(min(likely[0], likely[1]) - 1, 0)
+        last = max(likely[1], min(likely[2], likely[1] + 2)) + 1
+        chosen = slice(first, last + 1)
+        return GRID[chosen], prior[chosen]
+
+
+def blocks_of(groups: Groups, readings: Readings, clients: int, alike: float) -> tuple[Block, ...]:
+    """Every family that may be judged, decoded.
+
+    Args:
+        groups: ``groups[r][G]``, member positions.
+        alike: ``VerdictParams.alike``.
+    """
+    pairs = gather(groups, readings.mislabelled.values, clients)
+    margins = gather(groups, readings.margins.values, clients)
+    found: list[Block] = []
+    if (inequality(pairs) + inequality(margins)) / 2.0 <= alike:
+        found += [
+            _alike(readings.mislabelled, decode(pairs), pairs),
+            _alike(readings.margins, decode(margins), margins),
+        ]
+    if len(readings.classes) >= FEWEST:
+        found.append(_predicted(groups, readings, clients))
+    found.append(_against(groups, readings, clients))
+    return tuple(found)
+
+
+def _alike(family: Family, decoded: Decoded, evidence: Evidence) -> Block:
+    deviation = np.sqrt(evidence.total)
+    own = deviation / max(float(np.median(deviation)), 1e-300)
+    count = len(family.readings)
+    noise = decoded.honest_spread / np.sqrt(max(decoded.ratio, 1e-9))
+    return Block(
+        family.readings,
+        family.values,
+        family.gains,
+        decoded.precision,
+        decoded.shift,
+        PAIR_SPREADS,
+        np.ones(count),
+        np.clip(own, PAIR_SPREADS.grid[0], PAIR_SPREADS.grid[-1]),
+        np.full(count, noise),
+        np.full(count, decoded.ratio),
+    )
+
+
+def _predicted(groups: Groups, readings: Readings, clients: int) -> Block:
+    family = readings.depleted
+    each = decode_each(gather(groups, family.values, clients))
+    spreads = predict(each, readings.classes)
+    return Block(
+        family.readings,
+        family.values,
+        family.gains,
+        each.precision,
+        each.shift,
+        PredictedSpreads(spreads, each.spread_likelihood(GRID)),
+        spreads.expected,
+        spreads.typical,
+        each.noise,
+        spreads.typical**2,
+    )
+
+
+def _against(groups: Groups, readings: Readings, clients: int) -> Block:
+    """Whatever its spread is: nothing predicts by how much clients differ along their mean step."""
+    family = readings.against
+    each = decode_each(gather(groups, family.values, clients, family.gains))
+    typical = GRID[np.argmax(each.spread_likelihood(GRID), axis=0)]
+    return Block(
+        family.readings,
+        family.values,
+        family.gains,
+        each.precision,
+        each.shift,
+        AnySpread(),
+        typical / 2.0,
+        typical,
+        each.noise,
+        typical**2,
+        fades=True,
+    )
