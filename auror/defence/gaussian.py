@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-EXACT_UP_TO = 300
+EXACT_UP_TO = 120
 """Clients up to which every model is inverted."""
 _STEPS = 40
 _CLOSE = 1e-4

@@ -58,12 +58,11 @@ class VerdictParams:
     max_skew: float = 12.0
     """Label skew (``confusion.Readings``) beyond which only steps against the cohort's are judged:
     honest clients with one or two classes look like those who mislabel the rest."""
-    full_weight: int = 30
-    """Clients up to which everybody's evidence counts in full; in larger cohorts each counts
-    ``full_weight``/n, or the odds needed are raised to the power n/``full_weight``. Odds multiply
-    over clients, and so does what a tail that is a little heavier than the model's feigns. Largest
-    log-odds of four clean trainings of 100 clients with 14 or 36 samples: 10.7, where 15.4 are
-    needed; 10 liars of 100 reach 32."""
+    misfit: float = 0.12
+    """What each client beyond the thirtieth adds to the log-odds needed. Odds multiply over
+    clients, and so does what a tail a little heavier than the model's feigns: at most 0.11 a client
+    in four clean trainings of 100 clients with 14 or 36 samples each (log-odds up to 10.7, 13.0
+    are needed; 10 liars of 100 reach 32)."""
     max_findings: int = 8
     """Attacks (readings) named at most. Not tuned."""
 
@@ -72,12 +71,15 @@ class VerdictParams:
             raise ValueError(f"alpha = {self.alpha}: choose a probability in (0, 1)")
         if not 0.0 < self.inclusion <= self.early_inclusion < 1.0:
             raise ValueError("inclusions must be in (0, 1), the early one larger")
-        if self.min_rounds < 1 or self.full_weight < 1:
-            raise ValueError("min_rounds and full_weight must be positive")
+        if self.min_rounds < 1 or self.misfit < 0.0:
+            raise ValueError("min_rounds must be positive, misfit not below 0")
 
     def required(self, clients: int) -> float:
         """Log-odds that a reading must reach in a cohort of ``clients``."""
-        return math.log(1.0 / self.alpha) * max(1.0, clients / self.full_weight)
+        return math.log(1.0 / self.alpha) + self.misfit * max(0, clients - _EXACT_COHORT)
+
+
+_EXACT_COHORT = 30
 
 
 class Spreads(Protocol):
@@ -112,10 +114,12 @@ class Block:
     fades: bool = False
 
     def untouched(self, column: int) -> NDArray[np.intp]:
-        """Readings of other sources and targets than those of ``column``, at most ``_LEARNT``."""
+        """Readings of other sources and targets than those of ``column``, as many as show about
+        ``_LEARNT`` clients."""
         mine = self._labels(column)
         others = [k for k in range(len(self.readings)) if not mine & self._labels(k)]
-        some = np.linspace(0, len(others) - 1, min(_LEARNT, len(others))).astype(np.intp)
+        enough = max(_LEARNT // len(self.precision), _FEWEST_LEARNT)
+        some = np.linspace(0, len(others) - 1, min(enough, len(others))).astype(np.intp)
         return np.asarray(others, dtype=np.intp)[some]
 
     def _labels(self, column: int) -> set[tuple[str, int]]:
@@ -123,7 +127,7 @@ class Block:
         return {(side, getattr(reading, side)) for side in sides if hasattr(reading, side)}
 
 
-_LEARNT = 48
+_LEARNT, _FEWEST_LEARNT = 1500, 6
 _EXAMINED = 2
 
 

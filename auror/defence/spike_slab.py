@@ -52,7 +52,8 @@ SLABS = (Slab((4.0, 8.0, 16.0), 0.5), Slab((5.0,), 0.35), Slab((8.0,), 0.35), Sl
 PRIORS = (0.03, 0.1, 0.3)
 """π: attackers' part of the cohort."""
 
-_GLANCE_PRIOR = 0.2
+_GLANCES = (0.03, 0.2)  # π of a first look, with the widest slab
+_AT_ONCE = 1 << 18  # values of a first look at once, which bounds its memory
 _FREE = 1e-4  # precision of a client whose effect is free
 _SWEEPS = 12
 _TAIL_SWEEPS, _TAIL_STEPS = 5, 3
@@ -136,11 +137,19 @@ def glance(
     certain = np.maximum(1.0 / variance - start, _LEAST)[kept]
     mean = ((shift @ covariance) / variance)[:, kept] / certain / spreads[:, None]
     around = 1.0 / certain / spreads[:, None] ** 2
-    nobody, *attacked = (
-        _responsibilities(_Sites.of([(1.0, tails, part, slab)]), mean, around)[1].sum(axis=1)
-        for part, slab in ((0.0, SLABS[0]), *((_GLANCE_PRIOR, slab) for slab in SLABS))
+    models = [_Sites.of([(1.0, tails, part, SLABS[0])]) for part in (0.0, *_GLANCES)]
+    parts = max(len(mean) * len(certain) // _AT_ONCE, 1)
+    return np.concatenate(
+        [
+            _compared([_responsibilities(sites, m, v)[1].sum(axis=1) for sites in models])
+            for m, v in zip(np.array_split(mean, parts), np.array_split(around, parts), strict=True)
+        ]
     )
-    found: Array = logsumexp(attacked, axis=0) - np.log(len(SLABS)) - nobody
+
+
+def _compared(evidences: Sequence[Array]) -> Array:
+    """Of some attackers, the later ones, against nobody, the first."""
+    found: Array = logsumexp(evidences[1:], axis=0) - np.log(len(evidences) - 1) - evidences[0]
     return found
 
 
