@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from auror.bench.defence.calibration import Cell, recorded
+from auror.bench.defence.cells import Cell, recorded
 from auror.bench.defence.figures import cohort_figure
 from auror.bench.recordings import RecordedTraining
 from auror.crypto.tags import number

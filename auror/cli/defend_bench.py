@@ -18,6 +18,9 @@ _SEEDS, _REDUCED_SEEDS = 10, 2
               help="Trainings per setting.  [default: 10, at most 2 with --reduced]")  # fmt: skip
 @click.option("--first-seed", default=1000, show_default=True,
               help="The first of them; thresholds come from 2–30, 200–211, 4000–4009.")  # fmt: skip
+@click.option("--data-dir", type=click.Path(path_type=Path), default=None, envvar="AUROR_DATA",
+              show_envvar=True,
+              help="Folder that holds gtsrb.  [default: drawn signs instead]")  # fmt: skip
 @click.option("--only", default="", help="Sections, comma-separated.  [default: all]")
 @click.option("--reduced", is_flag=True, help="A setting or two per section: minutes.")
 @click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/defend-bench"),
@@ -29,26 +32,30 @@ _SEEDS, _REDUCED_SEEDS = 10, 2
 def command(
     seeds: int | None,
     first_seed: int,
+    data_dir: Path | None,
     only: str,
     reduced: bool,
     cache: Path,
     out: Path | None,
     form: str,
 ) -> None:  # fmt: skip
-    """Measure the defence from seeds: calibration, frontier, label skew, adaptive attackers."""
+    """Measure the defence from seeds: calibration, frontier, label skew, adaptive attackers,
+    real or drawn signs, seconds of a verdict."""
     from auror.bench.defence import (  # noqa: PLC0415 - keeps --help quick
         SECTIONS,
         as_text,
         run_bench,
         write_rows,
     )
+    from auror.bench.defence.rows import Bench  # noqa: PLC0415 - the same
 
     sections = [word.strip() for word in only.split(",") if word.strip()] or list(SECTIONS)
     most = _REDUCED_SEEDS if reduced else _SEEDS
     if reduced and seeds is not None and seeds > most:
         raise ConfigError(f"seeds = {seeds} has no effect with --reduced: choose 1 … {most}")
     chosen = range(first_seed, first_seed + (most if seeds is None else seeds))
-    report = run_bench(sections, cache, chosen, reduced, lambda line: click.echo(line, err=True))
+    bench = Bench(cache, chosen, reduced, lambda line: click.echo(line, err=True), data_dir)
+    report = run_bench(sections, bench)
     if out is not None:
         for path in write_rows(report, out):
             click.echo(f"wrote {path}", err=True)

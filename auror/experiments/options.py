@@ -61,7 +61,8 @@ class Options:
     """none, flip:SOURCE:TARGET[:FRACTION], another of docs/attacks.md, or your own as
     package.module:attribute."""
     partition: str = PARTITION
-    """iid, or for label skew dirichlet:ALPHA or shards:K."""
+    """iid, or for label skew dirichlet:ALPHA or shards:K; tracks of signs stay whole except with
+    iid-samples or dirichlet-samples:ALPHA."""
     clean_per_class: Annotated[int, Range(0)] = CLEAN_PER_CLASS
     """Labelled samples of the server's own, of each class; 0 = none, its model serves."""
     task: str = "mlp"

@@ -58,7 +58,8 @@ class Dataset:
     clean_y: Labels
     train_tracks: Indices | None = None
     """(N,) the track that each training sample is of (``auror.learn.splitting``): no track is of
-    two clients, nor of a client and the server. None: every sample is one of its own."""
+    a client and the server, nor of two clients unless samples are dealt one by one
+    (``auror.learn.partition``). None: every sample is one of its own."""
     notes: tuple[str, ...] = ()
     """What whoever gave own samples should know, a line each."""
 

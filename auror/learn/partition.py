@@ -1,7 +1,8 @@
 """Who gets which training samples: evenly at random, or with label skew (Dirichlet, shards).
 
-Samples of one track (``auror.learn.splitting``) stay together: what is dealt are tracks. Without
-tracks every sample is one of its own.
+Samples of one track (``auror.learn.splitting``) stay together: what is dealt are tracks, unless
+the partition is one of samples (``iid-samples``, ``dirichlet-samples:A``): then several clients may
+hold samples of one track. Without tracks every sample is one of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ Indices = NDArray[np.int64]
 MINIMUM_SAMPLES = 8
 """What every client gets at least of a Dirichlet partition, as far as the data reaches."""
 
-_USAGE = "write iid, dirichlet:ALPHA or shards:K, for example dirichlet:1.0 or shards:2"
+_SAMPLES = "-samples"
+_USAGE = (
+    "write iid, dirichlet:ALPHA or shards:K, for example dirichlet:1.0 or shards:2; where samples"
+    " are of tracks also iid-samples or dirichlet-samples:ALPHA"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,10 @@ class Iid:
 
     Tracks are dealt in turn, class after class: clients differ by at most one track, in all and
     of each class. Where a class has fewer tracks than there are clients, some have none of it.
+    ``by_sample``: as if there were no tracks.
     """
+
+    by_sample: bool = False
 
     def split(
         self, labels: Labels, clients: int, seed: int, tracks: Indices | None = None
@@ -39,8 +47,12 @@ class Iid:
         ``tracks`` (N,): the track of each sample, by a number that no other class has.
 
         Raises:
-            ConfigError: fewer than 1 client. DataError: more clients than samples or tracks.
+            ConfigError: fewer than 1 client; or dealt by sample, and there are no tracks.
+            DataError: more clients than samples or tracks.
         """
+        if self.by_sample:
+            _check_tracks(self, tracks)
+            tracks = None
         units = _Units.of(labels, clients, tracks)
         rng = np.random.default_rng(seed)
         shuffled = rng.permutation(len(units.labels))
@@ -51,7 +63,7 @@ class Iid:
         return units.samples([in_turn[first::clients] for first in rng.permutation(clients)])
 
     def __str__(self) -> str:
-        return "iid"
+        return f"iid{_SAMPLES}" if self.by_sample else "iid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +73,11 @@ class Dirichlet:
     The usual label-skew benchmark (Hsu, Qi, Brown 2019): the smaller ``alpha`` > 0, the more
     skew. Clients left with fewer than ``MINIMUM_SAMPLES`` are topped up with random samples of
     whoever then has most; with tracks, as far as whole ones allow, and with one at least.
+    ``by_sample``: as if there were no tracks.
     """
 
     alpha: float
+    by_sample: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.alpha) and self.alpha > 0):
@@ -73,6 +87,9 @@ class Dirichlet:
         self, labels: Labels, clients: int, seed: int, tracks: Indices | None = None
     ) -> list[Indices]:
         """As ``Iid.split``."""
+        if self.by_sample:
+            _check_tracks(self, tracks)
+            tracks = None
         units = _Units.of(labels, clients, tracks)
         rng = np.random.default_rng(seed)
         owner = np.empty(len(units.labels), dtype=np.int64)
@@ -98,7 +115,7 @@ class Dirichlet:
         return units.samples([np.flatnonzero(owner == client) for client in range(clients)])
 
     def __str__(self) -> str:
-        return f"dirichlet:{self.alpha!r}"
+        return f"dirichlet{_SAMPLES if self.by_sample else ''}:{self.alpha!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,23 +159,34 @@ Partition = Iid | Dirichlet | LabelShards
 
 
 def parse_partition(text: str) -> Partition:
-    """Read ``iid``, ``dirichlet:1.0`` or ``shards:2``, as ``str`` writes them.
+    """Read ``iid``, ``dirichlet:1.0``, ``shards:2``, ``iid-samples`` or ``dirichlet-samples:1.0``,
+    as ``str`` writes them.
 
     Raises:
         ConfigError: anything else; the message shows how to write it.
     """
-    if text == "iid":
-        return Iid()
+    if text in ("iid", f"iid{_SAMPLES}"):
+        return Iid(by_sample=text != "iid")
     word, _, number = text.partition(":")
     try:
         match word:
-            case "dirichlet":
-                return Dirichlet(float(number))
+            case "dirichlet" | "dirichlet-samples":
+                return Dirichlet(float(number), by_sample=word != "dirichlet")
             case "shards":
                 return LabelShards(int(number))
     except ValueError as error:
         raise ConfigError(f"partition {text!r}: {word} cannot take {number!r}; {_USAGE}") from error
     raise ConfigError(f"partition {text!r} is not known; {_USAGE}")
+
+
+def _check_tracks(partition: Iid | Dirichlet, tracks: Indices | None) -> None:
+    """Raises ConfigError where there are none that dealing by sample could part."""
+    if tracks is None:
+        usual = str(partition).replace(_SAMPLES, "")
+        raise ConfigError(
+            f"partition = {partition} has no effect: these samples are of no tracks, each is dealt"
+            f" by itself anyway; choose {usual}"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -66,7 +66,8 @@ class DataSection(Section):
     range: str = ""
     """In which range own samples are, e.g. "0:1"; "" = as the task says."""
     partition: str = PARTITION
-    """How a shared data set is dealt out: iid, dirichlet:ALPHA or shards:K."""
+    """How a shared data set is dealt out: iid, dirichlet:ALPHA or shards:K; tracks of signs stay
+    whole except with iid-samples or dirichlet-samples:ALPHA."""
     parts: int = Field(default=0, ge=0)
     """Into how many parts; 0 = one per client that was ever enrolled."""
     part: int = Field(default=-1, ge=-1)

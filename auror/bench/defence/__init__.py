@@ -1,6 +1,6 @@
 """``auror defend-bench``: the defence measured from seeds, table by table.
 
-A section is a module with ``run(cache, seeds, reduced, say) -> rows``; some also fold their rows
+A section is a module with ``run(bench) -> rows``; some also fold their rows
 into fewer with ``summarise(rows)``. Rows are cached one by one, so a run that was broken off
 goes on where it was.
 """
@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from auror.bench.defence.figures import frontier_figure
-from auror.bench.defence.rows import Row, Say
+from auror.bench.defence.rows import Bench, Row
 from auror.errors import ConfigError
 
 SECTIONS: Mapping[str, str] = {
-    "calibration": "false alarms with nobody lying",
+    "calibration": "the stated error rate against the observed one, nobody lying",
+    "false_flags": "false flags of the whole flow with nobody lying",
     "detection": "who is found of 10 to 40 % lying",
     "frontier": "rounds to detection by plan, group size, attackers, flipped part, partitions",
     "noniid": "label skew, beside the published algorithm at g = 1",
@@ -29,6 +30,7 @@ SECTIONS: Mapping[str, str] = {
     "baselines": "robust rules that need plaintext updates, under the same attacks",
     "fedgt": "15 clients, 1 → 7: FedGT's group test of whole updates beside ours of statistics",
     "paper_claims": "10, 20 and 30 % malicious, as the paper reports",
+    "timing": "seconds and memory of one verdict, on one core",
 }
 """Module → what its table shows."""
 
@@ -59,29 +61,32 @@ class BenchReport:
         }
 
 
-def run_bench(
-    sections: Sequence[str], cache: Path, seeds: Sequence[int], reduced: bool, say: Say
-) -> BenchReport:
-    """Compute what is not in ``cache`` yet.
+def run_bench(sections: Sequence[str], bench: Bench) -> BenchReport:
+    """Compute what is not in the cache yet.
 
     Raises:
-        ConfigError: an unknown section, or no seed.
+        ConfigError: an unknown section, no seed, or no signs where ``bench`` says.
     """
     unknown = sorted(set(sections) - SECTIONS.keys())
     if unknown:
         raise ConfigError(f"only = {unknown[0]}: choose of {', '.join(SECTIONS)}")
-    if not seeds:
+    if not bench.seeds:
         raise ConfigError("seeds = 0: choose 1 or more")
+    if bench.data_dir is not None and not (bench.data_dir / "gtsrb" / "GTSRB").is_dir():
+        raise ConfigError(
+            f"data_dir = {bench.data_dir} holds no gtsrb/GTSRB: unpack the signs there"
+            " (docs/signs.md), or leave it out for drawn ones"
+        )
     rows, tables, seconds = {}, {}, {}
     for number, name in enumerate(sections):
         started = time.perf_counter()
-        say(f"{name} ({number + 1} of {len(sections)}): {SECTIONS[name]}")
+        bench.say(f"{name} ({number + 1} of {len(sections)}): {SECTIONS[name]}")
         module = importlib.import_module(f"{__name__}.{name}")
-        rows[name] = module.run(cache, seeds, reduced, say)
+        rows[name] = module.run(bench)
         fold = getattr(module, "summarise", None)
         tables[name] = fold(rows[name]) if fold is not None else rows[name]
         seconds[name] = round(time.perf_counter() - started, 1)
-    return BenchReport(tuple(seeds), reduced, rows, tables, seconds)
+    return BenchReport(tuple(bench.seeds), bench.reduced, rows, tables, seconds)
 
 
 def write_rows(report: BenchReport, folder: Path) -> list[Path]:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from auror.bench.defence.arena import damage_row, setting
 from auror.bench.defence.averages import averaged
 from auror.bench.defence.redistribution import SCHEMES, redistribution_row
-from auror.bench.defence.rows import Row, Say, cached_row
+from auror.bench.defence.rows import Bench, Row, cached_row
 
 ATTACKS = (
     "flip:4:9",
@@ -43,14 +42,14 @@ ROUNDS = 40
 REDUCED_ROUNDS = 20
 
 
-def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
+def run(bench: Bench) -> list[Row]:
     """A row per cell, attack and seed; among the attacks colluders who lie in their statistics."""
-    attacks, cells = (REDUCED, CELLS[:1]) if reduced else (ATTACKS, CELLS)
-    rounds = REDUCED_ROUNDS if reduced else ROUNDS
+    attacks, cells = (REDUCED, CELLS[:1]) if bench.reduced else (ATTACKS, CELLS)
+    rounds = REDUCED_ROUNDS if bench.reduced else ROUNDS
     found = []
     for size, malicious in cells:
         for attack in (*attacks, *(f"redistribute:{scheme}" for scheme in SCHEMES)):
-            for seed in seeds[:1] if reduced else seeds:
+            for seed in bench.seeds[:1] if bench.reduced else bench.seeds:
                 key = {
                     "attack": attack, "clients": 30, "malicious": malicious,
                     "group_size": size, "rounds": rounds, "seed": seed,
@@ -59,9 +58,11 @@ def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]
                 compute = (
                     partial(_row, attack, malicious, size, rounds, seed)
                     if scheme == attack
-                    else partial(redistribution_row, scheme, malicious, size, rounds, seed, cache)
+                    else partial(
+                        redistribution_row, scheme, malicious, size, rounds, seed, bench.cache
+                    )
                 )
-                found.append(cached_row(cache, "adaptive", key, say, compute))
+                found.append(cached_row(bench, "adaptive", key, compute))
     return found
 
 

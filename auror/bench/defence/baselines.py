@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from auror.bench.defence.arena import setting, under_rule
 from auror.bench.defence.averages import averaged
-from auror.bench.defence.rows import Row, Say, cached_row
+from auror.bench.defence.rows import Bench, Row, cached_row
 from auror.rules.choice import RULES
 
 ATTACKS = (
@@ -27,20 +26,20 @@ ROUNDS = 30
 REDUCED_ROUNDS = 15
 
 
-def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
+def run(bench: Bench) -> list[Row]:
     """A row per attack, rule and seed; 9 of 30 clients are malicious, none under "none"."""
     found = []
-    rounds = REDUCED_ROUNDS if reduced else ROUNDS
-    for attack in REDUCED if reduced else ATTACKS:
+    rounds = REDUCED_ROUNDS if bench.reduced else ROUNDS
+    for attack in REDUCED if bench.reduced else ATTACKS:
         for name in (*RULES, *(f"auror g={size}" for size in GROUP_SIZES)):
-            for seed in seeds[:1] if reduced else seeds:
+            for seed in bench.seeds[:1] if bench.reduced else bench.seeds:
                 key = {
                     "attack": attack, "rule": name, "needs_plaintext_updates": name in RULES,
                     "clients": 30, "malicious": 0 if attack == "none" else 9,
                     "rounds": rounds, "seed": seed,
                 }  # fmt: skip
                 compute = partial(_row, attack, name, rounds, seed)
-                found.append(cached_row(cache, "baselines", key, say, compute))
+                found.append(cached_row(bench, "baselines", key, compute))
     return found
 
 

@@ -1,155 +1,134 @@
-"""Does the verdict accuse nobody when nobody lies?
+"""Is the stated error rate the observed one? ``alpha`` against how often a clean training alarms.
 
-One training per seed, data set, number of clients and attack is recorded and replayed for every
-group size (``auror.bench.replays``). Runs of one cell have different training seeds, so
-they are independent; cells that differ in the group size only share their trainings.
+A training in which nobody lies is recorded once and its groups are drawn ``DRAWS`` times. The
+verdict looks after every round from the first on in which it may judge, every ``LOOKS`` rounds
+where there are many classes. A draw alarms at ``alpha`` when the log-odds of its strongest reading
+reach what ``alpha`` asks for at any look: the verdict then accuses somebody unless its guards hold
+it back (steadiness, inclusion), so the observed rate bounds that of accusations from above.
+
+Draws of one training share its clients and their data: trainings and draws are counted separately,
+and intervals take all draws of a training for one.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
-from scipy.stats import binomtest
+import numpy as np
+from scipy.stats import beta
 
 from auror.bench.defence.averages import cells
-from auror.bench.defence.rows import Row, Say, cached_row
-from auror.bench.recordings import RecordedTraining, record
-from auror.bench.replays import DefenceReplay, replay
-from auror.experiments.config import ExperimentConfig, RunName
-from auror.learn.attacks import parse_attack
-from auror.learn.partition import parse_partition
-from auror.params import CLEAN_PER_CLASS, RoundParams
-from auror.training.observations import PlanChoice
+from auror.bench.defence.cells import Cell, recorded, signs
+from auror.bench.defence.rows import Bench, Row, cached_row
+from auror.bench.recordings import RecordedTraining
+from auror.crypto.tags import number
+from auror.defence.ledger import Ledger, RoundObservation
+from auror.defence.verdict import VerdictParams, judge
+from auror.ids import ClientId
+from auror.round.public import draw_groups
 
-CLEAN_ROUNDS = 40
-PAIRS = ("4:9", "1:7", "3:8", "7:1", "5:3", "0:6", "2:7", "8:3", "9:4", "6:0")
-"""Source and target classes; the seed chooses, so no pair is favoured."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One setting; ``rounds`` is how many the verdict may take."""
-
-    dataset: str
-    clients: int
-    malicious: int
-    group_size: int
-    rounds: int
-    recorded: int
-    """Rounds of the training that is replayed: shared by cells of other group sizes."""
-    partition: str = "iid"
-    fraction: float = 1.0
-    """Part of the source samples that attackers relabel."""
-    clean_per_class: int = CLEAN_PER_CLASS
-    """At the server, of each class; 0: the model's own output weights read the statistics."""
-
-    def attack(self, seed: int) -> str:
-        if not self.malicious:
-            return "none"
-        pair = PAIRS[seed % len(PAIRS)]
-        return f"flip:{pair}" if self.fraction == 1.0 else f"flip:{pair}:{self.fraction}"
-
-    def key(self, seed: int) -> Row:
-        """What names one row of this cell."""
-        return {
-            "dataset": self.dataset, "clients": self.clients, "malicious": self.malicious,
-            "attack": self.attack(seed), "partition": self.partition,
-            "group_size": self.group_size, "rounds": self.rounds, "seed": seed,
-        }  # fmt: skip
+ALPHAS = (0.3, 0.1, 0.03, 0.01)
+DRAWS, REDUCED_DRAWS = 20, 2
+ROUNDS = 40
+LOOKS, MANY_CLASSES = 2, 20
 
 
-def clean_cells(reduced: bool) -> list[Cell]:
-    """Nobody lies."""
-    if reduced:
-        return [Cell("mnist5k", 30, 0, 5, CLEAN_ROUNDS, CLEAN_ROUNDS)]
-    return [
-        Cell(dataset, clients, 0, size, CLEAN_ROUNDS, CLEAN_ROUNDS)
-        for dataset in ("mnist5k", "digits")
-        for clients in (15, 30, 60, 100)
-        for size in (3, 5, 8, 10)
-        if clients >= 2 * size
-    ]
+def clean_cells(bench: Bench) -> list[Cell]:
+    """30 clients in groups of five, nobody lies: equal, skewed and very skewed labels."""
+    if bench.reduced:
+        return [_packaged("mnist5k", "iid")]
+    packaged = [_packaged("mnist5k", way) for way in ("iid", "dirichlet:1.0", "dirichlet:0.5")]
+    packaged += [_packaged("digits", way) for way in ("iid", "dirichlet:1.0")]
+    ways = ("iid-samples", "dirichlet-samples:1.0", "dirichlet-samples:0.5")
+    return packaged + [signs(bench, 0, ROUNDS, way) for way in ways]
 
 
-def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
-    """A row per cell and seed. ``seeds`` should be ones that no threshold was set on (1000 …)."""
-    return cell_rows("calibration", clean_cells(reduced), cache, seeds, say)
+def _packaged(dataset: str, partition: str) -> Cell:
+    return Cell(dataset, 30, 0, 5, ROUNDS, ROUNDS, partition)
 
 
-def cell_rows(
-    section: str, cells: Sequence[Cell], cache: Path, seeds: Sequence[int], say: Say
-) -> list[Row]:
-    """A row per cell and seed, each kept in ``cache`` when it is computed."""
-    return [
-        cached_row(cache, section, cell.key(seed), say, partial(_row, cell, cache, seed))
-        for cell in cells
-        for seed in seeds
-    ]
+def run(bench: Bench) -> list[Row]:
+    """A row per cell and seed; seeds should be ones that no threshold was set on (1000 …)."""
+    return curve_rows(clean_cells(bench), bench, REDUCED_DRAWS if bench.reduced else DRAWS)
 
 
-def recorded(
-    cell: Cell, cache: Path, seed: int, choice: PlanChoice | None = None
-) -> RecordedTraining:
-    """The training of ``cell`` under ``seed``."""
-    attack = cell.attack(seed)
-    config = ExperimentConfig(
-        dataset=cell.dataset,
-        clients=cell.clients,
-        malicious=cell.malicious,
-        attack=parse_attack(attack),
-        partition=parse_partition(cell.partition),
-        clean_per_class=cell.clean_per_class,
-        seed=seed,
-        rounds=cell.recorded,
-        device="cpu",
-        runs=(RunName.UNDEFENDED,),
-        round_params=RoundParams(group_size=1, colluders=0),
-    )
-    return record(config, choice or PlanChoice(), cache / "recordings")
+def curve_rows(settings: Sequence[Cell], bench: Bench, draws: int) -> list[Row]:
+    """A row per cell and seed, each kept in the cache when it is computed. ``strengths``: of every
+    draw the largest log-odds at any look; ``accused``: draws in which somebody would have been
+    flagged at the default ``alpha``."""
+    found = []
+    for cell in settings:
+        for seed in bench.seeds:
+
+            def compute(cell: Cell = cell, seed: int = seed) -> Row:
+                made = recorded(cell, bench.cache, seed)
+                looks = [watch(made, cell, [seed, draw]) for draw in range(draws)]
+                return {
+                    "strengths": [round(strength, 3) for strength, _ in looks],
+                    "accused": sum(accused for _, accused in looks),
+                }
+
+            key = {**cell.key(seed), "draws": draws}
+            found.append(cached_row(bench, "calibration", key, compute))
+    return found
 
 
-def _row(cell: Cell, cache: Path, seed: int) -> Row:
-    made = recorded(cell, cache, seed)
-    return outcome(replay(made, cell.group_size, seed, rounds=cell.rounds))
-
-
-def outcome(found: DefenceReplay) -> Row:
-    """What the tables need of a replay."""
-    return {
-        "tpr": found.tpr,
-        "fpr": found.fpr,
-        "flagged": len(found.flagged),
-        "slight": len(found.slight),
-        "slight_flagged": len(found.slight & found.flagged.keys()),
-        "first": found.first,
-        "last": max(found.flagged.values(), default=None),
-        "strength": round(found.strength, 3),
-    }
+def watch(recording: RecordedTraining, cell: Cell, seed: Sequence[int]) -> tuple[float, bool]:
+    """One draw of the groups of all rounds: the largest log-odds of the verdict's strongest reading
+    at any look, 0 at least, and whether any look accuses somebody."""
+    params = VerdictParams()
+    rng = np.random.default_rng([*seed, 0x6361])
+    everybody = tuple(ClientId(client) for client in range(recording.clients))
+    ledger = Ledger(recording.blocks)
+    classes = 0 if recording.output is None else recording.output.classes
+    every = LOOKS if classes >= MANY_CLASSES else 1
+    largest, accused = 0.0, False
+    for at in range(min(cell.rounds, recording.rounds)):
+        groups = draw_groups(rng.bytes(24) + number(at), everybody, cell.group_size)
+        seen = recording.observe(at, groups)
+        ledger.append(RoundObservation(at, 0, seen, recording.plans[at].gram))
+        last = at + 1 == cell.rounds
+        if at + 1 >= params.min_rounds and ((at + 1) % every == 0 or last):
+            verdict = judge(ledger, params, everybody)
+            largest, accused = max(largest, verdict.strength), accused or bool(verdict.flagged)
+    return largest, accused
 
 
 def summarise(rows: Sequence[Row]) -> list[Row]:
-    """One line per cell; alarms with their 95 % interval (Clopper–Pearson)."""
-    keys = ("dataset", "partition", "clients", "malicious", "group_size", "rounds")
+    """A line per cell and nominal ``alpha``: the observed rate over draws, its interval over
+    trainings, and whether the nominal rate is not below that interval."""
+    keys = ("dataset", "partition", "clients", "group_size", "rounds")
     return [
-        {**dict(zip(keys, cell, strict=True)), "runs": len(found), **_summary(found)}
-        for cell, found in sorted(cells(rows, keys).items(), key=repr)
+        {**dict(zip(keys, cell, strict=True)), **_line(found, alpha, int(str(cell[2])))}
+        for cell, found in cells(rows, keys).items()
+        for alpha in ALPHAS
     ]
 
 
-def _summary(found: list[Row]) -> Row:
-    alarms = sum(row["fpr"] > 0 for row in found)
-    low, high = binomtest(alarms, len(found)).proportion_ci()
-    rates = [row["tpr"] for row in found if row["tpr"] is not None]
-    firsts = sorted(row["first"] for row in found if row["first"] is not None)
+def _line(found: list[Row], alpha: float, clients: int) -> Row:
+    required = VerdictParams(alpha=alpha).required(clients)
+    alarms = [sum(strength >= required for strength in row["strengths"]) for row in found]
+    draws = [len(row["strengths"]) for row in found]
+    rates = [count / drawn for count, drawn in zip(alarms, draws, strict=True)]
+    low, high = interval(math.fsum(rates), len(found))
     return {
-        "tpr": round(math.fsum(rates) / len(rates), 4) if rates else None,
-        "fpr": round(math.fsum(row["fpr"] for row in found) / len(found), 5),
-        "runs with a false flag": alarms,
-        "interval": [round(float(low), 4), round(float(high), 4)],
-        "first flag, median": firsts[len(firsts) // 2] if firsts else None,
-        "strength, largest": max(row["strength"] for row in found),
+        "alpha": alpha,
+        "observed": round(math.fsum(rates) / len(found), 5),
+        "interval": [round(low, 4), round(high, 4)],
+        "holds": low <= alpha,
+        "trainings": len(found),
+        "that ever alarm": sum(count > 0 for count in alarms),
+        "draws": sum(draws),
+        "alarms": sum(alarms),
+        "largest odds": round(math.exp(max(max(row["strengths"]) for row in found)), 2),
+        "accused at .01": sum(row["accused"] for row in found),
     }
+
+
+def interval(successes: float, trials: int) -> tuple[float, float]:
+    """The 95 % interval of Clopper and Pearson; ``successes`` in [0, ``trials``] need not be whole:
+    a mean over draws of one trial varies less than the outcome of one draw."""
+    low = beta.ppf(0.025, successes, trials - successes + 1) if successes > 0 else 0.0
+    high = beta.ppf(0.975, successes + 1, trials - successes) if successes < trials else 1.0
+    return float(low), float(high)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,7 @@ from auror.bench.defence.arena import (
     under_auror,
 )
 from auror.bench.defence.averages import averaged
-from auror.bench.defence.rows import Row, Say, cached_row
+from auror.bench.defence.rows import Bench, Row, cached_row
 from auror.bench.fedgt import (
     CLIENTS,
     FedGTParams,
@@ -57,23 +56,23 @@ _FAR = 1_000_000
 """From a seed to the next one that is tried in its place."""
 
 
-def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
+def run(bench: Bench) -> list[Row]:
     """A row per model, number of malicious clients, method and seed; of what a noise-free test
     reaches a row per number."""
     found = []
-    rounds = REDUCED_ROUNDS if reduced else ROUNDS
-    for model in list(MODELS)[:1] if reduced else MODELS:
-        for malicious in (2,) if reduced else range(6):
+    rounds = REDUCED_ROUNDS if bench.reduced else ROUNDS
+    for model in list(MODELS)[:1] if bench.reduced else MODELS:
+        for malicious in (2,) if bench.reduced else range(6):
             key = {"attack": ATTACK, "clients": CLIENTS, "model": model, "malicious": malicious}
-            for method, seed in _runs(model, seeds):
+            for method, seed in _runs(model, bench.seeds):
                 run_key = {**key, "method": method, "rounds": rounds, "seed": seed}
                 compute = partial(_row, model, method, malicious, rounds, seed)
-                found.append(cached_row(cache, "fedgt", run_key, say, compute))
-    for malicious in (2,) if reduced else range(6):
+                found.append(cached_row(bench, "fedgt", run_key, compute))
+    for malicious in (2,) if bench.reduced else range(6):
         for method in CEILINGS:
             key = {"attack": ATTACK, "clients": CLIENTS, "model": "–", "malicious": malicious}
             compute = partial(_ceiling, method, malicious)
-            found.append(cached_row(cache, "fedgt", {**key, "method": method}, say, compute))
+            found.append(cached_row(bench, "fedgt", {**key, "method": method}, compute))
     return found
 
 

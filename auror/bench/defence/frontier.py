@@ -15,11 +15,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
 
 from auror.bench.defence.averages import cells
-from auror.bench.defence.calibration import Cell, outcome, recorded
-from auror.bench.defence.rows import Row, Say, cached_row
+from auror.bench.defence.cells import Cell, outcome, recorded
+from auror.bench.defence.rows import Bench, Row, cached_row
 from auror.bench.recordings import RecordedTraining
 from auror.bench.replays import replay
 from auror.defence.decode import client_leverage
@@ -87,7 +86,7 @@ def dials(reduced: bool) -> list[Dial]:
     found += [
         Dial(30, bad, size, 1.0, 1, Alone.SKETCH, small) for bad in (3, 9) for size in (1, *_SIZES)
     ]
-    # Nobody lies: for label confusion that is the section calibration.
+    # Nobody lies: for label confusion that is the section false_flags.
     quiet = (
         (Alone.OUTPUT, NUMBERS[Alone.OUTPUT]),
         (Alone.SKETCH, _SKETCH),
@@ -130,17 +129,17 @@ def opened_alone(recording: RecordedTraining, plan: Alone, numbers: int) -> Reco
     return replace(recording, sums=sums, choice=choice, labels=labels)
 
 
-def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
+def run(bench: Bench) -> list[Row]:
     """A row per dial and seed."""
-    return rows_of(dials(reduced), cache, seeds, say)
+    return rows_of(dials(bench.reduced), bench)
 
 
-def rows_of(points: Sequence[Dial], cache: Path, seeds: Sequence[int], say: Say) -> list[Row]:
-    """A row per point and seed, each kept in ``cache`` when it is computed."""
-    return [_cached(dial, cache, seed, say) for dial in points for seed in seeds]
+def rows_of(points: Sequence[Dial], bench: Bench) -> list[Row]:
+    """A row per point and seed, each kept in the cache when it is computed."""
+    return [_cached(dial, bench, seed) for dial in points for seed in bench.seeds]
 
 
-def _cached(dial: Dial, cache: Path, seed: int, say: Say) -> Row:
+def _cached(dial: Dial, bench: Bench, seed: int) -> Row:
     cell = Cell(
         "mnist5k", dial.clients, dial.malicious, dial.group_size, dial.rounds, dial.rounds,
         fraction=dial.fraction,
@@ -154,7 +153,7 @@ def _cached(dial: Dial, cache: Path, seed: int, say: Say) -> Row:
 
     def compute() -> Row:
         choice = None if dial.plan is Alone.CONFUSION else _CHOICE
-        made = opened_alone(recorded(cell, cache, seed, choice), dial.plan, dial.numbers)
+        made = opened_alone(recorded(cell, bench.cache, seed, choice), dial.plan, dial.numbers)
         watched = _FirstRound(decoded_detector, dial.partitions)
         found = replay(
             made, dial.group_size, seed, partitions=dial.partitions, detector=watched, audits=None
@@ -170,7 +169,7 @@ def _cached(dial: Dial, cache: Path, seed: int, say: Say) -> Row:
             **_cost(watched.opened, made.clients, dial.numbers),
         }
 
-    return cached_row(cache, "frontier", key, say, compute)
+    return cached_row(bench, "frontier", key, compute)
 
 
 class _FirstRound:

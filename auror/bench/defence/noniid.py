@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from auror.bench.defence.averages import averaged
-from auror.bench.defence.calibration import Cell, outcome, recorded
-from auror.bench.defence.rows import Row, Say, cached_row
+from auror.bench.defence.cells import Cell, outcome, recorded
+from auror.bench.defence.rows import Bench, Row, cached_row
 from auror.bench.recordings import RecordedTraining
 from auror.bench.replays import replay
 from auror.defence.ledger import Ledger, RoundObservation
@@ -22,42 +21,47 @@ from auror.ids import ClientId
 from auror.training.detectors import OUTPUT_LAYER, published_detector
 
 ROUNDS = 40
+HALF = 20
 PUBLISHED_ROUNDS = 10
 PARTITIONS = ("iid", "dirichlet:1.0", "dirichlet:0.5", "shards:2")
 
 
-def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
+def run(bench: Bench) -> list[Row]:
     """A row per detector, cell and seed."""
-    decoded = [_decoded(cell, cache, s, say) for cell in decoded_cells(reduced) for s in seeds]
-    published = [
-        _published(cell, cache, s, say) for cell in published_cells(reduced) for s in seeds
+    decoded, published = decoded_cells(bench.reduced), published_cells(bench.reduced)
+    return [_decoded(cell, bench, seed) for cell in decoded for seed in bench.seeds] + [
+        _published(cell, bench, seed) for cell in published for seed in bench.seeds
     ]
-    return decoded + published
 
 
 def summarise(rows: Sequence[Row]) -> list[Row]:
     """Means over seeds, per detector and cell."""
     return averaged(
         rows,
-        ("detector", "clean_per_class", "partition", "malicious", "group_size"),
+        ("detector", "clean_per_class", "partition", "malicious", "group_size", "rounds"),
         ("tpr", "fpr", "first", "last"),
     )
 
 
 def decoded_cells(reduced: bool) -> list[Cell]:
-    """Every partition and group size; at g = 5 also without clean samples."""
+    """Every partition and group size; at g = 5 also after half of the rounds, and without clean
+    samples."""
     if reduced:
         return [_cell("dirichlet:1.0", 9, 5, ROUNDS)]
-    return [
-        _cell(partition, malicious, size, ROUNDS)
-        for partition in PARTITIONS
-        for malicious in (0, 3, 9)
-        for size in (1, 3, 5)
-    ] + [
-        replace(_cell(partition, malicious, 5, ROUNDS), clean_per_class=0)
-        for partition in ("iid", "dirichlet:1.0")
-        for malicious in (0, 9)
-    ]
+    return (
+        [replace(_cell("dirichlet:1.0", m, 5, ROUNDS), rounds=HALF) for m in (3, 9)]
+        + [
+            _cell(partition, malicious, size, ROUNDS)
+            for partition in PARTITIONS
+            for malicious in (0, 3, 9)
+            for size in (1, 3, 5)
+        ]
+        + [
+            replace(_cell(partition, malicious, 5, ROUNDS), clean_per_class=0)
+            for partition in ("iid", "dirichlet:1.0")
+            for malicious in (0, 9)
+        ]
+    )
 
 
 def published_cells(reduced: bool) -> list[Cell]:
@@ -75,24 +79,25 @@ def _cell(partition: str, malicious: int, group_size: int, rounds: int) -> Cell:
     return Cell("mnist5k", 30, malicious, group_size, rounds, rounds, partition)
 
 
-def _decoded(cell: Cell, cache: Path, seed: int, say: Say) -> Row:
+def _decoded(cell: Cell, bench: Bench, seed: int) -> Row:
     def compute() -> Row:
-        return outcome(replay(recorded(cell, cache, seed), cell.group_size, seed))
+        made = recorded(cell, bench.cache, seed)
+        return outcome(replay(made, cell.group_size, seed, rounds=cell.rounds))
 
     key = {**cell.key(seed), "clean_per_class": cell.clean_per_class, "detector": "decoded"}
-    return cached_row(cache, "noniid", key, say, compute)
+    return cached_row(bench, "noniid", key, compute)
 
 
-def _published(cell: Cell, cache: Path, seed: int, say: Say) -> Row:
+def _published(cell: Cell, bench: Bench, seed: int) -> Row:
     def compute() -> Row:
-        honest = recorded(replace(cell, malicious=0), cache, seed, OUTPUT_LAYER)
+        honest = recorded(replace(cell, malicious=0), bench.cache, seed, OUTPUT_LAYER)
         alpha = calibrate_alpha(_in_the_clear(honest))
-        made = recorded(cell, cache, seed, OUTPUT_LAYER)
+        made = recorded(cell, bench.cache, seed, OUTPUT_LAYER)
         found = replay(made, 1, seed, detector=published_detector(alpha), audits=None)
         return {**outcome(found), "alpha": alpha}
 
     key = {**cell.key(seed), "clean_per_class": None, "detector": "published"}
-    return cached_row(cache, "noniid", key, say, compute)
+    return cached_row(bench, "noniid", key, compute)
 
 
 def _in_the_clear(recording: RecordedTraining) -> Ledger:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from auror.bench.defence.arena import damage_row, setting
 from auror.bench.defence.averages import averaged
-from auror.bench.defence.rows import Row, Say, cached_row
+from auror.bench.defence.rows import Bench, Row, cached_row
 from auror.training.config import AfterFlag
 from auror.training.detectors import choose_detector
 
@@ -24,19 +23,19 @@ SHARES = (0.1, 0.2, 0.3)
 DETECTORS = (("published", 1), ("decoded", 5))
 
 
-def run(cache: Path, seeds: Sequence[int], reduced: bool, say: Say) -> list[Row]:
+def run(bench: Bench) -> list[Row]:
     """A row per share of malicious clients, detector and seed; ``reduced`` takes 30 % only."""
     found = []
-    rounds = REDUCED_ROUNDS if reduced else ROUNDS
-    for share in SHARES[-1:] if reduced else SHARES:
+    rounds = REDUCED_ROUNDS if bench.reduced else ROUNDS
+    for share in SHARES[-1:] if bench.reduced else SHARES:
         for detector, size in DETECTORS:
-            for seed in seeds[:1] if reduced else seeds:
+            for seed in bench.seeds[:1] if bench.reduced else bench.seeds:
                 key = {
                     "attack": "flip:4:9", "clients": CLIENTS, "malicious_share": share,
                     "detector": detector, "group_size": size, "rounds": rounds, "seed": seed,
                 }  # fmt: skip
                 compute = partial(_row, share, detector, size, rounds, seed)
-                found.append(cached_row(cache, "paper_claims", key, say, compute))
+                found.append(cached_row(bench, "paper_claims", key, compute))
     return found
 
 

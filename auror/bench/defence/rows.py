@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,21 @@ Say = Callable[[str], None]
 """Takes one line about progress."""
 
 
+@dataclass(frozen=True)
+class Bench:
+    """What a run of the bench was asked for."""
+
+    cache: Path
+    """Where rows and recordings are kept."""
+    seeds: Sequence[int]
+    """Of the trainings: one each and setting."""
+    reduced: bool
+    """A setting or two per section."""
+    say: Say
+    data_dir: Path | None = None
+    """Folder that holds gtsrb; None: drawn signs stand for real ones."""
+
+
 @functools.cache
 def _defence() -> str:
     """Digest of the sources that decide who is flagged."""
@@ -35,15 +51,15 @@ def _defence() -> str:
 
 
 def cached_row(
-    cache: Path, section: str, key: Mapping[str, Any], say: Say, compute: Callable[[], Row]
+    bench: Bench, section: str, key: Mapping[str, Any], compute: Callable[[], Row]
 ) -> Row:
-    """``key`` and what ``compute`` finds, from ``cache`` when this very defence computed this row
+    """``key`` and what ``compute`` finds, from the cache when this very defence computed this row
     before: a row of other code is computed again.
 
     A setting that cannot run becomes a row with its ``reason``; it is tried again next time.
     """
     key = {**key, "defence": _defence()}
-    path = cache / section / f"{name_of(key)}.json"
+    path = bench.cache / section / f"{name_of(key)}.json"
     try:
         saved: Row = read_json(path)
         return saved
@@ -56,5 +72,5 @@ def cached_row(
         return {**key, "reason": str(error)}
     row["seconds"] = round(time.perf_counter() - started, 2)
     write_json(path, row)
-    say(f"{section} {' '.join(str(value) for value in key.values())}: {row['seconds']:.1f} s")
+    bench.say(f"{section} {' '.join(str(value) for value in key.values())}: {row['seconds']:.1f} s")
     return row

@@ -11,6 +11,7 @@ from auror.bench.defence import fedgt
 from auror.bench.defence.arena import setting, under_auror, under_rule
 from auror.bench.defence.averages import averaged
 from auror.bench.defence.redistribution import SCHEMES, liars, redistribution_row
+from auror.bench.defence.rows import Bench
 from auror.bench.fedgt import CLIENTS, group_matrix
 from auror.bench.recordings import record
 from auror.errors import ConfigError
@@ -76,14 +77,15 @@ def test_failed_rows_do_not_count() -> None:
 
 
 def test_fedgt_beside_ours(tmp_path: Path) -> None:
-    rows = fedgt.run(tmp_path, [5], True, lambda _line: None)
+    rows = fedgt.run(Bench(tmp_path, [5], True, lambda _line: None))
     by = {row["method"]: row for row in rows}
     assert [row["reason"] for row in rows] == [None] * 5
     assert by["auror"]["smallest_group"] >= by["fedgt"]["smallest_group"] == 4
     assert by["auror"]["numbers_per_opening"] < by["fedgt"]["numbers_per_opening"] / 100
     assert by["auror"]["leverage"] < by["fedgt"]["leverage"]
     assert by["fedgt noise-free"]["tpr"] == pytest.approx(0.99, abs=0.01)
-    assert fedgt.run(tmp_path, [5], True, lambda _line: pytest.fail("computed twice")) == rows
+    again = Bench(tmp_path, [5], True, lambda _line: pytest.fail("computed twice"))
+    assert fedgt.run(again) == rows
 
 
 def test_fedgt_draws_the_malicious_anew_until_a_group_has_none() -> None:

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from auror.bench.defence import BenchReport, as_text, noniid, run_bench, write_rows
-from auror.bench.defence.calibration import Cell, cell_rows, recorded, summarise
+from auror.bench.defence.cells import Cell, cell_rows, recorded, summarise
 from auror.bench.defence.frontier import Dial, fewest_rounds
-from auror.bench.defence.rows import cached_row
+from auror.bench.defence.rows import Bench, cached_row
 from auror.cli import main
 
 
@@ -25,9 +25,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rows_are_cached_and_folded_with_an_exact_interval(cache: Path) -> None:
     cell = Cell("digits", 15, 0, 3, 6, 6)
     said: list[str] = []
-    rows = cell_rows("calibration", [cell], cache, range(1000, 1003), said.append)
+    bench = Bench(cache, range(1000, 1003), False, said.append)
+    rows = cell_rows("false_flags", [cell], bench)
     assert len(said) == 3
-    assert cell_rows("calibration", [cell], cache, range(1000, 1003), said.append) == rows
+    assert cell_rows("false_flags", [cell], bench) == rows
     assert len(said) == 3
     (line,) = summarise(rows)
     assert (line["runs"], line["runs with a false flag"]) == (3, 0)
@@ -38,10 +39,11 @@ def test_rows_are_cached_and_folded_with_an_exact_interval(cache: Path) -> None:
 def test_a_row_of_another_defence_is_computed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = [cached_row(tmp_path, "s", {"a": 1}, print, lambda v=v: {"v": v}) for v in (1, 2)]  # type: ignore[misc]
+    bench = Bench(tmp_path, [1], False, print)
+    kept = [cached_row(bench, "s", {"a": 1}, lambda v=v: {"v": v}) for v in (1, 2)]  # type: ignore[misc]
     assert [row["v"] for row in kept] == [1, 1]
     monkeypatch.setattr("auror.bench.defence.rows._defence", lambda: "other")
-    assert cached_row(tmp_path, "s", {"a": 1}, print, lambda: {"v": 3})["v"] == 3
+    assert cached_row(bench, "s", {"a": 1}, lambda: {"v": 3})["v"] == 3
 
 
 def test_without_clean_samples_the_same_training_is_read_otherwise(cache: Path) -> None:
@@ -94,4 +96,8 @@ def test_unknown_sections_and_no_seeds_are_refused(tmp_path: Path) -> None:
     assert "choose of calibration" in result.output
     result = CliRunner().invoke(main, ["defend-bench", "--seeds", "0", "--cache", str(tmp_path)])
     assert result.exit_code == 2
-    assert run_bench([], tmp_path, [1], True, print).rows == {}
+    assert run_bench([], Bench(tmp_path, [1], True, print)).rows == {}
+    nowhere = ["defend-bench", "--data-dir", str(tmp_path), "--cache", str(tmp_path)]
+    result = CliRunner().invoke(main, nowhere)
+    assert result.exit_code == 2
+    assert "holds no gtsrb/GTSRB" in result.output

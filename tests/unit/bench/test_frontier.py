@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from auror.bench.defence import BenchReport, as_text, write_rows
-from auror.bench.defence.calibration import Cell, recorded
+from auror.bench.defence.cells import Cell, recorded
 from auror.bench.defence.figures import cohort_figure, frontier_figure
 from auror.bench.defence.frontier import (
     NUMBERS,
@@ -19,7 +19,7 @@ from auror.bench.defence.frontier import (
     rows_of,
     summarise,
 )
-from auror.bench.defence.rows import Row
+from auror.bench.defence.rows import Bench, Row
 from auror.defence.features import FeatureKind
 from auror.experiments.result import DecodedEstimates
 from auror.ids import ClientId
@@ -69,14 +69,15 @@ def test_a_point_with_its_cost_is_computed_once(tmp_path: Path) -> None:
         for plan in (Alone.OUTPUT, Alone.SKETCH)
         for times in (1, 2)
     ]
-    rows = rows_of(points, tmp_path, [1000], lambda _line: None)
+    rows = rows_of(points, Bench(tmp_path, [1000], False, lambda _line: None))
     assert [row["reason"] for row in rows] == [None] * 4
     once, twice, *_sketch = rows
     assert once["leverage per round"] == pytest.approx(1 / 3, abs=1e-4)
     assert 1 / 3 < twice["leverage per round"] <= 7 / 12 + 1e-4  # 2 · 4 − 1 equations, 12 clients
     assert once["numbers per round"] == 650 * 4
     assert twice["numbers per round"] == 650 * 4 * 2
-    assert rows_of(points, tmp_path, [1000], lambda _line: pytest.fail("computed twice")) == rows
+    again = Bench(tmp_path, [1000], False, lambda _line: pytest.fail("computed twice"))
+    assert rows_of(points, again) == rows
     table = summarise(rows)
     assert [line["T"] for line in table] == [1, 2, 1, 2]
     assert all(line["fpr"] == line["alarms"] == 0 for line in table)

@@ -98,7 +98,8 @@ def test_parsing_round_trips() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "IID", "iid:2", "dirichlet", "dirichlet:", "dirichlet:x", "dirichlet:0", "dirichlet:nan",
-     "shards", "shards:", "shards:x", "shards:0", "shards:-1", "shards:2.5"],
+     "shards", "shards:", "shards:x", "shards:0", "shards:-1", "shards:2.5",
+     "iid-samples:2", "dirichlet-samples", "dirichlet-samples:0", "shards-samples:2"],
 )  # fmt: skip
 def test_a_bad_partition_says_how_to_write_it(text: str) -> None:
     with pytest.raises(ConfigError, match=r"write iid, dirichlet:ALPHA or shards:K"):
@@ -111,6 +112,28 @@ def test_too_many_or_too_few_clients_are_refused(text: str) -> None:
         parse_partition(text).split(LABELS, 4001, seed=1)
     with pytest.raises(ConfigError, match="at least 1"):
         parse_partition(text).split(LABELS, 0, seed=1)
+
+
+@pytest.mark.parametrize("text", ["iid-samples", "dirichlet-samples:0.5"])
+def test_samples_of_a_track_may_go_to_several_clients(text: str) -> None:
+    tracks = LABELS * 100 + np.arange(4000) % 7  # 70 tracks of about 57
+    partition, usual = parse_partition(text), parse_partition(text.replace("-samples", ""))
+    assert str(partition) == text
+    assert partition != usual
+    parts = partition.split(LABELS, 30, 1, tracks)
+    for mine, plain in zip(parts, usual.split(LABELS, 30, 1), strict=True):
+        np.testing.assert_array_equal(mine, plain)  # as if there were no tracks
+    owners = {t: sum(t in set(tracks[part]) for part in parts) for t in set(tracks)}
+    assert max(owners.values()) > 1
+    whole = usual.split(LABELS, 30, 1, tracks)
+    assert all(sum(t in set(tracks[part]) for part in whole) == 1 for t in set(tracks))
+
+
+@pytest.mark.parametrize("text", ["iid-samples", "dirichlet-samples:0.5"])
+def test_without_tracks_dealing_samples_is_an_option_without_effect(text: str) -> None:
+    usual = text.replace("-samples", "")
+    with pytest.raises(ConfigError, match=f"has no effect.*choose {usual}"):
+        parse_partition(text).split(LABELS, 30, 1)
 
 
 def test_more_shards_than_samples_are_refused() -> None:

@@ -99,6 +99,22 @@ def test_no_track_sits_on_two_sides(source: tuple[str, Path], way: str) -> None:
     assert counted == len(data.train_y)
 
 
+def test_dealt_by_sample_the_server_still_has_tracks_of_its_own(source: tuple[str, Path]) -> None:
+    name, folder = source
+    data = load_dataset(name, folder, seed=3)
+    shares = parse_partition("iid-samples").split(data.train_y, 12, 3, data.train_tracks)
+    *clients, clean, test = (
+        {image.tobytes() for image in side} for side in sides(data, shares)
+    )  # fmt: skip
+    known = track_of_every_image(name, folder)
+    twice = set().union(*(tracks for tracks in known.values() if len(tracks) > 1))
+    held = [{track for image in side for track in known[image]} for side in (*clients, clean)]
+    assert not set().union(*held[:-1]) & held[-1] - twice
+    assert not test & known.keys()
+    assert held[0] & held[1]
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
 @st.composite
 def labelled_tracks(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Labels and tracks (N,), in any order; two tracks or more of every class."""

@@ -1,0 +1,61 @@
+"""Cells of signs: which data they name, which pairs they attack, and how they replay."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from auror.bench.defence import detection, false_flags
+from auror.bench.defence.cells import SIGN_PAIRS, Cell, cell_rows, signs, summarise
+from auror.bench.defence.rows import Bench
+from auror.learn.drawn_signs import TRACKS, draw_signs
+
+
+def bench(folder: Path, reduced: bool = False, data_dir: Path | None = None) -> Bench:
+    return Bench(folder, [1001], reduced, lambda _line: None, data_dir)
+
+
+def test_real_signs_where_they_lie_and_drawn_ones_that_say_so_elsewhere(tmp_path: Path) -> None:
+    drawn, real = (signs(bench(tmp_path, data_dir=d), 9, 40, "iid") for d in (None, tmp_path))
+    assert (drawn.dataset, drawn.data_dir) == ("signs-synthetic", None)
+    assert (real.dataset, real.data_dir) == ("gtsrb", tmp_path)
+    assert str(tmp_path) not in str(real.key(1))  # rows name no folder of a machine
+
+
+def test_every_pair_of_signs_is_a_cell_and_digits_take_theirs_by_seed(tmp_path: Path) -> None:
+    cells = detection.attacked_cells(bench(tmp_path))
+    mine = [cell for cell in cells if cell.dataset == "signs-synthetic"]
+    assert {(c.partition, c.malicious, c.rounds, c.flips) for c in mine} == {
+        *(("iid-samples", m, 40, pair) for m in (3, 9) for pair in SIGN_PAIRS),
+        *(("dirichlet-samples:1.0", 9, 60, pair) for pair in SIGN_PAIRS),
+    }
+    assert {cell.attack(seed) for cell in mine for seed in range(5)} == {
+        f"flip:{pair}" for pair in SIGN_PAIRS
+    }
+    digits = [cell for cell in cells if cell not in mine]
+    assert {cell.flips for cell in digits} == {"by seed"}
+    assert len({digits[0].attack(seed) for seed in range(10)}) == 10
+    assert {c.flips for c in false_flags.clean_cells(bench(tmp_path))} == {"none"}
+    few = detection.attacked_cells(bench(tmp_path, reduced=True))
+    assert [cell.dataset for cell in few] == ["mnist5k", "signs-synthetic"]
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.5])
+def test_a_cell_of_signs_is_recorded_and_replayed(tmp_path: Path, fraction: float) -> None:
+    draw_signs(tmp_path / "signs-synthetic", seed=1, tracks=[max(2, n // 12) for n in TRACKS])
+    cell = Cell(
+        "signs-synthetic", 6, 2, 2, 5, 5, "iid-samples",
+        pairs=("1:2",), fraction=fraction, data_dir=tmp_path,
+    )  # fmt: skip
+    (row,) = cell_rows("detection", [cell], bench(tmp_path))
+    assert row["reason"] is None
+    assert row["attack"] == ("flip:1:2" if fraction == 1.0 else "flip:1:2:0.5")
+    assert row["counted"] + row["slight"] == 2
+    (line,) = summarise([row])
+    assert (line["flips"], line["attackers"]) == ("1:2", row["counted"])
+    by_track = replace(cell, partition="iid")
+    (other,) = cell_rows("detection", [by_track], bench(tmp_path))
+    assert other["partition"] == "iid"
+    assert other["reason"] is None
