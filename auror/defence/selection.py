@@ -117,7 +117,9 @@ class Block:
         """Readings of other sources and targets than those of ``column``, as many as show about
         ``_LEARNT`` clients."""
         mine = self._labels(column)
-        others = [k for k in range(len(self.readings)) if not mine & self._labels(k)]
+        others = [
+            k for k in range(len(self.readings)) if k != column and not mine & self._labels(k)
+        ]
         enough = max(_LEARNT // len(self.precision), _FEWEST_LEARNT)
         some = np.linspace(0, len(others) - 1, min(enough, len(others))).astype(np.intp)
         return np.asarray(others, dtype=np.intp)[some]

@@ -1,4 +1,4 @@
-"""Filters: the best signal to noise under the covariance that was learnt."""
+"""Readings of the label confusion: what an attack leaves in each, in which basis and unit."""
 
 from __future__ import annotations
 
@@ -8,77 +8,111 @@ from numpy.typing import NDArray
 
 from auror.defence.confusion import (
     Against,
-    Everything,
-    LabelPair,
+    Depleted,
+    Family,
+    Margin,
+    Mislabelled,
+    dual_of,
     dual_readout,
     label_pairs,
-    learning_readings,
+    off_diagonal,
+    plain,
     read,
 )
 
+Array = NDArray[np.float64]
 C = 6
 SIZES = [[4] * 5] * 12
+NO_GRAMS = [None] * 12
 
 
-def opened(
-    seed: int, *, skew: float = 0.0, attack: NDArray[np.float64] | None = None, strength: float = 0
-) -> list[NDArray[np.float64]]:
-    """Twelve rounds of five group means (5, C, C) around a common step; group 0 attacks.
-
-    ``skew``: standard deviation of the diagonal beyond the rest's.
-    """
+def opened(seed: int, *, attack: Array | None = None, strength: float = 0.0) -> list[Array]:
+    """Twelve rounds of five group means (5, C, C) around a common step; group 0 attacks."""
     rng = np.random.default_rng(seed)
     means = []
     for at in range(12):
         step = (4.0 * np.eye(C) - 0.5) * 0.8**at
         noise = rng.normal(size=(5, C, C))
-        noise[:, range(C), range(C)] += skew * rng.normal(size=(5, C))
         if attack is not None:
             noise[0] += strength * attack
         means.append((step + 0.3 * noise) * 0.5)
     return means
 
 
-def pattern(reading: LabelPair | Everything) -> NDArray[np.float64]:
+def pattern(target: int, source: int) -> Array:
     found = np.zeros((C, C))
-    sources = [s for s in range(C) if s != reading.target]
-    if isinstance(reading, LabelPair):
-        sources = [reading.source]
-    for source in sources:
-        found[reading.target, source], found[source, source] = 1.0, -1.0
+    found[target, source], found[source, source] = 1.0, -1.0
     return found
 
 
-@pytest.mark.parametrize("skew", [0.0, 6.0])
-@pytest.mark.parametrize("reading", [LabelPair(4, 1), LabelPair(0, 5), Everything(2)])
-def test_an_attack_stands_out_in_its_own_reading(
-    skew: float, reading: LabelPair | Everything
-) -> None:
-    seen = read(opened(1, skew=skew, attack=pattern(reading), strength=5.0), SIZES, 0.1, 4.0)
-    if isinstance(reading, LabelPair):
-        column, values = label_pairs(C).index(reading), seen.pairs
-    else:
-        column, values = learning_readings(C).index(reading), seen.learning
-    shown = np.array([value[0] for value in values]).mean(axis=0)
-    assert int(np.argmax(shown)) == column
-    assert shown[column] > 3.0
-    others = np.array([value[1:, column] for value in values])
-    assert abs(others.mean()) < shown[column] / 3.0
+def shown(family: Family) -> Array:
+    """Mean over the rounds, (groups, readings)."""
+    return np.mean(family.values, axis=0)
 
 
-def test_the_diagonal_is_evidence_only_while_honest_clients_agree_on_it() -> None:
-    """Less at (s, s) alone: read as an attack on s when data are dealt equally, and ignored when
-    clients have unequally many samples."""
+@pytest.mark.parametrize(("target", "source"), [(4, 1), (0, 5), (2, 3)])
+def test_mislabelling_stands_out_upwards_in_its_own_readings(target: int, source: int) -> None:
+    seen = read(opened(1, attack=pattern(target, source), strength=5.0), NO_GRAMS, SIZES)
+    pair = label_pairs(C).index(Mislabelled(target, source))
+    for family, column in ((seen.mislabelled, pair), (seen.margins, pair), (seen.depleted, source)):
+        values = shown(family)
+        assert int(np.argmax(values[0])) == column
+        assert values[0, column] > 3.0
+        assert np.abs(values[1:, column]).max() < values[0, column] / 2.0
+        assert family.readings[column] in {
+            Mislabelled(target, source),
+            Margin(target, source),
+            Depleted(source),
+        }
+
+
+def test_families_list_their_readings_in_the_order_of_their_columns() -> None:
+    targets, sources = off_diagonal(C)
+    seen = read(opened(3), NO_GRAMS, SIZES)
+    assert seen.mislabelled.readings == label_pairs(C)
+    for family, kind in ((seen.mislabelled, Mislabelled), (seen.margins, Margin)):
+        named = [kind(int(t), int(s)) for t, s in zip(targets, sources, strict=True)]
+        assert list(family.readings) == named
+        assert {type(reading) for reading in family.readings} == {kind}
+        assert family.values[0].shape == (5, C * (C - 1))
+    assert seen.depleted.readings == tuple(Depleted(c) for c in range(C))
+    assert seen.against.readings == (Against(),)
+    for family in (seen.mislabelled, seen.margins, seen.depleted):
+        np.testing.assert_array_equal(family.gains, 1.0)
+
+
+def test_less_of_a_class_moves_its_margins_and_depletion_and_no_mislabelled_pair() -> None:
     less = np.zeros((C, C))
     less[1, 1] = -1.0
-    column = label_pairs(C).index(LabelPair(4, 1))
+    seen = read(opened(2, attack=less, strength=5.0), NO_GRAMS, SIZES)
+    pair = label_pairs(C).index(Mislabelled(4, 1))
+    assert shown(seen.margins)[0, pair] > 1.5
+    assert shown(seen.depleted)[0, 1] > 1.5
+    assert abs(shown(seen.mislabelled)[0, pair]) < 1.0
 
-    def shown(skew: float) -> float:
-        seen = read(opened(2, skew=skew, attack=less, strength=5.0), SIZES, 0.1, 4.0)
-        return float(np.mean([value[0, column] for value in seen.pairs]))
 
-    assert shown(0.0) > 1.5
-    assert abs(shown(8.0)) < 0.3 * shown(0.0)
+def test_depletion_is_read_plainly_and_pairs_in_the_dual_basis() -> None:
+    """What is opened is Q′ = ΔW·Mᵀ: a lack of class 1 alone in it is the depletion of class 1,
+    and a mislabelling in Q alone is the pair's."""
+    rng = np.random.default_rng(7)
+    means = np.abs(rng.normal(size=(C, 8)))
+    gram = means @ means.T
+    noise = [0.3 * rng.normal(size=(5, C, C)) for _ in range(12)]
+    alone = np.zeros((C, C))
+    alone[1, 1] = -40.0
+    plainly = [(n @ (gram + 0.1 * np.trace(gram) / C * np.eye(C))) for n in noise]
+    for value in plainly:
+        value[0] += alone
+    seen = read([value @ dual_of(gram) for value in plainly], [gram] * 12, SIZES)
+    lone = shown(seen.depleted)[0]
+    assert int(np.argmax(lone)) == 1
+    assert np.abs(np.delete(lone, 1)).max() < 0.25 * lone[1]
+    for value in noise:
+        value[0, 4, 1] += 4.0
+    in_dual = shown(read(noise, [gram] * 12, SIZES).mislabelled)[0]
+    pair = label_pairs(C).index(Mislabelled(4, 1))
+    assert int(np.argmax(in_dual)) == pair
+    assert np.abs(np.delete(in_dual, pair)).max() < 0.25 * in_dual[pair]
 
 
 def test_stepping_against_the_cohort_is_read_while_it_learns() -> None:
@@ -88,49 +122,114 @@ def test_stepping_against_the_cohort_is_read_while_it_learns() -> None:
         step = (4.0 * np.eye(C) - 0.5) * 0.7**at
         signs = np.array([-1.0, 1.0, 1.0, 1.0, 1.0])[:, None, None]
         means.append(signs * step + 0.2 * rng.normal(size=(5, C, C)))
-    seen = read(means, SIZES, 0.1, 4.0)
-    column = learning_readings(C).index(Against())
-    values = np.array([value[:, column] for value in seen.learning])
+    against = read(means, NO_GRAMS, SIZES).against
+    values = np.array([value[:, 0] for value in against.values])
     assert (values[:4, 0] > values[:4, 1:].max(axis=1) + 3.0).all()
-    assert seen.gains[0] > 3.0 * seen.gains[-1]
-    assert np.mean(seen.gains**2) == pytest.approx(1.0)
+    assert against.gains[0] > 3.0 * against.gains[-1]
+    assert np.mean(against.gains**2) == pytest.approx(1.0)
 
 
 def test_units_follow_the_statistics_as_they_shrink() -> None:
     means = opened(4)
-    plain = read(means, SIZES, 0.1, 4.0)
-    shrunk = read([mean * 0.5**at for at, mean in enumerate(means)], SIZES, 0.1, 4.0)
-    for one, other in zip(plain.pairs, shrunk.pairs, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-9)
-    np.testing.assert_allclose(plain.gains, shrunk.gains, rtol=1e-9)
+    steady = read(means, NO_GRAMS, SIZES)
+    shrunk = read([mean * 0.5**at for at, mean in enumerate(means)], NO_GRAMS, SIZES)
+    for kind in ("mislabelled", "margins", "depleted", "against"):
+        pairs = zip(getattr(steady, kind).values, getattr(shrunk, kind).values, strict=True)
+        for one, other in pairs:
+            np.testing.assert_allclose(one, other, rtol=1e-9)
+    np.testing.assert_allclose(steady.against.gains, shrunk.against.gains, rtol=1e-9)
+    assert steady.skew == pytest.approx(shrunk.skew)
+
+
+def test_a_few_attacked_readings_hardly_move_the_unit() -> None:
+    """A fifth of the groups multiplies four label pairs' deviations a hundredfold."""
+    means = opened(5)
+    loud = [mean.copy() for mean in means]
+    for mean in loud:
+        mean[0, 2, [0, 1, 3, 4]] += 100.0
+    pair = label_pairs(C).index(Mislabelled(5, 4))
+    for one, other in zip(
+        read(means, NO_GRAMS, SIZES).mislabelled.values,
+        read(loud, NO_GRAMS, SIZES).mislabelled.values,
+        strict=True,
+    ):
+        ratio = other[:, pair] / one[:, pair]
+        assert np.ptp(ratio) < 1e-6
+        assert 0.5 < ratio[0] <= 1.0
+
+
+def test_the_rounds_level_is_no_deviation_of_anybody() -> None:
+    """Common steps of any size leave what groups show apart from one another."""
+    means = opened(6)
+    lifted = [mean + 30.0 * np.arange(C * C).reshape(C, C) for mean in means]
+    one, other = (read(values, NO_GRAMS, SIZES) for values in (means, lifted))
+    for kind in ("mislabelled", "margins", "depleted"):
+        pairs = zip(getattr(one, kind).values, getattr(other, kind).values, strict=True)
+        for mine, theirs in pairs:
+            np.testing.assert_allclose(mine, theirs, atol=1e-8)
+
+
+def test_skew_is_the_diagonal_against_the_rest_and_an_attack_does_not_move_it() -> None:
+    rng = np.random.default_rng(8)
+    even = read(opened(9), NO_GRAMS, SIZES).skew
+    assert 0.5 < even < 2.0
+    attacked = opened(9, attack=pattern(4, 1), strength=50.0)
+    assert read(attacked, NO_GRAMS, SIZES).skew < 2.0 * even
+    uneven = opened(9)
+    for mean in uneven:
+        mean[:, range(C), range(C)] += 1.5 * rng.normal(size=(5, C))
+    assert read(uneven, NO_GRAMS, SIZES).skew > 12.0
+
+
+def test_what_is_known_of_classes_comes_from_levels_and_gram_not_from_clients() -> None:
+    means = opened(10)
+    apart = [mean + np.array([5.0, -5.0, 0.0, 0.0, 0.0])[:, None, None] for mean in means]
+    one, other = (read(values, NO_GRAMS, SIZES).classes for values in (means, apart))
+    assert one.shape == (C, 3)
+    np.testing.assert_allclose(one, other, atol=1e-9)
+    louder = [mean * np.where(np.arange(C) == 2, 5.0, 1.0)[:, None] for mean in means]
+    moved = read(louder, NO_GRAMS, SIZES).classes[:, 0]
+    assert moved[2] - one[2, 0] == pytest.approx(np.log(5.0), abs=1e-6)
+    long = np.diag([1.0, 1.0, 9.0, 1.0, 1.0, 1.0])
+    features = read(means, [long] * 12, SIZES).classes[:, 2]
+    assert features[2] - features[0] == pytest.approx(np.log(9.0))
 
 
 def test_still_statistics_read_as_nothing() -> None:
-    seen = read([np.zeros((5, C, C))] * 12, SIZES, 0.1, 4.0)
-    assert all(np.isfinite(value).all() for value in (*seen.pairs, *seen.learning))
-    assert np.isfinite(seen.gains).all()
-    assert max(np.abs(value).max() for value in seen.pairs) < 1e-6
+    seen = read([np.zeros((5, C, C))] * 12, NO_GRAMS, SIZES)
+    families = (seen.mislabelled, seen.margins, seen.depleted, seen.against)
+    assert all(np.isfinite(value).all() for family in families for value in family.values)
+    assert np.isfinite(seen.against.gains).all()
+    assert np.isfinite(seen.classes).all()
+    assert max(np.abs(value).max() for family in families for value in family.values) < 1e-6
 
 
 def test_readings_name_their_attack() -> None:
-    assert str(LabelPair(9, 4)) == "4 labelled 9"
-    assert str(Everything(0)) == "everything labelled 0"
+    assert str(Mislabelled(9, 4)) == str(Margin(9, 4)) == "4 labelled 9"
+    assert Mislabelled(9, 4) != Margin(9, 4)
+    assert str(Depleted(3)) == "3 labelled otherwise"
     assert "against" in str(Against())
     q = np.arange(C * C, dtype=float).reshape(C, C)
-    assert LabelPair(2, 1).mass(q) == q[2, 1]
-    assert LabelPair(2, 1).whole(q) == q[1, 1]
-    assert LabelPair(2, 1).parts(3) == (LabelPair(2, 1),)
-    assert Everything(2).parts(3) == (LabelPair(2, 0), LabelPair(2, 1))
+    assert Mislabelled(2, 1).mass(q) == q[2, 1]
+    assert Margin(2, 1).mass(np.stack([q, 2 * q])).tolist() == [q[2, 1], 2 * q[2, 1]]
+    assert Mislabelled(2, 1).whole(q) == q[1, 1]
+    assert Mislabelled(2, 1).parts(3) == (Mislabelled(2, 1),)
+    assert Depleted(2).parts(3) == Against().parts(3) == ()
 
 
 def test_the_readout_tells_which_class_was_labelled_what() -> None:
-    """Every sample that looks like b and is labelled a adds M[b] to row a of the change."""
+    """Every sample that looks like b and is labelled a adds M[b] to row a of the change: exactly
+    so for classes that do not look alike, but for the ridge."""
     rng = np.random.default_rng(1)
-    means = np.abs(rng.normal(size=(5, 12)))
     counts = rng.integers(0, 20, (5, 5))
-    opened = counts @ means @ means.T
-    np.testing.assert_allclose(opened @ dual_readout(means, ridge=0), counts, atol=1e-9)
-    np.testing.assert_allclose(opened @ dual_readout(means, ridge=0.001), counts, atol=3)
+    apart = np.eye(5, 12)
+    np.testing.assert_allclose(
+        counts @ apart @ apart.T @ dual_readout(apart), counts / 1.1, atol=1e-9
+    )
+    alike = np.abs(rng.normal(size=(5, 12)))
+    gram = alike @ alike.T
+    read_back = counts @ gram @ dual_readout(alike)
+    assert np.abs(read_back - counts).mean() < 0.5 * np.abs(counts @ gram - counts).mean()
 
 
 def test_the_readout_is_the_ridge_dual_basis_and_its_ridge_follows_the_activations() -> None:
@@ -138,14 +237,23 @@ def test_the_readout_is_the_ridge_dual_basis_and_its_ridge_follows_the_activatio
     moved = np.random.default_rng(2).normal(size=(5, 12))
     ridge = 0.1 * (means**2).sum() / 5
     dual_basis = np.linalg.inv(means @ means.T + ridge * np.eye(5)) @ means
-    read = moved @ means.T @ dual_readout(means)
-    np.testing.assert_allclose(read, moved @ dual_basis.T, rtol=1e-9)
+    found = moved @ means.T @ dual_readout(means)
+    np.testing.assert_allclose(found, moved @ dual_basis.T, rtol=1e-9)
     np.testing.assert_allclose(dual_readout(8 * means), dual_readout(means) / 64, rtol=1e-9)
+    np.testing.assert_array_equal(dual_readout(means), dual_of(means @ means.T))
+
+
+def test_the_plain_basis_is_what_was_opened() -> None:
+    rng = np.random.default_rng(4)
+    means = np.abs(rng.normal(size=(C, 9)))
+    gram = means @ means.T
+    sums = rng.normal(size=(5, C, C))
+    np.testing.assert_allclose(plain(sums @ dual_of(gram), gram), sums, atol=1e-9)
 
 
 def test_two_classes_give_finite_readings() -> None:
     rng = np.random.default_rng(3)
-    means = [rng.normal(size=(5, 2, 2)) for _round in range(12)]
-    found = read(means, SIZES, 0.1, 4.0)
-    assert found.pairs[0].shape == (5, 2)
-    assert all(np.isfinite(part).all() for part in (*found.pairs, *found.learning))
+    seen = read([rng.normal(size=(5, 2, 2)) for _ in range(12)], NO_GRAMS, SIZES)
+    assert seen.mislabelled.values[0].shape == (5, 2)
+    for family in (seen.mislabelled, seen.margins, seen.depleted, seen.against):
+        assert all(np.isfinite(part).all() for part in family.values)

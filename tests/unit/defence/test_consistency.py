@@ -17,7 +17,7 @@ N, G, ROUNDS = 30, 5, 30
 COLLUDERS = (0, 1, 2, 3, 4, 5, 6, 7, 8)
 VICTIM = 20
 PAIR = (9, 4)
-EAGER = VerdictParams(evidence=-20.0, inclusion=0.1, early_inclusion=0.2)
+EAGER = VerdictParams(alpha=0.999, inclusion=0.1, early_inclusion=0.2)
 """Flags whoever leans: what is left to protect a victim is the guard."""
 
 
@@ -65,9 +65,10 @@ def reason(ledger: Ledger, client: int, params: VerdictParams = EAGER) -> Reason
 
 @pytest.mark.parametrize("seed", range(6))
 def test_evidence_that_comes_and_goes_with_the_company_flags_nobody(seed: int) -> None:
-    ledger = framed(seed, 20.0)
+    ledger = framed(seed, 26.0)
     assert reason(ledger, VICTIM) is Reason.UNSTEADY
     assert VICTIM not in judge(ledger, VerdictParams(), cohort(N)).flagged
+    assert VICTIM not in judge(framed(seed, 20.0), EAGER, cohort(N)).flagged
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -103,14 +104,14 @@ def test_a_plausible_lie_that_is_always_there_is_beyond_this_test() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_attackers_whose_effect_varies_are_doubted_and_nobody_else(seed: int) -> None:
-    """From a fifth of it in some rounds to five times as much in others: audits will decide."""
+    """From a sixth of it in some rounds to six times as much in others: audits will decide."""
     rng = np.random.default_rng(seed)
     malicious = (1, 4, 9, 12, 15)
     calm, loud = (
         client_statistics(ROUNDS, N, np.random.default_rng(seed), malicious=who, effect=15.0)
         for who in ((), malicious)
     )
-    often = np.exp(rng.normal(0.0, 1.2, size=(ROUNDS, N)))[:, :, None, None]
+    often = np.exp(rng.normal(0.0, 0.9, size=(ROUNDS, N)))[:, :, None, None]
     found = judge(grouped(calm + often * (loud - calm), G, rng), VerdictParams(), cohort(N))
     assert not found.flagged
     assert len(found.doubted) >= 2
@@ -119,11 +120,23 @@ def test_attackers_whose_effect_varies_are_doubted_and_nobody_else(seed: int) ->
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("malicious", [(3,), (3, 17), (1, 4, 9, 12, 15, 19, 22, 25, 28)])
+@pytest.mark.parametrize("malicious", [(3, 17), (1, 4, 9, 12, 15, 19, 22, 25, 28)])
 def test_true_attackers_are_not_held_out(seed: int, malicious: tuple[int, ...]) -> None:
     rng = np.random.default_rng(100 + seed)
-    statistics = client_statistics(
-        ROUNDS, N, rng, malicious=malicious, effect=20.0 if len(malicious) == 1 else 15.0
-    )
+    statistics = client_statistics(ROUNDS, N, rng, malicious=malicious, effect=15.0)
     verdict = judge(grouped(statistics, G, rng), VerdictParams(), cohort(N))
     assert verdict.flagged == {ClientId(client) for client in malicious}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_liar_alone_leads_and_is_not_held_out(seed: int) -> None:
+    """Alone it needs more than the tails of honest clients explain, but nobody takes its place."""
+    rng = np.random.default_rng(100 + seed)
+    statistics = client_statistics(ROUNDS, N, rng, malicious=(3,), effect=20.0)
+    found = judge(grouped(statistics, G, rng), VerdictParams(), cohort(N))
+    assert found.flagged <= {3}
+    assert found.strength > 0.0
+    assert max(found.clients, key=lambda entry: entry.confidence).client == 3
+    assert found.clients[3].reason in {Reason.NO_PATTERN, Reason.INDICATED}
+    eager = judge(grouped(statistics, G, rng), EAGER, cohort(N))
+    assert eager.clients[3].reason is Reason.INDICATED

@@ -9,11 +9,32 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from auror.defence import spike_slab
+from auror.defence.blocks import PAIR_SPREADS, AlikeSpreads
 from auror.defence.decode import decode, gather
-from auror.defence.spike_slab import HONEST, PAIR_SPREADS, PRIORS, SLABS, Spreads, examine, glance
+from auror.defence.spike_slab import (
+    ODD,
+    PRIORS,
+    SLABS,
+    USUAL,
+    Posterior,
+    examine,
+    glance,
+    learn_tails,
+)
 
 Array = NDArray[np.float64]
-SPREADS = Spreads((0.6, 1.6), 0.9, 0.5)
+SPREADS = AlikeSpreads((0.6, 1.6), 0.9, 0.5)
+
+
+def looked_at(
+    likelihood: tuple[Array, Array],
+    free: list[int],
+    spreads: AlikeSpreads = PAIR_SPREADS,
+    tails: Array = USUAL,
+) -> Posterior:
+    grid, log_prior = spreads.of(0)
+    return examine(*likelihood, grid, log_prior, tails, free)
 
 
 def likelihood(
@@ -37,13 +58,13 @@ def likelihood(
 def by_enumeration(precision: Array, shift: Array) -> tuple[float, Array]:
     """Evidence and inclusion (n,) from every assignment of clients to components."""
     n = len(shift)
-    prior = -0.5 * (np.log(np.array(SPREADS.grid) / SPREADS.typical) / SPREADS.width) ** 2
-    prior -= logsumexp(prior)
+    grid, prior = SPREADS.of(0)
+    assert np.exp(prior).sum() == pytest.approx(1.0)
     alternatives = [(0.0, SLABS[0]), *((p, slab) for p in PRIORS for slab in SLABS)]
     nobody, somebody, included = [], [], []
-    for s, log_s in zip(SPREADS.grid, prior, strict=True):
+    for s, log_s in zip(grid, prior, strict=True):
         for p, slab in alternatives:
-            a, w = HONEST
+            a, w = ODD, USUAL
             means = np.concatenate([np.zeros(len(a)), slab.means])
             variances = np.concatenate(
                 [(s * a) ** 2, (slab.relative * np.asarray(slab.means)) ** 2 + s**2]
@@ -73,9 +94,9 @@ def by_enumeration(precision: Array, shift: Array) -> tuple[float, Array]:
 def test_it_agrees_with_the_sum_over_all_assignments(size: int, effect: float) -> None:
     truth = np.array([0.3, -0.8, effect, 1.1, -0.4])
     precision, shift = likelihood(truth, size, 14, seed=size)
-    found = examine(precision, shift, [], SPREADS)
+    found = looked_at((precision, shift), [], SPREADS)
     evidence, inclusion = by_enumeration(precision, shift)
-    assert found.evidence == pytest.approx(evidence, abs=0.15 + 0.05 * abs(evidence))
+    assert found.evidence == pytest.approx(evidence, abs=0.15 + 0.08 * abs(evidence))
     np.testing.assert_allclose(found.inclusion, inclusion, atol=0.06)
 
 
@@ -85,7 +106,7 @@ def test_attackers_of_unequal_strength_are_told_from_the_rest(size: int) -> None
     truth = rng.normal(size=30)
     bad = [2, 9, 11, 20, 28]
     truth[bad] += [7.0, 8.0, 11.0, 16.0, 22.0]
-    found = examine(*likelihood(truth, size, 30, seed=size), [], PAIR_SPREADS)
+    found = looked_at(likelihood(truth, size, 30, seed=size), [])
     assert found.evidence > 10.0
     assert set(np.flatnonzero(found.inclusion > 0.9)) == set(bad)
     assert (found.deviation > 0.0).all()
@@ -96,7 +117,7 @@ def test_attackers_of_unequal_strength_are_told_from_the_rest(size: int) -> None
 def test_nobody_is_more_likely_when_nobody_stands_apart() -> None:
     for seed in range(10):
         truth = np.random.default_rng(seed).normal(size=30)
-        found = examine(*likelihood(truth, 5, 20, seed), [], PAIR_SPREADS)
+        found = looked_at(likelihood(truth, 5, 20, seed), [])
         assert found.evidence < 0.0
 
 
@@ -104,7 +125,7 @@ def test_a_lone_outlier_is_not_yet_an_attack() -> None:
     """Honest clients have heavy tails: one at four spreads is odd, not guilty."""
     truth = np.random.default_rng(1).normal(size=30)
     truth[7] = 4.0
-    found = examine(*likelihood(truth, 3, 30, 1), [], PAIR_SPREADS)
+    found = looked_at(likelihood(truth, 3, 30, 1), [])
     assert found.evidence - np.log(101) < 0.0
 
 
@@ -115,8 +136,8 @@ def test_a_free_client_says_nothing_about_the_others() -> None:
     tame = truth.copy()
     tame[4] = 0.0
     other_precision, other_shift = likelihood(tame, 3, 25, 2)
-    with_it = examine(precision, shift, [4], SPREADS)
-    without = examine(other_precision, other_shift, [4], SPREADS)
+    with_it = looked_at((precision, shift), [4], SPREADS)
+    without = looked_at((other_precision, other_shift), [4], SPREADS)
     others = np.arange(12) != 4
     np.testing.assert_allclose(with_it.inclusion[others], without.inclusion[others], atol=0.05)
     assert with_it.inclusion[4] == 0.0
@@ -136,9 +157,91 @@ def test_a_glance_ranks_readings_as_an_examination_does() -> None:
         groups.append(split)
         values.append(means * np.sqrt(5))
     decoded = decode(gather(groups, values, n))
-    odds = glance(decoded.precision, decoded.shift, [])
+    ones = np.ones(40)
+    odds = glance(decoded.precision, decoded.shift, ones, USUAL, [])
     assert int(np.argmax(odds)) == 17
-    assert odds[17] > 10.0
+    assert odds[17] > 6.0
     assert np.sort(odds)[-2] < 0.0
-    after = glance(decoded.precision, decoded.shift, bad)
+    after = glance(decoded.precision, decoded.shift, ones, USUAL, bad)
     assert after[17] < 0.0
+    full = looked_at((decoded.precision, decoded.shift[17]), [])
+    assert full.evidence == pytest.approx(odds[17], abs=0.4 * full.evidence)
+
+
+def test_a_glance_at_many_readings_at_once_is_a_glance_at_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    precision, shift = likelihood(np.random.default_rng(4).normal(size=12), 3, 10, 4)
+    shifts = shift + np.random.default_rng(5).normal(size=(9, 12))
+    spreads = np.ones(9)
+    whole = glance(precision, shifts, spreads, USUAL, [2])
+    monkeypatch.setattr(spike_slab, "_AT_ONCE", 1)
+    np.testing.assert_allclose(glance(precision, shifts, spreads, USUAL, [2]), whole)
+
+
+def heavy(seed: int, n: int, odd: Array) -> tuple[Array, Array]:
+    """Λ and h (40, n) of readings in which clients are known to a tenth of a spread; ``odd``: the
+    weights of deviations ``ODD``."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(40, n)) * rng.choice(ODD, p=odd, size=(40, n))
+    precision = 100.0 * (np.eye(n) - 1.0 / n)
+    return precision, (x + 0.1 * rng.normal(size=x.shape)) @ precision
+
+
+@pytest.mark.parametrize("odd", [(1.0, 0.0, 0.0, 0.0), (0.6, 0.2, 0.15, 0.05)])
+def test_tails_are_learnt_from_other_readings(odd: tuple[float, ...]) -> None:
+    weights = learn_tails(*heavy(1, 40, np.array(odd)), np.ones(40), [])
+    assert weights.sum() == pytest.approx(1.0)
+    assert (weights > 0.0).all()
+    far = np.sum(weights * (ODD >= 3.0))
+    usual = np.sum(USUAL * (ODD >= 3.0))
+    if odd[0] == 1.0:
+        assert far < usual
+    else:
+        assert far > 4.0 * usual
+
+
+def test_without_readings_the_usual_tails_are_believed_and_a_few_move_them_little() -> None:
+    precision, shifts = heavy(2, 40, np.array([0.6, 0.2, 0.15, 0.05]))
+    np.testing.assert_array_equal(learn_tails(precision, shifts[:0], np.ones(0), []), USUAL)
+    one, all_ = (learn_tails(precision, shifts[:k], np.ones(k), []) for k in (1, 40))
+    assert np.abs(one - USUAL).sum() < np.abs(all_ - USUAL).sum()
+
+
+def test_free_clients_teach_no_tails() -> None:
+    precision, shifts = heavy(3, 40, np.array([1.0, 0.0, 0.0, 0.0]))
+    loud = shifts + 12.0 * np.where(np.arange(40) < 4, 1.0, 0.0) @ precision
+    taught, without = (learn_tails(precision, loud, np.ones(40), f) for f in ([], [0, 1, 2, 3]))
+    assert taught[-1] > 0.03
+    assert without[-1] < 0.005
+
+
+def test_with_heavy_tails_one_odd_client_is_no_evidence() -> None:
+    truth = np.random.default_rng(6).normal(size=30)
+    truth[7] = 8.0
+    seen = likelihood(truth, 3, 30, 6)
+    light = looked_at(seen, [])
+    heavier = looked_at(seen, [], tails=np.array([0.6, 0.2, 0.15, 0.05]))
+    assert light.evidence > 0.5
+    assert heavier.evidence < 0.0
+    assert heavier.inclusion[7] < light.inclusion[7]
+
+
+def test_the_mean_of_the_odds_is_at_most_one_when_nobody_lies() -> None:
+    """They are a ratio of marginal likelihoods: under the model's own null they average to one,
+    so odds of 1/alpha come up in at most alpha of all cases (Markov)."""
+    rng = np.random.default_rng(7)
+    n, cases = 12, 400
+    precision = 4.0 * (np.eye(n) - 1.0 / n)
+    grid, log_prior = SPREADS.of(0)
+    root = 2.0 * (np.eye(n) - 1.0 / n)  # of the precision
+    odds = []
+    for _ in range(cases):
+        s = rng.choice(grid, p=np.exp(log_prior))
+        x = s * rng.choice(ODD, p=USUAL, size=n) * rng.normal(size=n)
+        shift = precision @ x + root @ rng.normal(size=n)
+        odds.append(looked_at((precision, shift), [], SPREADS).evidence)
+    for alpha in (0.3, 0.1, 0.03):
+        assert np.mean(np.array(odds) >= np.log(1.0 / alpha)) <= alpha
+    assert np.mean(np.exp(np.minimum(odds, 10.0))) < 2.0
+    assert np.max(odds) > np.log(2.0)  # and they are not all nothing

@@ -159,14 +159,6 @@ def test_constant_statistics_accuse_nobody() -> None:
     assert verdict.flagged == frozenset()
 
 
-@pytest.mark.parametrize(
-    "bad", [{"shrinkage": 0.0}, {"inclusion": 0.99}, {"min_rounds": 0}, {"diagonal": -1.0}]
-)
-def test_parameters_are_checked(bad: dict[str, float]) -> None:
-    with pytest.raises(ValueError):
-        VerdictParams(**bad)  # type: ignore[arg-type]
-
-
 def test_a_plan_without_confusion_is_refused() -> None:
     ledger = Ledger([FeatureBlock(FeatureKind.SKETCH, 0, 4, (4,))])
     with pytest.raises(ValueError, match="confusion"):

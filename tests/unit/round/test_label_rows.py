@@ -319,6 +319,8 @@ def test_the_columns_are_what_the_dual_basis_would_have_opened(clean: bool) -> N
     rows = made.plan.parts[0]
     assert isinstance(rows, LabelRows)
     means = rows.matrix * 2.0**-rows.exponent
+    assert made.gram is not None
+    np.testing.assert_allclose(made.gram, means @ means.T, rtol=1e-12)
     dual_basis = dual_readout(means) @ means
     expected = OUTPUT.weights(change) @ dual_basis.T
     np.testing.assert_allclose(columns[:16].reshape(4, 4), expected, rtol=1e-9)
@@ -329,5 +331,5 @@ def test_without_label_rows_the_columns_are_the_sums() -> None:
     made = build_plan(
         PlanChoice(confusion=False, sketch_rows=3), Host(None), model(), RoundParams(), NO_ANCHOR
     )
-    assert made.dual is None
+    assert made.gram is None
     assert np.array_equal(made.read(np.arange(3.0)), np.arange(3.0))
