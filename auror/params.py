@@ -34,6 +34,9 @@ DETECTOR = "decoded"
 WORKERS = 2
 """Processes that share long work on one machine."""
 
+ERROR_RATE = 0.01
+"""At most the chance that a training in which nobody lies ever accuses anybody."""
+
 TAU = 0.5
 """AUROR as published: part of the evidence above which a client is flagged."""
 

@@ -17,8 +17,8 @@ from auror.experiments.options import Options, experiment_config
 _FAST_ROUNDS = 12
 _RUNS = Path("runs")
 _SIMULATED = (
-    "aggregation", "rule", "detector", "alpha", "tau", "runs", "dropout_before", "dropout_after",
-    "data", "label_column", "data_range",
+    "aggregation", "rule", "detector", "error_rate", "alpha", "tau", "runs",
+    "dropout_before", "dropout_after", "data", "label_column", "data_range",
 )  # fmt: skip
 """Dials that a run with real programs has not."""
 

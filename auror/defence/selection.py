@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from auror.defence.confusion import Reading
 from auror.defence.spike_slab import USUAL, Posterior, examine, glance, learn_tails
+from auror.params import ERROR_RATE
 
 Array = NDArray[np.float64]
 
@@ -21,7 +22,7 @@ class VerdictParams:
     """What the test may be told. Each says on what it was set: docs/results/defence/parameters.md
     is made from here (``scripts/defence_parameters.py``)."""
 
-    alpha: float = 0.01
+    alpha: float = ERROR_RATE
     """Bound, in (0, 1), on the chance that a training in which nobody lies ever accuses anybody:
     a reading must reach odds of 1/alpha after correction for all readings. The odds are a ratio of
     marginal likelihoods averaged over the readings, so their mean is one when nobody lies as the

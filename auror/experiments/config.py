@@ -94,6 +94,8 @@ class ExperimentConfig:
     so there is no secure aggregation then."""
     detector: ChosenDetector = field(default_factory=lambda: choose_detector(Options.detector))
     """What AUROR reads and how."""
+    error_rate: Annotated[float, Like(Options)] = Options.error_rate
+    """What AUROR's own detector is told."""
     alpha: Annotated[float | None, Like(Options)] = Options.alpha
     """Of the published detector: centre distance that makes a feature indicative, in units of the
     update; None takes the smallest that names no feature in a run known to be honest."""
@@ -170,6 +172,8 @@ class ExperimentConfig:
         }
         if self.clean_per_class != Options.clean_per_class:
             plain["clean_per_class"] = self.clean_per_class
+        if self.error_rate != Options.error_rate:
+            plain["error_rate"] = self.error_rate
         if self.rule is not None:
             plain["rule"] = self.rule.name
         if self.data is not None:

@@ -19,6 +19,7 @@ from auror.params import (
     CLEAN_PER_CLASS,
     DATASET,
     DETECTOR,
+    ERROR_RATE,
     PACKAGED,
     PARTITION,
     ROUNDS,
@@ -99,6 +100,8 @@ class Options:
     detector: Any = DETECTOR
     """How auror reads the statistics: decoded, direction (the output layer), published (AUROR as
     published, groups of one), or your own as package.module:attribute."""
+    error_rate: Annotated[float, Range(above=0, below=1)] = ERROR_RATE
+    """Of detector decoded: at most the chance that a run in which nobody lies accuses anybody."""
     alpha: Annotated[float, Range(above=0)] | None = None
     """Of the published detector: centre distance of an indicative feature, in units of the update;
     by default calibrated on an honest run."""
@@ -157,6 +160,8 @@ def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[s
     found: dict[str, str] = {}
     if not detector.kind.thresholds:
         found |= dict.fromkeys(("alpha", "tau"), f"with detector = {detector}")
+    if not detector.kind.rated:
+        found["error_rate"] = f"with detector = {detector}"
     if not detector.kind.plan.confusion:
         found["clean_per_class"] = f"with detector = {detector}"
     if rule is not None:
@@ -186,7 +191,7 @@ def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[s
 
 _OF_AUROR = (
     "group_size", "quantisation_bits", "quantisation_range", "audit_probability", "aggregation",
-    "after_flag", "detector", "alpha", "tau", "dropout_before", "dropout_after",
+    "after_flag", "detector", "error_rate", "alpha", "tau", "dropout_before", "dropout_after",
 )  # fmt: skip
 _OF_DEFENCE = ("rule", "colluders", "clean_per_class")
 
@@ -253,6 +258,7 @@ def config_of(options: Options) -> ExperimentConfig:
         ),
         rule=choose_rule(options.rule),
         detector=choose_detector(options.detector),
+        error_rate=options.error_rate,
         alpha=options.alpha,
         tau=options.tau,
         aggregation=Aggregation(options.aggregation),

@@ -29,6 +29,7 @@ from auror.sim.simulate import (
     simulate,
 )
 from auror.training.config import CampaignConfig
+from auror.training.detectors import DetectorDials
 from auror.training.observations import label_rows
 
 
@@ -98,7 +99,7 @@ class Prepared:
             rounds=config.rounds,
             after_flag=config.after_flag,
             plan=kind.plan,
-            detector=kind.make(alpha, config.tau),
+            detector=kind.make(DetectorDials(config.error_rate, alpha, config.tau)),
         )
 
     def root_update(self, model: NDArray[np.float32], index: int) -> NDArray[np.float32] | None:

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from auror.defence.ledger import Ledger
 from auror.errors import ConfigError
 from auror.ids import ClientId
-from auror.params import DETECTOR, TAU
-from auror.training.detectors import DETECTORS, choose_detector
+from auror.params import DETECTOR, ERROR_RATE, TAU
+from auror.training.detectors import DETECTORS, DetectorDials, choose_detector
 from auror.training.verdict import Verdict
 
 
@@ -17,6 +17,7 @@ def judge(
     clients: Collection[int] | None = None,
     *,
     detector: object = DETECTOR,
+    error_rate: float = ERROR_RATE,
     alpha: float | None = None,
     tau: float = TAU,
 ) -> Verdict:
@@ -28,6 +29,8 @@ def judge(
         detector: "decoded" (needs a block of label confusion), "direction" (the output layer),
             "published" (the output layer of groups of one), ``package.module:attribute``, or a
             detector itself.
+        error_rate: of "decoded", in (0, 1): at most the chance that a training in which nobody
+            lies ever accuses anybody.
         alpha: of the published detector, in units of the update.
         tau: of the published detector, in (0, 1).
 
@@ -40,7 +43,7 @@ def judge(
     members = {m for entry in ledger.rounds for group in entry.groups for m in group.members}
     invited = tuple(sorted(members if clients is None else map(ClientId, clients)))
     try:
-        return chosen.kind.make(alpha or 0.0, tau)(ledger, invited)
+        return chosen.kind.make(DetectorDials(error_rate, alpha or 0.0, tau))(ledger, invited)
     except ValueError as error:
         if chosen.name not in DETECTORS:  # its own author wants to see where
             raise

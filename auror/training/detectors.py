@@ -13,7 +13,7 @@ from auror.defence.paper import PaperParams, judge_as_published
 from auror.defence.verdict import VerdictParams, judge
 from auror.errors import ConfigError
 from auror.ids import ClientId
-from auror.params import TAU
+from auror.params import ERROR_RATE, TAU
 from auror.registry import Registry, maker, reference_to
 from auror.training.observations import PlanChoice
 from auror.training.verdict import Detector, Verdict
@@ -23,15 +23,31 @@ OUTPUT_LAYER = PlanChoice(confusion=False, output_layer=True)
 
 
 @dataclass(frozen=True, slots=True)
+class DetectorDials:
+    """What detectors may be told."""
+
+    error_rate: float = ERROR_RATE
+    """Bound, in (0, 1), on the chance that a run in which nobody lies ever accuses anybody
+    (``VerdictParams.alpha``)."""
+    alpha: float = 0.0
+    """Of the published algorithm: centre distance of an indicative feature, in the updates'
+    units."""
+    tau: float = TAU
+    """Of the published algorithm: part of the evidence above which a client is flagged."""
+
+
+@dataclass(frozen=True, slots=True)
 class DetectorKind:
     """How a detector is made and which statistics it reads."""
 
-    make: Callable[[float, float], Detector]
-    """A new detector for one run, given α and τ of the published algorithm."""
+    make: Callable[[DetectorDials], Detector]
+    """A new detector for one run."""
     plan: PlanChoice = field(default_factory=PlanChoice)
     """What has to be opened for it."""
     thresholds: bool = False
     """Whether α and τ matter."""
+    rated: bool = False
+    """Whether ``error_rate`` matters."""
     single: bool = False
     """Whether it looks at single clients, groups of one."""
 
@@ -58,14 +74,23 @@ class PlainVerdict:
         }
 
 
-def decoded_detector(ledger: Ledger, invited: tuple[ClientId, ...]) -> Verdict:
-    """The default: the calibrated test on label confusion, decoded from group sums; without label
-    rows, one direction in the output layer's entries or in a sketch that splits the cohort."""
-    if ledger.block(FeatureKind.CONFUSION) is not None:
-        return judge(ledger, VerdictParams(), invited)
-    entries = ledger.block(FeatureKind.OUTPUT)
-    kind = FeatureKind.SKETCH if entries is None else FeatureKind.OUTPUT
-    return judge_direction(ledger, DirectionParams(kind), invited)
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The default: the test on label confusion, decoded from group sums; without label rows, one
+    direction in the output layer's entries or in a sketch that splits the cohort."""
+
+    params: VerdictParams = field(default_factory=VerdictParams)
+
+    def __call__(self, ledger: Ledger, invited: tuple[ClientId, ...]) -> Verdict:
+        if ledger.block(FeatureKind.CONFUSION) is not None:
+            return judge(ledger, self.params, invited)
+        entries = ledger.block(FeatureKind.OUTPUT)
+        kind = FeatureKind.SKETCH if entries is None else FeatureKind.OUTPUT
+        return judge_direction(ledger, DirectionParams(kind), invited)
+
+
+decoded_detector = Decoded()
+"""At the default error rate."""
 
 
 def published_detector(alpha: float, tau: float = TAU) -> Detector:
@@ -81,9 +106,16 @@ def _direction(ledger: Ledger, invited: tuple[ClientId, ...]) -> Verdict:
 DETECTORS: Registry[DetectorKind | Detector] = Registry(
     "detector",
     {
-        "decoded": DetectorKind(lambda _alpha, _tau: decoded_detector),
-        "published": DetectorKind(published_detector, OUTPUT_LAYER, thresholds=True, single=True),
-        "direction": DetectorKind(lambda _alpha, _tau: _direction, OUTPUT_LAYER),
+        "decoded": DetectorKind(
+            lambda dials: Decoded(VerdictParams(alpha=dials.error_rate)), rated=True
+        ),
+        "published": DetectorKind(
+            lambda dials: published_detector(dials.alpha, dials.tau),
+            OUTPUT_LAYER,
+            thresholds=True,
+            single=True,
+        ),
+        "direction": DetectorKind(lambda _: _direction, OUTPUT_LAYER),
     },
     callable,
     "a function (ledger, invited) -> a verdict, or a class of such",
@@ -148,4 +180,4 @@ def choose_detector(given: object) -> ChosenDetector:
     if isinstance(found, DetectorKind):
         return ChosenDetector(name, found)
     make = maker(found)
-    return ChosenDetector(name, DetectorKind(lambda _alpha, _tau: _Own(name, make())))
+    return ChosenDetector(name, DetectorKind(lambda _: _Own(name, make())))

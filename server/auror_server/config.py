@@ -14,9 +14,9 @@ from auror.deployment.settings import Section, load
 from auror.deployment.without_effect import WithoutEffect, refuse_idle
 from auror.errors import ConfigError
 from auror.fields import default_of
-from auror.params import CLEAN_PER_CLASS, DATASET, DETECTOR, PACKAGED, ROUNDS, SEED
+from auror.params import CLEAN_PER_CLASS, DATASET, DETECTOR, ERROR_RATE, PACKAGED, ROUNDS, SEED
 from auror.training.config import AfterFlag, CampaignConfig
-from auror.training.detectors import ChosenDetector, choose_detector
+from auror.training.detectors import ChosenDetector, DetectorDials, choose_detector
 from auror.training.observations import PlanChoice
 
 PREFIX = "AUROR_SERVER"
@@ -67,6 +67,9 @@ class SessionSection(Section):
     detector: str = DETECTOR
     """Who reads the statistics: decoded (label confusion), direction (the output layer), or your
     own as package.module:attribute, imported from this machine."""
+    error_rate: float = Field(default=ERROR_RATE, gt=0, lt=1)
+    """Of detector decoded: at most the chance that a training in which nobody lies accuses
+    anybody."""
 
 
 class StatisticsSection(Section):
@@ -168,16 +171,21 @@ class ServerConfig(Section):
             after_flag=session.after_flag,
             defend=defend,
             plan=plan,
-            detector=detector.kind.make(0.0, 0.0),
+            detector=detector.kind.make(DetectorDials(session.error_rate)),
         )
 
 
 _DATASET = 'with learning.dataset = "{learning.dataset}"'
 IDLE: tuple[WithoutEffect[ServerConfig], ...] = (
     WithoutEffect(
-        ("session.detector", "session.after_flag"),
+        ("session.detector", "session.after_flag", "session.error_rate"),
         lambda c: not c.session.defend,
         "with session.defend = false",
+    ),
+    WithoutEffect(
+        ("session.error_rate",),
+        lambda c: not choose_detector(c.session.detector).kind.rated,
+        'with session.detector = "{session.detector}"',
     ),
     WithoutEffect(
         ("learning.clean_per_class",),

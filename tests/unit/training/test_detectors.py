@@ -12,6 +12,7 @@ from auror.ids import ClientId
 from auror.training.detectors import (
     DETECTORS,
     OUTPUT_LAYER,
+    DetectorDials,
     DetectorKind,
     PlainVerdict,
     choose_detector,
@@ -31,7 +32,7 @@ def last(ledger: Ledger, invited: tuple[ClientId, ...]) -> PlainVerdict:
 
 
 def test_the_default_finds_who_lies_in_a_ledger() -> None:
-    detector = choose_detector("decoded").kind.make(0.0, 0.5)
+    detector = choose_detector("decoded").kind.make(DetectorDials())
     assert detector(ledger(), cohort(12)).flagged == set(BAD)
 
 
@@ -48,20 +49,20 @@ def test_what_each_reads_is_opened_for_it() -> None:
 def test_a_function_of_ones_own() -> None:
     found = choose_detector(last)
     assert str(found) == f"{__name__}:last"
-    verdict = found.kind.make(0.0, 0.5)(ledger(), cohort(12))
+    verdict = found.kind.make(DetectorDials())(ledger(), cohort(12))
     assert verdict.flagged == {11}
     assert verdict.to_dict() == {"flagged": [11], "doubted": [], "scores": {"11": 1.0}}
 
 
 def test_one_that_reads_the_output_layer_says_so() -> None:
-    kind = DetectorKind(lambda _alpha, _tau: last, OUTPUT_LAYER)
+    kind = DetectorKind(lambda _dials: last, OUTPUT_LAYER)
     assert choose_detector(kind).kind.plan == OUTPUT_LAYER
 
 
 def test_what_a_detector_returns_is_checked() -> None:
     wrong = choose_detector(lambda _ledger, _invited: frozenset({ClientId(1)}))
     with pytest.raises(ConfigError, match=r"returned frozenset without flagged: return auror\."):
-        wrong.kind.make(0.0, 0.5)(ledger(), cohort(12))
+        wrong.kind.make(DetectorDials())(ledger(), cohort(12))
 
 
 def test_an_unknown_detector_says_which_there_are() -> None:
