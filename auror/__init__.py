@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Aggregate", "AggregationRule", "Aim", "Attack", "Detector", "DetectorDials", "DetectorKind",
-    "Experiment", "FeatureBlock", "FeatureKind", "GroupObservation", "Knowledge", "Ledger", "PlainVerdict",
-    "RoundObservation", "RoundResult", "ServerData", "Standardisation", "Task", "TrainingParams",
-    "UserError", "Verdict", "__version__", "judge", "masked_sum", "run_round", "simulate",
+    "Experiment", "FeatureBlock", "FeatureKind", "GroupObservation", "Knowledge", "Ledger",
+    "PlainVerdict", "RoundObservation", "RoundResult", "ServerData", "Standardisation", "Task",
+    "TrainingParams", "UserError", "Verdict", "__version__", "judge", "masked_sum", "run_round",
+    "simulate",
 ]  # fmt: skip
 
 _HOMES = {

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from auror import params
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results" / "defence" / "parameters.md"
 CLASSES = {
@@ -21,9 +23,9 @@ CLASSES = {
 _HEAD = """# Parameters of the verdict, and on what they were set
 
 `python scripts/defence_parameters.py` makes this page from the docstrings in the code.
-Set on seeds 200 to 211 and 4000 to 4009 of the default training (seeds 2 to 30 for the numbers of
-rounds), replayed with a verdict after every round; checked once on seeds 5000 (nobody lies) and
-6000 on ([fresh-seeds.md](fresh-seeds.md)).
+Readings, premises and the misfit were set on recorded trainings of seeds 101 to 120, 7010 and 7011
+(MNIST, digits, signs; MLP and CNN); the waits for coverage on seeds 2 to 30, 200 to 211 and 4000 to
+4009 of the default training.
 """
 
 
@@ -36,7 +38,8 @@ def fields(source: str, name: str) -> Iterator[tuple[str, str, str]]:
             if not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)):
                 raise SystemExit(f"{name}.{node.target.id} has no docstring: say on what it is set")
             text = " ".join(str(after.value.value).split()).replace("``", "`")
-            yield node.target.id, ast.unparse(node.value), text
+            default = ast.unparse(node.value)
+            yield node.target.id, str(getattr(params, default, default)), text
 
 
 def page() -> str:

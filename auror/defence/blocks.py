@@ -1,8 +1,8 @@
 """From readings to what the sums say of single clients: each family decoded under its own premise.
 
 Label pairs: the honest spreads of all pairs are alike, so a pair's own spread is known well, and
-noise and spread are learnt over all pairs together. Where the run itself shows that pairs are not
-alike they are not judged. Single classes: every class has a noise of its own, and a spread that
+noise and spread are learnt over all pairs together. Where classes look too much alike to be told
+apart, pairs are not judged. Single classes: every class has a noise of its own, and a spread that
 the other classes predict (``auror.defence.spreads``).
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.defence.confusion import Family, Readings
-from auror.defence.decode import Decoded, Evidence, decode, decode_each, gather, inequality
+from auror.defence.decode import Decoded, Evidence, decode, decode_each, gather
 from auror.defence.selection import Block
 from auror.defence.spreads import FEWEST, GRID, ClassSpreads, predict
 
@@ -70,17 +70,19 @@ class PredictedSpreads:
         return GRID[chosen], prior[chosen]
 
 
-def blocks_of(groups: Groups, readings: Readings, clients: int, alike: float) -> tuple[Block, ...]:
+def blocks_of(
+    groups: Groups, readings: Readings, clients: int, resolved: float
+) -> tuple[Block, ...]:
     """Every family that may be judged, decoded.
 
     Args:
         groups: ``groups[r][G]``, member positions.
-        alike: ``VerdictParams.alike``.
+        resolved: ``VerdictParams.resolved``.
     """
-    pairs = gather(groups, readings.mislabelled.values, clients)
-    margins = gather(groups, readings.margins.values, clients)
     found: list[Block] = []
-    if (inequality(pairs) + inequality(margins)) / 2.0 <= alike:
+    if readings.resolution >= resolved:
+        pairs = gather(groups, readings.mislabelled.values, clients)
+        margins = gather(groups, readings.margins.values, clients)
         found += [
             _alike(readings.mislabelled, decode(pairs), pairs),
             _alike(readings.margins, decode(margins), margins),

@@ -147,6 +147,8 @@ class Readings:
     """What every group of every round shows.
 
     ``mislabelled``, ``margins`` C(C−1) readings each, ``depleted`` C, ``against`` one.
+    ``resolution``: how well the dual basis tells the classes apart, the least part in (0, 1] of a
+    class that it reads back as itself, mean over the rounds.
     ``classes`` (C, features): what is known of a class before looking at clients, standardised.
     ``skew``: how unevenly labels are dealt, the median variance on the dual diagonal over the
     median variance off it; medians, for an attack sits in few entries.
@@ -156,6 +158,7 @@ class Readings:
     margins: Family
     depleted: Family
     against: Family
+    resolution: float
     classes: Array
     skew: float
 
@@ -210,9 +213,14 @@ def read(
         margins=Family(tuple(Margin(p.target, p.source) for p in pairs), margins, alike),
         depleted=Family(tuple(Depleted(int(c)) for c in every), depleted, alike),
         against=Family((Against(),), against, gains),
+        resolution=float(np.mean([_resolution(basis) for _, _, basis in known])),
         classes=_known_of_classes(known),
         skew=float(np.median(own_spread) / max(float(np.median(spread)), _TINY)),
     )
+
+
+def _resolution(gram: Array) -> float:
+    return float(np.min(np.diag(gram @ dual_of(gram))))
 
 
 def _unit(values: Array) -> float:
