@@ -2,17 +2,20 @@
 
 Expectation propagation needs, in every sweep and for every model, the diagonal of
 (Λ + diag t)⁻¹ and (Λ + diag t)⁻¹h. Exactly that is an inversion of n × n per model. In cohorts of
-many hundreds two clients share few groups, Λ's entries off the diagonal are small, and the
-second-order expansion of the free energy (Plefka 1982; Thouless, Anderson, Palmer 1977) does:
+many hundreds random groups leave Λ no direction of its own, so that what the others say of a
+client is nearly one number γ, which follows from Λ's eigenvalues λ alone (free probability;
+adaptive TAP, Opper and Winther 2001; vector approximate message passing, Rangan et al. 2019):
 
-    v_i = 1 / (Λ_ii + t_i − Σ_j Λ_ij² v_j)
-    log det ≈ −Σ_i log v_i + ½ Σ_{i≠j} Λ_ij² v_i v_j
+    v_i = 1 / (t_i + γ),   mean of v_i = mean of 1 / (λ_k + τ) = v,   γ + τ = 1 / v
+    log det ≈ Σ_k log(λ_k + τ) + Σ_i log(t_i + γ) + n log v
 
-with the means by conjugate gradients, which is exact.
+for Λ scaled to a unit diagonal, with the means by conjugate gradients, which is exact.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import Callable
 
 import numpy as np
@@ -24,7 +27,22 @@ EXACT_UP_TO = 120
 """Clients up to which every model is inverted."""
 _STEPS = 40
 _CLOSE = 1e-4
-_VARIANCE_SWEEPS = 6
+_FREE_STEPS, _FREE_CLOSE = 60, 1e-6
+_LEAST_OWN = 1e-3  # of the largest: a client that is in no group has no diagonal of its own
+_TINY = 1e-12
+_REMEMBERED = 8  # spectra: a verdict looks at many readings of few precisions
+_spectra: OrderedDict[bytes, Array] = OrderedDict()
+
+
+def _spectrum(precision: Array, unit: Array) -> Array:
+    """Eigenvalues (n,) of Λ with its diagonal scaled by ``unit``."""
+    key = hashlib.blake2b(np.ascontiguousarray(precision).data).digest()
+    if key not in _spectra:
+        scaled = precision / np.sqrt(np.outer(unit, unit))
+        _spectra[key] = np.maximum(np.linalg.eigvalsh(scaled), 0.0)
+        if len(_spectra) > _REMEMBERED:
+            _spectra.popitem(last=False)
+    return _spectra[key]
 
 
 class Gaussians:
@@ -35,25 +53,41 @@ class Gaussians:
         self._precision = precision
         self._own = np.diag(precision).copy()
         self._far = precision - np.diag(self._own)
-        self._squared = self._far**2
-        many = len(precision) > EXACT_UP_TO
+        self._many = len(precision) > EXACT_UP_TO
         self._solve: Callable[[Array, Array], tuple[Array, Array]] = (
-            self._expanded if many else self._exact
+            self._expanded if self._many else self._exact
         )
-        self._many = many
+        if self._many:
+            self._unit = np.maximum(self._own, _LEAST_OWN * float(self._own.max()))
+            self._eigenvalues = _spectrum(precision, self._unit)
 
     def moments(self, tight: Array, shift: Array) -> tuple[Array, Array]:
         """Means and variances (B, n) each, for ``tight`` t and ``shift`` h (B, n)."""
         return self._solve(tight, shift)
 
-    def log_det(self, tight: Array, variance: Array) -> Array:
-        """log det(Λ + diag t), (B,); ``variance``: as :meth:`moments` gave it."""
+    def log_det(self, tight: Array) -> Array:
+        """log det(Λ + diag t), (B,)."""
         if not self._many:
             log: Array = np.linalg.slogdet(self._full(tight))[1]
             return log
-        pairs = np.sum((variance @ self._squared) * variance, axis=1)
-        expanded: Array = -np.log(variance).sum(axis=1) + 0.5 * pairs
-        return expanded
+        scaled = tight / self._unit
+        around, within = self._free(scaled)
+        total: Array = np.log(self._eigenvalues[None, :] + within).sum(axis=1)
+        total += np.log(scaled + around).sum(axis=1) + np.log(self._unit).sum()
+        total -= len(self._own) * np.log(around + within)[:, 0]
+        return total
+
+    def _free(self, scaled: Array) -> tuple[Array, Array]:
+        """γ and τ (B, 1) for t in units of Λ's diagonal (B, n)."""
+        within = scaled.mean(axis=1, keepdims=True)
+        for _ in range(_FREE_STEPS):
+            mean = np.mean(1.0 / (self._eigenvalues[None, :] + within), axis=1, keepdims=True)
+            around = np.maximum(1.0 / mean - within, _TINY)
+            mean = np.mean(1.0 / (scaled + around), axis=1, keepdims=True)
+            before, within = within, np.maximum(1.0 / mean - around, _TINY)
+            if np.all(np.abs(within - before) <= _FREE_CLOSE * before):
+                break
+        return around, within
 
     def _full(self, tight: Array) -> Array:
         full = np.repeat(self._precision[None], len(tight), axis=0)
@@ -68,11 +102,9 @@ class Gaussians:
         return mean, np.ascontiguousarray(covariance[:, diagonal, diagonal])
 
     def _expanded(self, tight: Array, shift: Array) -> tuple[Array, Array]:
-        own = self._own + tight
-        variance = 1.0 / own
-        for _ in range(_VARIANCE_SWEEPS):
-            variance = 1.0 / np.maximum(own - variance @ self._squared, 0.1 * own)
-        return self._conjugate_gradients(own, shift), variance
+        scaled = tight / self._unit
+        variance = 1.0 / (scaled + self._free(scaled)[0]) / self._unit
+        return self._conjugate_gradients(self._own + tight, shift), variance
 
     def _conjugate_gradients(self, own: Array, shift: Array) -> Array:
         """(Λ + diag t)⁻¹h, preconditioned with the diagonal."""

@@ -269,7 +269,7 @@ def _propagate(
     overlap = 0.5 * np.log(certain / (certain + tight)) + 0.5 * (
         (lean + pull) ** 2 / (certain + tight) - lean**2 / certain
     )
-    log_z = 0.5 * np.sum((shift + pull) * mean, axis=1) - 0.5 * around.log_det(tight, variance)
+    log_z = 0.5 * np.sum((shift + pull) * mean, axis=1) - 0.5 * around.log_det(tight)
     log_z = log_z + np.where(held, 0.0, normal - overlap).sum(axis=1)
     inclusion = np.where(held, 0.0, part[..., sites.honest :].sum(axis=-1))
     return log_z, inclusion, mean, variance, part

@@ -71,6 +71,17 @@ def test_evidence_that_comes_and_goes_with_the_company_flags_nobody(seed: int) -
     assert VICTIM not in judge(framed(seed, 20.0), EAGER, cohort(N)).flagged
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_one_clients_scatter_alone_holds_it_out(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were the misfit of the whole reading not looked at, that of the victim's groups would do."""
+    ledger = framed(seed, 90.0)
+    for params in (GuardParams(1e9, 24.0, 1e9), GuardParams(1e9, 1e9, 1e9)):
+        monkeypatch.setattr(verdict, "ALL_ROUNDS", params)
+        monkeypatch.setattr(verdict, "LATER_ROUNDS", params)
+        expected = Reason.UNSTEADY if params.unsteady < 1e9 else Reason.INDICATED
+        assert reason(ledger, VICTIM) is expected
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_who_behaves_at_first_is_flagged_by_the_later_rounds(seed: int) -> None:
     rng = np.random.default_rng(seed)

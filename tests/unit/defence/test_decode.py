@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from worlds import cohort
 
-from auror.defence.decode import client_leverage, decode, gather
+from auror.defence.decode import client_leverage, decode, decode_each, gather, inequality
 from auror.defence.ledger import GroupObservation, RoundObservation
 
 N = 12
@@ -91,6 +91,75 @@ def test_a_round_that_speaks_louder_counts_for_more() -> None:
     error = [np.sqrt(np.mean((e - e.mean(axis=0) - centred) ** 2)) for e in (heard, deaf)]
     assert error[0] < 0.5
     assert error[0] < 0.8 * error[1]
+
+
+def each(
+    noises: np.ndarray, spreads: np.ndarray, seed: int, rounds: int = 40
+) -> tuple[list[list[list[int]]], list[np.ndarray]]:
+    """Columns of unequal ``noises`` and of ``spreads`` in units of them, in groups of three."""
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(size=(N, len(noises))) * noises * spreads
+    groups, values = [], []
+    for _ in range(rounds):
+        split = [sorted(g.tolist()) for g in np.array_split(rng.permutation(N), 4)]
+        means = np.stack([truth[g].mean(axis=0) for g in split])
+        means += noises * rng.normal(size=means.shape) / np.sqrt(3)
+        groups.append(split)
+        values.append(means * np.sqrt(3))
+    return groups, values
+
+
+def test_each_column_has_a_noise_of_its_own() -> None:
+    noises = np.exp(np.linspace(-1.0, 1.0, 15))
+    groups, values = each(noises, np.full(15, 2.0), 6)
+    evidence = gather(groups, values, N)
+    decoded = decode_each(evidence)
+    np.testing.assert_allclose(decoded.noise, noises, rtol=0.25)
+    np.testing.assert_array_equal(decoded.precision, evidence.gram)
+    np.testing.assert_allclose(decoded.shift.T * decoded.noise, evidence.moment, atol=1e-9)
+    # A single round leaves nothing beside the clients: the typical column's noise is each one's.
+    few = decode_each(gather(groups[:1], values[:1], N))
+    np.testing.assert_allclose(few.noise, few.noise[0])
+    assert (few.noise > 0.0).all()
+
+
+def test_the_likelihood_of_a_spread_is_that_of_the_model() -> None:
+    """Against the Gaussian density of all sums written out, up to a constant."""
+    groups, values = each(np.ones(6), np.array([0.3, 0.5, 1.0, 2.0, 4.0, 8.0]), 7)
+    decoded = decode_each(gather(groups, values, N))
+    grid = np.array([0.2, 0.7, 1.0, 3.0, 9.0])
+    found = decoded.spread_likelihood(grid)
+    rows, seen = [], []
+    for split, value in zip(groups, values, strict=True):
+        root = np.sqrt([len(g) for g in split])
+        level = root / np.linalg.norm(root)
+        # An orthonormal basis of what is left when the level is out.
+        left = np.linalg.svd(np.eye(4) - np.outer(level, level))[0][:, :3].T
+        design = np.array([[(i in g) / len(g) for i in range(N)] for g in split]) * root[:, None]
+        rows.append(left @ design)
+        seen.append(left @ value)
+    A, y = np.concatenate(rows), np.concatenate(seen) / decoded.noise
+    for at, spread in enumerate(grid):
+        covariance = np.eye(len(A)) + spread**2 * A @ A.T
+        density = -0.5 * np.linalg.slogdet(covariance)[1]
+        density = density - 0.5 * np.einsum("kc,kc->c", y, np.linalg.solve(covariance, y))
+        if at == 0:
+            base = density
+        np.testing.assert_allclose(found[at] - found[0], density - base, atol=1e-6)
+    best = np.exp(np.linspace(-2, 2.5, 60))
+    likely = best[np.argmax(decoded.spread_likelihood(best), axis=0)]
+    np.testing.assert_allclose(np.log(likely[2:]), np.log([1.0, 2.0, 4.0, 8.0]), atol=0.6)
+
+
+def test_inequality_is_none_of_alike_columns_and_the_width_of_unequal_ones() -> None:
+    for width in (0.0, 0.5, 1.0):
+        scale = np.exp(width * np.random.default_rng(8).normal(size=400))
+        groups, values = each(scale, np.full(400, 1e-3), 8)
+        evidence = gather(groups, values, N)
+        assert inequality(evidence) == pytest.approx(width, abs=0.08)
+        # A few attacked columns hardly move it.
+        loud = [value * np.where(np.arange(400) < 20, 50.0, 1.0) for value in values]
+        assert inequality(gather(groups, loud, N)) == pytest.approx(width, abs=0.15)
 
 
 def test_leverage() -> None:

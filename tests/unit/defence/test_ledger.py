@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ def small() -> Ledger:
 def test_json_keeps_every_bit() -> None:
     rng = np.random.default_rng(1)
     ledger = grouped(client_statistics(3, 12, rng), 4, rng)
+    gram = rng.normal(size=(10, 10))
+    ledger.append(replace(ledger.rounds[-1], round_index=3, gram=gram))
     again = Ledger.from_dict(json.loads(json.dumps(ledger.to_dict())))
     assert again.blocks == ledger.blocks
     for before, after in zip(ledger.rounds, again.rounds, strict=True):
@@ -31,6 +34,9 @@ def test_json_keeps_every_bit() -> None:
         for mine, other in zip(before.groups, after.groups, strict=True):
             assert mine.members == other.members
             assert mine.mean.tobytes() == other.mean.tobytes()
+    assert [entry.gram is None for entry in again.rounds] == [True, True, True, False]
+    assert again.rounds[3].gram is not None
+    assert again.rounds[3].gram.tobytes() == gram.tobytes()
 
 
 @pytest.mark.parametrize("bad", [observation(1), observation(0), observation(2, width=5)])

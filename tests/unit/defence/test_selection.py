@@ -114,6 +114,8 @@ def test_flags_that_end_all_evidence_wait_for_the_undecided() -> None:
     leans = select([found], cohort(SETTLED), VerdictParams()).found[0].posterior
     params = VerdictParams()
     assert params.doubt <= leans.inclusion[6] < params.inclusion
+    sure = VerdictParams(doubt=float(leans.inclusion[6]) + 0.01)
+    assert flagged(found, cohort(EARLY, 15.0), sure) == set(bad)
     assert flagged(found, cohort(EARLY, 15.0)) == set()
     assert flagged(found, cohort(EARLY, 5.0)) == set(bad)
     assert flagged(found, cohort(params.ending - 0.01, 15.0)) == set()

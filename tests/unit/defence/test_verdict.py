@@ -79,7 +79,7 @@ def test_after_removal_the_rest_is_nobody() -> None:
             for g in np.array_split(rng.permutation(kept), len(kept) // 5)
         )
         ledger.append(RoundObservation(index, int(index >= 30), groups))
-        if index >= 12:
+        if index >= 12 and index % 4 == 0:
             flagged = judge(ledger, PARAMS, cohort(30)).flagged
             assert {int(c) for c in flagged} <= set(bad)
     assert {int(c) for c in flagged} == set(bad)
@@ -130,6 +130,34 @@ def test_too_little_evidence_is_held_out() -> None:
     assert (empty.flagged, empty.groups, len(empty.clients)) == (frozenset(), 0, 3)
     late = judge(grouped(statistics, 5, rng), PARAMS, cohort(31))
     assert late.clients[30].reason is Reason.NO_EVIDENCE
+
+
+@pytest.mark.parametrize(
+    ("size", "rounds", "judged"), [(1, 4, False), (1, 5, True), (5, 6, False), (5, 7, True)]
+)
+def test_nobody_is_judged_before_enough_rounds_and_enough_sums_per_client(
+    size: int, rounds: int, judged: bool
+) -> None:
+    """Five rounds, and 1.2 independent sums for each of 29 differences between clients: six rounds
+    of six groups give 30 of 34.8."""
+    rng = np.random.default_rng(6)
+    statistics = client_statistics(rounds, 30, rng, malicious=(1, 2, 3), effect=20.0)
+    found = judge(grouped(statistics, size, rng), PARAMS, cohort(30))
+    assert (found.clients[0].reason is not Reason.TOO_FEW_ROUNDS) == judged
+    assert (found.strength != 0.0) == judged
+    if not judged:
+        assert found.required == PARAMS.required(30)
+
+
+def test_alpha_is_what_decides() -> None:
+    rng = np.random.default_rng(11)
+    ledger = grouped(client_statistics(15, 30, rng, malicious=(1, 2, 3), effect=13.0), 5, rng)
+    found = judge(ledger, PARAMS, cohort(30))
+    assert found.required == pytest.approx(np.log(1.0 / PARAMS.alpha))
+    assert found.flagged
+    stricter = VerdictParams(alpha=float(np.exp(-found.strength)) * 0.9)
+    assert not judge(ledger, stricter, cohort(30)).flagged
+    assert judge(ledger, stricter, cohort(30)).strength == found.strength
 
 
 def test_clients_of_few_classes_are_not_judged_by_their_labels() -> None:
