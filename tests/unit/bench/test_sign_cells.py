@@ -9,7 +9,7 @@ import pytest
 
 from auror.bench.defence import detection, false_flags
 from auror.bench.defence.cells import SIGN_PAIRS, Cell, cell_rows, signs, summarise
-from auror.bench.defence.rows import Bench
+from auror.bench.defence.rows import Bench, Row
 from auror.learn.drawn_signs import TRACKS, draw_signs
 
 
@@ -59,3 +59,18 @@ def test_a_cell_of_signs_is_recorded_and_replayed(tmp_path: Path, fraction: floa
     (other,) = cell_rows("detection", [by_track], bench(tmp_path))
     assert other["partition"] == "iid"
     assert other["reason"] is None
+
+
+def test_a_reduced_run_takes_one_training_of_each_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[tuple[str, list[int]]] = []
+
+    def noted(section: str, settings: list[Cell], asked: Bench) -> list[Row]:
+        taken.append((section, list(asked.seeds)))
+        return []
+
+    monkeypatch.setattr(detection, "cell_rows", noted)
+    for reduced in (True, False):
+        detection.run(replace(bench(tmp_path, reduced), seeds=[1001, 1002]))
+    assert taken == [("detection", [1001]), ("detection", [1001, 1002])]
