@@ -1,9 +1,9 @@
 """From readings to what the sums say of single clients: each family decoded under its own premise.
 
 Label pairs: the honest spreads of all pairs are alike, so a pair's own spread is known well, and
-noise and spread are learnt over all pairs together. Where classes look too much alike to be told
-apart, pairs are not judged. Single classes: every class has a noise of its own, and a spread that
-the other classes predict (``auror.defence.spreads``).
+noise and spread are learnt over all pairs together. Where the run shows that they are not, or where
+classes look too much alike to be told apart, pairs are not judged. Single classes: every class has
+a noise of its own, and a spread that the other classes predict (``auror.defence.spreads``).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.defence.confusion import Family, Readings
-from auror.defence.decode import Decoded, Evidence, decode, decode_each, gather
-from auror.defence.selection import Block
+from auror.defence.decode import Decoded, Evidence, decode, decode_each, gather, inequality
+from auror.defence.selection import Block, VerdictParams
 from auror.defence.spreads import FEWEST, GRID, ClassSpreads, predict
 
 Array = NDArray[np.float64]
@@ -71,18 +71,19 @@ class PredictedSpreads:
 
 
 def blocks_of(
-    groups: Groups, readings: Readings, clients: int, resolved: float
+    groups: Groups, readings: Readings, clients: int, params: VerdictParams
 ) -> tuple[Block, ...]:
     """Every family that may be judged, decoded.
 
     Args:
         groups: ``groups[r][G]``, member positions.
-        resolved: ``VerdictParams.resolved``.
+        params: ``resolved`` and ``alike`` say when label pairs may be judged.
     """
     found: list[Block] = []
-    if readings.resolution >= resolved:
-        pairs = gather(groups, readings.mislabelled.values, clients)
-        margins = gather(groups, readings.margins.values, clients)
+    pairs = gather(groups, readings.mislabelled.values, clients)
+    margins = gather(groups, readings.margins.values, clients)
+    unequal = (inequality(pairs) + inequality(margins)) / 2.0
+    if readings.resolution >= params.resolved and unequal <= params.alike:
         found += [
             _alike(readings.mislabelled, decode(pairs), pairs),
             _alike(readings.margins, decode(margins), margins),

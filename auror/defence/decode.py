@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import polygamma
 
 from auror.defence.ledger import RoundObservation
 from auror.ids import ClientId
@@ -147,6 +148,15 @@ def decode(evidence: Evidence) -> Decoded:
         honest_spread=spread,
         ratio=ratio,
     )
+
+
+def inequality(evidence: Evidence) -> float:
+    """How unequal the columns are: standard deviation of the logarithm of a sum's deviation, from
+    the median so that a few attacked columns hardly move it, beyond what chance makes of it."""
+    logs = 0.5 * np.log(evidence.total / max(evidence.freedom, 1) + _TINY)
+    apart = 1.4826 * float(np.median(np.abs(logs - np.median(logs))))
+    chance = float(polygamma(1, max(evidence.freedom, 1) / 2.0)) / 4.0
+    return float(np.sqrt(max(apart**2 - chance, 0.0)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -56,6 +56,13 @@ class VerdictParams:
     lie about one class shows in pairs of others. It follows from the model alone. MNIST and
     digits, MLP and CNN, every deal: at least 0.46; signs, MLP and CNN: at most 0.28. Where classes
     are not told apart only single classes are judged."""
+    alike: float = 0.39
+    """Label pairs are judged where their honest spreads are alike, for noise and spread are learnt
+    over all of them: standard deviation, over pairs, of the logarithm of a group sum's deviation
+    beyond chance, mean of mislabelled pairs and of margins. The prior allows for 0.3. MNIST and
+    digits, every deal, attacked or not: at most 0.35; signs, MLP, every deal: at least 0.43.
+    Made-up classes that are told apart and whose scales differ by a factor of e^0.6 flagged honest
+    clients without it."""
     max_skew: float = 12.0
     """Label skew (``confusion.Readings``) beyond which only steps against the cohort's are judged:
     honest clients with one or two classes look like those who mislabel the rest."""

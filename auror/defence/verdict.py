@@ -176,7 +176,7 @@ def _judge_rounds(
     if len(seen_in.rounds) < params.min_rounds or coverage < params.coverage:
         return _held(seen_in, counts, params)
     readings = read(seen_in.means, seen_in.grams, seen_in.sizes)
-    blocks = blocks_of(seen_in.groups, readings, len(seen_in.clients), params.resolved)
+    blocks = blocks_of(seen_in.groups, readings, len(seen_in.clients), params)
     present = frozenset(k for k, client in enumerate(seen_in.clients) if client in invited)
     # Groups grow when few clients are left: the smallest tell the configured size.
     size = min(float(np.mean(sizes)) for sizes in seen_in.sizes)

@@ -38,7 +38,7 @@ def blocks(
 ) -> tuple[Block, ...]:
     groups, means = opened(classes, seed, unequal)
     readings = read(means, [None] * ROUNDS, [[SIZE] * (N // SIZE)] * ROUNDS)
-    return blocks_of(groups, readings, N, alike)
+    return blocks_of(groups, readings, N, VerdictParams(alike=alike))
 
 
 def kinds(found: tuple[Block, ...]) -> list[type]:
@@ -57,8 +57,21 @@ def test_the_gate_is_the_mean_inequality_of_pairs_and_margins() -> None:
     families = (readings.mislabelled, readings.margins)
     at = np.mean([inequality(stacked(groups, family.values, N)) for family in families])
     assert 0.1 < at < 0.8
-    assert Mislabelled in kinds(blocks_of(groups, readings, N, float(at) + 1e-6))
-    assert Mislabelled not in kinds(blocks_of(groups, readings, N, float(at) - 1e-6))
+    just, not_quite = (VerdictParams(alike=float(at) + e) for e in (1e-6, -1e-6))
+    assert Mislabelled in kinds(blocks_of(groups, readings, N, just))
+    assert Mislabelled not in kinds(blocks_of(groups, readings, N, not_quite))
+
+
+def test_pairs_of_classes_that_the_basis_cannot_tell_apart_are_not_judged() -> None:
+    groups, means = opened(10, 5)
+    for look_alike, judged in ((0, True), (3, False)):
+        features = np.eye(10) + 0.1
+        features[:look_alike, :look_alike] = 1.1
+        gram = features @ features.T
+        readings = read(means, [gram] * ROUNDS, [[SIZE] * (N // SIZE)] * ROUNDS)
+        assert (readings.resolution >= VerdictParams().resolved) == judged
+        found = kinds(blocks_of(groups, readings, N, VerdictParams(alike=9.0)))
+        assert (Mislabelled in found) == judged
 
 
 @pytest.mark.parametrize("classes", [2, FEWEST - 1, FEWEST])
