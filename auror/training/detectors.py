@@ -75,7 +75,7 @@ class PlainVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
+class DecodedDetector:
     """The default: the test on label confusion, decoded from group sums; without label rows, one
     direction in the output layer's entries or in a sketch that splits the cohort."""
 
@@ -89,7 +89,7 @@ class Decoded:
         return judge_direction(ledger, DirectionParams(kind), invited)
 
 
-decoded_detector = Decoded()
+decoded_detector = DecodedDetector()
 """At the default error rate."""
 
 
@@ -107,7 +107,7 @@ DETECTORS: Registry[DetectorKind | Detector] = Registry(
     "detector",
     {
         "decoded": DetectorKind(
-            lambda dials: Decoded(VerdictParams(alpha=dials.error_rate)), rated=True
+            lambda dials: DecodedDetector(VerdictParams(alpha=dials.error_rate)), rated=True
         ),
         "published": DetectorKind(
             lambda dials: published_detector(dials.alpha, dials.tau),
