@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.defence.confusion import Family, Readings
-from auror.defence.decode import Decoded, Evidence, decode, decode_each, gather, inequality
-from auror.defence.selection import Block, VerdictParams
+from auror.defence.decode import EachDecoded, Evidence, decode, decode_each, gather, inequality
+from auror.defence.selection import Block, Spreads, VerdictParams
 from auror.defence.spreads import FEWEST, GRID, ClassSpreads, predict
 
 Array = NDArray[np.float64]
@@ -57,12 +57,10 @@ class PredictedSpreads:
     """A class's spread as the other classes predict it."""
 
     classes: ClassSpreads
-    likelihood: Array
-    """(points of GRID, C), of the class's own sums."""
 
     def of(self, column: int) -> tuple[Array, Array]:
         """The points that prior or sums hold for likely, with one more on either side."""
-        prior, shown = self.classes.log_prior[column], self.likelihood[:, column]
+        prior, shown = self.classes.log_prior[column], self.classes.likelihood[:, column]
         likely = (int(np.argmax(prior)), int(np.argmax(prior + shown)), int(np.argmax(shown)))
         first = max(min(likely[0], likely[1]) - 1, 0)
         last = max(likely[1], min(likely[2], likely[1] + 2)) + 1
@@ -80,21 +78,20 @@ def blocks_of(
         params: ``resolved`` and ``alike`` say when label pairs may be judged.
     """
     found: list[Block] = []
-    pairs = gather(groups, readings.mislabelled.values, clients)
-    margins = gather(groups, readings.margins.values, clients)
-    unequal = (inequality(pairs) + inequality(margins)) / 2.0
-    if readings.resolution >= params.resolved and unequal <= params.alike:
-        found += [
-            _alike(readings.mislabelled, decode(pairs), pairs),
-            _alike(readings.margins, decode(margins), margins),
-        ]
+    if readings.resolution >= params.resolved:
+        pairs = gather(groups, readings.mislabelled.values, clients)
+        margins = gather(groups, readings.margins.values, clients)
+        unequal = (inequality(pairs) + inequality(margins)) / 2.0
+        if unequal <= params.alike:
+            found += [_alike(readings.mislabelled, pairs), _alike(readings.margins, margins)]
     if len(readings.classes) >= FEWEST:
         found.append(_predicted(groups, readings, clients))
     found.append(_against(groups, readings, clients))
     return tuple(found)
 
 
-def _alike(family: Family, decoded: Decoded, evidence: Evidence) -> Block:
+def _alike(family: Family, evidence: Evidence) -> Block:
+    decoded = decode(evidence)
     deviation = np.sqrt(evidence.total)
     own = deviation / max(float(np.median(deviation)), 1e-300)
     count = len(family.readings)
@@ -117,18 +114,7 @@ def _predicted(groups: Groups, readings: Readings, clients: int) -> Block:
     family = readings.depleted
     each = decode_each(gather(groups, family.values, clients))
     spreads = predict(each, readings.classes)
-    return Block(
-        family.readings,
-        family.values,
-        family.gains,
-        each.precision,
-        each.shift,
-        PredictedSpreads(spreads, each.spread_likelihood(GRID)),
-        spreads.expected,
-        spreads.typical,
-        each.noise,
-        spreads.typical**2,
-    )
+    return _each(family, each, PredictedSpreads(spreads), spreads.expected, spreads.typical)
 
 
 def _against(groups: Groups, readings: Readings, clients: int) -> Block:
@@ -136,16 +122,28 @@ def _against(groups: Groups, readings: Readings, clients: int) -> Block:
     family = readings.against
     each = decode_each(gather(groups, family.values, clients, family.gains))
     typical = GRID[np.argmax(each.spread_likelihood(GRID), axis=0)]
+    return _each(family, each, AnySpread(), typical / 2.0, typical, fades=True)
+
+
+def _each(
+    family: Family,
+    each: EachDecoded,
+    spreads: Spreads,
+    expected: Array,
+    typical: Array,
+    *,
+    fades: bool = False,
+) -> Block:
     return Block(
         family.readings,
         family.values,
         family.gains,
         each.precision,
         each.shift,
-        AnySpread(),
-        typical / 2.0,
+        spreads,
+        expected,
         typical,
         each.noise,
         typical**2,
-        fades=True,
+        fades,
     )

@@ -26,12 +26,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defence.decode import mean_over_clients
+from auror.defence.decode import MEDIAN_TO_DEVIATION, mean_over_clients
 
 Array = NDArray[np.float64]
 
 _TINY = 1e-300
-_MEDIAN_TO_DEVIATION = 1.4826  # of a normal distribution
 _RIDGE = 0.1
 
 
@@ -224,7 +223,7 @@ def _resolution(gram: Array) -> float:
 
 
 def _unit(values: Array) -> float:
-    return _MEDIAN_TO_DEVIATION * float(np.median(np.abs(values))) or 1.0
+    return MEDIAN_TO_DEVIATION * float(np.median(np.abs(values))) or 1.0
 
 
 def _known_of_classes(known: Sequence[tuple[Array, Array, Array]]) -> Array:

@@ -28,6 +28,8 @@ Array = NDArray[np.float64]
 _RANK_TOLERANCE = 1e-8
 _RATIO_GRID = np.exp(np.linspace(np.log(0.02), np.log(200.0), 40))
 _TINY = 1e-300
+MEDIAN_TO_DEVIATION = 1.4826
+"""Standard deviation of a normal distribution over its median absolute deviation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,16 +123,22 @@ def gather(
     return Evidence(gram, moment, total, freedom)
 
 
-def decode(evidence: Evidence) -> Decoded:
-    """Restricted maximum likelihood for ρ, then generalised least squares (module docstring)."""
+def _along(evidence: Evidence) -> tuple[Array, Array, Array]:
+    """Eigenvalues of AᵀA above zero (rank,), their vectors (n, rank), and the sums along them
+    (rank, columns)."""
     values, vectors = np.linalg.eigh(evidence.gram)
     keep = values > _RANK_TOLERANCE
     d, basis = values[keep], vectors[:, keep]
-    rank, columns = int(keep.sum()), evidence.moment.shape[1]
+    return d, basis, (basis.T @ evidence.moment) / np.sqrt(d)[:, None]
+
+
+def decode(evidence: Evidence) -> Decoded:
+    """Restricted maximum likelihood for ρ, then generalised least squares (module docstring)."""
+    d, basis, seen = _along(evidence)
+    rank, columns = seen.shape
     if rank == 0 or columns == 0:
-        n = len(values)
+        n = len(basis)
         return Decoded(np.zeros((n, columns)), np.zeros((n, n)), np.zeros((columns, n)), 0.0, 0.0)
-    seen = (basis.T @ evidence.moment) / np.sqrt(d)[:, None]
     power = np.mean(seen**2, axis=1)
     rest = max(float(np.mean(evidence.total - np.sum(seen**2, axis=0))), 0.0)
     freedom = max(evidence.freedom, rank)
@@ -153,7 +161,7 @@ def inequality(evidence: Evidence) -> float:
     """How unequal the columns are: standard deviation of the logarithm of a sum's deviation, from
     the median so that a few attacked columns hardly move it, beyond what chance makes of it."""
     logs = 0.5 * np.log(evidence.total / max(evidence.freedom, 1) + _TINY)
-    apart = 1.4826 * float(np.median(np.abs(logs - np.median(logs))))
+    apart = MEDIAN_TO_DEVIATION * float(np.median(np.abs(logs - np.median(logs))))
     chance = _trigamma(max(evidence.freedom, 1) / 2.0) / 4.0
     return float(np.sqrt(max(apart**2 - chance, 0.0)))
 
@@ -191,10 +199,7 @@ _NOISE_PRIOR = 10.0  # degrees of freedom with which the median column's noise c
 
 def decode_each(evidence: Evidence) -> EachDecoded:
     """Each column's noise from what no clients explain, drawn towards the median column's."""
-    values, vectors = np.linalg.eigh(evidence.gram)
-    keep = values > _RANK_TOLERANCE
-    d, basis = values[keep], vectors[:, keep]
-    seen = (basis.T @ evidence.moment) / np.sqrt(d)[:, None]
+    d, _basis, seen = _along(evidence)
     left = max(evidence.freedom - len(d), 0)
     rest = np.maximum(evidence.total - np.sum(seen**2, axis=0), 0.0)
     if left:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from auror.defence.decode import MEDIAN_TO_DEVIATION
 from auror.defence.features import FeatureBlock, FeatureKind
 from auror.defence.ledger import RoundObservation
 from auror.ids import GroupIndex
@@ -46,6 +47,8 @@ def oversized_groups(
         return ()
     logs = np.log(np.maximum(norms, 1e-12 * middle) / middle)
     # The sketch itself scatters log norms by about 1/√(2·width): no group is judged finer.
-    scale = max(1.4826 * float(np.median(np.abs(logs))), 1.0 / math.sqrt(2.0 * block.width))
+    scale = max(
+        MEDIAN_TO_DEVIATION * float(np.median(np.abs(logs))), 1.0 / math.sqrt(2.0 * block.width)
+    )
     limit = max(math.log(params.factor), params.z * scale)
     return tuple(GroupIndex(int(row)) for row in np.flatnonzero(logs > limit))

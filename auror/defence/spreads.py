@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defence.decode import EachDecoded
+from auror.defence.decode import MEDIAN_TO_DEVIATION, EachDecoded
 
 Array = NDArray[np.float64]
 
@@ -33,11 +33,13 @@ _KEPT = 0.7
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassSpreads:
-    """``log_prior`` (C, points of ``GRID``): of every class's own spread, learnt without it.
+    """``log_prior`` (C, points of ``GRID``): of every class's own spread, learnt without it;
+    ``likelihood`` (points, C): what its own sums say of it.
     ``typical`` (C,): the most likely spread of each, prior and own sums together; ``expected``
     (C,): by the prior alone."""
 
     log_prior: Array
+    likelihood: Array
     typical: Array
     expected: Array
 
@@ -54,7 +56,7 @@ def predict(decoded: EachDecoded, known: Array) -> ClassSpreads:
     logs = _believed(likelihood)
     prior = np.stack([_prior(logs, features, one) for one in range(len(logs))])
     own = GRID[np.argmax(prior + likelihood.T, axis=1)]
-    return ClassSpreads(prior, own, GRID[np.argmax(prior, axis=1)])
+    return ClassSpreads(prior, likelihood, own, GRID[np.argmax(prior, axis=1)])
 
 
 def _believed(likelihood: Array) -> Array:
@@ -82,7 +84,7 @@ def _prior(logs: Array, features: Array, without: int) -> Array:
     kept = np.ones(len(logs), dtype=bool)
     kept[without] = False
     predicted, left = _fit(logs, features, kept)
-    scale = 1.4826 * float(np.median(np.abs(left))) + 1e-3
+    scale = MEDIAN_TO_DEVIATION * float(np.median(np.abs(left))) + 1e-3
     odd = np.flatnonzero(kept)[left > _ODD * scale]
     if len(odd) and kept.sum() - len(odd) >= max(FEWEST - 1, _KEPT * len(logs)):
         kept[odd] = False

@@ -66,3 +66,8 @@ def model_digest(model: NDArray[np.float32]) -> Digest:
 
 def model_bytes(model: NDArray[np.float32]) -> bytes:
     return np.ascontiguousarray(model, dtype="<f4").tobytes()
+
+
+def model_from(raw: bytes) -> NDArray[np.float32]:
+    """Inverse of ``model_bytes``; ``raw``: whole words."""
+    return np.frombuffer(raw, dtype="<f4").astype(np.float32)

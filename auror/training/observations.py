@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -84,16 +85,20 @@ class RoundPlan:
     gram: NDArray[np.float64] | None
     """MMᵀ (C, C) of the plan's label rows, which leads to Q; None when it has none."""
 
+    @functools.cached_property
+    def dual(self) -> NDArray[np.float64] | None:
+        """(C, C): from the plan's label rows to Q, once for all groups."""
+        return None if self.gram is None else dual_of(self.gram)
+
     def read(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         """P·Δ (k,) in units of the update as ``ledger_blocks`` describes it, (k,)."""
-        if self.gram is None:
+        if self.dual is None:
             return sums
-        dual = dual_of(self.gram)
         columns = sums.copy()
         for part, rows in self.plan.slices():
             if isinstance(part, LabelRows):
                 opened = np.ldexp(sums[rows].reshape(part.classes, part.classes), -part.exponent)
-                columns[rows] = (opened @ dual).reshape(-1)
+                columns[rows] = (opened @ self.dual).reshape(-1)
         return columns
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from auror.round.description import model_bytes
+from auror.round.description import model_bytes, model_from
 from auror.round.messages import FinalModel
 from auror.wire import fields
 from auror.wire.limits import UPDATE_WORD, Limits
@@ -31,5 +29,5 @@ def unpack_final(wire: pb.FinalModel, limits: Limits) -> FinalModel:
         step=wire.step,
         parent=fields.digest("parent", wire.parent),
         digest=fields.digest("model", wire.digest),
-        model=np.frombuffer(raw, dtype="<f4").astype(np.float32),
+        model=model_from(raw),
     )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from auror.ids import ROUND_NONCE_BYTES, RoundId
-from auror.round.description import RoundDescription, model_bytes
+from auror.round.description import RoundDescription, model_bytes, model_from
 from auror.round.label_rows import LabelRows, MeansSource
 from auror.round.messages import RoundStart
 from auror.round.plan import CountSketch, OutputLayer, PlanPart, StatisticsPlan
@@ -32,7 +30,7 @@ def unpack_start(wire: pb.RoundStart, limits: Limits) -> RoundStart:
     return RoundStart(
         _unpack_description(wire.description, limits),
         plan,
-        np.frombuffer(raw, dtype="<f4").astype(np.float32),
+        model_from(raw),
     )
 
 

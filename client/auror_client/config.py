@@ -12,9 +12,12 @@ from auror.deployment.addresses import check_address, parse_ids
 from auror.deployment.data_choice import OWN, choose_data
 from auror.deployment.settings import Section, load
 from auror.deployment.without_effect import WithoutEffect, refuse_idle
+from auror.ids import ClientId
 from auror.params import DATASET, PACKAGED, PARTITION, SEED, OwnRules
 
 PREFIX = "AUROR_CLIENT"
+CLIENT = "{client}"
+"""Stands for the client's number in paths."""
 SYNTHETIC = "synthetic"
 """The data set's name in load tests: numbers, no samples."""
 
@@ -163,6 +166,11 @@ IDLE: tuple[WithoutEffect[ClientConfig], ...] = (
     WithoutEffect(("faults.seed",), lambda c: not c.faults.dropout, "without faults.dropout"),
 )
 """What is set in vain."""
+
+
+def of_client(path: str, client: ClientId) -> str:
+    """``path`` with ``client`` where ``CLIENT`` stands."""
+    return path.replace(CLIENT, f"{client:03d}")
 
 
 def load_config(

@@ -14,7 +14,7 @@ from auror.errors import ConfigError, ModelMissing, Refused
 from auror.ids import ClientId
 from auror.round.client.machine import ClientMachine
 from auror.round.messages import FinalModel
-from auror_client.config import ClientConfig
+from auror_client.config import ClientConfig, of_client
 
 SETTING = "client.model"
 _log = logger("client")
@@ -118,7 +118,7 @@ def model_folder(config: ClientConfig, own: ClientCredentials) -> Path:
     """``client.model`` with what its placeholders stand for."""
     home = config.client.state / own.policy.name
     named = config.client.model.replace("{state}", str(home))
-    return Path(named.replace("{client}", f"{own.client:03d}"))
+    return Path(of_client(named, own.client))
 
 
 def check_released(folders: Sequence[ModelFolder]) -> None:
@@ -146,7 +146,7 @@ def _samples(config: ClientConfig, client: ClientId) -> dict[str, Any]:
         "task": data.task,
         "dataset": data.dataset,
         "data_dir": data.data_dir,
-        "data": data.path.replace("{client}", f"{client:03d}"),
+        "data": of_client(data.path, client),
         "label_column": data.label_column,
         "range": data.range,
         "seed": data.seed,

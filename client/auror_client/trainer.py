@@ -17,14 +17,13 @@ from auror.deployment.without_effect import WithoutEffect, refuse_idle
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.round.label_rows import ClassMeans
-from auror_client.config import ClientConfig, DataSection
+from auror_client.config import CLIENT, ClientConfig, DataSection, of_client
 
 if TYPE_CHECKING:
     from auror.learn.pinned import PinnedTask
     from auror.learn.samples import Targets
     from auror.learn.task import Task
 
-_CLIENT = "{client}"
 _log = logger("client")
 
 
@@ -156,7 +155,7 @@ def _from_loader(
     poisoned = _Poisoner(data, clients, wanted.classes or 0)
     trainers: dict[ClientId, Trainer] = {}
     for client in clients:
-        path = data.path.replace(_CLIENT, f"{client:03d}")
+        path = of_client(data.path, client)
         found = client_side(wanted, Path(path) if path else None, client)
         if found is None:
             return None
@@ -181,17 +180,17 @@ def _from_own(
     from auror.learn.samples import read_samples  # noqa: PLC0415
     from auror.learn.scale import parse_range  # noqa: PLC0415
 
-    if len(clients) > 1 and _CLIENT not in data.path:
+    if len(clients) > 1 and CLIENT not in data.path:
         raise ConfigError(
             f"data.path = {data.path}: {len(clients)} clients would train on the same samples; put"
-            f" {_CLIENT} where their paths differ"
+            f" {CLIENT} where their paths differ"
         )
     spec = wanted.samples
     stated = parse_range("data.range", data.range)
     poisoned = _Poisoner(data, clients, spec.classes or 0)
     trainers: dict[ClientId, Trainer] = {}
     for client in clients:
-        path = Path(data.path.replace(_CLIENT, f"{client:03d}"))
+        path = Path(of_client(data.path, client))
         samples = read_samples(path, spec, label_column=data.label_column, setting="data.path")
         x, notes, warnings = spec.inputs(samples, stated)
         log = _log.bind(client=int(client))
