@@ -1,10 +1,12 @@
 """Is the stated error rate the observed one? ``alpha`` against how often a clean training alarms.
 
 A training in which nobody lies is recorded once and its groups are drawn ``DRAWS`` times. The
-verdict looks after every round from the first on in which it may judge, every ``LOOKS`` rounds
-where there are many classes. A draw alarms at ``alpha`` when the log-odds of its strongest reading
-reach what ``alpha`` asks for at any look: the verdict then accuses somebody unless its guards hold
-it back (steadiness, inclusion), so the observed rate bounds that of accusations from above.
+verdict looks after ``LOOKS`` rounds, from the first on in which it may judge up to the last, each a
+like factor later than the one before: log-odds move slowly, and fastest early. The claim is about
+every round, so rates seen at these looks are a little below those of a verdict after each. A draw
+alarms at ``alpha`` when the log-odds of its strongest reading reach what ``alpha`` asks for at any
+look: the verdict then accuses somebody unless its guards hold it back (steadiness, inclusion), so
+the observed rate bounds that of accusations at these looks from above.
 
 Draws of one training share its clients and their data: trainings and draws are counted separately,
 and intervals take all draws of a training for one.
@@ -31,18 +33,32 @@ from auror.round.public import draw_groups
 
 ALPHAS = (0.3, 0.1, 0.03, 0.01)
 DRAWS, REDUCED_DRAWS = 20, 2
-ROUNDS = 40
-LOOKS, MANY_CLASSES = 2, 20
+ROUNDS = 20
+LOOKS = 6
 
 
 def clean_cells(bench: Bench) -> list[Cell]:
     """30 clients in groups of five, nobody lies: equal, skewed and very skewed labels."""
     if bench.reduced:
         return [_packaged("mnist5k", "iid")]
-    packaged = [_packaged("mnist5k", way) for way in ("iid", "dirichlet:1.0", "dirichlet:0.5")]
-    packaged += [_packaged("digits", way) for way in ("iid", "dirichlet:1.0")]
+    packaged = [
+        _packaged(dataset, way)
+        for dataset in ("mnist5k", "digits")
+        for way in ("iid", "dirichlet:1.0", "dirichlet:0.5")
+    ]
     ways = ("iid-samples", "dirichlet-samples:1.0", "dirichlet-samples:0.5")
     return packaged + [signs(bench, 0, ROUNDS, way) for way in ways]
+
+
+def look_rounds(cell: Cell) -> tuple[int, ...]:
+    """After which rounds of ``cell`` the verdict looks, counted from 1: ``LOOKS`` of them, fewer
+    where there are not so many rounds."""
+    params, groups = VerdictParams(), cell.clients // cell.group_size
+    covered = math.ceil(params.coverage * (cell.clients - 1) / max(groups - 1, 1))
+    first = max(params.min_rounds, covered)
+    if first >= cell.rounds:
+        return (cell.rounds,)
+    return tuple(np.unique(np.rint(np.geomspace(first, cell.rounds, LOOKS)).astype(int)).tolist())
 
 
 def _packaged(dataset: str, partition: str) -> Cell:
@@ -67,13 +83,13 @@ def curve_rows(settings: Sequence[Cell], bench: Bench, draws: int) -> list[Row]:
 
             def compute(cell: Cell = cell, seed: int = seed) -> Row:
                 made = recorded(cell, bench.cache, seed)
-                looks = [watch(made, cell, [seed, draw]) for draw in range(draws)]
+                seen = [watch(made, cell, [seed, draw]) for draw in range(draws)]
                 return {
-                    "strengths": [round(strength, 3) for strength, _ in looks],
-                    "accused": sum(accused for _, accused in looks),
+                    "strengths": [round(strength, 3) for strength, _ in seen],
+                    "accused": sum(accused for _, accused in seen),
                 }
 
-            key = {**cell.key(seed), "draws": draws}
+            key = {**cell.key(seed), "draws": draws, "looks": list(look_rounds(cell))}
             found.append(cached_row(bench, "calibration", key, compute))
     return found
 
@@ -85,15 +101,13 @@ def watch(recording: RecordedTraining, cell: Cell, seed: Sequence[int]) -> tuple
     rng = np.random.default_rng([*seed, 0x6361])
     everybody = tuple(ClientId(client) for client in range(recording.clients))
     ledger = Ledger(recording.blocks)
-    classes = 0 if recording.output is None else recording.output.classes
-    every = LOOKS if classes >= MANY_CLASSES else 1
+    looks = look_rounds(cell)
     largest, accused = 0.0, False
-    for at in range(min(cell.rounds, recording.rounds)):
+    for at in range(looks[-1]):
         groups = draw_groups(rng.bytes(24) + number(at), everybody, cell.group_size)
         seen = recording.observe(at, groups)
         ledger.append(RoundObservation(at, 0, seen, recording.plans[at].gram))
-        last = at + 1 == cell.rounds
-        if at + 1 >= params.min_rounds and ((at + 1) % every == 0 or last):
+        if at + 1 in looks:
             verdict = judge(ledger, params, everybody)
             largest, accused = max(largest, verdict.strength), accused or bool(verdict.flagged)
     return largest, accused
@@ -117,6 +131,7 @@ def _line(found: list[Row], alpha: float, clients: int) -> Row:
     rates = [count / drawn for count, drawn in zip(alarms, draws, strict=True)]
     low, high = interval(math.fsum(rates), len(found))
     return {
+        "looks at rounds": " ".join(str(at) for at in found[0]["looks"]),
         "alpha": alpha,
         "observed": round(math.fsum(rates) / len(found), 5),
         "interval": [round(low, 4), round(high, 4)],

@@ -15,6 +15,7 @@ from auror.bench.defence.calibration import (
     clean_cells,
     curve_rows,
     interval,
+    look_rounds,
     summarise,
     watch,
 )
@@ -38,13 +39,22 @@ def test_the_curve_covers_equal_and_skewed_data_of_every_kind(tmp_path: Path) ->
     assert {cell.malicious for cell in cells} == {0}
     assert {(cell.dataset, cell.partition) for cell in cells} == {
         ("mnist5k", "iid"), ("mnist5k", "dirichlet:1.0"), ("mnist5k", "dirichlet:0.5"),
-        ("digits", "iid"), ("digits", "dirichlet:1.0"),
+        ("digits", "iid"), ("digits", "dirichlet:1.0"), ("digits", "dirichlet:0.5"),
         ("signs-synthetic", "iid-samples"), ("signs-synthetic", "dirichlet-samples:1.0"),
         ("signs-synthetic", "dirichlet-samples:0.5"),
     }  # fmt: skip
     real = [cell for cell in clean_cells(bench(tmp_path, tmp_path)) if cell.data_dir]
     assert {(cell.dataset, cell.data_dir) for cell in real} == {("gtsrb", tmp_path)}
     assert len(real) == 3
+
+
+def test_looks_reach_from_the_first_round_that_may_judge_to_the_last() -> None:
+    cell = Cell("digits", 30, 0, 5, 20, 20)
+    looks = look_rounds(cell)
+    assert looks == (7, 9, 11, 13, 16, 20)  # 1.2 sums a client: 7 rounds of five free ones
+    assert look_rounds(replace(cell, rounds=40))[::5] == (7, 40)
+    assert look_rounds(replace(cell, rounds=8)) == (7, 8)
+    assert look_rounds(replace(cell, rounds=4)) == (4,)
 
 
 def test_draws_of_one_training_differ_and_are_kept(cache: Path) -> None:
@@ -75,7 +85,8 @@ def test_a_look_that_accuses_is_an_alarm_at_its_alpha(cache: Path) -> None:
 
 def training(seed: int, *strengths: float) -> Row:
     cell = Cell("digits", 30, 0, 5, 40, 40)
-    return {**cell.key(seed), "strengths": list(strengths), "accused": 0, "reason": None}
+    kept = {"strengths": list(strengths), "accused": 0, "looks": [7, 40], "reason": None}
+    return {**cell.key(seed), **kept}
 
 
 def test_trainings_and_draws_are_counted_apart() -> None:
@@ -96,6 +107,7 @@ def test_trainings_and_draws_are_counted_apart() -> None:
     assert lines[0.3]["observed"] == 0.25
     assert lines[0.3]["interval"] == [round(x, 4) for x in interval(0.75, 3)]
     assert lines[0.3]["holds"]
+    assert lines[0.3]["looks at rounds"] == "7 40"
 
 
 def test_a_rate_above_its_nominal_one_is_said() -> None:
