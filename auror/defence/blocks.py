@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.defence.confusion import Family, Readings
-from auror.defence.decode import EachDecoded, Evidence, decode, decode_each, gather, inequality
+from auror.defence.decode import Design, EachDecoded, Evidence, decode, decode_each, inequality
+from auror.defence.gaussian import Gaussians
 from auror.defence.selection import Block, Spreads, VerdictParams
 from auror.defence.spreads import FEWEST, GRID, ClassSpreads, predict
 
@@ -78,14 +79,15 @@ def blocks_of(
         params: ``resolved`` and ``alike`` say when label pairs may be judged.
     """
     found: list[Block] = []
+    design = Design(groups, clients)
     if readings.resolution >= params.resolved:
-        pairs = gather(groups, readings.mislabelled.values, clients)
-        margins = gather(groups, readings.margins.values, clients)
+        pairs = design.gather(readings.mislabelled.values)
+        margins = design.gather(readings.margins.values)
         unequal = (inequality(pairs) + inequality(margins)) / 2.0
         if unequal <= params.alike:
             found += [_alike(readings.mislabelled, pairs), _alike(readings.margins, margins)]
     if len(readings.classes) >= FEWEST:
-        found.append(_predicted(groups, readings, clients))
+        found.append(_predicted(design, readings))
     found.append(_against(groups, readings, clients))
     return tuple(found)
 
@@ -100,7 +102,7 @@ def _alike(family: Family, evidence: Evidence) -> Block:
         family.readings,
         family.values,
         family.gains,
-        decoded.precision,
+        Gaussians(decoded.precision),
         decoded.shift,
         PAIR_SPREADS,
         np.ones(count),
@@ -110,9 +112,9 @@ def _alike(family: Family, evidence: Evidence) -> Block:
     )
 
 
-def _predicted(groups: Groups, readings: Readings, clients: int) -> Block:
+def _predicted(design: Design, readings: Readings) -> Block:
     family = readings.depleted
-    each = decode_each(gather(groups, family.values, clients))
+    each = decode_each(design.gather(family.values))
     spreads = predict(each, readings.classes)
     return _each(family, each, PredictedSpreads(spreads), spreads.expected, spreads.typical)
 
@@ -120,7 +122,7 @@ def _predicted(groups: Groups, readings: Readings, clients: int) -> Block:
 def _against(groups: Groups, readings: Readings, clients: int) -> Block:
     """Whatever its spread is: nothing predicts by how much clients differ along their mean step."""
     family = readings.against
-    each = decode_each(gather(groups, family.values, clients, family.gains))
+    each = decode_each(Design(groups, clients, family.gains).gather(family.values))
     typical = GRID[np.argmax(each.spread_likelihood(GRID), axis=0)]
     return _each(family, each, AnySpread(), typical / 2.0, typical, fades=True)
 
@@ -138,7 +140,7 @@ def _each(
         family.readings,
         family.values,
         family.gains,
-        each.precision,
+        Gaussians(each.precision),
         each.shift,
         spreads,
         expected,

@@ -53,7 +53,8 @@ class Mislabelled:
         """The most that could be labelled so: what the cohort's mean (C, C) learns of it."""
         return float(level[self.source, self.source])
 
-    def parts(self, classes: int) -> tuple[Mislabelled, ...]:
+    @property
+    def parts(self) -> tuple[Mislabelled, ...]:
         """The label pairs that it consists of."""
         return (self,)
 
@@ -72,7 +73,8 @@ class Depleted:
     def __str__(self) -> str:
         return f"{self.source} labelled otherwise"
 
-    def parts(self, classes: int) -> tuple[Mislabelled, ...]:
+    @property
+    def parts(self) -> tuple[Mislabelled, ...]:
         """None: where they went is another reading's to say."""
         return ()
 
@@ -84,7 +86,8 @@ class Against:
     def __str__(self) -> str:
         return "against the cohort's step"
 
-    def parts(self, classes: int) -> tuple[Mislabelled, ...]:
+    @property
+    def parts(self) -> tuple[Mislabelled, ...]:
         """None."""
         return ()
 

@@ -82,7 +82,7 @@ def implausible(seen_in: Arranged, finding: Finding, params: GuardParams = ALL_R
         finding: a reading in which clients stand apart.
     """
     block, column = finding.block, finding.column
-    ridge = np.full(len(block.precision), 1.0 / max(float(block.ratio[column]), 1e-9))
+    ridge = np.full(len(block.gaussians), 1.0 / max(float(block.ratio[column]), 1e-9))
     ridge[list(finding.members)] *= _FREE
     fit = _Fit(seen_in.groups, block.gains, ridge)
     shown = [value[:, column] for value in block.values]
@@ -119,7 +119,7 @@ def _oversized(
         for mean, size in zip(seen_in.means, seen_in.sizes, strict=True)
     ]
     found: set[int] = set()
-    for pair in reading.parts(seen_in.means[0].shape[1]):
+    for pair in reading.parts:
         masses = [
             without_level(root, (pair.mass(mean) * root)[:, None])[:, 0]
             for mean, root in zip(seen_in.means, roots, strict=True)

@@ -14,6 +14,7 @@ instead of guessed.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -32,18 +33,64 @@ MEDIAN_TO_DEVIATION = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
-    """Sufficient statistics of all rounds, levels projected out.
+class Design:
+    """Who was in which group of which round: A, levels projected out. Built once for all columns
+    of which the rounds speak equally loudly.
 
-    ``gram`` (n, n) = AᵀA; ``moment`` (n, columns) = AᵀY; ``total`` (columns,) = Σ Y²;
-    ``freedom``: number of observations less the levels.
+    ``gram`` (n, n) = AᵀA; ``freedom``: number of group sums less the levels.
     """
 
-    gram: Array
+    def __init__(
+        self, groups: Sequence[Sequence[Sequence[int]]], clients: int, gains: Array | None = None
+    ) -> None:
+        """``groups[r][G]``: member positions; ``gains`` (rounds,): γ, all 1 by default."""
+        loud = np.ones(len(groups)) if gains is None else gains
+        self._roots = [np.sqrt([len(group) for group in entry]) for entry in groups]
+        self._rounds = [
+            round_design(entry, clients, float(gain))
+            for entry, gain in zip(groups, loud, strict=True)
+        ]
+        self.gram = np.zeros((clients, clients))
+        for rows in self._rounds:
+            self.gram += rows.T @ rows
+        self.freedom = sum(len(entry) - 1 for entry in groups)
+
+    def gather(self, values: Sequence[Array]) -> Evidence:
+        """``values[r]`` (groups, columns): group means times √|G| (equal noise)."""
+        columns = values[0].shape[1] if values else 0
+        moment, total = np.zeros((len(self.gram), columns)), np.zeros(columns)
+        for rows, root, value in zip(self._rounds, self._roots, values, strict=True):
+            centred = without_level(root, value)
+            moment += rows.T @ centred
+            total += np.einsum("ge,ge->e", centred, centred)
+        return Evidence(self, moment, total)
+
+    @functools.cached_property
+    def axes(self) -> tuple[Array, Array]:
+        """Eigenvalues of AᵀA above zero (rank,), and their vectors (n, rank)."""
+        values, vectors = np.linalg.eigh(self.gram)
+        keep = values > _RANK_TOLERANCE
+        return values[keep], vectors[:, keep]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Sufficient statistics of some columns: ``moment`` (n, columns) = AᵀY; ``total`` (columns,) =
+    Σ Y²."""
+
+    design: Design
     moment: Array
     total: Array
-    freedom: int
+
+    @property
+    def freedom(self) -> int:
+        """Of each column's sums."""
+        return self.design.freedom
+
+    def along(self) -> tuple[Array, Array, Array]:
+        """The design's axes, and the sums along them (rank, columns)."""
+        d, basis = self.design.axes
+        return d, basis, (basis.T @ self.moment) / np.sqrt(d)[:, None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,42 +146,9 @@ def round_design(groups: Sequence[Sequence[int]], clients: int, gain: float = 1.
     return gain * without_level(root, assignment(groups, clients) * root[:, None])
 
 
-def gather(
-    groups: Sequence[Sequence[Sequence[int]]],
-    values: Sequence[Array],
-    n: int,
-    gains: Array | None = None,
-) -> Evidence:
-    """Stack the rounds. ``groups[r][G]``: member positions; ``values[r]``: (groups, columns).
-
-    ``values`` are group means times √|G| (equal noise); ``gains`` (rounds,): γ, all 1 by default.
-    """
-    columns = values[0].shape[1] if values else 0
-    gains = np.ones(len(values)) if gains is None else gains
-    gram, moment, total = np.zeros((n, n)), np.zeros((n, columns)), np.zeros(columns)
-    freedom = 0
-    for members, value, gain in zip(groups, values, gains, strict=True):
-        design = round_design(members, n, float(gain))
-        centred = without_level(np.sqrt([len(group) for group in members]), value)
-        gram += design.T @ design
-        moment += design.T @ centred
-        total += np.einsum("ge,ge->e", centred, centred)
-        freedom += len(members) - 1
-    return Evidence(gram, moment, total, freedom)
-
-
-def _along(evidence: Evidence) -> tuple[Array, Array, Array]:
-    """Eigenvalues of AᵀA above zero (rank,), their vectors (n, rank), and the sums along them
-    (rank, columns)."""
-    values, vectors = np.linalg.eigh(evidence.gram)
-    keep = values > _RANK_TOLERANCE
-    d, basis = values[keep], vectors[:, keep]
-    return d, basis, (basis.T @ evidence.moment) / np.sqrt(d)[:, None]
-
-
 def decode(evidence: Evidence) -> Decoded:
     """Restricted maximum likelihood for ρ, then generalised least squares (module docstring)."""
-    d, basis, seen = _along(evidence)
+    d, basis, seen = evidence.along()
     rank, columns = seen.shape
     if rank == 0 or columns == 0:
         n = len(basis)
@@ -150,7 +164,7 @@ def decode(evidence: Evidence) -> Decoded:
     spread = float(np.sqrt(ratio * sigma2))
     return Decoded(
         estimate=(basis * (np.sqrt(d) * ratio / inflation[best])) @ seen,
-        precision=ratio * evidence.gram,
+        precision=ratio * evidence.design.gram,
         shift=ratio / spread * evidence.moment.T,
         honest_spread=spread,
         ratio=ratio,
@@ -199,7 +213,7 @@ _NOISE_PRIOR = 10.0  # degrees of freedom with which the median column's noise c
 
 def decode_each(evidence: Evidence) -> EachDecoded:
     """Each column's noise from what no clients explain, drawn towards the median column's."""
-    d, _basis, seen = _along(evidence)
+    d, _basis, seen = evidence.along()
     left = max(evidence.freedom - len(d), 0)
     rest = np.maximum(evidence.total - np.sum(seen**2, axis=0), 0.0)
     if left:
@@ -207,7 +221,7 @@ def decode_each(evidence: Evidence) -> EachDecoded:
     else:
         typical = float(np.median(evidence.total)) / max(evidence.freedom, 1)
     noise = np.sqrt((rest + _NOISE_PRIOR * typical) / (left + _NOISE_PRIOR)) + _TINY
-    return EachDecoded(evidence.gram, (evidence.moment / noise).T, noise, d, seen / noise)
+    return EachDecoded(evidence.design.gram, (evidence.moment / noise).T, noise, d, seen / noise)
 
 
 def client_leverage(rounds: Sequence[RoundObservation], clients: Sequence[ClientId]) -> Array:

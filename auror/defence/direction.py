@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defence.decode import decode, gather, mean_over_clients
+from auror.defence.decode import Design, decode, mean_over_clients
 from auror.defence.features import FeatureKind
 from auror.defence.indicative import two_means
 from auror.defence.ledger import Arranged, Ledger, arrange
@@ -162,7 +162,7 @@ def _estimate(seen_in: Arranged) -> Array:
         deviation = (flat - mean_over_clients(sizes, flat)) * np.sqrt(sizes)[:, None]
         unit = float(np.sqrt(np.mean(deviation**2)))
         values.append(deviation / unit if unit > 0.0 else deviation)
-    return decode(gather(seen_in.groups, values, len(seen_in.clients))).estimate
+    return decode(Design(seen_in.groups, len(seen_in.clients)).gather(values)).estimate
 
 
 def _cut(estimate: Array) -> _Cut:

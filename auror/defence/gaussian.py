@@ -14,8 +14,6 @@ for Λ scaled to a unit diagonal, with the means by conjugate gradients, which i
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
 
 import numpy as np
@@ -30,27 +28,14 @@ _CLOSE = 1e-4
 _FREE_STEPS, _FREE_CLOSE = 60, 1e-6
 _LEAST_OWN = 1e-3  # of the largest: a client that is in no group has no diagonal of its own
 _TINY = 1e-12
-_REMEMBERED = 8  # spectra: a verdict looks at many readings of few precisions
-_spectra: OrderedDict[bytes, Array] = OrderedDict()
-
-
-def _spectrum(precision: Array, unit: Array) -> Array:
-    """Eigenvalues (n,) of Λ with its diagonal scaled by ``unit``."""
-    key = hashlib.blake2b(np.ascontiguousarray(precision).data).digest()
-    if key not in _spectra:
-        scaled = precision / np.sqrt(np.outer(unit, unit))
-        _spectra[key] = np.maximum(np.linalg.eigvalsh(scaled), 0.0)
-        if len(_spectra) > _REMEMBERED:
-            _spectra.popitem(last=False)
-    return _spectra[key]
 
 
 class Gaussians:
-    """exp(−½ xᵀ(Λ + diag t)x + hᵀx) for B pairs of t and h at once."""
+    """exp(−½ xᵀ(Λ + diag t)x + hᵀx) for B pairs of t and h at once; ``precision`` is Λ (n, n),
+    positive semidefinite. Built once for all readings that share it."""
 
     def __init__(self, precision: Array) -> None:
-        """``precision``: Λ (n, n), positive semidefinite."""
-        self._precision = precision
+        self.precision = precision
         self._own = np.diag(precision).copy()
         self._far = precision - np.diag(self._own)
         self._many = len(precision) > EXACT_UP_TO
@@ -59,7 +44,12 @@ class Gaussians:
         )
         if self._many:
             self._unit = np.maximum(self._own, _LEAST_OWN * float(self._own.max()))
-            self._eigenvalues = _spectrum(precision, self._unit)
+            scaled = precision / np.sqrt(np.outer(self._unit, self._unit))
+            self._eigenvalues = np.maximum(np.linalg.eigvalsh(scaled), 0.0)
+
+    def __len__(self) -> int:
+        """n."""
+        return len(self.precision)
 
     def moments(self, tight: Array, shift: Array) -> tuple[Array, Array]:
         """Means and variances (B, n) each, for ``tight`` t and ``shift`` h (B, n)."""
@@ -90,7 +80,7 @@ class Gaussians:
         return around, within
 
     def _full(self, tight: Array) -> Array:
-        full = np.repeat(self._precision[None], len(tight), axis=0)
+        full = np.repeat(self.precision[None], len(tight), axis=0)
         diagonal = np.arange(len(self._own))
         full[:, diagonal, diagonal] += tight
         return full

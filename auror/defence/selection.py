@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.defence.confusion import Reading
+from auror.defence.gaussian import Gaussians
 from auror.defence.spike_slab import USUAL, Posterior, examine, glance, learn_tails
 from auror.params import ERROR_RATE
 
@@ -102,9 +103,9 @@ class Block:
     """Readings that were decoded together.
 
     ``values[r]`` (groups, K) and ``gains`` (rounds,): as ``confusion.Family`` has them.
-    ``precision`` Λ (n, n) and ``shift`` h (K, n): what the sums say of x. ``expected`` (K,): every
-    reading's honest spread in units of x, as the other readings have it; ``typical`` (K,): as its
-    own sums have it too. ``noise`` (K,): standard deviation of a group sum; ``ratio`` (K,):
+    ``gaussians``, with Λ (n, n), and ``shift`` h (K, n): what the sums say of x. ``expected`` (K,):
+    every reading's honest spread in units of x, as the other readings have it; ``typical`` (K,): as
+    its own sums have it too. ``noise`` (K,): standard deviation of a group sum; ``ratio`` (K,):
     variance of honest clients over that of the noise.
     ``fades``: whether they show less and less as the model converges.
     """
@@ -112,7 +113,7 @@ class Block:
     readings: tuple[Reading, ...]
     values: list[Array]
     gains: Array
-    precision: Array
+    gaussians: Gaussians
     shift: Array
     spreads: Spreads
     expected: Array
@@ -128,7 +129,7 @@ class Block:
         others = [
             k for k in range(len(self.readings)) if k != column and not mine & self._labels(k)
         ]
-        enough = max(_LEARNT // len(self.precision), _FEWEST_LEARNT)
+        enough = max(_LEARNT // len(self.gaussians), _FEWEST_LEARNT)
         some = np.linspace(0, len(others) - 1, min(enough, len(others))).astype(np.intp)
         return np.asarray(others, dtype=np.intp)[some]
 
@@ -237,17 +238,17 @@ def _strongest(
     best: Finding | None = None
     noticed = -np.inf
     for block in blocks:
-        odds = glance(block.precision, block.shift, block.expected, USUAL, flagged) - choice
+        odds = glance(block.gaussians, block.shift, block.expected, USUAL, flagged) - choice
         order = np.argsort(-odds, kind="stable")[:_EXAMINED]
         noticed = max(noticed, float(odds[order[0]]))
         if odds[order[0]] < _WORTH_EXAMINING and len(block.readings) > len(order):
             continue
         others = block.untouched(int(order[0]))
-        tails = learn_tails(block.precision, block.shift[others], block.typical[others], flagged)
+        tails = learn_tails(block.gaussians, block.shift[others], block.typical[others], flagged)
         for column in map(int, order):
             spreads, log_prior = block.spreads.of(column)
             belief = examine(
-                block.precision, block.shift[column], spreads, log_prior, tails, flagged
+                block.gaussians, block.shift[column], spreads, log_prior, tails, flagged
             )
             score = belief.evidence - choice
             if best is None or score > best.score:
@@ -290,7 +291,7 @@ def steadfast(
     weight = 1.0 / max(dispersion, 1.0)
     spreads, log_prior = block.spreads.of(column)
     belief = examine(
-        weight * block.precision,
+        Gaussians(weight * block.gaussians.precision),
         weight * block.shift[column],
         spreads,
         log_prior,

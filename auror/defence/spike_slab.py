@@ -118,7 +118,7 @@ class _Sites:
 
 
 def glance(
-    precision: Array, shift: Array, spreads: Array, tails: Array, free: Sequence[int]
+    around: Gaussians, shift: Array, spreads: Array, tails: Array, free: Sequence[int]
 ) -> Array:
     """A first look at every reading: one sweep. Returns evidences (readings,).
 
@@ -129,20 +129,20 @@ def glance(
     Args:
         spreads: s of every reading (readings,). The others: as for ``examine``.
     """
-    kept = np.ones(len(precision), dtype=bool)
+    kept = np.ones(len(around), dtype=bool)
     kept[list(free)] = False
     start = np.where(kept, 1.0 / float(np.median(spreads)) ** 2, _FREE)
-    covariance = np.linalg.inv(precision + np.diag(start))
+    covariance = np.linalg.inv(around.precision + np.diag(start))
     variance = np.diag(covariance)
     certain = np.maximum(1.0 / variance - start, _LEAST)[kept]
     mean = ((shift @ covariance) / variance)[:, kept] / certain / spreads[:, None]
-    around = 1.0 / certain / spreads[:, None] ** 2
+    wide = 1.0 / certain / spreads[:, None] ** 2
     models = [_Sites.of([(1.0, tails, part, SLABS[0])]) for part in (0.0, *_GLANCES)]
     parts = max(len(mean) * len(certain) // _AT_ONCE, 1)
     return np.concatenate(
         [
             _compared([_responsibilities(sites, m, v)[1].sum(axis=1) for sites in models])
-            for m, v in zip(np.array_split(mean, parts), np.array_split(around, parts), strict=True)
+            for m, v in zip(np.array_split(mean, parts), np.array_split(wide, parts), strict=True)
         ]
     )
 
@@ -153,7 +153,7 @@ def _compared(evidences: Sequence[Array]) -> Array:
     return found
 
 
-def learn_tails(precision: Array, shifts: Array, spreads: Array, free: Sequence[int]) -> Array:
+def learn_tails(around: Gaussians, shifts: Array, spreads: Array, free: Sequence[int]) -> Array:
     """w (len(ODD),): how many honest clients are how odd, from readings that nobody is suspected
     in, by expectation-maximisation from ``USUAL``.
 
@@ -162,18 +162,18 @@ def learn_tails(precision: Array, shifts: Array, spreads: Array, free: Sequence[
         free: as for ``examine``.
     """
     weights = USUAL
-    open_ = np.ones(len(precision), dtype=bool)
+    open_ = np.ones(len(around), dtype=bool)
     open_[list(free)] = False
     for _ in range(_TAIL_STEPS if len(shifts) else 0):
         sites = _Sites.of([(float(s), weights, 0.0, SLABS[0]) for s in spreads])
-        part = _propagate(precision, shifts, free, sites, _TAIL_SWEEPS)[4]
+        part = _propagate(around, shifts, free, sites, _TAIL_SWEEPS)[4]
         counted = _COUNTED * USUAL + part[:, open_, : len(ODD)].sum(axis=(0, 1))
         weights = counted / counted.sum()
     return weights
 
 
 def examine(
-    precision: Array,
+    around: Gaussians,
     shift: Array,
     spreads: Array,
     log_prior: Array,
@@ -183,7 +183,7 @@ def examine(
     """Expectation propagation for one reading.
 
     Args:
-        precision: Λ (n, n).
+        around: with Λ (n, n).
         shift: h (n,).
         spreads: s on a grid (points,), in units of x; ``log_prior``: of each, sums to one.
         tails: w, as ``learn_tails`` found it.
@@ -193,7 +193,7 @@ def examine(
     models = [(float(s), tails, part, slab) for s in spreads for part, slab in choices]
     shifts = np.repeat(shift[None], len(models), axis=0)
     log_z, inclusion, effect, variance, _ = _propagate(
-        precision, shifts, free, _Sites.of(models), _SWEEPS
+        around, shifts, free, _Sites.of(models), _SWEEPS
     )
     joint = log_z.reshape(len(spreads), -1) + log_prior[:, None]
     nobody = float(logsumexp(joint[:, 0]))
@@ -221,7 +221,7 @@ def _responsibilities(sites: _Sites, mean: Array, variance: Array) -> tuple[Arra
 
 
 def _propagate(
-    precision: Array, shift: Array, free: Sequence[int], sites: _Sites, sweeps: int
+    around: Gaussians, shift: Array, free: Sequence[int], sites: _Sites, sweeps: int
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Returns log Z (B,), and per client (B, n): inclusion, posterior mean and variance; and the
     components' parts (B, n, components). ``shift`` (B, n).
@@ -229,8 +229,7 @@ def _propagate(
     Minka 2001, section 3.2, for all clients in parallel, damped. The sites start as wide as the
     honest prior.
     """
-    n = len(precision)
-    around = Gaussians(precision)
+    n = len(around)
     tight = np.repeat(1.0 / sites.variance[:, :, 0], n, axis=1)  # site precisions (B, n)
     tight[:, list(free)] = _FREE
     pull = np.zeros(tight.shape)  # site shifts

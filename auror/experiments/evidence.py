@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from auror.defence.confusion import label_pairs, read
-from auror.defence.decode import decode, gather
+from auror.defence.decode import Design, decode
 from auror.defence.features import FeatureKind
 from auror.defence.ledger import Ledger, arrange
 from auror.experiments.result import DecodedEstimates, Suspicion
@@ -50,7 +50,8 @@ def decoded_evidence(ledger: Ledger, cohort: Sequence[ClientId]) -> DecodedEstim
     if not seen_in.rounds:
         return None
     readings = read(seen_in.means, seen_in.grams, seen_in.sizes)
-    decoded = decode(gather(seen_in.groups, readings.mislabelled.values, len(seen_in.clients)))
+    design = Design(seen_in.groups, len(seen_in.clients))
+    decoded = decode(design.gather(readings.mislabelled.values))
     spread = decoded.honest_spread if decoded.honest_spread > 0 else 1.0
     pairs = tuple((pair.source, pair.target) for pair in label_pairs(block.shape[0]))
     return DecodedEstimates(seen_in.clients, pairs, decoded.estimate / spread)

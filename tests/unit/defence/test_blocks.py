@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from auror.defence.blocks import PAIR_SPREADS, AnySpread, PredictedSpreads, blocks_of
 from auror.defence.confusion import Against, Depleted, Margin, Mislabelled, read
-from auror.defence.decode import gather as stacked
-from auror.defence.decode import inequality
+from auror.defence.decode import Design, inequality
 from auror.defence.selection import Block, VerdictParams
 from auror.defence.spreads import FEWEST, GRID
 
@@ -55,7 +54,7 @@ def test_the_gate_is_the_mean_inequality_of_pairs_and_margins() -> None:
     groups, means = opened(10, 4, unequal=0.4)
     readings = read(means, [None] * ROUNDS, [[SIZE] * (N // SIZE)] * ROUNDS)
     families = (readings.mislabelled, readings.margins)
-    at = np.mean([inequality(stacked(groups, family.values, N)) for family in families])
+    at = np.mean([inequality(Design(groups, N).gather(family.values)) for family in families])
     assert 0.1 < at < 0.8
     just, not_quite = (VerdictParams(alike=float(at) + e) for e in (1e-6, -1e-6))
     assert Mislabelled in kinds(blocks_of(groups, readings, N, just))
@@ -88,12 +87,12 @@ def test_every_block_is_whole() -> None:
     for block in blocks(8, 2):
         count = len(block.readings)
         assert block.shift.shape == (count, N)
-        assert block.precision.shape == (N, N)
+        assert len(block.gaussians) == N
         for values in (block.expected, block.typical, block.noise, block.ratio):
             assert values.shape == (count,)
             assert (values > 0.0).all()
         assert len(block.values) == len(block.gains) == ROUNDS
-        np.testing.assert_allclose(block.precision @ np.ones(N), 0.0, atol=1e-8)
+        np.testing.assert_allclose(block.gaussians.precision @ np.ones(N), 0.0, atol=1e-8)
         for column in range(count):
             grid, log_prior = block.spreads.of(column)
             assert grid.shape == log_prior.shape

@@ -213,8 +213,8 @@ def test_readings_name_their_attack() -> None:
     assert Mislabelled(2, 1).mass(q) == q[2, 1]
     assert Margin(2, 1).mass(np.stack([q, 2 * q])).tolist() == [q[2, 1], 2 * q[2, 1]]
     assert Mislabelled(2, 1).whole(q) == q[1, 1]
-    assert Mislabelled(2, 1).parts(3) == (Mislabelled(2, 1),)
-    assert Depleted(2).parts(3) == Against().parts(3) == ()
+    assert Mislabelled(2, 1).parts == (Mislabelled(2, 1),)
+    assert Depleted(2).parts == Against().parts == ()
 
 
 def test_the_readout_tells_which_class_was_labelled_what() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from worlds import cohort
 
-from auror.defence.decode import client_leverage, decode, decode_each, gather, inequality
+from auror.defence.decode import Design, client_leverage, decode, decode_each, inequality
 from auror.defence.ledger import GroupObservation, RoundObservation
 
 N = 12
@@ -29,7 +29,7 @@ def observed(
 @pytest.mark.parametrize("size", [1, 3, 4, 6])
 def test_individuals_come_back_from_group_sums(size: int) -> None:
     truth, groups, values = observed(40, size, 0.05, seed=size)
-    estimate = decode(gather(groups, values, N)).estimate
+    estimate = decode(Design(groups, N).gather(values)).estimate
     centred = truth - truth.mean(axis=0)
     error = estimate - estimate.mean(axis=0) - centred
     assert np.sqrt(np.mean(error**2)) < 0.15
@@ -37,7 +37,7 @@ def test_individuals_come_back_from_group_sums(size: int) -> None:
 
 def test_one_round_cannot_tell_companions_apart() -> None:
     truth, groups, values = observed(1, 4, 0.05, seed=2)
-    estimate = decode(gather(groups, values, N)).estimate
+    estimate = decode(Design(groups, N).gather(values)).estimate
     for group in groups[0]:
         assert np.ptp(estimate[group], axis=0).max() < 1e-9
     assert np.std(truth) > 0.5
@@ -46,7 +46,7 @@ def test_one_round_cannot_tell_companions_apart() -> None:
 def test_the_likelihood_is_that_of_the_model() -> None:
     """Λ and h against least squares written out, in units of the honest spread."""
     _, groups, values = observed(15, 3, 1.0, seed=3)
-    decoded = decode(gather(groups, values, N))
+    decoded = decode(Design(groups, N).gather(values))
     tau, sigma2 = decoded.honest_spread, decoded.honest_spread**2 / decoded.ratio
     rows, seen = [], []
     for split, value in zip(groups, values, strict=True):
@@ -64,13 +64,15 @@ def test_the_likelihood_is_that_of_the_model() -> None:
 
 def test_common_levels_say_nothing() -> None:
     _, groups, values = observed(10, 4, 0.5, seed=4)
-    decoded = decode(gather(groups, values, N))
+    decoded = decode(Design(groups, N).gather(values))
     np.testing.assert_allclose(decoded.precision @ np.ones(N), 0.0, atol=1e-9)
     lifted = [
         value + 7.0 * np.sqrt([[len(g)] for g in split])
         for split, value in zip(groups, values, strict=True)
     ]
-    np.testing.assert_allclose(decode(gather(groups, lifted, N)).shift, decoded.shift, atol=1e-8)
+    np.testing.assert_allclose(
+        decode(Design(groups, N).gather(lifted)).shift, decoded.shift, atol=1e-8
+    )
 
 
 def test_a_round_that_speaks_louder_counts_for_more() -> None:
@@ -86,8 +88,8 @@ def test_a_round_that_speaks_louder_counts_for_more() -> None:
         groups.append(split)
         values.append(means * np.sqrt([[len(g)] for g in split]))
     centred = truth - truth.mean(axis=0)
-    heard = decode(gather(groups, values, N, gains)).estimate
-    deaf = decode(gather(groups, values, N)).estimate
+    heard = decode(Design(groups, N, gains).gather(values)).estimate
+    deaf = decode(Design(groups, N).gather(values)).estimate
     error = [np.sqrt(np.mean((e - e.mean(axis=0) - centred) ** 2)) for e in (heard, deaf)]
     assert error[0] < 0.5
     assert error[0] < 0.8 * error[1]
@@ -112,13 +114,13 @@ def each(
 def test_each_column_has_a_noise_of_its_own() -> None:
     noises = np.exp(np.linspace(-1.0, 1.0, 15))
     groups, values = each(noises, np.full(15, 2.0), 6)
-    evidence = gather(groups, values, N)
+    evidence = Design(groups, N).gather(values)
     decoded = decode_each(evidence)
     np.testing.assert_allclose(decoded.noise, noises, rtol=0.25)
-    np.testing.assert_array_equal(decoded.precision, evidence.gram)
+    np.testing.assert_array_equal(decoded.precision, evidence.design.gram)
     np.testing.assert_allclose(decoded.shift.T * decoded.noise, evidence.moment, atol=1e-9)
     # A single round leaves nothing beside the clients: the typical column's noise is each one's.
-    few = decode_each(gather(groups[:1], values[:1], N))
+    few = decode_each(Design(groups[:1], N).gather(values[:1]))
     np.testing.assert_allclose(few.noise, few.noise[0])
     assert (few.noise > 0.0).all()
 
@@ -126,7 +128,7 @@ def test_each_column_has_a_noise_of_its_own() -> None:
 def test_the_likelihood_of_a_spread_is_that_of_the_model() -> None:
     """Against the Gaussian density of all sums written out, up to a constant."""
     groups, values = each(np.ones(6), np.array([0.3, 0.5, 1.0, 2.0, 4.0, 8.0]), 7)
-    decoded = decode_each(gather(groups, values, N))
+    decoded = decode_each(Design(groups, N).gather(values))
     grid = np.array([0.2, 0.7, 1.0, 3.0, 9.0])
     found = decoded.spread_likelihood(grid)
     rows, seen = [], []
@@ -155,11 +157,11 @@ def test_inequality_is_none_of_alike_columns_and_the_width_of_unequal_ones() -> 
     for width in (0.0, 0.5, 1.0):
         scale = np.exp(width * np.random.default_rng(8).normal(size=400))
         groups, values = each(scale, np.full(400, 1e-3), 8)
-        evidence = gather(groups, values, N)
+        evidence = Design(groups, N).gather(values)
         assert inequality(evidence) == pytest.approx(width, abs=0.08)
         # A few attacked columns hardly move it.
         loud = [value * np.where(np.arange(400) < 20, 50.0, 1.0) for value in values]
-        assert inequality(gather(groups, loud, N)) == pytest.approx(width, abs=0.15)
+        assert inequality(Design(groups, N).gather(loud)) == pytest.approx(width, abs=0.15)
 
 
 def test_leverage() -> None:

@@ -12,6 +12,7 @@ import pytest
 from auror.defence import selection
 from auror.defence.blocks import PAIR_SPREADS
 from auror.defence.confusion import Against, Depleted, Mislabelled, label_pairs
+from auror.defence.gaussian import Gaussians
 from auror.defence.selection import Block, Cohort, VerdictParams, select, steadfast
 
 N = 30
@@ -31,7 +32,7 @@ def block(columns: Mapping[int, Mapping[int, float]], certainty: float = 20.0) -
         readings=label_pairs(3),
         values=[],
         gains=np.ones(0),
-        precision=precision,
+        gaussians=Gaussians(precision),
         shift=truth @ precision,
         spreads=PAIR_SPREADS,
         expected=ones,

@@ -11,7 +11,8 @@ from scipy.special import logsumexp
 
 from auror.defence import spike_slab
 from auror.defence.blocks import PAIR_SPREADS, AlikeSpreads
-from auror.defence.decode import decode, gather
+from auror.defence.decode import Design, decode
+from auror.defence.gaussian import Gaussians
 from auror.defence.spike_slab import (
     ODD,
     PRIORS,
@@ -34,7 +35,8 @@ def looked_at(
     tails: Array = USUAL,
 ) -> Posterior:
     grid, log_prior = spreads.of(0)
-    return examine(*likelihood, grid, log_prior, tails, free)
+    around, shift = likelihood
+    return examine(Gaussians(around), shift, grid, log_prior, tails, free)
 
 
 def likelihood(
@@ -51,7 +53,7 @@ def likelihood(
         means += noise * rng.normal(size=means.shape) / np.sqrt(size)
         groups.append(split)
         values.append(means * np.sqrt([[len(g)] for g in split]))
-    decoded = decode(gather(groups, values, n))
+    decoded = decode(Design(groups, n).gather(values))
     return decoded.precision, decoded.shift[0]
 
 
@@ -156,13 +158,13 @@ def test_a_glance_ranks_readings_as_an_examination_does() -> None:
         means += 0.3 * rng.normal(size=means.shape)
         groups.append(split)
         values.append(means * np.sqrt(5))
-    decoded = decode(gather(groups, values, n))
-    ones = np.ones(40)
-    odds = glance(decoded.precision, decoded.shift, ones, USUAL, [])
+    decoded = decode(Design(groups, n).gather(values))
+    around, ones = Gaussians(decoded.precision), np.ones(40)
+    odds = glance(around, decoded.shift, ones, USUAL, [])
     assert int(np.argmax(odds)) == 17
     assert odds[17] > 6.0
     assert np.sort(odds)[-2] < 0.0
-    after = glance(decoded.precision, decoded.shift, ones, USUAL, bad)
+    after = glance(around, decoded.shift, ones, USUAL, bad)
     assert after[17] < 0.0
     full = looked_at((decoded.precision, decoded.shift[17]), [])
     assert full.evidence == pytest.approx(odds[17], abs=0.4 * full.evidence)
@@ -173,19 +175,19 @@ def test_a_glance_at_many_readings_at_once_is_a_glance_at_each(
 ) -> None:
     precision, shift = likelihood(np.random.default_rng(4).normal(size=12), 3, 10, 4)
     shifts = shift + np.random.default_rng(5).normal(size=(9, 12))
-    spreads = np.ones(9)
-    whole = glance(precision, shifts, spreads, USUAL, [2])
+    around, spreads = Gaussians(precision), np.ones(9)
+    whole = glance(around, shifts, spreads, USUAL, [2])
     monkeypatch.setattr(spike_slab, "_AT_ONCE", 1)
-    np.testing.assert_allclose(glance(precision, shifts, spreads, USUAL, [2]), whole)
+    np.testing.assert_allclose(glance(around, shifts, spreads, USUAL, [2]), whole)
 
 
-def heavy(seed: int, n: int, odd: Array) -> tuple[Array, Array]:
+def heavy(seed: int, n: int, odd: Array) -> tuple[Gaussians, Array]:
     """Λ and h (40, n) of readings in which clients are known to a tenth of a spread; ``odd``: the
     weights of deviations ``ODD``."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(40, n)) * rng.choice(ODD, p=odd, size=(40, n))
     precision = 100.0 * (np.eye(n) - 1.0 / n)
-    return precision, (x + 0.1 * rng.normal(size=x.shape)) @ precision
+    return Gaussians(precision), (x + 0.1 * rng.normal(size=x.shape)) @ precision
 
 
 @pytest.mark.parametrize("odd", [(1.0, 0.0, 0.0, 0.0), (0.6, 0.2, 0.15, 0.05)])
@@ -202,16 +204,16 @@ def test_tails_are_learnt_from_other_readings(odd: tuple[float, ...]) -> None:
 
 
 def test_without_readings_the_usual_tails_are_believed_and_a_few_move_them_little() -> None:
-    precision, shifts = heavy(2, 40, np.array([0.6, 0.2, 0.15, 0.05]))
-    np.testing.assert_array_equal(learn_tails(precision, shifts[:0], np.ones(0), []), USUAL)
-    one, all_ = (learn_tails(precision, shifts[:k], np.ones(k), []) for k in (1, 40))
+    around, shifts = heavy(2, 40, np.array([0.6, 0.2, 0.15, 0.05]))
+    np.testing.assert_array_equal(learn_tails(around, shifts[:0], np.ones(0), []), USUAL)
+    one, all_ = (learn_tails(around, shifts[:k], np.ones(k), []) for k in (1, 40))
     assert np.abs(one - USUAL).sum() < np.abs(all_ - USUAL).sum()
 
 
 def test_free_clients_teach_no_tails() -> None:
-    precision, shifts = heavy(3, 40, np.array([1.0, 0.0, 0.0, 0.0]))
-    loud = shifts + 12.0 * np.where(np.arange(40) < 4, 1.0, 0.0) @ precision
-    taught, without = (learn_tails(precision, loud, np.ones(40), f) for f in ([], [0, 1, 2, 3]))
+    around, shifts = heavy(3, 40, np.array([1.0, 0.0, 0.0, 0.0]))
+    loud = shifts + 12.0 * np.where(np.arange(40) < 4, 1.0, 0.0) @ around.precision
+    taught, without = (learn_tails(around, loud, np.ones(40), f) for f in ([], [0, 1, 2, 3]))
     assert taught[-1] > 0.03
     assert without[-1] < 0.005
 

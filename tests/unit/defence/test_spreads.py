@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from auror.defence.decode import EachDecoded, decode_each, gather
+from auror.defence.decode import Design, EachDecoded, decode_each
 from auror.defence.spreads import FEWEST, GRID, ClassSpreads, predict
 
 Array = NDArray[np.float64]
@@ -27,7 +27,7 @@ def decoded(spreads: Array, seed: int, extra: Array | None = None) -> EachDecode
         means += rng.normal(size=means.shape) / np.sqrt(5)
         groups.append(split)
         values.append(means * np.sqrt([[len(g)] for g in split]))
-    return decode_each(gather(groups, values, N))
+    return decode_each(Design(groups, N).gather(values))
 
 
 def middle(found: ClassSpreads) -> Array:
