@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SUITES := tests/unit tests/vectors tests/property tests/adversary tests/fuzz tests/architecture tests/integration
+SUITES := tests/unit tests/vectors tests/property tests/adversary tests/fuzz tests/architecture tests/reproductions \
+	tests/integration
 
 # One thread per worker: the tests run in parallel processes already.
 # Work is dealt in runs of neighbours, so that what a file's tests share is made once.

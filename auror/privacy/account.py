@@ -35,7 +35,7 @@ class PrivacyAccount:
     group_size: int
     """g as configured."""
     rounds_opened: int
-    """Rounds, attempts included, in which the statistics of at least one group were opened."""
+    """Rounds, attempts included, in which clients may have sent statistics: as they count."""
     groups_opened: int
     smallest_group: int | None
     """Fewest members of any opened group, after dropouts."""
@@ -47,9 +47,9 @@ class PrivacyAccount:
     bits_of_range_per_group: float | None
     """Σ over the entries of log2(how many values an honest sum can take): a tighter bound."""
     openings_per_model: int
-    """Most openings of statistics that one model caused."""
+    """Most rounds in which clients may have sent statistics of one model."""
     totals_per_model: int
-    """Most accepted totals that were opened for one model; more than 1 is an error."""
+    """Most totals of one model that clients may have helped to open; more than 1 is an error."""
     audits: int
     """Rounds in which an omission audit left groups out of the total."""
     groups_left_out: int
@@ -108,14 +108,14 @@ def account(
         row_norms: ‖row‖₁ of the statistics plan, (k,), for the bound on the range.
         truth: in a simulation, what every client submitted.
     """
-    groups = [(record, group) for record in records for group in record.opened]
-    sizes = [len(group.members) for _, group in groups]
-    entries = len(groups[0][1].total) if groups else None
+    groups = [(record, members) for record in records for members in record.opened_groups]
+    sizes = [len(members) for _, members in groups]
+    entries = next((len(group.total) for record in records for group in record.opened), None)
     statistics = _statistic_recovery(records, truth)
     updates = _update_recovery(records, truth, statistics)
     return PrivacyAccount(
         group_size=group_size,
-        rounds_opened=len({record.round_id for record, _ in groups}),
+        rounds_opened=sum(map(_asked, records)),
         groups_opened=len(groups),
         smallest_group=min(sizes, default=None),
         leverage_per_round=_leverage(records),
@@ -125,11 +125,17 @@ def account(
             if row_norms is not None and sizes
             else None
         ),
-        openings_per_model=_most_per_model(records, lambda record: bool(record.opened)),
-        totals_per_model=_most_per_model(records, lambda record: record.total_opened),
+        openings_per_model=_most_per_model(records, _asked),
+        totals_per_model=_most_per_model(
+            records, lambda record: record.shares_asked or record.total_opened
+        ),
         audits=sum(bool(record.audited) for record in records),
-        groups_left_out=sum(group.index not in record.accepted_groups for record, group in groups),
-        collusion=assess(((len(r.dealt), len(g.members)) for r, g in groups), colluders),
+        groups_left_out=sum(
+            group.index not in record.accepted_groups
+            for record in records
+            for group in record.opened
+        ),
+        collusion=assess(((len(r.dealt), len(members)) for r, members in groups), colluders),
         statistic_recovery=_mean(statistics),
         update_recovery=_mean(updates),
         statistic_recovery_of=statistics,
@@ -174,7 +180,7 @@ def _leverage(records: Sequence[RoundRecord]) -> float | None:
         size
         for record in records
         for size in (
-            [len(group.members) for group in record.opened]
+            [len(members) for members in record.opened_groups]
             or ([len(record.accepted)] if record.total_opened else [])
         )
     ]
@@ -251,6 +257,10 @@ def _named(clients: Sequence[ClientId], values: NDArray[np.float64]) -> dict[Cli
 
 def _mean(values: dict[ClientId, float] | None) -> float | None:
     return None if not values else float(np.mean(list(values.values())))
+
+
+def _asked(record: RoundRecord) -> bool:
+    return record.statistics_asked or bool(record.opened)
 
 
 def _most_per_model(records: Sequence[RoundRecord], happened: Callable[[RoundRecord], bool]) -> int:

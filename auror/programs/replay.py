@@ -194,15 +194,17 @@ def _play(
 def _aborted(start: RoundStart, record: RoundRecord, campaign: Campaign) -> RoundOutcome:
     """The round changed no model; what was opened and flagged in it still counts."""
     summary = RoundSummary(
+        attempted=record.attempted,
         dealt=record.dealt,
         uploaded=record.uploaded,
         public_seed=record.public_seed,
+        asked=record.statistics_asked,
         groups=record.groups,
         sent=record.sent,
         opened=record.opened,
         accepted_groups=record.accepted_groups,
         accepted=record.accepted,
-        unmasking=record.total_opened,
+        unmasking=record.shares_asked,
         total_opened=record.total_opened,
         dropped=record.dropped,
         marks=record.marks,

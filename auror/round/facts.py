@@ -25,6 +25,11 @@ class RoundBegun:
     transcript: Digest
     """T"""
     cohort: tuple[ClientId, ...]
+    era: int
+    step: int
+    attempt: int
+    model: Digest
+    """Of the model that it trains: clients book attempts and totals on its step."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ class GroupsDrawn:
     seed: bytes
     view: Digest
     """h"""
+    groups: tuple[tuple[ClientId, ...], ...]
+    """Whose statistics may be opened together from now on."""
 
 
 @dataclass(frozen=True)

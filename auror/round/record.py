@@ -91,6 +91,22 @@ class RoundRecord:
     """What a failed check or opening proved about whom."""
     excluded: tuple[ClientId, ...] = ()
     """Clients that all marks so far prove to have lied, new in this round."""
+    attempted: bool = False
+    """Clients may count an attempt at the model."""
+    statistics_asked: bool = False
+    """Clients may count an opening of their statistics, in ``groups``."""
+    shares_asked: bool = False
+    """Clients may count a total of the model, opened or not."""
+    interrupted: bool = False
+    """A crash broke the round off: of what came last only the intent is known."""
+
+    @property
+    def opened_groups(self) -> tuple[tuple[ClientId, ...], ...]:
+        """Members of every group whose statistics were opened: all groups of a round that was
+        interrupted once they were due, since nobody knows which."""
+        if self.interrupted and self.statistics_asked:
+            return self.groups
+        return tuple(group.members for group in self.opened)
 
     @classmethod
     def of(
@@ -129,4 +145,7 @@ class RoundRecord:
             audited=audited,
             marks=summary.marks,
             excluded=excluded,
+            attempted=summary.attempted,
+            statistics_asked=summary.asked,
+            shares_asked=summary.unmasking,
         )

@@ -47,6 +47,10 @@ def record_to_json(record: RoundRecord) -> dict[str, Any]:
         "audited": list(record.audited),
         "marks": [[mark.kind.name, list(mark.clients)] for mark in record.marks],
         "excluded": list(record.excluded),
+        "attempted": record.attempted,
+        "statistics_asked": record.statistics_asked,
+        "shares_asked": record.shares_asked,
+        "interrupted": record.interrupted,
     }
 
 
@@ -89,6 +93,10 @@ def record_from_json(raw: Mapping[str, Any]) -> RoundRecord:
             audited=tuple(GroupIndex(int(index)) for index in raw["audited"]),
             marks=tuple(Mark(MarkKind[kind], _clients(who)) for kind, who in raw["marks"]),
             excluded=_clients(raw["excluded"]),
+            attempted=bool(raw["attempted"]),
+            statistics_asked=bool(raw["statistics_asked"]),
+            shares_asked=bool(raw["shares_asked"]),
+            interrupted=bool(raw["interrupted"]),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not a round record: {error!r}") from error

@@ -23,6 +23,8 @@ class RoundSummary:
     uploaded: tuple[ClientId, ...] = ()
     """U3"""
     public_seed: bytes = b""
+    asked: bool = False
+    """All r went out: clients may count an opening of their statistics."""
     groups: Groups = ()
     """The drawn partition of U3."""
     sent: tuple[ClientId, ...] = ()

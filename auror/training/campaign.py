@@ -18,6 +18,7 @@ from auror.errors import AbortReason, ConfigError, MembersMissing, Refused
 from auror.ids import ROUND_NONCE_BYTES, ClientId, GroupIndex, RoundId
 from auror.round.arithmetic import quantiser
 from auror.round.description import RoundDescription, model_digest
+from auror.round.interrupted import InterruptedRound
 from auror.round.messages import FinalModel, RoundEnd, RoundStart
 from auror.round.plan import StatisticsPlan
 from auror.round.policy import Policy
@@ -217,6 +218,31 @@ class Campaign:
         if self.config.defend and state.models.era_round >= self.config.rounds:
             self.defence.judge(self.invitable)  # the closing verdict, with the last round bound
         return _told(record), record
+
+    def interrupted(self, broken: InterruptedRound) -> RoundRecord:
+        """Book a round that a crash broke off, on the model that it was begun with.
+
+        It is not one of the training's rounds, and its id is never used again. To be told of every
+        such round since the state was kept, in order.
+
+        Raises:
+            ConfigError: the kept state does not lead to that model.
+        """
+        state, begun = self.state, broken.begun
+        try:
+            state.models.reach(begun.era, begun.step, begun.model, self._first_model)
+        except ValueError as error:
+            raise ConfigError(
+                f"round {broken.counter} was begun with another model than the state that was kept"
+                f" leads to ({error}): choose another server.run_dir"
+            ) from error
+        self.book(
+            attempted=broken.attempted, unmasking=broken.shares_asked, disputed=broken.disputed
+        )
+        record = broken.record(state.index, model_digest(state.models.model))
+        state.index += 1
+        state.counter = broken.counter + 1
+        return record
 
     def final_model(self) -> FinalModel | None:
         """For clients, when the training is over; None: nothing was trained, or the policy keeps

@@ -6,7 +6,7 @@ have been opened is followed by another model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +62,32 @@ class ModelSuccession:
         """
         if not self.spent and self.attempts < max_attempts:
             return
+        self._retreat()
+
+    def _retreat(self) -> None:
         back = self.previous
         half = self.model * _RETREAT if back is None else (self.model + back) / 2
         self._step_to(half.astype(np.float32))
         self.previous = back
+
+    def reach(
+        self, era: int, step: int, model: Digest, first: Callable[[int], NDArray[np.float32]]
+    ) -> None:
+        """Make the same way again to the model that a round was begun with, by the same moves.
+
+        Args:
+            era, step, model: its name and its hash.
+            first: the model at step 0 of an era.
+
+        Raises:
+            ValueError: these moves do not lead there.
+        """
+        while self.era < era:
+            self.restart(first(self.era + 1))
+        while self.step < step:
+            self._retreat()
+        if (self.era, self.step) != (era, step) or model_digest(self.model) != model:
+            raise ValueError(f"no move leads to the model of era {era}, step {step}")
 
     def restart(self, model: NDArray[np.float32]) -> None:
         """Begin the next era with ``model`` (d,), which has no model before it."""

@@ -26,7 +26,7 @@ from auror_server import checkpoint
 from auror_server.clock import LoopSessionClock
 from auror_server.config import ServerConfig
 from auror_server.hosts import make_host, synthetic_dim
-from auror_server.recorder import Recorder, begin_again, pass_interrupted
+from auror_server.recorder import Recorder, begin_again
 from auror_server.reporting import make_report
 from auror_server.servicer import Servicer
 from auror_server.session import Session, SessionEnding
@@ -74,8 +74,8 @@ async def serve(config: ServerConfig) -> SessionEnding:
             _log.info("resuming", folder=str(store.folder), index=campaign.state.index)
             store.complete(campaign.state.index)
             begin_again(campaign)
-        pass_interrupted(store, campaign)
         recorder = Recorder(store, identity, config.server.keep_totals)
+        recorder.pass_interrupted(campaign)
         recorder.spool.mkdir(exist_ok=True)
         session = Session(config.session, campaign, host, recorder, pool, LoopSessionClock())
         for number in (signal.SIGTERM, signal.SIGINT):

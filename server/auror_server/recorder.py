@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from auror.deployment.logs import logger
 from auror.privacy.account import account_of
@@ -24,19 +25,6 @@ def begin_again(campaign: Campaign) -> None:
     models = campaign.state.models
     if not models.trained and models.era_round >= campaign.config.rounds:
         models.era_round = 0
-
-
-def pass_interrupted(store: Store, campaign: Campaign) -> None:
-    """A round that a crash broke off is aborted: its id is never used again, and what clients
-    may have counted at its step stays counted (rule 3)."""
-    broken = store.interrupted()
-    if broken is None or broken.counter < campaign.state.counter:
-        return  # closed: the checkpoint holds it
-    campaign.state.counter = max(campaign.state.counter, broken.counter + 1)
-    campaign.book(
-        attempted=broken.attempted, unmasking=broken.shares_asked, disputed=broken.disputed
-    )
-    _log.warning("round was interrupted and is aborted", counter=broken.counter)
 
 
 class Recorder:
@@ -72,24 +60,14 @@ class Recorder:
     ) -> None:
         """Record, model, verdict and checkpoint of one round; durable on return."""
         verdict = None if campaign.verdict is None else campaign.verdict.to_dict()
-        extra = {
-            "seconds": round(meter.seconds(now), 6),
-            "metrics": dict(metrics),
-            "strength": None if campaign.verdict is None else campaign.verdict.strength,
-            "required": None if campaign.verdict is None else campaign.verdict.required,
-            "flagged_so_far": list(campaign.flagged),
-        }
+        seconds = round(meter.seconds(now), 6)
         if total is not None and self._keep_totals:
             self._store.keep_total(record.index, total.total)
         if campaign.state.models.trained:  # an initial model must not replace one that was trained
             self._store.keep_model(campaign.policy.task, campaign.state.models.model)
         if verdict is not None:
             self._store.keep_verdict(verdict)
-        self._store.announce_round(record, extra, meter.line(record.index, now))
-        checkpoint.save(self._store.folder, campaign, self._config_hash, finished=False)
-        self._store.keep_round()
-        self._store.note(RoundEnded(record.round_id.counter))
-        self._store.sync()
+        self._close(campaign, record, seconds, metrics, meter.line(record.index, now))
         _log.info(
             "round ended",
             index=record.index,
@@ -98,9 +76,40 @@ class Recorder:
             flagged=list(campaign.flagged),
             suspected=list(campaign.suspected),
             aborted=None if record.aborted is None else record.aborted.value,
-            seconds=extra["seconds"],
+            seconds=seconds,
             **{name: round(value, 4) for name, value in metrics.items() if value is not None},
         )
+
+    def pass_interrupted(self, campaign: Campaign) -> None:
+        """Close every round that a crash broke off since the checkpoint: its id is never used
+        again, and what clients may have counted in it stays counted (rule 3)."""
+        for broken in self._store.interrupted(campaign.state.counter):
+            record = campaign.interrupted(broken)
+            self._close(campaign, record, 0.0, {}, None)
+            _log.warning(
+                "round was interrupted and is aborted", counter=broken.counter, index=record.index
+            )
+
+    def _close(
+        self,
+        campaign: Campaign,
+        record: RoundRecord,
+        seconds: float,
+        metrics: Mapping[str, float | None],
+        timings: Mapping[str, Any] | None,
+    ) -> None:
+        extra = {
+            "seconds": seconds,
+            "metrics": dict(metrics),
+            "strength": None if campaign.verdict is None else campaign.verdict.strength,
+            "required": None if campaign.verdict is None else campaign.verdict.required,
+            "flagged_so_far": list(campaign.flagged),
+        }
+        self._store.announce_round(record, extra, timings)
+        checkpoint.save(self._store.folder, campaign, self._config_hash, finished=False)
+        self._store.keep_round()
+        self._store.note(RoundEnded(record.round_id.counter))
+        self._store.sync()
 
     def account(self, policy: Policy) -> None:
         """What the run opened, from all its records (``auror.privacy``)."""

@@ -10,7 +10,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,16 +21,8 @@ from auror.deployment.locks import Lock
 from auror.deployment.model_file import MODEL_FILE, model_bytes
 from auror.errors import ConfigError
 from auror.files import replace_file
-from auror.round.facts import (
-    Attempted,
-    Fact,
-    RoundBegun,
-    RoundEnded,
-    ServerFact,
-    UnmaskingBegun,
-    decode,
-    encode,
-)
+from auror.round.facts import Fact, ServerFact, decode, encode
+from auror.round.interrupted import InterruptedRound, interrupted_rounds
 from auror.round.record import RoundRecord
 from auror.round.record_json import record_from_json, record_to_json
 
@@ -47,18 +38,6 @@ CONFIG = "config.toml"
 ACCOUNT = "account.json"
 SAMPLES = "samples.json"
 LOCK = ".lock"
-
-
-@dataclass(frozen=True)
-class Interrupted:
-    """A round that the journal knows and no record closes."""
-
-    counter: int
-    attempted: bool = False
-    """Clients may have uploaded for it: they count an attempt."""
-    shares_asked: bool = False
-    """Clients may have helped to open its total."""
-    disputed: bool = False
 
 
 def lock_folder(folder: Path) -> Lock:
@@ -130,10 +109,15 @@ class Store:
             self._dirty = False
 
     def announce_round(
-        self, record: RoundRecord, extra: Mapping[str, Any], timings: Mapping[str, Any]
+        self, record: RoundRecord, extra: Mapping[str, Any], timings: Mapping[str, Any] | None
     ) -> None:
-        """Before the checkpoint: what :meth:`keep_round` will append once the round counts."""
-        self._announced = {ROUNDS: {**record_to_json(record), **extra}, TIMINGS: timings}
+        """Before the checkpoint: what :meth:`keep_round` will append once the round counts.
+
+        ``timings``: None of a round that nobody could measure to its end.
+        """
+        self._announced = {ROUNDS: {**record_to_json(record), **extra}}
+        if timings is not None:
+            self._announced[TIMINGS] = timings
         content = json.dumps(self._announced, separators=(",", ":"))
         replace_file(self.folder / CLOSING, content.encode())
 
@@ -141,7 +125,8 @@ class Store:
         """After the checkpoint, once: the announced lines of ``rounds.jsonl`` and
         ``timings.jsonl``, fsynced."""
         for name in CLOSING_ORDER:
-            append_line(self.folder / name, self._announced.pop(name))
+            if name in self._announced:
+                append_line(self.folder / name, self._announced.pop(name))
 
     def complete(self, index: int) -> None:
         """After a crash: append what belongs to the checkpoint of ``index`` rounds and is missing.
@@ -154,7 +139,7 @@ class Store:
         lines = json.loads(path.read_bytes())
         if lines[ROUNDS]["index"] != index - 1:
             return
-        for name in CLOSING_ORDER:
+        for name in (each for each in CLOSING_ORDER if each in lines):
             kept = read_lines(self.folder / name)
             if not kept or kept[-1]["index"] != lines[name]["index"]:
                 append_line(self.folder / name, lines[name])
@@ -185,22 +170,10 @@ class Store:
         lines = read_lines(self.folder / ROUNDS)
         return Counter(line["aborted"] for line in lines if line.get("aborted") is not None)
 
-    def interrupted(self) -> Interrupted | None:
-        """The round that a crash broke off, if any."""
-        found: Interrupted | None = None
-        for fact in read_facts(self.folder / JOURNAL):
-            match fact:
-                case RoundBegun(round_id):
-                    found = Interrupted(round_id.counter)
-                case Attempted(disputed) if found is not None:
-                    found = Interrupted(found.counter, True, False, disputed)
-                case UnmaskingBegun() if found is not None:
-                    found = Interrupted(found.counter, True, True, found.disputed)
-                case RoundEnded():
-                    found = None
-                case _:
-                    pass
-        return found
+    def interrupted(self, counter: int) -> tuple[InterruptedRound, ...]:
+        """The rounds that crashes broke off since a checkpoint that names ``counter`` as the
+        next, oldest first."""
+        return interrupted_rounds(read_facts(self.folder / JOURNAL), counter)
 
 
 def append_line(path: Path, line: Mapping[str, Any]) -> None:

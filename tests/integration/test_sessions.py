@@ -84,7 +84,9 @@ def test_a_killed_server_resumes_with_new_round_ids(folder: Path) -> None:
         assert clients.process.wait(kit.PATIENCE) == 0, clients.last_line()
     after = rounds(folder)
     assert after[: len(before)] == before
-    assert [line["index"] for line in after] == list(range(12))
+    assert [line["index"] for line in after] == list(range(len(after)))
+    played = [line for line in after if not line["interrupted"]]
+    assert (len(played), len(after) - len(played)) in {(12, 0), (12, 1)}
     started = [
         line["round_id"]["counter"]
         for line in read_lines(folder / "run" / "journal.jsonl")

@@ -96,7 +96,15 @@ class RoundServer:
     def start(self) -> list[ServerEffect]:
         """Invite the cohort."""
         description = self._start.description
-        fact = facts.RoundBegun(description.round_id, self._context.transcript, description.cohort)
+        fact = facts.RoundBegun(
+            description.round_id,
+            self._context.transcript,
+            description.cohort,
+            description.era,
+            description.step,
+            description.attempt,
+            description.model,
+        )
         outgoing: dict[ClientId, ServerMessage] = dict.fromkeys(description.cohort, self._start)
         return self._enter(Advertising(), outgoing, fact)
 

@@ -96,6 +96,7 @@ def summarise(
         accepted_groups=proposal.accepted_groups if proposal else (),
         accepted=proposal.accepted if proposal else (),
         left_out=decided.left_out if decided else {},
+        asked=draw is not None,
         unmasking=isinstance(state, Unmasking | TotalOpened | Localising | Localised),
         total_opened=isinstance(state, TotalOpened | Localising | Localised),
         dropped=dict(dropped),

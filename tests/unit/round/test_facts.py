@@ -33,12 +33,12 @@ from auror.round.facts import (
 ONE, TWO = ClientId(1), ClientId(2)
 DIGEST = Digest(bytes(range(32)))
 FACTS: tuple[Fact, ...] = (
-    RoundBegun(RoundId(7, bytes(range(16))), DIGEST, (ONE, TWO)),
+    RoundBegun(RoundId(7, bytes(range(16))), DIGEST, (ONE, TWO), 1, 3, 0, DIGEST),
     UploadKept(TWO, DIGEST),
     DealersFixed((ONE, TWO)),
     Attempted(True),
     UploadsFixed(DIGEST),
-    GroupsDrawn(b"seed", DIGEST),
+    GroupsDrawn(b"seed", DIGEST, ((ONE,), (TWO,))),
     SumsOpened((ONE, TWO), ((ONE, TWO), ())),
     SetAccepted(()),
     UnmaskingBegun(),
@@ -67,6 +67,10 @@ def test_bytes_are_hexadecimal_and_names_are_those_of_the_fields() -> None:
         "round_id": {"counter": 7, "nonce": bytes(range(16)).hex()},
         "transcript": DIGEST.hex(),
         "cohort": [1, 2],
+        "era": 1,
+        "step": 3,
+        "attempt": 0,
+        "model": DIGEST.hex(),
     }
 
 

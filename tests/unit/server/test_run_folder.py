@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import safetensors.numpy
 from auror_server import checkpoint
 from auror_server.hosts import SyntheticHost
 from auror_server.metrics import RoundMeter
-from auror_server.recorder import Recorder, begin_again, pass_interrupted
+from auror_server.recorder import Recorder, begin_again
 from auror_server.store import (
     JOURNAL,
     ROUNDS,
@@ -35,9 +34,6 @@ from auror.round.facts import (
     Attempted,
     RoundBegun,
     RoundEnded,
-    ServerFact,
-    SumsOpened,
-    UnmaskingBegun,
     encode,
 )
 from auror.round.policy import NO_DIGEST
@@ -146,18 +142,28 @@ def test_a_crash_around_the_checkpoint_tells_every_round_once(tmp_path: Path) ->
     assert told() == [[0, 1, 2], [0, 1, 2]]
 
 
-@pytest.mark.parametrize(("counter", "attempts"), [(4, 1), (5, 0)])
+@pytest.mark.parametrize(("counter", "attempts", "lines"), [(4, 1, 1), (5, 0, 0)])
 def test_a_round_that_the_checkpoint_holds_was_not_interrupted(
-    tmp_path: Path, counter: int, attempts: int
+    tmp_path: Path, counter: int, attempts: int, lines: int
 ) -> None:
     """Round 4 is open in the journal; the checkpoint names ``counter`` as the next."""
     made, store = campaign(), Store(tmp_path)
     made.state.counter = counter
-    store.note(BEGUN)
-    store.note(Attempted(False))
+    for fact in (replace(BEGUN, model=model_digest(made.state.models.model)), Attempted(False)):
+        store.note(fact)
     store.sync()
-    pass_interrupted(store, made)
+    Recorder(store, "hash", keep_totals=False).pass_interrupted(made)
     assert (made.state.counter, made.state.models.attempts) == (5, attempts)
+    assert [record.interrupted for record in store.records()] == [True] * lines
+    assert (made.state.index, made.state.models.era_round) == (lines, 0)
+
+
+def test_a_round_begun_with_an_unknown_model_is_refused(tmp_path: Path) -> None:
+    made, store = campaign(), Store(tmp_path)
+    store.note(BEGUN)
+    store.sync()
+    with pytest.raises(ConfigError, match="round 4 was begun with another model"):
+        Recorder(store, "hash", keep_totals=False).pass_interrupted(made)
 
 
 @pytest.mark.parametrize(
@@ -174,32 +180,8 @@ def test_only_rounds_that_all_trained_nothing_are_played_again(
     assert models.era_round == expected
 
 
-BEGUN = RoundBegun(RoundId(4, bytes(16)), NO_DIGEST, (ClientId(0), ClientId(1)))
-ATTEMPTED, OPENED, UNMASKING, ENDED = (
-    Attempted(True), SumsOpened((), ()), UnmaskingBegun(), RoundEnded(4)
-)  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("facts", "expected"),
-    [
-        ([], None),
-        ([BEGUN, ENDED], None),
-        ([BEGUN], (4, False, False, False)),
-        ([BEGUN, ATTEMPTED], (4, True, False, True)),
-        ([BEGUN, ATTEMPTED, OPENED, UNMASKING], (4, True, True, True)),
-        ([BEGUN, ATTEMPTED, UNMASKING, ENDED, BEGUN], (4, False, False, False)),
-    ],
-)
-def test_the_journal_names_the_interrupted_round(
-    tmp_path: Path, facts: list[ServerFact], expected: tuple[int, bool, bool, bool] | None
-) -> None:
-    store = Store(tmp_path)
-    for fact in facts:
-        store.note(fact)
-    store.close()
-    found = Store(tmp_path).interrupted()
-    assert (None if found is None else dataclasses.astuple(found)) == expected
+BEGUN = RoundBegun(RoundId(4, bytes(16)), NO_DIGEST, (ClientId(0), ClientId(1)), 0, 0, 0, NO_DIGEST)
+ENDED = RoundEnded(4)
 
 
 def test_a_line_cut_short_does_not_spoil_the_next(tmp_path: Path) -> None:

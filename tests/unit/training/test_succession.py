@@ -118,6 +118,33 @@ def test_a_spent_or_tried_step_is_left_and_any_other_is_kept() -> None:
     assert (models.step, models.spent) == (3, False)
 
 
+def test_the_moves_to_a_model_are_made_again_and_nothing_else_leads_there() -> None:
+    def first(era: int) -> np.ndarray:
+        return np.full(3, era, dtype=np.float32)
+
+    def trained() -> ModelSuccession:
+        models = ModelSuccession(first(0))
+        models.add(np.ones(3))
+        models.book(attempted=True, unmasking=True)
+        return models
+
+    went = trained()
+    went.leave_spent_step(9)
+    again = trained()
+    again.reach(0, 2, model_digest(went.model), first)
+    assert again.to_dict() == went.to_dict()
+    assert again.model.tobytes() == went.model.tobytes()
+    went.restart(first(1))
+    went.book(attempted=True, unmasking=True)
+    went.leave_spent_step(9)
+    again.reach(1, 1, model_digest(went.model), first)
+    assert again.model.tobytes() == went.model.tobytes()
+    assert (again.era, again.step, again.attempts, again.spent) == (1, 1, 0, False)
+    for era, step in ((0, 1), (1, 0), (1, 1), (1, 2)):
+        with pytest.raises(ValueError, match=f"era {era}, step {step}"):
+            again.reach(era, step, model_digest(first(7)), first)
+
+
 def test_a_restart_has_no_model_before_it() -> None:
     models = ModelSuccession(np.ones(3, dtype=np.float32))
     models.era_round = 4
