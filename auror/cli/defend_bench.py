@@ -23,6 +23,8 @@ _SEEDS, _REDUCED_SEEDS = 10, 2
               help="Folder that holds gtsrb.  [default: drawn signs instead]")  # fmt: skip
 @click.option("--only", default="", help="Sections, comma-separated.  [default: all]")
 @click.option("--reduced", is_flag=True, help="A setting or two per section: minutes.")
+@click.option("--collect", is_flag=True,
+              help="Tables of the rows that are in the cache: compute no other.")  # fmt: skip
 @click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/defend-bench"),
               show_default=True, help="Where rows are kept, to go on after a break.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), default=None,
@@ -35,6 +37,7 @@ def command(
     data_dir: Path | None,
     only: str,
     reduced: bool,
+    collect: bool,
     cache: Path,
     out: Path | None,
     form: str,
@@ -54,7 +57,7 @@ def command(
     if reduced and seeds is not None and seeds > most:
         raise ConfigError(f"seeds = {seeds} has no effect with --reduced: choose 1 … {most}")
     chosen = range(first_seed, first_seed + (most if seeds is None else seeds))
-    bench = Bench(cache, chosen, reduced, lambda line: click.echo(line, err=True), data_dir)
+    bench = Bench(cache, chosen, reduced, lambda line: click.echo(line, err=True), data_dir, collect)
     report = run_bench(sections, bench)
     if out is not None:
         for path in write_rows(report, out):

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from auror.bench.defence.figures import frontier_figure
-from auror.bench.defence.rows import Bench, Row
+from auror.bench.defence.rows import NOT_COMPUTED, Bench, Row
 from auror.errors import ConfigError
 
 SECTIONS: Mapping[str, str] = {
     "calibration": "the stated error rate against the observed one, nobody lying",
     "false_flags": "false flags of the whole flow with nobody lying",
     "detection": "who is found of 10 to 40 % lying",
+    "signs": "who is found on traffic signs, pair by pair",
     "frontier": "rounds to detection by plan, group size, attackers, flipped part, partitions",
     "noniid": "label skew, beside the published algorithm at g = 1",
     "adaptive": "attackers who adapt: detection, and the damage when not detected",
@@ -82,7 +83,7 @@ def run_bench(sections: Sequence[str], bench: Bench) -> BenchReport:
         started = time.perf_counter()
         bench.say(f"{name} ({number + 1} of {len(sections)}): {SECTIONS[name]}")
         module = importlib.import_module(f"{__name__}.{name}")
-        rows[name] = module.run(bench)
+        rows[name] = [row for row in module.run(bench) if row.get("reason") != NOT_COMPUTED]
         fold = getattr(module, "summarise", None)
         tables[name] = fold(rows[name]) if fold is not None else rows[name]
         seconds[name] = round(time.perf_counter() - started, 1)
@@ -117,7 +118,8 @@ def write_rows(report: BenchReport, folder: Path) -> list[Path]:
 def as_markdown(report: BenchReport, name: str) -> str:
     """The table of section ``name``, and what was run."""
     columns, shown = _shown(report.tables[name])
-    first, last = report.seeds[0], report.seeds[-1]
+    run = sorted({row["seed"] for row in report.rows[name] if "seed" in row}) or report.seeds
+    first, last = run[0], run[-1]
     command = f"auror defend-bench --only {name}{' --reduced' if report.reduced else ''}"
     lines = [
         f"# {SECTIONS[name].capitalize()}",

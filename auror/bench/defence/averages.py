@@ -24,12 +24,13 @@ def averaged(rows: Sequence[Row], by: Sequence[str], columns: Sequence[str]) -> 
         {
             **dict(zip(by, cell, strict=True)),
             "runs": len(found),
-            **{column: _mean(found, column) for column in columns},
+            **{column: mean(found, column) for column in columns},
         }
         for cell, found in cells(rows, by).items()
     ]
 
 
-def _mean(rows: Sequence[Row], column: str) -> float | None:
+def mean(rows: Sequence[Row], column: str) -> float | None:
+    """Of ``column`` over the rows that have it; None where none has."""
     values = [row[column] for row in rows if row.get(column) is not None]
     return round(math.fsum(values) / len(values), 4) if values else None

@@ -74,12 +74,12 @@ def run(bench: Bench) -> list[Row]:
 
 
 def curve_rows(settings: Sequence[Cell], bench: Bench, draws: int) -> list[Row]:
-    """A row per cell and seed, each kept in the cache when it is computed. ``strengths``: of every
+    """A row per seed and cell, each kept in the cache when it is computed. ``strengths``: of every
     draw the largest log-odds at any look; ``accused``: draws in which somebody would have been
     flagged at the default ``alpha``."""
     found = []
-    for cell in settings:
-        for seed in bench.seeds:
+    for seed in bench.seeds:
+        for cell in settings:
 
             def compute(cell: Cell = cell, seed: int = seed) -> Row:
                 made = recorded(cell, bench.cache, seed)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scipy.stats import binomtest
 
-from auror.bench.defence.averages import cells
+from auror.bench.defence.averages import cells, mean
 from auror.bench.defence.rows import Bench, Row, cached_row
 from auror.bench.recordings import RecordedTraining, record
 from auror.bench.replays import DefenceReplay, replay
@@ -82,11 +82,12 @@ def signs(
 
 
 def cell_rows(section: str, settings: Sequence[Cell], bench: Bench) -> list[Row]:
-    """A row per cell and seed, each kept in the cache when it is computed."""
+    """A row per cell and seed, each kept in the cache when it is computed; seed after seed, so that
+    a run that is broken off has something of every cell."""
     return [
         cached_row(bench, section, cell.key(seed), partial(_row, cell, bench.cache, seed))
-        for cell in settings
         for seed in bench.seeds
+        for cell in settings
     ]
 
 
@@ -94,8 +95,13 @@ def recorded(
     cell: Cell, cache: Path, seed: int, choice: PlanChoice | None = None
 ) -> RecordedTraining:
     """The training of ``cell`` under ``seed``."""
+    return record(configured(cell, seed), choice or PlanChoice(), cache / "recordings")
+
+
+def configured(cell: Cell, seed: int) -> ExperimentConfig:
+    """``cell`` under ``seed`` without defence, every client by itself."""
     attack = cell.attack(seed)
-    config = ExperimentConfig(
+    return ExperimentConfig(
         dataset=cell.dataset,
         data_dir=cell.data_dir,
         clients=cell.clients,
@@ -109,7 +115,6 @@ def recorded(
         runs=(RunName.UNDEFENDED,),
         round_params=RoundParams(group_size=1, colluders=0),
     )
-    return record(config, choice or PlanChoice(), cache / "recordings")
 
 
 def _row(cell: Cell, cache: Path, seed: int) -> Row:
@@ -147,6 +152,7 @@ def _summary(found: list[Row]) -> Row:
     alarms = sum(row["fpr"] > 0 for row in found)
     low, high = binomtest(alarms, len(found)).proportion_ci()
     rates = [row["tpr"] for row in found if row["tpr"] is not None]
+    undefended = mean(found, "undefended_attack_success")
     firsts = sorted(row["first"] for row in found if row["first"] is not None)
     return {
         "attackers": sum(row["counted"] for row in found),
@@ -156,4 +162,5 @@ def _summary(found: list[Row]) -> Row:
         "interval": [round(float(low), 4), round(float(high), 4)],
         "first flag, median": firsts[len(firsts) // 2] if firsts else None,
         "strength, largest": max(row["strength"] for row in found),
+        **({} if undefended is None else {"attack success, undefended": undefended}),
     }

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from auror.bench.defence.cells import SIGN_PAIRS, Cell, cell_rows, signs, summarise
+from auror.bench.defence.cells import Cell, cell_rows, summarise
 from auror.bench.defence.rows import Bench, Row
 
 __all__ = ["run", "summarise"]
 
 
 def attacked_cells(bench: Bench) -> list[Cell]:
-    """10 to 40 % of 30 clients, and of 100 clients with 40 samples each; signs pair by pair."""
+    """10 to 40 % of 30 clients, and of 100 clients with 40 samples each."""
     if bench.reduced:
-        return [
-            Cell("mnist5k", 30, 9, 5, 20, 20),
-            signs(bench, 9, 20, "iid-samples", SIGN_PAIRS[:1]),
-        ]
+        return [Cell("mnist5k", 30, 9, 5, 20, 20)]
     small = [
         Cell("mnist5k", 30, malicious, size, rounds, 60)
         for malicious in (3, 6, 9, 12)
@@ -26,17 +23,7 @@ def attacked_cells(bench: Bench) -> list[Cell]:
     digits = [
         Cell("digits", 30, malicious, size, 40, 40) for malicious in (3, 9) for size in (3, 5)
     ]
-    return small + large + digits + sign_cells(bench)
-
-
-def sign_cells(bench: Bench) -> list[Cell]:
-    """Every pair by itself: dealt evenly within 40 rounds, with label skew within 60."""
-    even = [
-        signs(bench, malicious, 40, "iid-samples", (pair,))
-        for malicious in (3, 9)
-        for pair in SIGN_PAIRS
-    ]
-    return even + [signs(bench, 9, 60, "dirichlet-samples:1.0", (pair,)) for pair in SIGN_PAIRS]
+    return small + large + digits
 
 
 def run(bench: Bench) -> list[Row]:

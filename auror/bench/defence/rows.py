@@ -36,6 +36,12 @@ class Bench:
     say: Say
     data_dir: Path | None = None
     """Folder that holds gtsrb; None: drawn signs stand for real ones."""
+    collect: bool = False
+    """Take the rows that are in the cache and compute no other."""
+
+
+NOT_COMPUTED = "not computed yet"
+"""The ``reason`` of a row that only a run without ``collect`` would compute."""
 
 
 @functools.cache
@@ -56,7 +62,8 @@ def cached_row(
     """``key`` and what ``compute`` finds, from the cache when this very defence computed this row
     before: a row of other code is computed again.
 
-    A setting that cannot run becomes a row with its ``reason``; it is tried again next time.
+    A setting that cannot run becomes a row with its ``reason``; it is tried again next time. So
+    does, with ``bench.collect``, a row that is not there.
     """
     key = {**key, "defence": _defence()}
     path = bench.cache / section / f"{name_of(key)}.json"
@@ -65,6 +72,8 @@ def cached_row(
         return saved
     except DataError:
         pass
+    if bench.collect:
+        return {**key, "reason": NOT_COMPUTED}
     started = time.perf_counter()
     try:
         row = {**key, **compute(), "reason": None}

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from auror.bench.defence import BenchReport, as_text, noniid, run_bench, write_rows
 from auror.bench.defence.cells import Cell, cell_rows, recorded, summarise
 from auror.bench.defence.frontier import Dial, fewest_rounds
-from auror.bench.defence.rows import Bench, cached_row
+from auror.bench.defence.rows import NOT_COMPUTED, Bench, cached_row
 from auror.cli import main
 
 
@@ -44,6 +44,19 @@ def test_a_row_of_another_defence_is_computed_again(
     assert [row["v"] for row in kept] == [1, 1]
     monkeypatch.setattr("auror.bench.defence.rows._defence", lambda: "other")
     assert cached_row(bench, "s", {"a": 1}, lambda: {"v": 3})["v"] == 3
+
+
+def test_what_is_not_in_the_cache_is_left_out_of_collected_tables(tmp_path: Path) -> None:
+    cell = Cell("digits", 15, 0, 3, 2, 2)
+    bench = Bench(tmp_path, [1], False, lambda _line: None)
+    (kept,) = cell_rows("false_flags", [cell], bench)
+    collecting = replace(bench, seeds=[1, 2], collect=True)
+    rows = cell_rows("false_flags", [cell], collecting)
+    assert rows[0] == kept
+    assert rows[1]["reason"] == NOT_COMPUTED
+    report = run_bench(["false_flags"], collecting)
+    assert report.rows["false_flags"] == []
+    assert report.failures == 0
 
 
 def test_without_clean_samples_the_same_training_is_read_otherwise(cache: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from auror.bench.defence import detection, false_flags
+from auror.bench.defence import signs as section
 from auror.bench.defence.cells import SIGN_PAIRS, Cell, cell_rows, signs, summarise
 from auror.bench.defence.rows import Bench, Row
 from auror.learn.drawn_signs import TRACKS, draw_signs
@@ -25,8 +26,8 @@ def test_real_signs_where_they_lie_and_drawn_ones_that_say_so_elsewhere(tmp_path
 
 
 def test_every_pair_of_signs_is_a_cell_and_digits_take_theirs_by_seed(tmp_path: Path) -> None:
-    cells = detection.attacked_cells(bench(tmp_path))
-    mine = [cell for cell in cells if cell.dataset == "signs-synthetic"]
+    mine = [cell for cells in section.sign_cells(bench(tmp_path)) for cell in cells]
+    assert {cell.dataset for cell in mine} == {"signs-synthetic"}
     assert {(c.partition, c.malicious, c.rounds, c.flips) for c in mine} == {
         *(("iid-samples", m, 40, pair) for m in (3, 9) for pair in SIGN_PAIRS),
         *(("dirichlet-samples:1.0", 9, 60, pair) for pair in SIGN_PAIRS),
@@ -34,12 +35,13 @@ def test_every_pair_of_signs_is_a_cell_and_digits_take_theirs_by_seed(tmp_path: 
     assert {cell.attack(seed) for cell in mine for seed in range(5)} == {
         f"flip:{pair}" for pair in SIGN_PAIRS
     }
-    digits = [cell for cell in cells if cell not in mine]
+    digits = detection.attacked_cells(bench(tmp_path))
     assert {cell.flips for cell in digits} == {"by seed"}
     assert len({digits[0].attack(seed) for seed in range(10)}) == 10
     assert {c.flips for c in false_flags.clean_cells(bench(tmp_path))} == {"none"}
-    few = detection.attacked_cells(bench(tmp_path, reduced=True))
-    assert [cell.dataset for cell in few] == ["mnist5k", "signs-synthetic"]
+    assert [cell.dataset for cell in detection.attacked_cells(bench(tmp_path, True))] == ["mnist5k"]
+    few, skewed = section.sign_cells(bench(tmp_path, True))
+    assert [cell.dataset for cell in few + skewed] == ["signs-synthetic"]
 
 
 @pytest.mark.parametrize("fraction", [1.0, 0.5])
