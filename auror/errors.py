@@ -46,7 +46,8 @@ class MembersMissing(UnavailableError):
 
 
 class UntrainedError(UserError):
-    """A session that ended as planned and trained nothing."""
+    """A training that ended before its last round, or a session whose totals did without a
+    client."""
 
     exit_code = 7
 

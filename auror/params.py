@@ -188,8 +188,8 @@ class Budget:
     @classmethod
     def for_rounds(cls, rounds: int, trainings: int) -> Budget:
         """Enough for ``trainings`` of ``rounds`` rounds each: a round, failed or not, takes at most
-        one step, one attempt and one total. A tenth more, ten at least, for rounds that a restart
-        of the server breaks off."""
+        one step, one attempt and one total. A tenth more, ten at least, for rounds that fail or
+        that a restart of the server breaks off."""
         if rounds < 1:
             raise ConfigError(f"rounds = {rounds}: choose 1 or more")
         whole = rounds * trainings

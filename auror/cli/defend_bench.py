@@ -57,7 +57,9 @@ def command(
     if reduced and seeds is not None and seeds > most:
         raise ConfigError(f"seeds = {seeds} has no effect with --reduced: choose 1 … {most}")
     chosen = range(first_seed, first_seed + (most if seeds is None else seeds))
-    bench = Bench(cache, chosen, reduced, lambda line: click.echo(line, err=True), data_dir, collect)
+    bench = Bench(
+        cache, chosen, reduced, lambda line: click.echo(line, err=True), data_dir, collect
+    )
     report = run_bench(sections, bench)
     if out is not None:
         for path in write_rows(report, out):

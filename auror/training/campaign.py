@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from auror.crypto.entropy import Entropy
 from auror.defence.ledger import Ledger
-from auror.errors import AbortReason, ConfigError, MembersMissing, Refused
+from auror.errors import AbortReason, ConfigError, MembersMissing, Refused, UntrainedError
 from auror.ids import ROUND_NONCE_BYTES, ClientId, GroupIndex, RoundId
 from auror.round.arithmetic import quantiser
 from auror.round.description import RoundDescription, model_digest
@@ -69,6 +69,7 @@ class Campaign:
         self.state = state or CampaignState(
             ModelSuccession(self._first_model(0)), Ledger(ledger_blocks(self.plan, host.output))
         )
+        self.state.extend(config.rounds)
         self._check_plan()
         self.defence = Defence(
             config.detector,
@@ -131,12 +132,16 @@ class Campaign:
 
         Raises:
             MembersMissing: exclusions leave fewer members than the policy's floor.
+            UntrainedError: too many rounds of this training had no total.
         """
         state, models, policy = self.state, self.state.models, self.policy
-        if models.era_round >= self.config.rounds and not self._restart():
+        if self._rounds_over() and not self._restart():
+            state.over = True
             return None
+        self.check_failures()
         self._check_members()
         models.leave_spent_step(policy.params.max_attempts)
+        self._check_steps()
         present = set(self.everybody if available is None else available)
         cohort, disputed = state.conduct.cohort(
             self.invitable, present, policy, state.index, self._entropy
@@ -197,7 +202,9 @@ class Campaign:
             state.models.add(quantiser(params).mean(total.total, len(total.accepted)))
             accepted = set(summary.accepted_groups)
             flagged = self.defence.bound([g for g in summary.opened if g.index in accepted])
-        elif failed:
+        else:
+            state.models.failed += 1
+        if failed:
             self.defence.failed()
         excluded = state.conduct.book(
             summary, failed=failed, colluders=params.colluders, index=state.index
@@ -213,9 +220,8 @@ class Campaign:
             excluded=excluded,
         )
         state.index += 1
-        state.models.era_round += 1
         self._start = None
-        if self.config.defend and state.models.era_round >= self.config.rounds:
+        if self.config.defend and total is not None and self._rounds_over():
             self.defence.judge(self.invitable)  # the closing verdict, with the last round bound
         return _told(record), record
 
@@ -264,7 +270,31 @@ class Campaign:
         once shares that open it may have. A step that clients count as spent must not be offered
         to them again, whatever became of the round."""
         self.state.models.book(attempted=attempted, unmasking=unmasking)
+        self.state.attempts += attempted
+        self.state.totals += unmasking
         self.state.conduct.disputed += attempted and disputed
+
+    def _rounds_over(self) -> bool:
+        return self.state.models.era_round >= self.config.rounds
+
+    def check_failures(self) -> None:
+        """Raises UntrainedError when too many rounds of this training had no total."""
+        models, config = self.state.models, self.config
+        if models.failed >= config.most_failed and models.era_round < config.rounds:
+            raise UntrainedError(
+                f"max_failed = {config.most_failed}: {models.failed} rounds of this training ended"
+                f" without a total, {models.era_round} of {config.rounds} with one; see the log for"
+                " why, and start again with a larger value to go on"
+            )
+
+    def _check_steps(self) -> None:
+        models, most = self.state.models, self.policy.budget.max_steps
+        if models.step >= most:
+            raise UntrainedError(
+                f"the policy allows {most} steps of a training and all are used, {models.era_round}"
+                f" of {self.config.rounds} rounds ended with a total: enrol with a larger `auror"
+                " certs --rounds`"
+            )
 
     def _check_members(self) -> None:
         floor, left = self.policy.fewest_present(False), len(self.invitable)

@@ -11,6 +11,8 @@ from auror.training.detectors import decoded_detector
 from auror.training.observations import PlanChoice
 from auror.training.verdict import Detector
 
+_LEAST_FAILED = 10
+
 
 class AfterFlag(enum.Enum):
     """What happens to the training once somebody was flagged."""
@@ -27,7 +29,9 @@ class CampaignConfig:
     """One training run."""
 
     rounds: int
-    """Rounds of one training; a restart trains as many again."""
+    """Rounds of one training, each with a total; a restart trains as many again."""
+    max_failed: int = 0
+    """Most rounds of one training without a total; 0: as many as ``rounds``, ten at least."""
     after_flag: AfterFlag = AfterFlag.RESTART
     plan: PlanChoice = field(default_factory=PlanChoice)
     defend: bool = True
@@ -37,6 +41,13 @@ class CampaignConfig:
     def __post_init__(self) -> None:
         if self.rounds < 1:
             raise ConfigError(f"rounds = {self.rounds}: choose 1 or more")
+        if self.max_failed < 0:
+            raise ConfigError(f"max_failed = {self.max_failed}: choose 0 or more")
+
+    @property
+    def most_failed(self) -> int:
+        """Rounds without a total after which a training is given up."""
+        return self.max_failed or max(_LEAST_FAILED, self.rounds)
 
     @property
     def restarts(self) -> bool:

@@ -27,6 +27,22 @@ class CampaignState:
     """Rounds that are over, in all eras."""
     counter: int = 0
     """Of the next round's id: invitations so far."""
+    rounds: int = 0
+    """Of one training, as they were asked for."""
+    extended: int = 0
+    """Those of ``rounds`` that were there before the run was last extended."""
+    over: bool = False
+    """As many were trained."""
+    attempts: int = 0
+    """Rounds of the run that clients may have counted as attempts."""
+    totals: int = 0
+    """… as totals."""
+
+    def extend(self, rounds: int) -> None:
+        """``rounds`` of one training are wanted; of a run that is over, more than it has."""
+        if self.over:
+            self.extended, self.over = self.rounds, False
+        self.rounds = rounds
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """What is too large for JSON, by name."""
@@ -41,6 +57,11 @@ class CampaignState:
             "conduct": self.conduct.to_dict(),
             "index": self.index,
             "counter": self.counter,
+            "rounds": self.rounds,
+            "extended": self.extended,
+            "over": self.over,
+            "attempts": self.attempts,
+            "totals": self.totals,
         }
 
     @classmethod
@@ -55,4 +76,9 @@ class CampaignState:
             conduct=Conduct.from_dict(raw["conduct"]),
             index=int(raw["index"]),
             counter=int(raw["counter"]),
+            rounds=int(raw["rounds"]),
+            extended=int(raw["extended"]),
+            over=bool(raw["over"]),
+            attempts=int(raw["attempts"]),
+            totals=int(raw["totals"]),
         )

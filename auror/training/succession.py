@@ -33,7 +33,9 @@ class ModelSuccession:
     era: int = 0
     """0: the first training; 1: the one after the restart."""
     era_round: int = 0
-    """Rounds of this era that are over, failed ones included."""
+    """Rounds of this era that ended with a total."""
+    failed: int = 0
+    """Rounds of this era that ended without one."""
     step: int = 0
     attempts: int = 0
     """At this step."""
@@ -52,6 +54,7 @@ class ModelSuccession:
 
     def add(self, mean: NDArray[np.float64]) -> None:
         """The step that a round's mean update (d,) makes."""
+        self.era_round += 1
         self._step_to((self.model + mean).astype(np.float32))
 
     def leave_spent_step(self, max_attempts: int) -> None:
@@ -92,7 +95,7 @@ class ModelSuccession:
     def restart(self, model: NDArray[np.float32]) -> None:
         """Begin the next era with ``model`` (d,), which has no model before it."""
         self.era += 1
-        self.era_round = self.step = self.attempts = 0
+        self.era_round = self.failed = self.step = self.attempts = 0
         self.spent = False
         self.previous, self.parent = None, NO_DIGEST
         self.model = model
@@ -114,6 +117,7 @@ class ModelSuccession:
             "parent": self.parent.hex(),
             "era": self.era,
             "era_round": self.era_round,
+            "failed": self.failed,
             "step": self.step,
             "attempts": self.attempts,
             "spent": self.spent,
@@ -130,6 +134,7 @@ class ModelSuccession:
             parent=Digest(bytes.fromhex(raw["parent"])),
             era=int(raw["era"]),
             era_round=int(raw["era_round"]),
+            failed=int(raw["failed"]),
             step=int(raw["step"]),
             attempts=int(raw["attempts"]),
             spent=bool(raw["spent"]),

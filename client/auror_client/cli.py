@@ -28,8 +28,8 @@ Exit codes:
   4  the data cannot be loaded
   5  the server cannot be reached
   6  stopped before the end, by a signal or by the server
-  7  the session finished, and no round that trained had this client (of many clients in one
-     process: any of them) in its total; see the log for why
+  7  the session finished, or the server stopped, and no round that trained had this client (of
+     many clients in one process: any of them) in its total; see the log for why
   8  the budget of this client's data is spent
   9  the session finished, and the final model that the policy promises did not come or was refused
 """

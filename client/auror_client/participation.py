@@ -49,19 +49,27 @@ class Participation:
             self.reasons[_LEFT_OUT if self._me in end.left_out else _LOST] += 1
 
 
-def check_took_part(members: Sequence[Participation]) -> None:
-    """Raises UntrainedError when no total of the finished session had any of ``members``."""
+def check_took_part(members: Sequence[Participation], finished: bool = True) -> None:
+    """Once the session is over, or was stopped before its end.
+
+    Raises:
+        UntrainedError: no total had any of ``members``; of a session that was stopped, only if
+            some round ended without them.
+    """
     if any(member.trained for member in members):
         return
     invited = sum(len(member.invited) for member in members)
     reasons = sum((member.reasons for member in members), Counter[str]())
     if not reasons:
-        raise UntrainedError(
-            "the session finished without this client: it was invited to no round that ended;"
-            " it came too late, or the server does not invite it any more"
-        )
+        if finished:
+            raise UntrainedError(
+                "the session finished without this client: it was invited to no round that ended;"
+                " it came too late, or the server does not invite it any more"
+            )
+        return
     reason, times = reasons.most_common(1)[0]
+    over = "the session finished" if finished else "the server stopped before the end"
     raise UntrainedError(
-        f"the session finished and no round trained with this client: {times} of {invited}"
+        f"{over} and no round trained with this client: {times} of {invited}"
         f' invitations ended with "{reason}"; see the log for why'
     )

@@ -97,8 +97,10 @@ async def _together(sessions: list[ClientSession]) -> ClientEnding:
     error = first_error([r for r in results if not isinstance(r, asyncio.CancelledError)])
     if error is not None:
         raise error
-    if not all(result is ClientEnding.FINISHED for result in results):
+    finished = all(result is ClientEnding.FINISHED for result in results)
+    if all(isinstance(result, ClientEnding) for result in results):
+        check_took_part([session.answering.participation for session in sessions], finished)
+    if not finished:
         return ClientEnding.STOPPED
-    check_took_part([session.answering.participation for session in sessions])
     check_released([session.answering.final for session in sessions])
     return ClientEnding.FINISHED

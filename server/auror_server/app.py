@@ -19,18 +19,17 @@ from auror.deployment.locks import allow_many_files
 from auror.deployment.logs import logger
 from auror.deployment.policy_file import POLICY_FILE, policy_json
 from auror.deployment.settings import to_toml
-from auror.errors import AbortReason, UnavailableError, UntrainedError
+from auror.errors import UnavailableError
 from auror.training.campaign import Campaign
 from auror.wire.service import SERVER_OPTIONS, SERVICE
-from auror_server import checkpoint
 from auror_server.clock import LoopSessionClock
 from auror_server.config import ServerConfig
 from auror_server.hosts import make_host, synthetic_dim
-from auror_server.recorder import Recorder, begin_again
+from auror_server.recorder import Recorder
 from auror_server.reporting import make_report
 from auror_server.servicer import Servicer
 from auror_server.session import Session, SessionEnding
-from auror_server.start import identity_of, load
+from auror_server.start import identity_of, load, resume
 from auror_server.store import CONFIG, SAMPLES, Store, lock_folder
 
 GOODBYE_SECONDS = 5.0
@@ -41,8 +40,8 @@ async def serve(config: ServerConfig) -> SessionEnding:
     """Run one session.
 
     Raises:
-        UserError: bad settings or credentials, a port in use, too few clients; all rounds are
-            over and none of them trained the model.
+        UserError: bad settings or credentials, a port in use, too few clients; too many rounds
+            without a total.
     """
     credentials = load(config)
     allow_many_files(len(credentials.policy.members))
@@ -53,8 +52,8 @@ async def serve(config: ServerConfig) -> SessionEnding:
         loop = asyncio.get_running_loop()
         policy = credentials.policy
         host = await loop.run_in_executor(pool, make_host, config.learning, policy.task)
+        config, resumed = resume(config, policy)
         identity = identity_of(config, policy)
-        resumed = checkpoint.load(config.server.run_dir, identity)
         campaign = Campaign(
             config.campaign(synthetic_dim(policy.task) is not None),
             host,
@@ -63,6 +62,7 @@ async def serve(config: ServerConfig) -> SessionEnding:
             resumed,
             first_model=lambda era: credentials.first_models[era],
         )
+        campaign.check_failures()
         if campaign.notice is not None:
             _log.warning(campaign.notice)
         store = Store(config.server.run_dir)
@@ -71,9 +71,13 @@ async def serve(config: ServerConfig) -> SessionEnding:
         store.keep_text(POLICY_FILE, policy_json(policy).decode())
         store.keep_json(SAMPLES, host.fingerprint())
         if resumed is not None:
-            _log.info("resuming", folder=str(store.folder), index=campaign.state.index)
+            _log.info(
+                "resuming",
+                folder=str(store.folder),
+                index=campaign.state.index,
+                rounds=campaign.state.rounds,
+            )
             store.complete(campaign.state.index)
-            begin_again(campaign)
         recorder = Recorder(store, identity, config.server.keep_totals)
         recorder.pass_interrupted(campaign)
         recorder.spool.mkdir(exist_ok=True)
@@ -92,25 +96,11 @@ async def serve(config: ServerConfig) -> SessionEnding:
             session.say_goodbye(ending)
             await loop.run_in_executor(pool, recorder.account, policy)
         if ending is SessionEnding.FINISHED:
-            if not campaign.state.models.trained:  # not marked as finished: starting again goes on
-                raise _untrained(store)
             await loop.run_in_executor(pool, recorder.finish, campaign)
             if config.server.report and synthetic_dim(policy.task) is None:
                 await loop.run_in_executor(pool, make_report, store.folder)
         _log.info("session over", ending=ending.value, folder=str(store.folder))
         return ending
-
-
-def _untrained(store: Store) -> UntrainedError:
-    aborts = store.aborts()
-    said = [
-        f' {times} of {aborts.total()} aborted rounds say "{AbortReason[name].value}";'
-        for name, times in aborts.most_common(1)
-    ]
-    return UntrainedError(
-        f"no round trained; the model is unchanged:{''.join(said)} see the log for why; start"
-        " again to go on"
-    )
 
 
 async def _listen(

@@ -25,8 +25,10 @@ def save(folder: Path, campaign: Campaign, config: str, finished: bool) -> None:
     replace_file(folder / FILE, content)
 
 
-def load(folder: Path, config: str) -> CampaignState | None:
+def load(folder: Path, config: str, extend: bool = False) -> CampaignState | None:
     """The state of an unfinished run in ``folder``; None when there is none.
+
+    ``extend``: a finished one is wanted too.
 
     Raises:
         ConfigError: the run is finished, was made with other settings, or cannot be read.
@@ -44,8 +46,11 @@ def load(folder: Path, config: str) -> CampaignState | None:
         raise ConfigError(
             f"{path} cannot be read ({error}): choose another server.run_dir"
         ) from error
-    if finished:
-        raise ConfigError(f"{folder} holds a finished run: choose another server.run_dir")
+    if finished and not extend:
+        raise ConfigError(
+            f"{folder} holds a finished run: choose another server.run_dir, or extend it with"
+            " `--rounds +N`"
+        )
     if settings != config:
         raise ConfigError(
             f"{folder} holds an unfinished run with other settings: use those of"

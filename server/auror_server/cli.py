@@ -22,13 +22,13 @@ from auror_server.config import load_config
 STOPPED = 6
 _EPILOG = """\b
 Exit codes:
-  0  the session finished
+  0  the training finished: as many rounds as were asked for ended with a total
   2  a setting cannot be used
   3  a certificate, key or policy is missing, does not fit or has expired
   4  a data set cannot be loaded
   5  a port is in use, too few clients came, or too few members are left to go on
   6  stopped by SIGTERM or SIGINT before the end; start again to resume
-  7  no round trained; the model is unchanged: see the log for why; start again to go on
+  7  too many rounds ended without a total: see the log for why; start again to go on
 """
 
 
@@ -41,7 +41,10 @@ Exit codes:
 @click.option("--health", help='host:port of the health service, "" = off (server.health).')
 @click.option("--credentials", help="Folder made by `auror certs` (server.credentials).")
 @click.option("--run-dir", help="Run folder; an unfinished run is resumed (server.run_dir).")
-@click.option("--rounds", help="Rounds of one training (session.rounds).")
+@click.option(
+    "--rounds",
+    help="Rounds of one training (session.rounds); +N extends a finished run (session.add_rounds).",
+)
 @click.option("--min-clients", help="Clients to wait for, 0 = all (session.min_clients).")
 @click.option("--dataset", help="digits, mnist5k, mnist, gtsrb or another (learning.dataset).")
 @click.option("--data", help="Own samples: file, image folder or parts (learning.data).")
@@ -109,10 +112,13 @@ _NUMBERS = ("rounds", "min_clients")
 
 def _flags(common: dict[str, str | None]) -> list[str]:
     """Numbers as they are, text quoted: a folder named 12 is not a number."""
-    given = ((name, value) for name, value in common.items() if value is not None)
+    given = {name: value for name, value in common.items() if value is not None}
+    keys = dict(_COMMON)
+    if given.get("rounds", "").startswith("+"):
+        keys["rounds"], given["rounds"] = "session.add_rounds", given["rounds"][1:]
     return [
-        f"{_COMMON[name]}={value if name in _NUMBERS else json.dumps(value)}"
-        for name, value in given
+        f"{keys[name]}={value if name in _NUMBERS else json.dumps(value)}"
+        for name, value in given.items()
     ]
 
 

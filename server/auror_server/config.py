@@ -47,7 +47,12 @@ class SessionSection(Section):
     """One training run and its clock."""
 
     rounds: int = Field(default=ROUNDS, ge=1)
-    """Rounds of one training; a restart after a flag trains as many again."""
+    """Rounds of one training, each with a total; a restart after a flag trains as many again."""
+    add_rounds: int = Field(default=0, ge=0)
+    """Extend the finished run in server.run_dir by so many; session.rounds has no say then."""
+    max_failed: int = Field(default=0, ge=0)
+    """Give up after this many rounds of a training without a total; 0 = as many as session.rounds,
+    ten at least."""
     min_clients: int = Field(default=0, ge=0)
     """Begin a round with this many connected clients; 0 = all that were ever expected."""
     join_timeout_s: float = Field(default=120, gt=0)
@@ -167,7 +172,8 @@ class ServerConfig(Section):
         if defend:
             _check_detector(detector, plan)
         return CampaignConfig(
-            rounds=session.rounds,
+            rounds=session.add_rounds or session.rounds,
+            max_failed=session.max_failed,
             after_flag=session.after_flag,
             defend=defend,
             plan=plan,

@@ -20,13 +20,6 @@ from auror_server.store import ACCOUNT, Store
 _log = logger("run")
 
 
-def begin_again(campaign: Campaign) -> None:
-    """When all rounds of a training are over and none trained, a resumed run plays them again."""
-    models = campaign.state.models
-    if not models.trained and models.era_round >= campaign.config.rounds:
-        models.era_round = 0
-
-
 class Recorder:
     """Writes one run folder as rounds go by."""
 

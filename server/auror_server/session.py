@@ -15,7 +15,7 @@ from concurrent.futures import Executor
 from typing import TypeVar
 
 from auror.deployment.logs import logger
-from auror.errors import UnavailableError
+from auror.errors import UnavailableError, UntrainedError
 from auror.ids import NO_ROUND, ClientId, RoundId
 from auror.round.messages import AnyServerMessage, RoundEnd, RoundStart
 from auror.round.server.context import Dropped, Persist, PhaseStarted, Send
@@ -83,8 +83,8 @@ class Session:
         """Play rounds until the training is over or :meth:`stop` is called.
 
         Raises:
-            UnavailableError: too few clients connected in time, too many aborted rounds, or too few
-                members left.
+            UnavailableError: too few clients connected in time, or too few members left.
+            UntrainedError: too many rounds without a total.
         """
         wanted = self._settings.min_clients or len(self._policy.members)
         await self._wait_for_clients(min(wanted, len(self._campaign.invitable)))
@@ -100,9 +100,9 @@ class Session:
             outcome = await self._play(start)
             aborted = aborted + 1 if outcome.aborted else 0
             if aborted >= self._settings.max_aborted and not self._stopping:
-                raise UnavailableError(
+                raise UntrainedError(
                     f"{aborted} rounds in a row were aborted, the last one: {outcome.detail};"
-                    " see the log for the clients that dropped out"
+                    " see the log for the clients that dropped out, and start again to go on"
                 )
         return SessionEnding.STOPPED
 

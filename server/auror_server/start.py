@@ -20,8 +20,10 @@ from auror.round.arithmetic import check_round
 from auror.round.policy import Policy
 from auror.secagg.topology import Topology
 from auror.training.config import check_campaign
+from auror.training.state import CampaignState
 from auror_server import checkpoint
 from auror_server.config import ServerConfig
+from auror_server.extension import rounds_to_train
 from auror_server.hosts import make_host, synthetic_dim
 from auror_server.store import check_folder
 
@@ -76,12 +78,24 @@ def check(config: ServerConfig) -> int:
     run_dir = config.server.run_dir
     checks.run("run folder", lambda: check_folder(run_dir), str)
     if policy is not None and run_dir.is_dir():
-        identity = identity_of(config, policy)
-        checks.run("unfinished run", lambda: checkpoint.load(run_dir, identity), _resumable)
+        checks.run("unfinished run", lambda: resume(config, policy)[1], _resumable)
     checks.run("listen", lambda: check_free("server.listen", config.server.listen), str)
     if config.server.health:
         checks.run("health", lambda: check_free("server.health", config.server.health), str)
     return checks.exit_code
+
+
+def resume(config: ServerConfig, policy: Policy) -> tuple[ServerConfig, CampaignState | None]:
+    """What is in the run folder, and ``config`` with the rounds that are to be trained.
+
+    Raises:
+        ConfigError: the folder's run was made with other settings, or cannot be extended so.
+    """
+    run_dir, session = config.server.run_dir, config.session
+    found = checkpoint.load(run_dir, identity_of(config, policy), session.add_rounds > 0)
+    rounds = rounds_to_train(session, found, policy, run_dir)
+    session = session.model_copy(update={"rounds": rounds, "add_rounds": 0})
+    return config.model_copy(update={"session": session}), found
 
 
 def _thresholds(policy: Policy, topology: Topology) -> str:
@@ -98,8 +112,8 @@ def _resumable(found: object) -> str:
 
 
 def identity_of(config: ServerConfig, policy: Policy) -> str:
-    """Hash of the settings that decide the training: a resumed run must share them. A later version
-    of the policy may go on with it."""
-    parts = (policy.name, config.session.rounds, config.session.after_flag)
+    """Hash of the settings that decide the training: a resumed run must share them, its rounds too
+    (``auror_server.extension``). A later version of the policy may go on with it."""
+    parts = (policy.name, config.session.after_flag)
     text = repr((parts, config.session.defend, config.statistics, config.learning))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -164,11 +163,6 @@ class Store:
     def records(self) -> list[RoundRecord]:
         """Of all rounds so far, those before a resumption too."""
         return [record_from_json(line) for line in read_lines(self.folder / ROUNDS)]
-
-    def aborts(self) -> Counter[str]:
-        """How many rounds so far were aborted, by the name of the reason."""
-        lines = read_lines(self.folder / ROUNDS)
-        return Counter(line["aborted"] for line in lines if line.get("aborted") is not None)
 
     def interrupted(self, counter: int) -> tuple[InterruptedRound, ...]:
         """The rounds that crashes broke off since a checkpoint that names ``counter`` as the

@@ -72,6 +72,16 @@ def test_otherwise_the_most_frequent_reason_is_said(rounds: list[Any], says: str
     assert "\n" not in str(caught.value)
 
 
+def test_a_server_that_stops_owes_no_round_to_who_was_invited_to_none() -> None:
+    client = Participation(ME)
+    check_took_part([client], finished=False)
+    with pytest.raises(UntrainedError, match="finished without this client"):
+        check_took_part([client])
+    client.gave_up(name(0), Refusal.GROUP_TOO_SMALL)
+    with pytest.raises(UntrainedError, match="the server stopped before the end and no round"):
+        check_took_part([client], finished=False)
+
+
 def test_reasons_of_many_clients_are_added() -> None:
     refusing = played((Refusal.GROUP_TOO_SMALL, *ABORTED))
     with pytest.raises(UntrainedError, match=r"2 of 3 invitations .* floor"):

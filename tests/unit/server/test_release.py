@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from auror_server.session import SessionEnding
 from rounds_kit import DIM
 from stage import Site, Stage
 
 from auror.deployment.model_file import read_model
+from auror.errors import UntrainedError
 from auror.round.description import model_digest
 from auror.round.messages import FinalModel
 
@@ -76,14 +78,20 @@ def test_a_policy_that_keeps_the_model_back(tmp_path: Path) -> None:
 
 
 def test_a_model_that_nobody_trained_is_not_given(tmp_path: Path) -> None:
-    def mute(stage: Stage) -> None:
-        for site in stage.sites[:4]:
-            site.silent_in = {0}
+    async def scene() -> Stage:
+        stage = Stage(tmp_path, rounds=1, phase_deadline_s=10, max_aborted=1)
+        assert stage.campaign.final_model() is None
+        for site in stage.sites:
+            site.connect()
+            site.silent = site.client < 4
+        with pytest.raises(UntrainedError):
+            await stage.run()
+        return stage
 
-    stage = ended(tmp_path, mute, phase_deadline_s=10)
-    assert stage.rounds[0]["aborted"] is not None
-    assert all("FinalModel" not in site.told for site in stage.sites)
-    assert stage.sites[6].told[-1] == GOODBYE
+    stage = asyncio.run(scene())
+    assert stage.campaign.final_model() is None
+    assert stage.sites[6].told[-2:] == ["RoundEnd", "GOODBYE_REASON_STOPPED"]
+    assert not (tmp_path / "model.safetensors").exists()
 
 
 def test_who_lost_it_half_way_may_come_back_for_it(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import safetensors.numpy
 from auror_server import checkpoint
 from auror_server.hosts import SyntheticHost
 from auror_server.metrics import RoundMeter
-from auror_server.recorder import Recorder, begin_again
+from auror_server.recorder import Recorder
 from auror_server.store import (
     JOURNAL,
     ROUNDS,
@@ -164,20 +164,6 @@ def test_a_round_begun_with_an_unknown_model_is_refused(tmp_path: Path) -> None:
     store.sync()
     with pytest.raises(ConfigError, match="round 4 was begun with another model"):
         Recorder(store, "hash", keep_totals=False).pass_interrupted(made)
-
-
-@pytest.mark.parametrize(
-    ("era_round", "previous", "expected"), [(5, False, 0), (4, False, 4), (5, True, 5)]
-)
-def test_only_rounds_that_all_trained_nothing_are_played_again(
-    era_round: int, previous: bool, expected: int
-) -> None:
-    made = campaign()
-    models = made.state.models
-    models.era_round = era_round
-    models.previous = models.model if previous else None
-    begin_again(made)
-    assert models.era_round == expected
 
 
 BEGUN = RoundBegun(RoundId(4, bytes(16)), NO_DIGEST, (ClientId(0), ClientId(1)), 0, 0, 0, NO_DIGEST)

@@ -14,7 +14,7 @@ from auror_server.session import SessionEnding
 from auror_server.store import JOURNAL, read_lines
 from stage import Inline, Stage, invitations
 
-from auror.errors import UnavailableError
+from auror.errors import UnavailableError, UntrainedError
 from auror.ids import ClientId, Digest, RoundId
 from auror.round.messages import Agreement
 from auror.wire import codec
@@ -74,8 +74,9 @@ def test_rounds_aborted_in_a_row_end_it(tmp_path: Path) -> None:
         for site in stage.sites:
             site.connect()
             site.silent = True
-        with pytest.raises(UnavailableError, match="3 rounds in a row were aborted"):
+        with pytest.raises(UntrainedError, match="3 rounds in a row were aborted") as caught:
             await stage.run()
+        assert caught.value.exit_code == 7
         return stage
 
     stage = asyncio.run(scene())
@@ -89,13 +90,26 @@ def test_a_round_that_works_begins_the_count_of_aborted_ones_anew(tmp_path: Path
         for site in stage.sites:
             site.connect()
             site.silent_in = {0, 2, 3}
-        with pytest.raises(UnavailableError, match="2 rounds in a row"):
+        with pytest.raises(UntrainedError, match="2 rounds in a row"):
             await stage.run()
         return stage
 
     stage = asyncio.run(scene())
     assert [line["aborted"] is None for line in stage.rounds] == [False, True, False, False]
     assert stage.elapsed == 3 * 20.0
+
+
+def test_a_round_without_a_total_does_not_use_up_a_round(tmp_path: Path) -> None:
+    async def scene() -> Stage:
+        stage = Stage(tmp_path, rounds=2, phase_deadline_s=20)
+        for site in stage.sites:
+            site.connect()
+            site.silent_in = {0, 2}
+        assert await stage.run() is SessionEnding.FINISHED
+        return stage
+
+    stage = asyncio.run(scene())
+    assert [line["aborted"] is None for line in stage.rounds] == [False, True, False, True]
 
 
 def test_a_client_that_goes_in_a_round_may_come_back_within_the_grace(tmp_path: Path) -> None:

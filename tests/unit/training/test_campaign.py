@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from campaign_kit import Host, Run, lying
+from campaign_kit import Host, Run, lying, without
 from rounds_kit import play
 
-from auror.errors import AbortReason, ConfigError, MembersMissing
+from auror.errors import AbortReason, ConfigError, MembersMissing, UntrainedError
 from auror.ids import ClientId
 from auror.params import OwnRules
 from auror.round.client.machine import ClientMachine
@@ -100,6 +100,44 @@ def test_what_the_policy_does_not_allow_is_said_at_once() -> None:
         Campaign(run.campaign.config, Host(), wrong, seeded_entropy(1))
 
 
+def test_rounds_without_a_total_use_up_none_of_the_training() -> None:
+    run = Run(rounds=2)
+    nobody = without(Upload)
+    for to_server in (nobody, lying, nobody, None, nobody, None):
+        assert run.round(to_server) is not None
+    assert [r.aborted for r in run.records].count(None) == 2
+    models = run.campaign.state.models
+    assert (models.era_round, models.failed) == (2, 4)
+    assert run.campaign.next_round() is None
+
+
+def test_too_many_rounds_without_a_total_end_it_and_a_larger_cap_goes_on() -> None:
+    run = Run(rounds=2, max_failed=3)
+    assert run.round().aborted is None
+    for _ in range(3):
+        run.round(without(Upload))
+    says = "max_failed = 3: 3 rounds of this training ended without a total, 1 of 2 with one"
+    with pytest.raises(UntrainedError, match=says):
+        run.campaign.next_round()
+    run.campaign.config = replace(run.campaign.config, max_failed=4)
+    assert run.round().aborted is None
+    assert run.campaign.next_round() is None  # all that were asked for: the cap has no say
+    assert CampaignConfig(rounds=4).most_failed == 10
+    assert CampaignConfig(rounds=40).most_failed == 40
+
+
+def test_a_training_ends_with_the_policy_s_steps() -> None:
+    run = Run(rounds=2)
+    run.campaign.policy = replace(
+        run.deployment.policy, budget=replace(run.deployment.policy.budget, max_steps=2)
+    )
+    for _ in range(2):  # every failed check takes a step
+        run.campaign.next_round()
+        run.campaign.state.models.book(attempted=True, unmasking=True)
+    with pytest.raises(UntrainedError, match="allows 2 steps of a training and all are used"):
+        run.campaign.next_round()
+
+
 @pytest.mark.parametrize("rounds", [40, pytest.param(400, marks=pytest.mark.slow)])
 def test_no_rule_refuses_an_honest_run(rounds: int) -> None:
     """Failed checks five times in a row, now and then a client that is lost, a restart, cautious
@@ -108,12 +146,11 @@ def test_no_rule_refuses_an_honest_run(rounds: int) -> None:
     kit = run.deployment
     refusals: set[Any] = set()
     rng = np.random.default_rng(4)
-    for at in range(rounds):
-        start = run.campaign.next_round()
-        assert start is not None
+    while (start := run.campaign.next_round()) is not None:
+        at = len(run.records)
         lost = ClientId(int(rng.integers(9))) if rng.random() < 0.5 else None
         phase = (Upload, MaskedStatistics, Agreement, UpdateShares)[int(rng.integers(4))]
-        fails = 0 <= at - rounds // 2 - 4 < 5 or at < 5
+        fails = 0 <= at - rounds // 2 - 9 < 5 or at < 5
 
         def hook(client: ClientId, message: Any) -> Any:
             if client == lost and isinstance(message, phase):  # noqa: B023
@@ -129,11 +166,11 @@ def test_no_rule_refuses_an_honest_run(rounds: int) -> None:
         _end, record = run.campaign.finish(played.server.summary, played.total, played.aborted)
         run.records.append(record)
         run.campaign.state.conduct.silences.clear()
-    assert run.campaign.next_round() is None
+    assert [r.aborted for r in run.records].count(None) == rounds
     assert not refusals
     assert {record.era for record in run.records} == {0, 1}
     assert [r.aborted for r in run.records].count(AbortReason.BINDING_FAILED) >= 5
     assert run.campaign.state.conduct.disputed >= 5
     for machine in run.machines.values():
-        assert machine.memory.all_attempts <= rounds
+        assert machine.memory.all_attempts <= len(run.records)
         assert machine.memory.disputed <= run.campaign.state.conduct.disputed

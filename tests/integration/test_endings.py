@@ -1,0 +1,79 @@
+"""How a training ends between real processes: with all its rounds, or with a code that says why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import kit
+import pytest
+
+from auror.deployment.model_file import read_model
+from auror.programs.loadtest import read_lines
+from auror.programs.processes import free_address, programs, wait_until_listening
+
+CLIENTS = 6
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    kit.enrol(tmp_path, CLIENTS, rounds=4)
+    return tmp_path
+
+
+def rounds(folder: Path) -> list[dict[str, Any]]:
+    return read_lines(folder / "run" / "rounds.jsonl")
+
+
+def session(folder: Path, name: str, code: int = 0, **settings: Any) -> str:
+    """A server with all its clients, to the end; what the server said last."""
+    address = free_address()
+    with programs(folder / name) as starter:
+        server = starter.server(kit.server_settings(folder, address, **settings))
+        if code:
+            assert server.process.wait(kit.PATIENCE) == code, server.last_line()
+            return server.last_line()
+        wait_until_listening(address, server)
+        clients = starter.clients(kit.client_settings(folder, address, "0-5"))
+        assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
+        assert clients.process.wait(kit.PATIENCE) == 0, clients.last_line()
+    return ""
+
+
+def test_a_finished_run_is_extended_with_the_same_clients(folder: Path) -> None:
+    session(folder, "first", session__rounds=2)
+    before = read_model(folder / "run" / "model.safetensors")
+    assert "extend it with `--rounds +N`" in session(folder, "again", 2, session__rounds=2)
+    session(folder, "more", session__add_rounds=3)
+    lines = rounds(folder)
+    assert [line["accepted"] for line in lines] == [list(range(CLIENTS))] * 5
+    assert [line["index"] for line in lines] == list(range(5))
+    assert len({line["model"] for line in lines}) == 5
+    counters = [line["round_id"]["counter"] for line in lines]
+    assert counters == sorted(set(counters))
+    assert (read_model(folder / "run" / "model.safetensors") != before).any()
+    # four rounds were enrolled for, and ten to spare
+    said = session(folder, "too-many", 2, session__add_rounds=10)
+    assert "the policy allows 14 steps of a training and 5 are used: add at most 9" in said
+    assert len(rounds(folder)) == 5
+
+
+def test_a_cap_on_rounds_without_a_total_has_its_own_code(folder: Path) -> None:
+    address = free_address()
+    settings = kit.server_settings(
+        folder, address, session__rounds=2, session__max_failed=2, session__min_clients=5
+    )
+    with programs(folder / "logs") as starter:
+        server = starter.server(settings)
+        wait_until_listening(address, server)
+        # five come, and none of them trains with fewer than six
+        clients = starter.clients(kit.client_settings(folder, address, "0-4", rules__min_present=6))
+        assert server.process.wait(kit.PATIENCE) == 7
+        assert clients.process.wait(kit.PATIENCE) == 7
+    assert "the server stopped before the end and no round trained" in clients.last_line()
+    said = server.last_line()
+    assert "max_failed = 2: 2 rounds of this training ended without a total, 0 of 2 with" in said
+    assert not (folder / "run" / "model.safetensors").exists()
+    session(folder, "later", session__rounds=2, session__max_failed=3)
+    assert [line["aborted"] is None for line in rounds(folder)] == [False, False, True, True]
+    assert (folder / "run" / "model.safetensors").exists()
