@@ -12,7 +12,7 @@ from pathlib import Path
 
 from auror_server import checkpoint
 from auror_server.metrics import RoundMeter
-from auror_server.recorder import Recorder, begin_again
+from auror_server.recorder import Recorder
 from auror_server.store import Store
 from campaign_kit import PLAN, Host, Scripted
 from rounds_kit import PARAMS, Deployment, answer, rounding
@@ -60,7 +60,6 @@ class KilledServer:
         self._recorder = Recorder(self._store, "test", keep_totals=True)
         if resumed is not None:
             self._store.complete(self.campaign.state.index)
-            begin_again(self.campaign)
         self._recorder.pass_interrupted(self.campaign)
 
     def round(self, kill_at: type[ServerMessage] | None = None) -> RoundRecord | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from auror.crypto.entropy import Entropy
 from auror.defence.ledger import Ledger
-from auror.errors import AbortReason, ConfigError, MembersMissing, Refused, UntrainedError
+from auror.errors import AbortReason, ConfigError, Refused
 from auror.ids import ROUND_NONCE_BYTES, ClientId, GroupIndex, RoundId
 from auror.round.arithmetic import quantiser
 from auror.round.description import RoundDescription, model_digest
@@ -28,6 +28,7 @@ from auror.round.summary import RoundSummary
 from auror.training.audits import AuditDraw, drawn_by
 from auror.training.config import CampaignConfig, check_campaign
 from auror.training.defence import Defence, DefendedRound
+from auror.training.ends import check_failures, check_members, check_steps
 from auror.training.host import ModelHost
 from auror.training.observations import build_plan, how_found, ledger_blocks, usable
 from auror.training.state import CampaignState
@@ -139,9 +140,9 @@ class Campaign:
             state.over = True
             return None
         self.check_failures()
-        self._check_members()
+        check_members(policy, self.invitable)
         models.leave_spent_step(policy.params.max_attempts)
-        self._check_steps()
+        check_steps(models, policy, self.config)
         present = set(self.everybody if available is None else available)
         cohort, disputed = state.conduct.cohort(
             self.invitable, present, policy, state.index, self._entropy
@@ -274,37 +275,12 @@ class Campaign:
         self.state.totals += unmasking
         self.state.conduct.disputed += attempted and disputed
 
-    def _rounds_over(self) -> bool:
-        return self.state.models.era_round >= self.config.rounds
-
     def check_failures(self) -> None:
         """Raises UntrainedError when too many rounds of this training had no total."""
-        models, config = self.state.models, self.config
-        if models.failed >= config.most_failed and models.era_round < config.rounds:
-            raise UntrainedError(
-                f"max_failed = {config.most_failed}: {models.failed} rounds of this training ended"
-                f" without a total, {models.era_round} of {config.rounds} with one; see the log for"
-                " why, and start again with a larger value to go on"
-            )
+        check_failures(self.state.models, self.config)
 
-    def _check_steps(self) -> None:
-        models, most = self.state.models, self.policy.budget.max_steps
-        if models.step >= most:
-            raise UntrainedError(
-                f"the policy allows {most} steps of a training and all are used, {models.era_round}"
-                f" of {self.config.rounds} rounds ended with a total: enrol with a larger `auror"
-                " certs --rounds`"
-            )
-
-    def _check_members(self) -> None:
-        floor, left = self.policy.fewest_present(False), len(self.invitable)
-        if left < floor:
-            names = ",".join(map(str, sorted(self.uninvited & self.policy.members.keys())))
-            raise MembersMissing(
-                f"{left} of {len(self.policy.members)} members are left, the policy's floor is"
-                f" {floor}: let the operator run `auror policy next DIR --without {names}`, copy"
-                " policy.json to server and clients, and start them again to resume"
-            )
+    def _rounds_over(self) -> bool:
+        return self.state.models.era_round >= self.config.rounds
 
     def _restart(self) -> bool:
         """Begin the second training, once, when somebody was flagged in the first."""
