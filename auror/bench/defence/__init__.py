@@ -27,6 +27,7 @@ SECTIONS: Mapping[str, str] = {
     "signs": "who is found on traffic signs, pair by pair",
     "frontier": "rounds to detection by plan, group size, attackers, flipped part, partitions",
     "noniid": "label skew, beside the published algorithm at g = 1",
+    "ablation": "what each rule of the verdict is worth: the verdict with it switched off",
     "adaptive": "attackers who adapt: detection, and the damage when not detected",
     "baselines": "robust rules that need plaintext updates, under the same attacks",
     "fedgt": "15 clients, 1 → 7: FedGT's group test of whole updates beside ours of statistics",
