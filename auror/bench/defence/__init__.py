@@ -28,6 +28,7 @@ SECTIONS: Mapping[str, str] = {
     "frontier": "rounds to detection by plan, group size, attackers, flipped part, partitions",
     "noniid": "label skew, beside the published algorithm at g = 1",
     "ablation": "what each rule of the verdict is worth: the verdict with it switched off",
+    "attackers": "several pairs, two camps, many and one, blurred spreads, stickers on signs",
     "adaptive": "attackers who adapt: detection, and the damage when not detected",
     "baselines": "robust rules that need plaintext updates, under the same attacks",
     "fedgt": "15 clients, 1 → 7: FedGT's group test of whole updates beside ours of statistics",

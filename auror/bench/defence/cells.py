@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scipy.stats import binomtest
 
+from auror.bench import mislabelling
 from auror.bench.defence.averages import cells, mean
 from auror.bench.defence.rows import Bench, Row, cached_row
 from auror.bench.recordings import RecordedTraining, record
@@ -48,10 +49,14 @@ class Cell:
     """SOURCE:TARGET that the malicious flip, one per training, by its seed."""
     data_dir: Path | None = None
     """Folder of the data set; None: packaged or drawn."""
+    named: str = ""
+    """The attack, where it is not a flip of ``pairs``."""
 
     def attack(self, seed: int) -> str:
         if not self.malicious:
             return "none"
+        if self.named:
+            return self.named
         pair = self.pairs[seed % len(self.pairs)]
         return f"flip:{pair}" if self.fraction == 1.0 else f"flip:{pair}:{self.fraction}"
 
@@ -60,6 +65,8 @@ class Cell:
         """Which pairs, for tables."""
         if not self.malicious:
             return "none"
+        if self.named:
+            return self.named.removeprefix(f"{mislabelling.__name__}:")
         return self.pairs[0] if len(self.pairs) == 1 else "by seed"
 
     def key(self, seed: int) -> Row:
