@@ -1,9 +1,11 @@
 """Draw a cohort as the defence decodes it from sums over five clients.
 
     python scripts/decoded_cohort.py docs/results/defence/decoded-cohort.svg
+    python scripts/decoded_cohort.py docs/results/defence/decoded-signs.svg --data-dir DIR
 
-30 clients of mnist5k, 9 of them label their 4s as 9s; one training in which nobody is excluded,
-recorded once under --cache. What is drawn is the estimate that the verdict starts from.
+30 clients of mnist5k, 9 of them label their 4s as 9s; with --data-dir, traffic signs of which 9
+label 30 km/h as 50 km/h. One training in which nobody is excluded, recorded once under --cache.
+What is drawn is the estimate that the verdict starts from.
 """
 
 from __future__ import annotations
@@ -14,27 +16,35 @@ from pathlib import Path
 
 import numpy as np
 
-from auror.bench.defence.cells import Cell, recorded
+from auror.bench.defence.cells import SIGN_PAIRS, Cell, recorded, signs
 from auror.bench.defence.figures import cohort_figure
+from auror.bench.defence.full import decoded_view, recorded_in_full
+from auror.bench.defence.rows import Bench
+from auror.bench.defence.sign_figures import class_cohort_figure, class_effects
+from auror.bench.defence.signs import ROUNDS as SIGN_ROUNDS
 from auror.bench.recordings import RecordedTraining
 from auror.crypto.tags import number
-from auror.defence.ledger import Ledger, RoundObservation
+from auror.defence.confusion import read
+from auror.defence.features import FeatureKind
+from auror.defence.ledger import Ledger, RoundObservation, arrange
 from auror.experiments.evidence import decoded_evidence
 from auror.experiments.files import write_text
 from auror.ids import ClientId
+from auror.learn.signs import NAMES
 from auror.round.public import draw_groups
 
 SEED = 1000  # its attack is 4 → 9
 SOURCE, TARGET = 4, 9
 GROUP_SIZE, ROUNDS = 5, 20
+SIGNS_SEED = 9200
 
 
-def opened(made: RecordedTraining, seed: int) -> Ledger:
-    """What a server would hold after ``ROUNDS`` rounds of random groups."""
+def opened(made: RecordedTraining, seed: int, rounds: int) -> Ledger:
+    """What a server would hold after ``rounds`` rounds of random groups."""
     rng = np.random.default_rng([seed, 0x7265])
     ledger = Ledger(made.blocks)
     everybody = tuple(ClientId(client) for client in range(made.clients))
-    for at in range(ROUNDS):
+    for at in range(rounds):
         groups = draw_groups(rng.bytes(24) + number(at), everybody, GROUP_SIZE)
         ledger.append(RoundObservation(at, 0, made.observe(at, groups), made.plans[at].gram))
     return ledger
@@ -44,17 +54,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="the SVG to write")
     parser.add_argument("--cache", type=Path, help="where the training is kept")
+    parser.add_argument("--data-dir", type=Path, help="folder that holds gtsrb: draw signs")
     options = parser.parse_args()
-    cell = Cell("mnist5k", 30, 9, GROUP_SIZE, ROUNDS, ROUNDS)
     with tempfile.TemporaryDirectory() as scratch:
-        made = recorded(cell, options.cache or Path(scratch), SEED)
-    evidence = decoded_evidence(opened(made, SEED), [])
+        cache = options.cache or Path(scratch)
+        svg = digits(cache) if options.data_dir is None else of_signs(cache, options.data_dir)
+    write_text(options.out, '<?xml version="1.0"?>\n' + svg)
+    print(f"wrote {options.out}")
+
+
+def of_signs(cache: Path, data_dir: Path) -> str:
+    """Everybody's samples of every class that are labelled otherwise."""
+    bench = Bench(cache, [SIGNS_SEED], False, print, data_dir)
+    cell = signs(bench, 9, SIGN_ROUNDS, "iid-samples", SIGN_PAIRS[:1])
+    made = decoded_view(recorded_in_full(cell, cache, SIGNS_SEED))
+    ledger = opened(made, SIGNS_SEED, SIGN_ROUNDS)
+    block = ledger.block(FeatureKind.CONFUSION)
+    if block is None:
+        raise SystemExit("no label confusion was recorded")
+    seen_in = arrange(ledger, block, map(ClientId, range(made.clients)))
+    effects = class_effects(seen_in.groups, read(seen_in.means, seen_in.grams, seen_in.sizes))
+    source, target = map(int, SIGN_PAIRS[0].split(":"))
+    told = f"{NAMES[source]} as {NAMES[target]}"
+    title = f"decoded from {SIGN_ROUNDS} rounds of sums over {GROUP_SIZE}; 9 of 30 label {told}"
+    return class_cohort_figure(effects, set(made.malicious), source, NAMES, title)
+
+
+def digits(cache: Path) -> str:
+    """Everybody's label pairs."""
+    cell = Cell("mnist5k", 30, 9, GROUP_SIZE, ROUNDS, ROUNDS)
+    made = recorded(cell, cache, SEED)
+    evidence = decoded_evidence(opened(made, SEED, ROUNDS), [])
     if evidence is None:
         raise SystemExit("no label confusion was recorded")
     told = f"decoded from {ROUNDS} rounds of sums over {GROUP_SIZE}; 9 of 30 label 4 as 9"
-    svg = cohort_figure(evidence, made.malicious, (SOURCE, TARGET), told)
-    write_text(options.out, '<?xml version="1.0"?>\n' + svg)
-    print(f"wrote {options.out}")
+    return cohort_figure(evidence, made.malicious, (SOURCE, TARGET), told)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any
 
 from auror.bench.defence.figures import frontier_figure
 from auror.bench.defence.rows import NOT_COMPUTED, Bench, Row
+from auror.bench.defence.sign_figures import calibration_figure
 from auror.errors import ConfigError
 
 SECTIONS: Mapping[str, str] = {
@@ -36,6 +37,8 @@ SECTIONS: Mapping[str, str] = {
     "timing": "seconds and memory of one verdict, on one core",
 }
 """Module → what its table shows."""
+
+_FIGURES = {"frontier": frontier_figure, "calibration": calibration_figure}
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def run_bench(sections: Sequence[str], bench: Bench) -> BenchReport:
 
 def write_rows(report: BenchReport, folder: Path) -> list[Path]:
     """``SECTION.csv`` with every raw row and ``SECTION.md`` with its table, ``tables.json`` of all
-    sections, and the frontier's figure."""
+    sections, and the figures of the frontier and of the calibration."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, rows in report.rows.items():
@@ -107,11 +110,12 @@ def write_rows(report: BenchReport, folder: Path) -> list[Path]:
         page = path.with_suffix(".md")
         page.write_text(as_markdown(report, name), encoding="utf-8")
         written += [path, page]
-    drawn = frontier_figure(report.tables.get("frontier", ()))
-    if drawn is not None:
-        path = folder / "frontier.svg"
-        path.write_text('<?xml version="1.0"?>\n' + drawn, encoding="utf-8")
-        written.append(path)
+    for name, draw in _FIGURES.items():
+        drawn = draw(report.tables.get(name, ()))
+        if drawn is not None:
+            path = folder / f"{name}.svg"
+            path.write_text('<?xml version="1.0"?>\n' + drawn, encoding="utf-8")
+            written.append(path)
     path = folder / "tables.json"
     path.write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
     return [*written, path]

@@ -115,13 +115,22 @@ def watch(recording: RecordedTraining, cell: Cell, seed: Sequence[int]) -> tuple
 
 def summarise(rows: Sequence[Row]) -> list[Row]:
     """A line per cell and nominal ``alpha``: the observed rate over draws, its interval over
-    trainings, and whether the nominal rate is not below that interval."""
+    trainings, and whether the nominal rate is not below that interval. Last, all trainings of equal
+    cohorts together, each counting once."""
     keys = ("dataset", "partition", "clients", "group_size", "rounds")
+    cohort = keys[2:]
     return [
         {**dict(zip(keys, cell, strict=True)), **_line(found, alpha, int(str(cell[2])))}
         for cell, found in cells(rows, keys).items()
         for alpha in ALPHAS
-    ]
+    ] + [
+        {
+            "dataset": "all", "partition": "all", **dict(zip(cohort, cell, strict=True)),
+            **_line(found, alpha, int(str(cell[0]))),
+        }
+        for cell, found in cells(rows, cohort).items()
+        for alpha in ALPHAS
+    ]  # fmt: skip
 
 
 def _line(found: list[Row], alpha: float, clients: int) -> Row:

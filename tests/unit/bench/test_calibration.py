@@ -21,6 +21,7 @@ from auror.bench.defence.calibration import (
 )
 from auror.bench.defence.cells import Cell, recorded
 from auror.bench.defence.rows import Bench, Row
+from auror.bench.defence.sign_figures import calibration_figure
 from auror.bench.replays import replay
 from auror.defence.verdict import VerdictParams
 
@@ -97,7 +98,7 @@ def test_trainings_and_draws_are_counted_apart() -> None:
         training(3, 0.0, 0.0, 0.0, 0.0),
         {**training(4), "reason": "broken"},
     ]
-    lines = {line["alpha"]: line for line in summarise(rows)}
+    lines = {line["alpha"]: line for line in summarise(rows) if line["dataset"] != "all"}
     assert list(lines) == list(ALPHAS)
     assert {a: line["alarms"] for a, line in lines.items()} == {0.3: 3, 0.1: 1, 0.03: 1, 0.01: 1}
     assert {a: line["that ever alarm"] for a, line in lines.items()} == {
@@ -112,7 +113,19 @@ def test_trainings_and_draws_are_counted_apart() -> None:
 
 def test_a_rate_above_its_nominal_one_is_said() -> None:
     rows = [training(seed, *[9.0] * 4) for seed in range(8)]
-    assert [line["holds"] for line in summarise(rows)] == [False] * len(ALPHAS)
+    assert [line["holds"] for line in summarise(rows)] == [False] * 2 * len(ALPHAS)
+
+
+def test_all_trainings_are_also_folded_together_and_drawn() -> None:
+    skewed = {**training(3, 9.0, 0.0), "partition": "dirichlet:1.0"}
+    lines = summarise([training(1, 0.0, 0.0), training(2, 0.0, 0.0), skewed])
+    last = lines[-1]
+    assert (last["dataset"], last["partition"], last["trainings"]) == ("all", "all", 3)
+    assert last["observed"] == pytest.approx(1 / 6, abs=1e-4)
+    drawn = calibration_figure(lines)
+    assert drawn is not None
+    assert all(told in drawn for told in ("digits: 3", "all data: 3", "Dirichlet 1.0", "stated"))
+    assert calibration_figure([]) is None
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 20), (3, 20), (20, 20)])
