@@ -12,21 +12,25 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from auror.bench.defence.cells import SIGN_PAIRS, Cell, recorded, signs
 from auror.bench.defence.figures import cohort_figure
 from auror.bench.defence.full import decoded_view, recorded_in_full
 from auror.bench.defence.rows import Bench
-from auror.bench.defence.sign_figures import class_cohort_figure, class_effects
+from auror.bench.defence.sign_figures import class_cohort_figure
 from auror.bench.defence.signs import ROUNDS as SIGN_ROUNDS
 from auror.bench.recordings import RecordedTraining
 from auror.crypto.tags import number
-from auror.defence.confusion import read
+from auror.defence.confusion import Readings, read
+from auror.defence.decode import Design, decode_each
 from auror.defence.features import FeatureKind
 from auror.defence.ledger import Ledger, RoundObservation, arrange
+from auror.defence.spreads import predict
 from auror.experiments.evidence import decoded_evidence
 from auror.experiments.files import write_text
 from auror.ids import ClientId
@@ -78,6 +82,22 @@ def of_signs(cache: Path, data_dir: Path) -> str:
     told = f"{NAMES[source]} as {NAMES[target]}"
     title = f"decoded from {SIGN_ROUNDS} rounds of sums over {GROUP_SIZE}; 9 of 30 label {told}"
     return class_cohort_figure(effects, set(made.malicious), source, NAMES, title)
+
+
+def class_effects(
+    groups: Sequence[Sequence[Sequence[int]]], readings: Readings
+) -> NDArray[np.float64]:
+    """What every client shows of every class by itself, in honest spreads, (clients, classes): the
+    estimate that ``Depleted`` readings are judged from."""
+    clients = 1 + max(member for entry in groups for group in entry for member in group)
+    each = decode_each(Design(groups, clients).gather(readings.depleted.values))
+    spreads = predict(each, readings.classes).typical
+    return np.column_stack(
+        [
+            np.linalg.solve(each.precision + np.eye(clients) / spread**2, shift) / spread
+            for shift, spread in zip(each.shift, spreads, strict=True)
+        ]
+    )
 
 
 def digits(cache: Path) -> str:

@@ -17,9 +17,6 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from auror.bench.defence.rows import Row
-from auror.defence.confusion import Readings
-from auror.defence.decode import Design, decode_each
-from auror.defence.spreads import FEWEST, predict
 from auror.report.plots import HONEST, MALICIOUS, RC, svg_of
 
 Array = NDArray[np.float64]
@@ -93,25 +90,6 @@ def _points(axes: Axes, rows: Sequence[Row], shift: float, colour: str, marker: 
     high = [max(row["interval"][1], _NONE) for row in rows]
     axes.vlines(at, low, high, color=colour, lw=1.6, alpha=0.6)
     axes.plot(at, shown, marker, color=colour, ms=5, lw=0)
-
-
-def class_effects(groups: Sequence[Sequence[Sequence[int]]], readings: Readings) -> Array:
-    """What every client shows of every class by itself, in honest spreads, (clients, classes): the
-    estimate that ``Depleted`` readings are judged from.
-
-    Raises ValueError with fewer classes than spreads are predicted for.
-    """
-    if len(readings.classes) < FEWEST:
-        raise ValueError(f"{len(readings.classes)} classes: from {FEWEST} on they are judged alone")
-    clients = 1 + max(member for entry in groups for group in entry for member in group)
-    each = decode_each(Design(groups, clients).gather(readings.depleted.values))
-    spreads = predict(each, readings.classes).typical
-    return np.column_stack(
-        [
-            np.linalg.solve(each.precision + np.eye(clients) / spread**2, shift) / spread
-            for shift, spread in zip(each.shift, spreads, strict=True)
-        ]
-    )
 
 
 def class_cohort_figure(
