@@ -76,14 +76,18 @@ class Lock:
         self.close()
 
 
+_MOST = 1 << 20
 _FILES = 100
 """What a program has open beside sockets and locks of clients: libraries, logs, event loops."""
 
 
-def allow_many_files(wanted: int = 0) -> None:
+def allow_many_files(wanted: int = 0) -> int:
     """Let this process, and those it starts, open as many files as they may.
 
     ``wanted``: sockets and locks of clients that will be open at once.
+
+    Returns:
+        How many sockets and locks may be, beside what every program has open.
 
     Raises:
         ConfigError: so many are not allowed here.
@@ -97,3 +101,4 @@ def allow_many_files(wanted: int = 0) -> None:
             f"{wanted + _FILES} files have to be open at once, and {allowed} may be: raise the"
             f" limit (`ulimit -n {wanted + _FILES}`), or take fewer clients"
         )
+    return _MOST if allowed == resource.RLIM_INFINITY else allowed - _FILES

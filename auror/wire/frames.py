@@ -35,10 +35,19 @@ class Announcement:
 
 @dataclass(frozen=True)
 class Received:
-    """A whole message, digest checked, not yet decoded."""
+    """A whole message, digest checked, not yet decoded; to be closed, or read once."""
 
     envelope: Announcement
-    body: bytes
+    content: IO[bytes]
+
+    def read(self) -> bytes:
+        """The body."""
+        with self.content:
+            return self.content.read()
+
+    def close(self) -> None:
+        """Forget the body."""
+        self.content.close()
 
 
 def client_frames(round_id: RoundId, kind: Kind, body: bytes) -> Iterator[bytes]:
@@ -80,7 +89,7 @@ class Assembler:
             raise WireError(f"{envelope.kind.field} comes from the other side")
         limits.check_size(envelope.kind, envelope.size)
         self._open, self._got, self._hash = envelope, 0, hashlib.sha256()
-        self._body = tempfile.SpooledTemporaryFile(  # noqa: SIM115 closed by the last chunk or close()
+        self._body = tempfile.SpooledTemporaryFile(  # noqa: SIM115 closed by Received or close()
             max_size=_SPOOL_ABOVE_BYTES if self._spool else 0,
             dir=None if self._spool is None else str(self._spool),
         )
@@ -105,8 +114,8 @@ class Assembler:
         if self._hash.digest() != self._open.sha256:
             raise WireError(f"{self._open.kind.field}: digest does not match")
         self._body.seek(0)
-        received = Received(self._open, self._body.read())
-        self.close()
+        received = Received(self._open, self._body)
+        self._open = self._body = None
         return received
 
     def close(self) -> None:

@@ -26,15 +26,37 @@ _SIZES: Options = (
     ("grpc.max_send_message_length", MAX_FRAME_BYTES),
 )
 
-SERVER_OPTIONS: Options = (
-    *_KEEPALIVE,
-    *_SIZES,
-    # without these two the server cuts clients off for pinging too often
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
-    ("grpc.http2.max_ping_strikes", 0),
-    # a second server on the same port must fail, not share it
-    ("grpc.so_reuseport", 0),
-)
+
+def server_options(connections: int) -> Options:
+    """Of a port that takes at most ``connections`` at once, those without a handshake included."""
+    return (
+        *_KEEPALIVE,
+        *_SIZES,
+        # without these two the server cuts clients off for pinging too often
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+        ("grpc.http2.max_ping_strikes", 0),
+        # a second server on the same port must fail, not share it
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_allowed_incoming_connections", connections),
+        ("grpc.server_handshake_timeout_ms", 10_000),
+        # one stream, and those that it replaced a moment ago
+        ("grpc.max_concurrent_streams", 4),
+        # of a connection without any stream
+        ("grpc.max_connection_idle_ms", 60_000),
+    )
+
+
+def probe_options(connections: int) -> Options:
+    """Of the health port: plain text, anybody, small questions."""
+    return (
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_allowed_incoming_connections", connections),
+        ("grpc.server_handshake_timeout_ms", 2_000),
+        ("grpc.max_concurrent_streams", 4),
+        ("grpc.max_connection_idle_ms", 30_000),
+        ("grpc.max_receive_message_length", 4096),
+    )
+
 
 CLIENT_OPTIONS: Options = (
     *_KEEPALIVE,

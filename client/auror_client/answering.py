@@ -137,7 +137,7 @@ class Answering:
         """
         envelope = whole.envelope
         message = await self._compute(
-            lambda: codec.decode_server(envelope.kind, whole.body, self._limits)
+            lambda: codec.decode_server(envelope.kind, whole.read(), self._limits)
         )
         async with self._turn:
             if isinstance(message, FinalModel):

@@ -21,7 +21,7 @@ from auror.deployment.policy_file import POLICY_FILE, policy_json
 from auror.deployment.settings import to_toml
 from auror.errors import UnavailableError
 from auror.training.campaign import Campaign
-from auror.wire.service import SERVER_OPTIONS, SERVICE
+from auror.wire.service import SERVICE, probe_options, server_options
 from auror_server.clock import LoopSessionClock
 from auror_server.config import ServerConfig
 from auror_server.hosts import make_host, synthetic_dim
@@ -33,6 +33,10 @@ from auror_server.start import identity_of, load, resume
 from auror_server.store import CONFIG, SAMPLES, Store, lock_folder
 
 GOODBYE_SECONDS = 5.0
+STRANGERS = 4096
+"""Connections beside those of the members, most of them about to prove who they are: an idle one
+costs 20 KB and is cut off after 10 s."""
+PROBES = 64
 _log = logger("server")
 
 
@@ -44,7 +48,7 @@ async def serve(config: ServerConfig) -> SessionEnding:
             without a total.
     """
     credentials = load(config)
-    allow_many_files(len(credentials.policy.members))
+    connections = connections_for(len(credentials.policy.members))
     async with AsyncExitStack() as stack:
         # before anything in the folder is read or written: a second server must change nothing
         stack.enter_context(lock_folder(config.server.run_dir))
@@ -85,7 +89,7 @@ async def serve(config: ServerConfig) -> SessionEnding:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, session.stop)
         healthy = await _start_health(config.server.health, stack)
-        await _listen(config, credentials, session, recorder.spool, stack)
+        await _listen(config, credentials, connections, session, recorder.spool, stack)
         await healthy.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
         await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
         ending = SessionEnding.STOPPED
@@ -103,15 +107,27 @@ async def serve(config: ServerConfig) -> SessionEnding:
         return ending
 
 
+def connections_for(members: int) -> int:
+    """How many connections the port takes: two of each member, for one may replace the other, and
+    ``STRANGERS`` as far as this process may open files.
+
+    Raises:
+        ConfigError: it may not open enough for the members.
+    """
+    wanted = 2 * members
+    return min(wanted + STRANGERS, allow_many_files(wanted + PROBES + members) - PROBES - members)
+
+
 async def _listen(
     config: ServerConfig,
     credentials: ServerCredentials,
+    connections: int,
     session: Session,
     spool: Path,
     stack: AsyncExitStack,
 ) -> None:
     tls = credentials.tls
-    server = grpc.aio.server(options=SERVER_OPTIONS)
+    server = grpc.aio.server(options=server_options(connections))
     server.add_generic_rpc_handlers(
         (Servicer(credentials.policy, session.reception, spool).handler(),)
     )
@@ -128,7 +144,7 @@ async def _start_health(address: str, stack: AsyncExitStack) -> health.aio.Healt
     """The health service on its own plaintext port: probes have no client certificate."""
     servicer = health.aio.HealthServicer()
     if address:
-        server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+        server = grpc.aio.server(options=probe_options(PROBES))
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
         _bind("server.health", address, server.add_insecure_port)
         await server.start()

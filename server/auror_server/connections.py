@@ -43,6 +43,11 @@ class Connection:
         self.outbox.put_nowait(encoded)
         return True
 
+    def forget(self) -> None:
+        """Drop what waits to be sent: nobody counts on it any more."""
+        while not self.outbox.empty():
+            self.outbox.get_nowait()
+
     def say_goodbye(self, reason: pb.GoodbyeReason) -> None:
         frame = pb.ServerFrame(goodbye=pb.Goodbye(reason=reason)).SerializeToString()
         self.outbox.put_nowait(EncodedMessage((frame,), last=True))
@@ -59,6 +64,7 @@ class Connections:
         """The newest stream of a client counts; an older one is told so."""
         older = self._open.get(client)
         if older is not None:
+            older.forget()
             older.say_goodbye(pb.GOODBYE_REASON_REPLACED)
         connection = Connection(client)
         self._open[client] = connection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from auror.ids import ClientId, RoundId
 from auror.round.messages import ClientMessage
@@ -15,6 +15,8 @@ class Message:
     client: ClientId
     round_id: RoundId
     message: ClientMessage
+    size: int = field(default=0, compare=False)
+    """Bytes of its body."""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ class RoundMeter:
         self._current: PhaseTimes | None = None
         self.bytes_up = 0
         self.bytes_down = 0
+        self.refused: Mapping[str, int] = {}
+        """What the server refused since its start, by reason."""
 
     def phase(self, phase: Phase, now: float) -> None:
         self.end(now)
@@ -65,6 +67,7 @@ class RoundMeter:
             },
             "bytes_up": self.bytes_up,
             "bytes_down": self.bytes_down,
+            "refused": dict(self.refused),
             "cpu_seconds": round(time.process_time() - self._cpu, 6),
             "cpu_seconds_total": round(time.process_time(), 6),
             "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 
 from auror.ids import ClientId, Digest, RoundId
 from auror.wire import codec
 from auror.wire.fields import WireError
-from auror.wire.frames import Received
+from auror.wire.frames import Announcement, Received
 from auror.wire.limits import Kind, Limits
+from auror_server.admission import Allowance, Inbox, Refusals, Reopenings
 from auror_server.connections import Connection, Connections
-from auror_server.events import Event, Joined, Left, Malformed, Message
+from auror_server.events import Joined, Left, Malformed, Message
 from auror_server.metrics import RoundMeter
 
 
@@ -27,7 +29,10 @@ class Reception:
         now: Callable[[], float],
     ) -> None:
         self.connections = Connections(members, now())
-        self.inbox: asyncio.Queue[Event] = asyncio.Queue()
+        self.inbox = Inbox()
+        self.refusals = Refusals(now)
+        self._reopenings = Reopenings(now)
+        self._allowance = Allowance(limits)
         self._limits = limits
         self._pool = pool
         self._now = now
@@ -42,10 +47,16 @@ class Reception:
     def open(self, round_id: RoundId, limits: Limits, meter: RoundMeter) -> None:
         """A round begins: its messages are taken, of others none."""
         self._round_id, self._limits, self._meter, self._seen = round_id, limits, meter, {}
+        self._allowance = Allowance(limits)
+        meter.refused = self.refusals.counts
 
     def close(self) -> None:
         """The round is over."""
         self._round_id = None
+
+    def reopens(self, client: ClientId) -> None:
+        """Raises TooOften when ``client`` has to wait before it opens another stream."""
+        self._reopenings.take(client)
 
     def connected(self, client: ClientId) -> Connection:
         connection = self.connections.add(client)
@@ -56,24 +67,36 @@ class Reception:
         if self.connections.remove(connection, self._now()):
             self.inbox.put_nowait(Left(connection.client))
 
+    def announced(self, client: ClientId, size: int) -> None:
+        """Raises WireError when ``client`` has sent its share of this round's messages."""
+        self._allowance.spend(client, size)
+
     async def received(self, client: ClientId, message: Received) -> None:
         """Decode in the executor; a repeated message of this round goes no further.
+
+        Returns when there was room for it: until then its sender has to wait.
 
         Raises:
             WireError: it is not a message of this protocol.
         """
-        envelope = message.envelope
+        with contextlib.closing(message):
+            envelope, seen, limits = message.envelope, self._seen, self._limits
+            if not self._is_new(client, envelope):
+                return
+            async with self.inbox.room(envelope.size, limits.largest(Kind.UPLOAD)):
+                decoded = await asyncio.get_running_loop().run_in_executor(
+                    self._pool, lambda: codec.decode_client(envelope.kind, message.read(), limits)
+                )
+                seen.setdefault((client, envelope.kind), envelope.sha256)
+                event = Message(client, envelope.round_id, decoded, envelope.size)
+                self.inbox.put_nowait(event)
+
+    def _is_new(self, client: ClientId, envelope: Announcement) -> bool:
         if self._meter is None or envelope.round_id != self._round_id:
-            return  # of a round that is over: too late, and nobody's fault
+            return False  # of a round that is over: too late, and nobody's fault
         self._meter.bytes_up += envelope.size
-        seen, limits = self._seen, self._limits
-        if seen.get((client, envelope.kind)) == envelope.sha256:
-            return
-        decoded = await asyncio.get_running_loop().run_in_executor(
-            self._pool, codec.decode_client, envelope.kind, message.body, limits
-        )
-        seen.setdefault((client, envelope.kind), envelope.sha256)
-        self.inbox.put_nowait(Message(client, envelope.round_id, decoded))
+        return self._seen.get((client, envelope.kind)) != envelope.sha256
 
     def malformed(self, client: ClientId, error: WireError) -> None:
+        self.refusals.note("malformed", f"client {client}", str(error))
         self.inbox.put_nowait(Malformed(client, str(error)))

@@ -14,7 +14,6 @@ import grpc
 import grpc.aio
 
 from auror.deployment.credentials import certificate_fingerprint
-from auror.deployment.logs import logger
 from auror.errors import ProtocolError
 from auror.ids import ClientId, Digest
 from auror.round.description import PROTOCOL_VERSION
@@ -24,12 +23,12 @@ from auror.wire.frames import Assembler, Received
 from auror.wire.limits import Limits
 from auror.wire.service import METHOD, SERVICE
 from auror.wire.v1 import transport_pb2 as pb
+from auror_server.admission import Refusals
 from auror_server.connections import Connection
 from auror_server.status import NotEnrolled, Silent, WrongHello, status_of
 
 HELLO_SECONDS = 15.0
 HANG_UP_SECONDS = 3.0
-_log = logger("transport")
 
 
 class StreamHandler(Protocol):
@@ -38,9 +37,16 @@ class StreamHandler(Protocol):
     @property
     def limits(self) -> Limits: ...
 
+    @property
+    def refusals(self) -> Refusals: ...
+
+    def reopens(self, client: ClientId) -> None: ...
+
     def connected(self, client: ClientId) -> Connection: ...
 
     def disconnected(self, connection: Connection) -> None: ...
+
+    def announced(self, client: ClientId, size: int) -> None: ...
 
     async def received(self, client: ClientId, message: Received) -> None: ...
 
@@ -65,9 +71,10 @@ class Servicer:
     async def participate(self, _requests: Any, context: Any) -> None:
         try:
             client = identify(context.auth_context(), self._clients)
+            self._handler.reopens(client)
             await self._check_hello(context, client)
         except ProtocolError as error:
-            _log.warning("stream refused", peer=context.peer(), why=str(error))
+            self._handler.refusals.note(type(error).__name__, context.peer(), str(error))
             await context.abort(*status_of(error))
         welcome = pb.Welcome(protocol_version=PROTOCOL_VERSION, deployment=self._deployment)
         await context.write(pb.ServerFrame(welcome=welcome).SerializeToString())
@@ -110,6 +117,7 @@ class Servicer:
             while (frame := await context.read()) is not grpc.aio.EOF:
                 match frame.WhichOneof("frame"):
                     case "header":
+                        self._handler.announced(client, frame.header.size)
                         assembler.header(frame.header, self._handler.limits)
                     case "chunk":
                         whole = assembler.chunk(frame.chunk)

@@ -9,6 +9,7 @@ import grpc
 
 from auror.errors import ProtocolError
 from auror.wire.fields import WireError
+from auror_server.admission import TooOften
 
 
 class NotEnrolled(ProtocolError):
@@ -34,6 +35,7 @@ _TABLE: tuple[tuple[type[ProtocolError], grpc.StatusCode, str], ...] = (
         grpc.StatusCode.FAILED_PRECONDITION,
         "protocol version, deployment or client id do not fit this server",
     ),
+    (TooOften, grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams in a short time"),
     (Silent, grpc.StatusCode.DEADLINE_EXCEEDED, "no hello in time"),
     (WireError, grpc.StatusCode.INVALID_ARGUMENT, "message refused"),
 )

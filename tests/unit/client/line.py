@@ -168,7 +168,7 @@ class Line:
             if frame.WhichOneof("frame") == "header":
                 assembler.header(frame.header, self._limits)
             elif (whole := assembler.chunk(frame.chunk)) is not None:
-                message = codec.decode_client(whole.envelope.kind, whole.body, self._limits)
+                message = codec.decode_client(whole.envelope.kind, whole.read(), self._limits)
                 self._outgoing.put_nowait((whole.envelope.round_id, message))
 
 

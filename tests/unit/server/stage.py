@@ -98,7 +98,7 @@ class Site:
                 assembler.header(frame.header, self._limits)
             elif (whole := assembler.chunk(frame.chunk)) is not None:
                 envelope = whole.envelope
-                message = codec.decode_server(envelope.kind, whole.body, self._limits)
+                message = codec.decode_server(envelope.kind, whole.read(), self._limits)
                 self.on_told(type(message).__name__)
                 if isinstance(message, FinalModel):
                     continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 from pathlib import Path
 
 import pytest
@@ -240,7 +241,7 @@ def test_a_message_goes_no_further_when_it_is_repeated_or_of_another_round(tmp_p
             body = codec.encode_client(message)
             digest = Digest(hashlib.sha256(body).digest())
             envelope = Announcement(codec.kind_of(message), len(body), digest, round_id)
-            await reception.received(ClientId(0), Received(envelope, body))
+            await reception.received(ClientId(0), Received(envelope, io.BytesIO(body)))
 
         await send(now, answer)  # before the first round
         reception.open(now, Limits(1, 7, 0), RoundMeter(0.0))

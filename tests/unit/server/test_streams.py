@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
 import grpc.aio
 import pytest
+from auror_server.admission import MESSAGES, REOPENINGS
 from auror_server.config import ServerConfig, load_config
 from auror_server.connections import Connections, EncodedMessage
 from auror_server.events import Event, Joined, Left
+from auror_server.metrics import RoundMeter
 from auror_server.reception import Reception
 from auror_server.servicer import Servicer, identify
 from auror_server.status import NotEnrolled, WrongHello, status_of
@@ -20,12 +23,12 @@ from auror.deployment.certs import create_deployment
 from auror.deployment.credentials import client_folder
 from auror.deployment.settings import to_toml
 from auror.errors import ConfigError, ProtocolError
-from auror.ids import ClientId
+from auror.ids import ClientId, RoundId
 from auror.params import RoundParams
 from auror.programs.enrol import synthetic_terms
 from auror.round.description import PROTOCOL_VERSION
 from auror.wire.fields import WireError
-from auror.wire.limits import Limits
+from auror.wire.limits import Kind, Limits
 from auror.wire.v1 import transport_pb2 as pb
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -108,6 +111,63 @@ def test_a_lost_client_is_noticed_whenever_grpc_cancels_its_stream(tmp_path: Pat
         assert not connected, steps
         assert heard in ([], [Joined(ClientId(1)), Left(ClientId(1))]), steps
     assert heard  # it did connect
+
+
+class Refused(Exception):
+    """gRPC ends a handler that aborts."""
+
+
+class Busy(Gone):
+    """Its peer says hello and sends ``frames``; what the server aborts with is raised."""
+
+    def __init__(self, pem: bytes, hello: pb.Hello, frames: list[pb.ClientFrame]) -> None:
+        super().__init__(pem, hello)
+        self._frames[1:1] = frames
+
+    def peer(self) -> str:
+        return "ipv4:192.0.2.1:7"
+
+    async def abort(self, code: grpc.StatusCode, details: str) -> None:
+        raise Refused(code)
+
+
+def test_streams_and_messages_without_end_are_refused_and_counted(tmp_path: Path) -> None:
+    terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
+    policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
+    pem = (client_folder(tmp_path / "certs", 1) / "cert.pem").read_bytes()
+    hello = pb.Hello(protocol_version=PROTOCOL_VERSION, deployment=policy.name, client=1)
+    body = b"x"
+    header = pb.Header(
+        kind=Kind.AGREEMENT.value,
+        size=len(body),
+        sha256=hashlib.sha256(body).digest(),
+        round_nonce=bytes(16),
+    )
+    message = [pb.ClientFrame(header=header), pb.ClientFrame(chunk=body)]
+
+    async def opened(servicer: Servicer, frames: list[pb.ClientFrame]) -> grpc.StatusCode | None:
+        try:
+            await servicer.participate(None, Busy(pem, hello, frames))
+        except Refused as refused:
+            return refused.args[0]
+        return None
+
+    async def scene() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            reception = Reception(policy.members, Limits(3, 7, 0), pool, lambda: 0.0)
+            servicer = Servicer(policy, reception, tmp_path)
+            assert await opened(servicer, message * MESSAGES) is None
+            assert await opened(servicer, message) is grpc.StatusCode.INVALID_ARGUMENT
+            for _ in range(REOPENINGS - 2):
+                assert await opened(servicer, []) is None
+            assert await opened(servicer, []) is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert reception.refusals.counts == {"malformed": 1, "TooOften": 1}
+            meter = RoundMeter(0.0)
+            reception.open(RoundId(0, bytes(16)), Limits(3, 7, 0), meter)
+            assert meter.line(0, 1.0)["refused"] == {"malformed": 1, "TooOften": 1}
+            reception.announced(ClientId(1), 1)  # another round, another allowance
+
+    asyncio.run(scene())
 
 
 class Reading(Gone):

@@ -34,7 +34,7 @@ def put_together(frames: list[bytes], assembler: Assembler) -> list[Received]:
 def test_messages_come_through(bodies: list[bytes]) -> None:
     frames = [raw for body in bodies for raw in client_frames(ROUND, Kind.UPLOAD, body)]
     found = put_together(frames, Assembler(from_client=True))
-    assert [one.body for one in found] == bodies
+    assert [one.read() for one in found] == bodies
     assert all(one.envelope.round_id == ROUND for one in found)
 
 
@@ -44,7 +44,7 @@ def test_a_large_message_is_cut_and_spooled(tmp_path: Path, spooled: bool) -> No
     frames = list(client_frames(ROUND, Kind.UPLOAD, body))
     assert max(len(frame) for frame in frames) <= CHUNK_BYTES + 64
     assembler = Assembler(from_client=True, spool=tmp_path if spooled else None)
-    assert [one.body for one in put_together(frames, assembler)] == [body]
+    assert [one.read() for one in put_together(frames, assembler)] == [body]
 
 
 def header(**changes: object) -> pb.Header:

@@ -1,0 +1,137 @@
+"""What one peer may cost: reopenings, messages, bytes, and memory for what waits to be looked at.
+
+Honest clients stay far below every bound. A peer that reaches one is refused and counted; the
+others notice nothing. What has no certificate of a member yet is bounded before, by gRPC
+(``auror.wire.service.server_options``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+
+from auror.deployment.logs import logger
+from auror.errors import ProtocolError
+from auror.ids import ClientId
+from auror.wire.fields import WireError
+from auror.wire.limits import Kind, Limits
+from auror_server.events import Event, Message
+
+REOPENINGS, REOPENINGS_PER_SECOND = 20, 1.0
+"""Streams that an identity may open at once, and how fast it may go on. Clients wait 0.25 s before
+the first attempt after a loss, and longer after each refusal."""
+MESSAGES = 256
+"""Of one identity in one round: a round takes ten, and each may be sent again after a loss."""
+TIMES = 16
+"""How often an identity may send the largest messages of one round."""
+WAITING_BYTES, WAITING_UPLOADS = 64 << 20, 2
+"""What decoded messages may hold while they wait: so much, and so many uploads at least."""
+SAY_EVERY_S = 10.0
+_log = logger("transport")
+
+
+class TooOften(ProtocolError):
+    """An identity opens streams faster than a client that loses connections would."""
+
+
+class Refusals:
+    """What was refused, counted by reason; the log gets a line for the first and then at most one
+    in ``SAY_EVERY_S`` seconds, so that a flood fills no disk."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.counts: Counter[str] = Counter()
+        self._now = now
+        self._said: dict[str, float] = {}
+
+    def note(self, reason: str, peer: str, why: str) -> None:
+        """``reason``: a few words that do not vary; ``peer`` and ``why`` describe this one."""
+        self.counts[reason] += 1
+        now = self._now()
+        if now - self._said.get(reason, -SAY_EVERY_S) >= SAY_EVERY_S:
+            self._said[reason] = now
+            _log.warning("refused", reason=reason, peer=peer, why=why, times=self.counts[reason])
+
+
+class Reopenings:
+    """A token bucket per identity."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._left: dict[ClientId, tuple[float, float]] = {}
+
+    def take(self, client: ClientId) -> None:
+        """A stream of ``client`` opens.
+
+        Raises:
+            TooOften: it has to wait.
+        """
+        now = self._now()
+        left, since = self._left.get(client, (float(REOPENINGS), now))
+        left = min(left + (now - since) * REOPENINGS_PER_SECOND, float(REOPENINGS))
+        if left < 1.0:
+            self._left[client] = left, now
+            raise TooOften(f"client {client} opened {REOPENINGS} streams within seconds")
+        self._left[client] = left - 1.0, now
+
+
+class Allowance:
+    """What each identity may send within one round."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._bytes = TIMES * sum(limits.largest(kind) for kind in Kind if kind.from_client)
+        self._spent: dict[ClientId, tuple[int, int]] = {}
+
+    def spend(self, client: ClientId, size: int) -> None:
+        """A message of ``size`` bytes is announced.
+
+        Raises:
+            WireError: it is one too many.
+        """
+        messages, spent = self._spent.get(client, (0, 0))
+        messages, spent = messages + 1, spent + size
+        self._spent[client] = messages, spent
+        if messages > MESSAGES or spent > self._bytes:
+            raise WireError(
+                f"message {messages} in one round with {spent} bytes in all; {MESSAGES} and"
+                f" {self._bytes} are allowed"
+            )
+
+
+class Inbox(asyncio.Queue[Event]):
+    """Events in the order in which they happened. What decoded messages hold while they wait is
+    bounded: :meth:`room` makes readers wait, and so the peers whose streams they read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held = 0
+        self._freed = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def room(self, size: int, upload: int) -> AsyncIterator[None]:
+        """Wait until a message of ``size`` bytes fits; it holds its place until it is taken out, or
+        until the block ends without having put it in.
+
+        ``upload``: bytes of the round's largest message.
+        """
+        most = max(WAITING_BYTES, WAITING_UPLOADS * upload)
+        while self._held and self._held + size > most:
+            self._freed.clear()
+            await self._freed.wait()
+        self._held += size
+        try:
+            yield
+        except BaseException:
+            self._free(size)
+            raise
+
+    def _get(self) -> Event:
+        event = super()._get()
+        if isinstance(event, Message):
+            self._free(event.size)
+        return event
+
+    def _free(self, size: int) -> None:
+        self._held -= size
+        self._freed.set()
