@@ -39,6 +39,9 @@ def server_options(connections: int) -> Options:
         ("grpc.so_reuseport", 0),
         ("grpc.max_allowed_incoming_connections", connections),
         ("grpc.server_handshake_timeout_ms", 10_000),
+        # what one peer may have on the way: windows that grow with the bandwidth cost 16 MB a peer
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", 2 * MAX_FRAME_BYTES),
         # one stream, and those that it replaced a moment ago
         ("grpc.max_concurrent_streams", 4),
         # of a connection without any stream
