@@ -133,6 +133,7 @@ def cases(bench: Bench) -> list[Case]:
     clean = [
         replace(ten, malicious=0, partition=way) for way in ("iid", "dirichlet:0.5", "shards:2")
     ]
+    clean.append(Cell("digits", 30, 0, 5, ROUNDS, ROUNDS, "dirichlet:1.0"))
     large = Cell("mnist5k", 100, 0, 10, ROUNDS, ROUNDS)
     of_signs = [signs(bench, m, SIGN_ROUNDS, "iid-samples", SIGN_PAIRS[:1]) for m in (9, 3, 0)]
     return [

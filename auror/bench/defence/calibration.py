@@ -149,7 +149,7 @@ def _line(found: list[Row], alpha: float, clients: int) -> Row:
         "that ever alarm": sum(count > 0 for count in alarms),
         "draws": sum(draws),
         "alarms": sum(alarms),
-        "largest odds": round(math.exp(max(max(row["strengths"]) for row in found)), 2),
+        "largest log-odds": round(max(max(row["strengths"]) for row in found), 2),
         "accused at .01": sum(row["accused"] for row in found),
     }
 

@@ -51,13 +51,14 @@ def calibration_figure(rows: Sequence[Row]) -> str | None:
         for axes, dataset in zip(grid.flat, panels, strict=True):
             here = [row for row in rows if row["dataset"] == dataset]
             axes.plot([_NONE, 1.0], [_NONE, 1.0], color="0.45", ls=(0, (4, 3)), lw=1.2, zorder=1)
-            for nth, (way, colour, marker, name) in enumerate(_WAYS):
+            for nth, (way, colour, marker, told) in enumerate(_WAYS):
                 mine = [r for r in here if str(r["partition"]).replace("-samples", "") == way]
                 if mine:
-                    drawn.add((colour, marker, name))
+                    drawn.add((colour, marker, told))
                     _points(axes, mine, 1.12 ** (nth - 1) if way != "all" else 1.0, colour, marker)
             count = sum(row["trainings"] for row in here if row["alpha"] == here[0]["alpha"])
-            axes.set_title(f"{'all data' if dataset == 'all' else dataset}: {count}", fontsize=11)
+            name = "all" if dataset == "all" else dataset
+            axes.set_title(f"{name}, {count} trainings", fontsize=10)
             axes.set_xscale("log")
             axes.set_yscale("log")
             nominal = sorted({row["alpha"] for row in rows})
@@ -70,11 +71,13 @@ def calibration_figure(rows: Sequence[Row]) -> str | None:
             axes.set_xlabel("stated α")
             axes.set_ylabel("observed")
             axes.label_outer()
-        figure.suptitle("draws that alarm, by data set: number of clean trainings", fontsize=11)
+        figure.suptitle(
+            "part of draws that alarm, nobody lying; bars: 95 % over trainings", fontsize=11
+        )
         handles = [
-            Line2D([], [], color=colour, marker=marker, ms=5, lw=0, label=name)
-            for _way, colour, marker, name in _WAYS
-            if (colour, marker, name) in drawn
+            Line2D([], [], color=colour, marker=marker, ms=5, lw=0, label=told)
+            for _way, colour, marker, told in _WAYS
+            if (colour, marker, told) in drawn
         ]
         figure.legend(
             handles=handles, loc="outside lower center", ncols=len(handles), frameon=False,
