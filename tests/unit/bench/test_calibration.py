@@ -124,7 +124,8 @@ def test_all_trainings_are_also_folded_together_and_drawn() -> None:
     assert last["observed"] == pytest.approx(1 / 6, abs=1e-4)
     drawn = calibration_figure(lines)
     assert drawn is not None
-    assert all(told in drawn for told in ("digits, 3 trainings", "all, 3 trainings", "Dirichlet 1.0", "stated"))
+    told = ("digits, 3 trainings", "all, 3 trainings", "Dirichlet 1.0", "stated")
+    assert all(words in drawn for words in told)
     assert calibration_figure([]) is None
 
 
