@@ -64,6 +64,18 @@ class ModelMissing(UserError):
     exit_code = 9
 
 
+class Excluded(UserError):
+    """This client is not invited any more, for good: it was flagged, or proven to have lied."""
+
+    exit_code = 10
+
+
+class MachineError(UserError):
+    """The machine that the program runs on cannot go on: disk, memory, open files, device."""
+
+    exit_code = 11
+
+
 class DropReason(enum.Enum):
     """Why one client no longer takes part in a round."""
 
@@ -133,6 +145,32 @@ class Refusal(enum.Enum):
     MASKS_WOULD_SHOW = "opening cross-group masks would show single clients"
     FORGED_MEANS = "the plan's class means are not those of this client's model and samples"
     UNKNOWN_ROUND = "nothing is known of the round: this client was started anew during it"
+    DATA_UNUSABLE = "this client's samples cannot be used"
+    DEVICE_FAILED = "the device that trains failed"
+    OUT_OF_MEMORY = "this client's machine has too little memory"
+    STATE_UNWRITABLE = "what this client must remember cannot be written"
+    TRAINING_FAILED = "this client's training failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no later round of this run could be any different."""
+        return self in _FINAL
+
+
+_FINAL = frozenset(
+    {
+        Refusal.WRONG_CONFIGURATION,
+        Refusal.WRONG_POLICY,
+        Refusal.POLICY_EXPIRED,
+        Refusal.STATISTICS_TOO_LARGE,
+        Refusal.BUDGET_SPENT,
+        Refusal.DATA_UNUSABLE,
+        Refusal.DEVICE_FAILED,
+        Refusal.OUT_OF_MEMORY,
+        Refusal.STATE_UNWRITABLE,
+        Refusal.TRAINING_FAILED,
+    }
+)
 
 
 class ProtocolError(Exception):
@@ -142,10 +180,18 @@ class ProtocolError(Exception):
 class PeerMisbehaved(ProtocolError):
     """The server's view: ``client`` leaves the round for ``reason``."""
 
-    def __init__(self, client: ClientId, reason: DropReason, detail: str = "") -> None:
+    def __init__(
+        self,
+        client: ClientId,
+        reason: DropReason,
+        detail: str = "",
+        refusal: Refusal | None = None,
+    ) -> None:
+        """``refusal``: what a client says that will not go on."""
         self.client = client
         self.reason = reason
         self.detail = detail
+        self.refusal = refusal
         super().__init__(f"client {client}: {reason.value}" + (f" ({detail})" if detail else ""))
 
 

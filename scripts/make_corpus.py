@@ -26,7 +26,14 @@ from auror.errors import AbortReason, Refusal  # noqa: E402
 from auror.ids import ClientId, Digest, RoundId  # noqa: E402
 from auror.round.client.memory import ClientMemory  # noqa: E402
 from auror.round.facts import encode  # noqa: E402
-from auror.round.messages import FinalModel, MaskedStatistics, RoundEnd, Withdraw  # noqa: E402
+from auror.round.messages import (  # noqa: E402
+    Exclusion,
+    ExclusionCause,
+    FinalModel,
+    MaskedStatistics,
+    RoundEnd,
+    Withdraw,
+)
 from auror.secagg.packing import pack  # noqa: E402
 from auror.sim.seeded import seeded_entropy  # noqa: E402
 from auror.wire import codec  # noqa: E402
@@ -57,6 +64,8 @@ def main() -> None:
     )
     zero, model = Digest(bytes(32)), np.linspace(-1, 1, 4, dtype=np.float32)
     played.told.append((ClientId(0), FinalModel(zero, 0, 2, zero, zero, model)))
+    exclusion = Exclusion(ExclusionCause.FLAG, 4, 9, 12.5, 8.25, rounds=14, audits=3)
+    played.told.append((ClientId(0), exclusion))
     for from_client, said in ((True, played.replies), (False, played.told)):
         for client, message in said:
             if client != 0:

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from auror.deployment.certs import Terms, create_deployment
-from auror.errors import ConfigError, UnavailableError
+from auror.errors import ConfigError, Excluded, UnavailableError
 from auror.experiments.config import ExperimentConfig, Medium, RunName
 from auror.experiments.experiment import plain_runs
 from auror.experiments.prepared import Prepared
@@ -113,6 +113,7 @@ def _over_network(
                 starter.clients(
                     _client_settings(prepared, address, certificates, folder, scratch, number),
                     f"clients-{number}",
+                    fine=(0, Excluded.exit_code),
                 )
             stages["start"] = time.perf_counter() - beginning
             path = folder / "server" / "rounds.jsonl"

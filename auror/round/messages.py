@@ -6,6 +6,7 @@ rule depends on them, by the phase that takes them.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -278,6 +279,34 @@ class FinalModel:
     """Flat, (d,)."""
 
 
+# Between rounds -------------------------------------------------------------------------------
+
+
+class ExclusionCause(enum.Enum):
+    """Why a client is excluded for good."""
+
+    FLAG = "a verdict that audited rounds confirmed"
+    PROOF = "messages that prove a lie"
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Server → the excluded client alone: it is not invited any more, and why."""
+
+    cause: ExclusionCause
+    source: int | None = None
+    """Class whose samples are taken for ``target``; None: of no single class."""
+    target: int | None = None
+    strength: float | None = None
+    """Of the evidence, in the detector's unit."""
+    required: float | None = None
+    """What a flag takes."""
+    rounds: int = 0
+    """Of bound evidence."""
+    audits: int = 0
+    """Audited rounds that confirmed it."""
+
+
 ServerMessage = (
     RoundStart
     | KeyList
@@ -305,4 +334,4 @@ ClientMessage = (
     | Withdraw
 )
 """Of a round, as ``ServerMessage``."""
-AnyServerMessage = ServerMessage | FinalModel
+AnyServerMessage = ServerMessage | FinalModel | Exclusion

@@ -6,13 +6,13 @@ Nothing in it is secret: the server knows all of it, and operators may publish i
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.errors import AbortReason, DropReason
+from auror.errors import AbortReason, DropReason, Refusal
 from auror.ids import ClientId, Digest, GroupIndex, RoundId
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class RoundRecord:
     flagged: tuple[ClientId, ...]
     """Clients on whom a permanent flag fell in this round."""
     dropped: dict[ClientId, DropReason]
+    """Everybody who left the round, and why."""
     aborted: AbortReason | None
     total_opened: bool
     """Whether the accepted total was unmasked (also true when its binding check failed)."""
@@ -91,6 +92,8 @@ class RoundRecord:
     """What a failed check or opening proved about whom."""
     excluded: tuple[ClientId, ...] = ()
     """Clients that all marks so far prove to have lied, new in this round."""
+    withdrawn: dict[ClientId, Refusal] = field(default_factory=dict)
+    """Of the dropped, those who would not go on, and what they said."""
     attempted: bool = False
     """Clients may count an attempt at the model."""
     statistics_asked: bool = False
@@ -145,6 +148,7 @@ class RoundRecord:
             audited=audited,
             marks=summary.marks,
             excluded=excluded,
+            withdrawn=dict(summary.refusals),
             attempted=summary.attempted,
             statistics_asked=summary.asked,
             shares_asked=summary.unmasking,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from auror.errors import AbortReason, DropReason
+from auror.errors import AbortReason, DropReason, Refusal
 from auror.ids import ClientId, Digest, GroupIndex, RoundId
 from auror.round.record import Mark, MarkKind, OpenedGroup, RoundRecord
 
@@ -47,6 +47,7 @@ def record_to_json(record: RoundRecord) -> dict[str, Any]:
         "audited": list(record.audited),
         "marks": [[mark.kind.name, list(mark.clients)] for mark in record.marks],
         "excluded": list(record.excluded),
+        "withdrawn": {str(client): why.name for client, why in sorted(record.withdrawn.items())},
         "attempted": record.attempted,
         "statistics_asked": record.statistics_asked,
         "shares_asked": record.shares_asked,
@@ -93,6 +94,7 @@ def record_from_json(raw: Mapping[str, Any]) -> RoundRecord:
             audited=tuple(GroupIndex(int(index)) for index in raw["audited"]),
             marks=tuple(Mark(MarkKind[kind], _clients(who)) for kind, who in raw["marks"]),
             excluded=_clients(raw["excluded"]),
+            withdrawn={ClientId(int(i)): Refusal[why] for i, why in raw["withdrawn"].items()},
             attempted=bool(raw["attempted"]),
             statistics_asked=bool(raw["statistics_asked"]),
             shares_asked=bool(raw["shares_asked"]),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from auror.errors import DropReason
+from auror.errors import DropReason, Refusal
 from auror.ids import ClientId, GroupIndex
 from auror.round.public import Groups
 from auror.round.record import Mark, OpenedGroup
@@ -40,6 +40,8 @@ class RoundSummary:
     total_opened: bool = False
     """Also when the binding check then failed."""
     dropped: Mapping[ClientId, DropReason] = field(default_factory=lambda: MappingProxyType({}))
+    refusals: Mapping[ClientId, Refusal] = field(default_factory=lambda: MappingProxyType({}))
+    """Of those among them who would not go on."""
     marks: tuple[Mark, ...] = ()
     """What a failed check or opening proved about whom."""
     withheld: frozenset[ClientId] = frozenset()

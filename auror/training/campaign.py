@@ -25,6 +25,7 @@ from auror.round.policy import Policy
 from auror.round.record import OpenedGroup, RoundRecord
 from auror.round.server.context import Decision, RoundTotal
 from auror.round.summary import RoundSummary
+from auror.training import exclusions
 from auror.training.audits import AuditDraw, drawn_by
 from auror.training.config import CampaignConfig, check_campaign
 from auror.training.defence import Defence, DefendedRound
@@ -210,6 +211,9 @@ class Campaign:
         excluded = state.conduct.book(
             summary, failed=failed, colluders=params.colluders, index=state.index
         )
+        audits = {client: state.confirmation.confirmed[client] for client in flagged}
+        rounds = len(self.ledger.rounds)
+        exclusions.note(state.exclusions, self.verdict, rounds, audits, excluded)
         record = RoundRecord.of(
             summary,
             description,

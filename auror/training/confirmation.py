@@ -37,6 +37,8 @@ class Confirmation:
     """Index of the last round whose check failed while it tested somebody; -1: none."""
     flagged: dict[ClientId, int] = field(default_factory=dict)
     """Client → index of the round in which its permanent flag fell."""
+    confirmed: dict[ClientId, int] = field(default_factory=dict, init=False, compare=False)
+    """Client → audited rounds that its flag took; of flags that fell in this process."""
     tested: frozenset[ClientId] = field(default=frozenset(), init=False, compare=False)
     """Whom the round in progress tests."""
     _accused: Mapping[ClientId, int] = field(
@@ -117,7 +119,7 @@ class Confirmation:
             if self.passed[client] >= self._accused.get(client, math.inf)
         )
         for client in flagged:
-            del self.passed[client]
+            self.confirmed[client] = self.passed.pop(client)
             self.flagged[client] = index
         return flagged
 

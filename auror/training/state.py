@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.defence.ledger import Ledger
+from auror.ids import ClientId
+from auror.round.messages import Exclusion
+from auror.training import exclusions
 from auror.training.conduct import Conduct
 from auror.training.confirmation import Confirmation
 from auror.training.succession import ModelSuccession
@@ -23,6 +26,8 @@ class CampaignState:
     ledger: Ledger
     confirmation: Confirmation = field(default_factory=Confirmation)
     conduct: Conduct = field(default_factory=Conduct)
+    exclusions: dict[ClientId, Exclusion] = field(default_factory=dict)
+    """Who is excluded for good, and what it is told."""
     index: int = 0
     """Rounds that are over, in all eras."""
     counter: int = 0
@@ -55,6 +60,7 @@ class CampaignState:
             "ledger": self.ledger.to_dict(),
             "confirmation": self.confirmation.to_dict(),
             "conduct": self.conduct.to_dict(),
+            "exclusions": exclusions.to_dict(self.exclusions),
             "index": self.index,
             "counter": self.counter,
             "rounds": self.rounds,
@@ -74,6 +80,7 @@ class CampaignState:
             ledger=Ledger.from_dict(raw["ledger"]),
             confirmation=Confirmation.from_dict(raw["confirmation"]),
             conduct=Conduct.from_dict(raw["conduct"]),
+            exclusions=exclusions.from_dict(raw["exclusions"]),
             index=int(raw["index"]),
             counter=int(raw["counter"]),
             rounds=int(raw["rounds"]),

@@ -38,6 +38,7 @@ _KINDS: dict[type, Kind] = {
     m.BindingFailed: Kind.BINDING_FAILED,
     m.RoundEnd: Kind.ROUND_END,
     m.FinalModel: Kind.FINAL_MODEL,
+    m.Exclusion: Kind.EXCLUSION,
 }
 
 

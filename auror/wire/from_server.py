@@ -9,6 +9,7 @@ from auror.errors import AbortReason
 from auror.ids import ClientId
 from auror.round import messages as m
 from auror.wire import fields
+from auror.wire.exclusion import pack_exclusion, unpack_exclusion
 from auror.wire.fields import WireError
 from auror.wire.final_model import pack_final, unpack_final
 from auror.wire.from_client import ENVELOPE_BYTES, pack_keys, unpack_keys
@@ -75,6 +76,8 @@ def pack(message: m.AnyServerMessage) -> pb.ServerMessage:
             return pb.ServerMessage(round_end=_pack_end(message))
         case m.FinalModel():
             return pb.ServerMessage(final_model=pack_final(message))
+        case m.Exclusion():
+            return pb.ServerMessage(exclusion=pack_exclusion(message))
 
 
 def unpack(wire: pb.ServerMessage, limits: Limits) -> m.AnyServerMessage:
@@ -112,6 +115,8 @@ def unpack(wire: pb.ServerMessage, limits: Limits) -> m.AnyServerMessage:
             return _unpack_end(wire.round_end, known)
         case "final_model":
             return unpack_final(wire.final_model, limits)
+        case "exclusion":
+            return unpack_exclusion(wire.exclusion)
         case _:
             raise WireError("empty server message")
 

@@ -44,6 +44,7 @@ class Kind(enum.Enum):
     BINDING_FAILED = pb.MESSAGE_KIND_BINDING_FAILED
     ROUND_END = pb.MESSAGE_KIND_ROUND_END
     FINAL_MODEL = pb.MESSAGE_KIND_FINAL_MODEL
+    EXCLUSION = pb.MESSAGE_KIND_EXCLUSION
 
     @property
     def field(self) -> str:
@@ -99,6 +100,7 @@ class Limits:
                 Kind.BINDING_FAILED: 0,
                 Kind.ROUND_END: n * 4 * _ENTRY,
                 Kind.FINAL_MODEL: dim * UPDATE_WORD,
+                Kind.EXCLUSION: 0,
             }[kind]
         )
 

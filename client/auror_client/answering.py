@@ -7,6 +7,7 @@ needs no memory of what was under way: the server asks for what it lacks.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterable
@@ -20,13 +21,14 @@ from numpy.typing import NDArray
 from auror.crypto.entropy import Secret, system_entropy
 from auror.deployment.credentials import ClientCredentials
 from auror.deployment.logs import logger
-from auror.errors import BudgetSpent, Refusal
+from auror.errors import BudgetSpent, Excluded, Refusal
 from auror.ids import RoundId
 from auror.params import OwnRules
 from auror.round.client.machine import ClientMachine
 from auror.round.client.state import ClientEffect, Ended, GaveUp, Remember, Reply, Train
 from auror.round.messages import (
     ClientMessage,
+    Exclusion,
     FinalModel,
     RoundEnd,
     RoundStart,
@@ -40,6 +42,8 @@ from auror.wire.frames import Received, client_frames
 from auror.wire.limits import Limits
 from auror_client.account import Account
 from auror_client.clock import Clock
+from auror_client.exclusion import in_words
+from auror_client.failures import refused_for_good
 from auror_client.faults import Faults, RoundClock
 from auror_client.final_model import ModelFolder
 from auror_client.journal import Journal
@@ -112,6 +116,11 @@ class Answering:
         """The connection, while there is one."""
         self.training: asyncio.Task[None] | None = None
         """The local training under way, or one whose end nobody has looked at."""
+        self.excluded: str | None = None
+        """Why this client is not invited any more, once it was told."""
+        self._task = credentials.policy.task
+        self._open: RoundId | None = None
+        """The round that waits for this client."""
         self._turn = asyncio.Lock()
         self._start: RoundStart | None = None
         self._log = _log.bind(client=int(self._me))
@@ -132,8 +141,7 @@ class Answering:
         Raises:
             WireError: it is not a message of this protocol.
             ConnectionLost: an answer could not be sent.
-            BudgetSpent: this was the last round.
-            ConfigError: the final model cannot be written.
+            UserError: this client takes part in nothing more, or something cannot be written.
         """
         envelope = whole.envelope
         message = await self._compute(
@@ -143,10 +151,13 @@ class Answering:
             if isinstance(message, FinalModel):
                 await self._compute(lambda: self.final.take(self._machine, message))
                 return
+            if isinstance(message, Exclusion):
+                self._take_exclusion(message)
+                return
             if isinstance(message, RoundStart):
                 if message.description.round_id != envelope.round_id:
                     raise WireError("invitation under another round's name")
-                self._start = message
+                self._start, self._open = message, envelope.round_id
             elif not self._is_current(envelope.round_id):
                 await self._excuse(envelope.round_id, message)
                 return
@@ -158,6 +169,23 @@ class Answering:
         if self.training is not None:
             self.training.cancel()
             await asyncio.gather(self.training, return_exceptions=True)
+
+    async def withdraw(self, refusal: Refusal) -> None:
+        """Leave the round in progress, if there is one, so that nobody waits for this client."""
+        if self._open is None:
+            return
+        round_id, self._open = self._open, None
+        self._log.warning("withdraws", round=str(round_id), why=refusal.value)
+        self.participation.gave_up(round_id, refusal)
+        with contextlib.suppress(ConnectionLost):
+            await self._reply(round_id, Withdraw(refusal))
+
+    def _take_exclusion(self, exclusion: Exclusion) -> None:
+        if self.excluded is None:
+            self.excluded = in_words(self._me, exclusion, self._task)
+            self._log.error(self.excluded)
+        if self.final.folder is None:  # nothing is left to wait for
+            raise Excluded(self.excluded)
 
     def _spent(self, detail: str) -> BudgetSpent:
         return BudgetSpent(
@@ -200,15 +228,19 @@ class Answering:
                     await self.close()
                     self.training = asyncio.create_task(self._train(round_id, task, model))
                 case Ended(end):
+                    self._open = None
                     aborted = None if end.aborted is None else end.aborted.value
                     self._log.info("round ended", round=str(round_id), aborted=aborted)
                     self.participation.ended(round_id, end)
                     self._shared.rounds.ended(round_id.counter)
                 case GaveUp(refusal, detail):
+                    self._open = None
                     self.participation.gave_up(round_id, refusal)
                     self._log.warning("refused to go on", why=refusal.value, detail=detail)
                     if refusal is Refusal.BUDGET_SPENT:
                         raise self._spent(detail)
+                    if refusal.is_final:
+                        raise refused_for_good(refusal, detail)
         if broken is not None:
             raise broken
 

@@ -32,6 +32,8 @@ Exit codes:
      many clients in one process: any of them) in its total; see the log for why
   8  the budget of this client's data is spent
   9  the session finished, and the final model that the policy promises did not come or was refused
+ 10  this client is excluded for good: flagged, or proven to have lied; the log says what to check
+ 11  the machine cannot go on: disk, memory, open files, or the device that trains
 """
 
 

@@ -15,10 +15,12 @@ from auror.wire.frames import Assembler
 from auror.wire.limits import Limits, ModelTooLarge
 from auror.wire.v1 import transport_pb2 as pb
 from auror_client.answering import Answering, ProcessShared
+from auror_client.failures import failure_of
 from auror_client.faults import Vanish
 from auror_client.reconnect import Reconnection
 from auror_client.transport import ConnectionLost, Link
 
+_UNREADABLE = 3
 _log = logger("client")
 
 
@@ -47,6 +49,8 @@ class ClientSession:
         self._rounds = shared.rounds
         self._give_up_after = shared.give_up_after
         self._clock = shared.clock
+        self._unreadable = 0
+        """Connections in a row that ended with something unreadable."""
         self._log = _log.bind(client=int(credentials.client))
 
     async def run(self) -> ClientEnding:
@@ -74,10 +78,11 @@ class ClientSession:
                 again.lost(now())
             except ModelTooLarge as error:
                 raise ConfigError(
-                    f"client.max_dim = {self._limits.dim}: the server's model is larger ({error});"
-                    " raise it, if this client may train a model of that size"
+                    f"the server's model is larger than the policy's task, which has"
+                    f" {self._limits.dim} entries ({error}): it runs another deployment or version"
                 ) from error
             except (ConnectionLost, WireError) as error:
+                self._check_readable(error)
                 if self.answering.final.settled:  # the model comes last, but for the goodbye
                     self._log.info("session finished")
                     return ClientEnding.FINISHED
@@ -109,13 +114,33 @@ class ClientSession:
                         whole = assembler.chunk(frame.chunk)
                         if whole is not None:
                             await self.answering.take(whole)
+                            self._unreadable = 0
                     case "goodbye":
                         return self._told(frame.goodbye.reason)
                     case _:
                         raise WireError("unexpected frame")
+        except (ConnectionLost, WireError, Vanish):
+            raise
+        except Exception as error:
+            refusal, said = failure_of(error)
+            await self.answering.withdraw(refusal)
+            await link.finish()
+            if said is error:
+                raise
+            raise said from error
         finally:
             self.answering.link = None
             assembler.close()
+
+    def _check_readable(self, error: Exception) -> None:
+        """Raises ConfigError when the server keeps sending what this client cannot read."""
+        self._unreadable = self._unreadable + 1 if isinstance(error, WireError) else 0
+        if self._unreadable >= _UNREADABLE:
+            raise ConfigError(
+                f"the server at {self._transport.address} sent {self._unreadable} times in a row"
+                f" what this client cannot read ({error}): run the same version of auror on both"
+                " sides"
+            ) from error
 
     def _declines(self, header: pb.Header) -> bool:
         return self.answering.final.declined and header.kind == pb.MESSAGE_KIND_FINAL_MODEL

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from auror.deployment.locks import Lock
-from auror.errors import ConfigError
+from auror.errors import ConfigError, MachineError
 from auror.files import replace_file
 from auror.ids import ClientId
 from auror.round.client.memory import ClientMemory
@@ -66,13 +66,14 @@ class Journal:
         """Replace what is on disk, for this user's eyes only.
 
         Raises:
-            ConfigError: the lock file is no longer ours, or the disk takes nothing more.
+            ConfigError: the lock file is no longer ours.
+            MachineError: the disk takes nothing more.
         """
         self._lock.check()
         try:
             replace_file(self._path, encode(memory).encode(), 0o600)
         except OSError as error:
-            raise ConfigError(
+            raise MachineError(
                 f"client.state: {self._path} cannot be written ({error.strerror}); mend that and"
                 " start again"
             ) from error

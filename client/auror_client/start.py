@@ -18,8 +18,11 @@ from auror.deployment.credentials import (
     load_client,
     load_tls,
 )
+from auror.deployment.model_file import tensor_entries
 from auror.errors import ConfigError
 from auror.ids import ClientId
+from auror.params import OwnRules
+from auror.round.policy import Policy
 from auror_client.config import ClientConfig
 from auror_client.final_model import ModelFolder, make_folders
 from auror_client.journal import check_journal
@@ -114,6 +117,34 @@ def _check_policies(config: ClientConfig, members: Members, now: float) -> None:
     for _, own in members:
         check_expiry(own.policy, now)
         own.policy.check_rules(rules)
+        check_reachable(own.policy, rules)
+        _check_size(config, own.policy)
+
+
+def check_reachable(policy: Policy, rules: OwnRules) -> None:
+    """Raises ConfigError for a rule that no round under ``policy`` can keep."""
+    members = len(policy.members)
+    for name, highest, what in (
+        ("min_group", policy.params.group_size, "clients in a group"),
+        ("min_present", members, "members"),
+        ("min_accepted", members, "members"),
+    ):
+        own = getattr(rules, name)
+        if own is not None and own > highest:
+            raise ConfigError(
+                f"rules.{name} = {own}: the operator's policy has {highest} {what}, so this client"
+                f" would take part in nothing; choose {highest} or less, or ask the operator"
+            )
+
+
+def _check_size(config: ClientConfig, policy: Policy) -> None:
+    """What the policy trains is known before anything is received."""
+    entries, most = tensor_entries(policy.task), config.client.max_dim
+    if entries > most:
+        raise ConfigError(
+            f"client.max_dim = {most}: the policy's task trains a model of {entries} entries; raise"
+            " it, if this client may train a model of that size"
+        )
 
 
 def _state(config: ClientConfig, members: Members) -> Path:

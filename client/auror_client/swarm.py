@@ -9,12 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from auror.deployment.locks import allow_many_files
+from auror.deployment.model_file import tensor_entries
 from auror.wire.limits import Limits
 from auror_client.account import Account, as_text
 from auror_client.answering import Answering, ProcessShared
 from auror_client.clock import LoopClock
 from auror_client.config import ClientConfig
 from auror_client.driver import ClientEnding, ClientSession, first_error
+from auror_client.exclusion import check_excluded
 from auror_client.faults import Faults, RoundClock
 from auror_client.final_model import check_released, make_folders
 from auror_client.journal import Journal
@@ -35,7 +37,8 @@ async def run(config: ClientConfig) -> ClientEnding:
     """
     members = load(config)
     enrolled = members[0][1].policy.id_bound
-    limits = Limits(enrolled, config.client.max_dim, members[0][1].policy.caps.max_statistics)
+    policy = members[0][1].policy
+    limits = Limits(enrolled, tensor_entries(policy.task), policy.caps.max_statistics)
     allow_many_files(3 * len(members))  # a connection, a lock and an event descriptor each
     with ExitStack() as stack:
         # before all else: a second process must find out before it has read or written anything
@@ -94,9 +97,11 @@ async def _together(sessions: list[ClientSession]) -> ClientEnding:
         loop.add_signal_handler(number, lambda: [task.cancel() for task in tasks])
     results = await asyncio.gather(*tasks, return_exceptions=True)
     await asyncio.gather(*(session.answering.close() for session in sessions))
+    told = [(s.answering.account.client, s.answering.excluded) for s in sessions]
     error = first_error([r for r in results if not isinstance(r, asyncio.CancelledError)])
     if error is not None:
         raise error
+    check_excluded([(client, why) for client, why in told if why is not None])
     finished = all(result is ClientEnding.FINISHED for result in results)
     if all(isinstance(result, ClientEnding) for result in results):
         check_took_part([session.answering.participation for session in sessions], finished)

@@ -21,6 +21,7 @@ from auror.wire.service import CLIENT_OPTIONS, PATH
 from auror.wire.v1 import transport_pb2 as pb
 
 CONNECT_SECONDS = 20.0
+FINISH_SECONDS = 3.0
 _PROBE_SECONDS = 3.0
 
 
@@ -45,6 +46,9 @@ class Link(Protocol):
         Raises:
             ConnectionLost: the stream is gone; the server will ask again.
         """
+
+    async def finish(self) -> None:
+        """Say no more, and wait until the server has read what was said, for a few seconds."""
 
 
 class Transport(Protocol):
@@ -130,6 +134,15 @@ class GrpcLink:
                     await self._call.write(frame)
                 except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
                     raise ConnectionLost("stream lost while sending") from error
+
+    async def finish(self) -> None:
+        try:
+            async with asyncio.timeout(FINISH_SECONDS):
+                await self._call.done_writing()
+                while await self._call.read() is not grpc.aio.EOF:
+                    pass
+        except (TimeoutError, grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            pass  # it is gone: nobody waits for this client's words any more
 
     async def _greet(self) -> None:
         method = self._channel.stream_stream(PATH, bytes, pb.ServerFrame.FromString)

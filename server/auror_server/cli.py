@@ -29,6 +29,7 @@ Exit codes:
   5  a port is in use, too few clients came, or too few members are left to go on
   6  stopped by SIGTERM or SIGINT before the end; start again to resume
   7  too many rounds ended without a total: see the log for why; start again to go on
+ 11  the machine cannot go on: disk, memory or open files; start again to resume
 """
 
 

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from auror.ids import ClientId
+from auror.ids import ClientId, RoundId
 from auror.round.messages import AnyServerMessage
+from auror.wire import codec
+from auror.wire.frames import server_frames
 from auror.wire.v1 import transport_pb2 as pb
 
 
@@ -24,6 +26,12 @@ class EncodedMessage:
         return sum(len(frame) for frame in self.frames)
 
 
+def encode_message(round_id: RoundId, message: AnyServerMessage) -> EncodedMessage:
+    """The frames of ``message``; of one outside rounds, ``round_id`` is ``NO_ROUND``."""
+    body = codec.encode_server(message)
+    return EncodedMessage(tuple(server_frames(round_id, codec.kind_of(message), body)))
+
+
 @dataclass(eq=False)
 class Connection:
     """One client's stream."""
@@ -32,6 +40,8 @@ class Connection:
     outbox: asyncio.Queue[EncodedMessage] = field(default_factory=asyncio.Queue)
     sent: AnyServerMessage | None = None
     """What was sent last over this stream; a fresh stream has been sent nothing."""
+    told_exclusion: bool = False
+    """That this client is excluded has been sent over this stream."""
     delivered: bool = False
     """Everything up to the goodbye has left."""
 

@@ -16,20 +16,19 @@ from typing import TypeVar
 
 from auror.deployment.logs import logger
 from auror.errors import UnavailableError, UntrainedError
-from auror.ids import NO_ROUND, ClientId, RoundId
-from auror.round.messages import AnyServerMessage, RoundEnd, RoundStart
+from auror.ids import NO_ROUND, ClientId
+from auror.round.messages import RoundEnd, RoundStart
 from auror.round.server.context import Dropped, Persist, PhaseStarted, Send
 from auror.round.server.machine import RoundServer
 from auror.training.campaign import Campaign
 from auror.training.host import ModelHost
-from auror.wire import codec
-from auror.wire.frames import server_frames
 from auror.wire.limits import Limits
 from auror.wire.v1 import transport_pb2 as pb
 from auror_server.clock import SessionClock
 from auror_server.config import SessionSection
-from auror_server.connections import EncodedMessage
-from auror_server.events import Stop
+from auror_server.connections import Connection, encode_message
+from auror_server.events import Event, Joined, Stop
+from auror_server.notices import Notices, say_dropped
 from auror_server.player import Action, Outcome, RoundPlayer
 from auror_server.reception import Reception
 from auror_server.recorder import Recorder
@@ -70,6 +69,10 @@ class Session:
         self.reception = Reception(self._policy.members, limits, pool, clock.now)
         """What the streams talk to."""
         self._connections = self.reception.connections
+        state = campaign.state
+        self._notices = Notices(state.exclusions, self._connections, state.models.era)
+        self._withdrawn: dict[ClientId, Connection | None] = {}
+        """Who withdrew for a reason that holds for the whole run, and over which stream."""
         self._stopping = False
         self._last_start = clock.now()
 
@@ -92,7 +95,7 @@ class Session:
         while not self._stopping:
             await self._wait_for_returning()
             start = await self._compute(
-                functools.partial(self._campaign.next_round, self._connections.clients())
+                functools.partial(self._campaign.next_round, self._available())
             )
             if start is None:
                 await self._release()
@@ -111,7 +114,7 @@ class Session:
         final = self._campaign.final_model()
         if final is None:
             return
-        encoded = await self._compute(functools.partial(_encode, NO_ROUND, final))
+        encoded = await self._compute(functools.partial(encode_message, NO_ROUND, final))
         release = ModelRelease(final, encoded, self._connections, self._settings.reconnect_grace_s)
         deadline = self._clock.now() + self._settings.phase_deadline_s
         while not self._stopping:
@@ -156,7 +159,8 @@ class Session:
         deadline = self._clock.now() + self._settings.reconnect_grace_s
         while not self._stopping and self._clock.now() < deadline:
             # whoever was never here counts as lost when the session began: before any round
-            recent = [c for c in self._campaign.invitable if self._lost_at(c) > self._last_start]
+            lost = [c for c in self._campaign.invitable if self._lost_at(c) > self._last_start]
+            recent = [client for client in lost if not self._is_gone_for_good(client)]
             if not recent:
                 break
             await self._anything(deadline)
@@ -166,19 +170,33 @@ class Session:
             await self._wait_for_clients(fewest)
 
     def _available(self) -> frozenset[ClientId]:
-        return self._connections.clients() - self._campaign.uninvited
+        here = self._connections.clients() - self._campaign.uninvited
+        return frozenset(client for client in here if not self._is_gone_for_good(client))
+
+    def _is_gone_for_good(self, client: ClientId) -> bool:
+        """Whoever opens another stream after it had withdrawn was mended."""
+        return client in self._withdrawn and (
+            self._connections.get(client) in (None, self._withdrawn[client])
+        )
 
     def _lost_at(self, client: ClientId) -> float:
         gone = self._connections.gone_since(client)
         return -1.0 if gone is None else gone
 
     async def _anything(self, until: float) -> None:
-        await self._clock.next(self.reception.inbox, until)
+        self._notices.tell()
+        event = await self._clock.next(self.reception.inbox, until)
+        self._note(event)
+
+    def _note(self, event: Event | None) -> None:
+        if isinstance(event, Joined):
+            self._notices.tell()
 
     # One round ----------------------------------------------------------------------------------
 
     async def _play(self, start: RoundStart) -> Outcome:
         description, now = start.description, self._clock.now
+        self._notices.begins(description.era)
         self._last_start = now()
         uploads = SpooledUploads(self._recorder.spool / "uploads")
         try:
@@ -202,6 +220,8 @@ class Session:
         end = await self._compute(functools.partial(self._conclude, player, player.outcome))
         await self._send(player, Send(description.cohort, end))
         self.reception.close()
+        self._notices.say(self._campaign.state.index - 1)
+        self._notices.tell()
         return player.outcome
 
     async def _next(self, player: RoundPlayer) -> list[Action]:
@@ -211,6 +231,7 @@ class Session:
         event = await self._clock.next(self.reception.inbox, player.due)
         if event is None:
             return []
+        self._note(event)
         return await self._compute(functools.partial(player.on_event, event))
 
     async def _carry(self, player: RoundPlayer, actions: list[Action]) -> None:
@@ -225,15 +246,19 @@ class Session:
                         phase=phase.name.lower(),
                         waiting=len(waiting),
                     )
-                case Dropped(client, reason, detail):
-                    _log.warning("client dropped", client=client, reason=reason.name, detail=detail)
+                case Dropped(client, _, _, refusal):
+                    say_dropped(action)
+                    if refusal is not None and refusal.is_final:
+                        self._withdrawn[client] = self._connections.get(client)
                 case Send():
                     await self._send(player, action)
 
     async def _send(self, player: RoundPlayer, send: Send) -> None:
         if self._recorder.dirty:
             await self._compute(self._recorder.sync)  # durable before reply
-        encoded = await self._compute(functools.partial(_encode, player.round_id, send.message))
+        encoded = await self._compute(
+            functools.partial(encode_message, player.round_id, send.message)
+        )
         for client in send.to:
             connection = self._connections.get(client)
             if connection is not None and connection.send(encoded, send.message):
@@ -249,8 +274,3 @@ class Session:
 
     async def _compute(self, work: Callable[[], _Result]) -> _Result:
         return await self._loop.run_in_executor(self._pool, work)
-
-
-def _encode(round_id: RoundId, message: AnyServerMessage) -> EncodedMessage:
-    body = codec.encode_server(message)
-    return EncodedMessage(tuple(server_frames(round_id, codec.kind_of(message), body)))

@@ -91,9 +91,17 @@ def run(program: str, *words: str, cwd: Path) -> tuple[int, str]:
 
 
 def wait_for(what: Callable[[], bool], starter: Starter) -> None:
+    """… while no program of ``starter`` fails."""
     deadline = time.monotonic() + PATIENCE
     while not what():
         starter.check()
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def wait_until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not what():
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.05)
 

@@ -109,35 +109,32 @@ def test_sigterm_tells_the_clients(folder: Path) -> None:
     assert "server stopped before the end" in clients.log.read_text()
 
 
-def test_when_everybody_refuses_nobody_ends_well_and_the_run_can_go_on(folder: Path) -> None:
+def test_who_can_take_part_in_nothing_ends_at_once_and_the_others_go_on(folder: Path) -> None:
     address = free_address()
     settings = kit.server_settings(folder, address, session__rounds=2)
     with programs(folder / "logs") as starter:
-        server = starter.server(settings, "first")
+        server = starter.server(settings)
         wait_until_listening(address, server)
-        clients = starter.clients(
-            kit.client_settings(folder, address, "0-5", rules__min_group=5), "refusing"
-        )
-        assert server.process.wait(kit.PATIENCE) == 7
-        assert clients.process.wait(kit.PATIENCE) == 7
-    assert "5 rounds in a row were aborted, the last one: too few" in server.last_line()
-    assert '30 of 30 invitations ended with "group smaller than' in clients.last_line()
-    assert [line["aborted"] is None for line in rounds(folder)] == [False] * 5
-    assert not (folder / "run" / "model.safetensors").exists()
-    with programs(folder / "logs") as starter:
-        server = starter.server(settings, "second")
-        wait_until_listening(address, server)
-        # one process of which some took part, and one of which nobody did
-        willing = starter.clients(kit.client_settings(folder, address, "0-4"), "willing")
-        refusing = starter.clients(
-            kit.client_settings(folder, address, "5", rules__min_group=5), "still-refusing"
-        )
+        own = kit.client_settings(folder, address, "5")
+        large = starter.clients(own | {"client.max_dim": 499}, "large")
+        groups = starter.clients(own | {"rules.min_group": 3}, "groups")
+        assert large.process.wait(kit.PATIENCE) == groups.process.wait(kit.PATIENCE) == 2
+        assert "client.max_dim = 499: the policy's task trains a model of 500" in large.last_line()
+        assert "rules.min_group = 3: the operator's policy has 2 clients" in groups.last_line()
+        # what the server asks for is known with the first invitation only
+        shy = starter.clients(own | {"rules.max_statistics": 1}, "shy")
+        kit.wait_until(lambda: "connected" in shy.log.read_text())
+        starter.clients(kit.client_settings(folder, address, "0-4"), "willing")
+        assert shy.process.wait(kit.PATIENCE) == 2
         assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
-        assert willing.process.wait(kit.PATIENCE) == 0, willing.last_line()
-        assert refusing.process.wait(kit.PATIENCE) == 7
-    assert "resuming" in server.log.read_text()
-    assert [line["accepted"] for line in rounds(folder)[5:]] == [[0, 1, 2, 3, 4]] * 2
-    assert (folder / "run" / "model.safetensors").exists()
+    assert "statistics plan beyond the caps (" in shy.last_line()
+    assert "raise rules.max_statistics" in shy.last_line()
+    assert shy.log.read_text().count("connected ") == 1
+    assert "reason=STATISTICS_TOO_LARGE" in server.log.read_text()
+    first, second = rounds(folder)
+    assert first["withdrawn"] == {"5": "STATISTICS_TOO_LARGE"}
+    assert second["cohort"] == [0, 1, 2, 3, 4]
+    assert first["accepted"] == second["accepted"] == [0, 1, 2, 3, 4]
 
 
 def test_a_second_process_changes_nothing_and_a_killed_one_holds_nothing(folder: Path) -> None:

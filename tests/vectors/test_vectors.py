@@ -68,15 +68,16 @@ def test_operations_provoke_every_reason_that_the_order_of_messages_can() -> Non
     seen = set(outcomes.split(", "))
     names = {reason.name for kind in (Refusal, DropReason, AbortReason) for reason in kind}
     assert names - seen == ELSEWHERE
-    others = {"withdraw", "round_start", "round_end", "final_model"}
+    others = {"withdraw", "round_start", "round_end", "final_model", "exclusion"}
     assert {kind.field for kind in Kind} - seen == others
     assert len({v["name"] for v in OPERATION_LISTS}) == len(OPERATION_LISTS) >= 80
 
 
 ELSEWHERE = {
-    "ATTEMPTS_EXHAUSTED", "BAD_RECONSTRUCTION", "BAD_UPDATE", "BUDGET_SPENT", "FORGED_MEANS",
-    "GROUP_TOO_SMALL", "MASKS_WOULD_SHOW", "NOT_INVITED", "POLICY_EXPIRED", "RING_OVERFLOW",
-    "SERVER_STOPPED", "STATISTICS_TOO_LARGE", "TOO_MANY_DISPUTED", "TOTAL_REPEATED",
+    "ATTEMPTS_EXHAUSTED", "BAD_RECONSTRUCTION", "BAD_UPDATE", "BUDGET_SPENT", "DATA_UNUSABLE",
+    "DEVICE_FAILED", "FORGED_MEANS", "GROUP_TOO_SMALL", "MASKS_WOULD_SHOW", "NOT_INVITED",
+    "OUT_OF_MEMORY", "POLICY_EXPIRED", "RING_OVERFLOW", "SERVER_STOPPED", "STATE_UNWRITABLE",
+    "STATISTICS_TOO_LARGE", "TOO_MANY_DISPUTED", "TOTAL_REPEATED", "TRAINING_FAILED",
     "UNKNOWN_ROUND", "WRONG_CONFIGURATION", "WRONG_STEP",
 }  # fmt: skip
 """Reasons that tests/unit/round and tests/unit/client provoke."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from auror.errors import DropReason, PeerMisbehaved
+from auror.errors import DropReason, PeerMisbehaved, Refusal
 from auror.ids import ClientId, Digest
 from auror.round.messages import ClientMessage, ServerMessage, Upload
 from auror.round.public import upload_digest
@@ -29,15 +29,19 @@ class Misconduct:
     """Over the whole round."""
 
     dropped: dict[ClientId, DropReason] = field(default_factory=dict)
+    refusals: dict[ClientId, Refusal] = field(default_factory=dict)
+    """What those said who would not go on."""
     marks: list[Mark] = field(default_factory=list)
 
     def book(self, fault: PeerMisbehaved) -> Dropped:
         """Drop its client, and mark it if it cannot have followed the protocol."""
         self.dropped[fault.client] = fault.reason
+        if fault.refusal is not None:
+            self.refusals[fault.client] = fault.refusal
         kind = PROVEN.get(fault.reason)
         if kind is not None:
             self.marks.append(Mark(kind, (fault.client,)))
-        return Dropped(fault.client, fault.reason, fault.detail)
+        return Dropped(fault.client, fault.reason, fault.detail, fault.refusal)
 
 
 @dataclass

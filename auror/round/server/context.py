@@ -16,6 +16,7 @@ from auror.errors import (
     AuthenticationFailed,
     DropReason,
     PeerMisbehaved,
+    Refusal,
     RoundAborted,
 )
 from auror.ids import ClientId, Digest, GroupIndex
@@ -167,6 +168,8 @@ class Dropped:
     client: ClientId
     reason: DropReason
     detail: str
+    refusal: Refusal | None = None
+    """What a client said that will not go on."""
 
 
 @dataclass(frozen=True)

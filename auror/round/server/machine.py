@@ -86,7 +86,8 @@ class RoundServer:
     @property
     def summary(self) -> RoundSummary:
         """How far the round got."""
-        return summarise(self._state, self._faults.dropped, self._faults.marks)
+        faults = self._faults
+        return summarise(self._state, faults.dropped, faults.marks, faults.refusals)
 
     @property
     def waiting_for(self) -> frozenset[ClientId]:
@@ -119,8 +120,10 @@ class RoundServer:
         if sender not in self._start.description.cohort:
             return [Dropped(sender, DropReason.NOT_INVITED, "")]
         if isinstance(message, Withdraw):
-            why = message.reason.name.lower()
-            return self._after_drop(PeerMisbehaved(sender, DropReason.REFUSED, why))
+            why = message.reason
+            return self._after_drop(
+                PeerMisbehaved(sender, DropReason.REFUSED, why.name.lower(), why)
+            )
         if sender not in self._answers.waiting:
             return self._unexpected(sender, message)
         if self._is_earlier(message):

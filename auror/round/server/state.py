@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from auror.errors import DropReason
+from auror.errors import DropReason, Refusal
 from auror.ids import ClientId
 from auror.round.messages import (
     AdvertisedKeys,
@@ -74,7 +74,10 @@ ORDER: tuple[type[ClientMessage], ...] = tuple(kind for kind in EXPECTED.values(
 
 
 def summarise(
-    state: State, dropped: Mapping[ClientId, DropReason], marks: Iterable[Mark]
+    state: State,
+    dropped: Mapping[ClientId, DropReason],
+    marks: Iterable[Mark],
+    refusals: Mapping[ClientId, Refusal] = MappingProxyType({}),
 ) -> RoundSummary:
     """How far the round got that is, or ended, in ``state``."""
     draw = state.draw if isinstance(state, WithDraw) else None
@@ -100,6 +103,7 @@ def summarise(
         unmasking=isinstance(state, Unmasking | TotalOpened | Localising | Localised),
         total_opened=isinstance(state, TotalOpened | Localising | Localised),
         dropped=dict(dropped),
+        refusals=dict(refusals),
         marks=tuple(marks),
         withheld=state.withheld if isinstance(state, Localised) else frozenset(),
     )

@@ -52,6 +52,11 @@ class Refusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REFUSAL_BUDGET_SPENT: _ClassVar[Refusal]
     REFUSAL_FORGED_MEANS: _ClassVar[Refusal]
     REFUSAL_UNKNOWN_ROUND: _ClassVar[Refusal]
+    REFUSAL_DATA_UNUSABLE: _ClassVar[Refusal]
+    REFUSAL_DEVICE_FAILED: _ClassVar[Refusal]
+    REFUSAL_OUT_OF_MEMORY: _ClassVar[Refusal]
+    REFUSAL_STATE_UNWRITABLE: _ClassVar[Refusal]
+    REFUSAL_TRAINING_FAILED: _ClassVar[Refusal]
 
 class AbortReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -67,6 +72,12 @@ class AbortReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ABORT_REASON_BINDING_FAILED: _ClassVar[AbortReason]
     ABORT_REASON_BAD_RECONSTRUCTION: _ClassVar[AbortReason]
     ABORT_REASON_SERVER_STOPPED: _ClassVar[AbortReason]
+
+class ExclusionCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EXCLUSION_CAUSE_UNSPECIFIED: _ClassVar[ExclusionCause]
+    EXCLUSION_CAUSE_FLAG: _ClassVar[ExclusionCause]
+    EXCLUSION_CAUSE_PROOF: _ClassVar[ExclusionCause]
 MEANS_SOURCE_UNSPECIFIED: MeansSource
 MEANS_SOURCE_CLEAN_SAMPLES: MeansSource
 MEANS_SOURCE_OUTPUT_WEIGHTS: MeansSource
@@ -104,6 +115,11 @@ REFUSAL_WRONG_STEP: Refusal
 REFUSAL_BUDGET_SPENT: Refusal
 REFUSAL_FORGED_MEANS: Refusal
 REFUSAL_UNKNOWN_ROUND: Refusal
+REFUSAL_DATA_UNUSABLE: Refusal
+REFUSAL_DEVICE_FAILED: Refusal
+REFUSAL_OUT_OF_MEMORY: Refusal
+REFUSAL_STATE_UNWRITABLE: Refusal
+REFUSAL_TRAINING_FAILED: Refusal
 ABORT_REASON_UNSPECIFIED: AbortReason
 ABORT_REASON_TOO_FEW_ADVERTISED: AbortReason
 ABORT_REASON_TOO_FEW_DEALT: AbortReason
@@ -116,6 +132,9 @@ ABORT_REASON_TOO_FEW_ACCEPTED: AbortReason
 ABORT_REASON_BINDING_FAILED: AbortReason
 ABORT_REASON_BAD_RECONSTRUCTION: AbortReason
 ABORT_REASON_SERVER_STOPPED: AbortReason
+EXCLUSION_CAUSE_UNSPECIFIED: ExclusionCause
+EXCLUSION_CAUSE_FLAG: ExclusionCause
+EXCLUSION_CAUSE_PROOF: ExclusionCause
 
 class ClientMessage(_message.Message):
     __slots__ = ("advertised_keys", "dealt_shares", "receipt", "upload", "consistency", "randomness_shares", "masked_statistics", "agreement", "update_shares", "cross_masks", "withdraw")
@@ -144,7 +163,7 @@ class ClientMessage(_message.Message):
     def __init__(self, advertised_keys: _Optional[_Union[AdvertisedKeys, _Mapping]] = ..., dealt_shares: _Optional[_Union[DealtShares, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., consistency: _Optional[_Union[Consistency, _Mapping]] = ..., randomness_shares: _Optional[_Union[RandomnessShares, _Mapping]] = ..., masked_statistics: _Optional[_Union[MaskedStatistics, _Mapping]] = ..., agreement: _Optional[_Union[Agreement, _Mapping]] = ..., update_shares: _Optional[_Union[UpdateShares, _Mapping]] = ..., cross_masks: _Optional[_Union[CrossMasks, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ...) -> None: ...
 
 class ServerMessage(_message.Message):
-    __slots__ = ("round_start", "key_list", "share_delivery", "dealer_list", "upload_list", "consistency_list", "randomness_list", "accepted_set", "agreement_list", "binding_failed", "round_end", "final_model")
+    __slots__ = ("round_start", "key_list", "share_delivery", "dealer_list", "upload_list", "consistency_list", "randomness_list", "accepted_set", "agreement_list", "binding_failed", "round_end", "final_model", "exclusion")
     ROUND_START_FIELD_NUMBER: _ClassVar[int]
     KEY_LIST_FIELD_NUMBER: _ClassVar[int]
     SHARE_DELIVERY_FIELD_NUMBER: _ClassVar[int]
@@ -157,6 +176,7 @@ class ServerMessage(_message.Message):
     BINDING_FAILED_FIELD_NUMBER: _ClassVar[int]
     ROUND_END_FIELD_NUMBER: _ClassVar[int]
     FINAL_MODEL_FIELD_NUMBER: _ClassVar[int]
+    EXCLUSION_FIELD_NUMBER: _ClassVar[int]
     round_start: RoundStart
     key_list: KeyList
     share_delivery: ShareDelivery
@@ -169,7 +189,8 @@ class ServerMessage(_message.Message):
     binding_failed: BindingFailed
     round_end: RoundEnd
     final_model: FinalModel
-    def __init__(self, round_start: _Optional[_Union[RoundStart, _Mapping]] = ..., key_list: _Optional[_Union[KeyList, _Mapping]] = ..., share_delivery: _Optional[_Union[ShareDelivery, _Mapping]] = ..., dealer_list: _Optional[_Union[DealerList, _Mapping]] = ..., upload_list: _Optional[_Union[UploadList, _Mapping]] = ..., consistency_list: _Optional[_Union[ConsistencyList, _Mapping]] = ..., randomness_list: _Optional[_Union[RandomnessList, _Mapping]] = ..., accepted_set: _Optional[_Union[AcceptedSet, _Mapping]] = ..., agreement_list: _Optional[_Union[AgreementList, _Mapping]] = ..., binding_failed: _Optional[_Union[BindingFailed, _Mapping]] = ..., round_end: _Optional[_Union[RoundEnd, _Mapping]] = ..., final_model: _Optional[_Union[FinalModel, _Mapping]] = ...) -> None: ...
+    exclusion: Exclusion
+    def __init__(self, round_start: _Optional[_Union[RoundStart, _Mapping]] = ..., key_list: _Optional[_Union[KeyList, _Mapping]] = ..., share_delivery: _Optional[_Union[ShareDelivery, _Mapping]] = ..., dealer_list: _Optional[_Union[DealerList, _Mapping]] = ..., upload_list: _Optional[_Union[UploadList, _Mapping]] = ..., consistency_list: _Optional[_Union[ConsistencyList, _Mapping]] = ..., randomness_list: _Optional[_Union[RandomnessList, _Mapping]] = ..., accepted_set: _Optional[_Union[AcceptedSet, _Mapping]] = ..., agreement_list: _Optional[_Union[AgreementList, _Mapping]] = ..., binding_failed: _Optional[_Union[BindingFailed, _Mapping]] = ..., round_end: _Optional[_Union[RoundEnd, _Mapping]] = ..., final_model: _Optional[_Union[FinalModel, _Mapping]] = ..., exclusion: _Optional[_Union[Exclusion, _Mapping]] = ...) -> None: ...
 
 class RoundId(_message.Message):
     __slots__ = ("counter", "nonce")
@@ -528,3 +549,21 @@ class FinalModel(_message.Message):
     digest: bytes
     model: bytes
     def __init__(self, policy: _Optional[bytes] = ..., era: _Optional[int] = ..., step: _Optional[int] = ..., parent: _Optional[bytes] = ..., digest: _Optional[bytes] = ..., model: _Optional[bytes] = ...) -> None: ...
+
+class Exclusion(_message.Message):
+    __slots__ = ("cause", "source", "target", "strength", "required", "rounds", "audits")
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    STRENGTH_FIELD_NUMBER: _ClassVar[int]
+    REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    ROUNDS_FIELD_NUMBER: _ClassVar[int]
+    AUDITS_FIELD_NUMBER: _ClassVar[int]
+    cause: ExclusionCause
+    source: int
+    target: int
+    strength: float
+    required: float
+    rounds: int
+    audits: int
+    def __init__(self, cause: _Optional[_Union[ExclusionCause, str]] = ..., source: _Optional[int] = ..., target: _Optional[int] = ..., strength: _Optional[float] = ..., required: _Optional[float] = ..., rounds: _Optional[int] = ..., audits: _Optional[int] = ...) -> None: ...

@@ -32,6 +32,7 @@ class MessageKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MESSAGE_KIND_BINDING_FAILED: _ClassVar[MessageKind]
     MESSAGE_KIND_ROUND_END: _ClassVar[MessageKind]
     MESSAGE_KIND_FINAL_MODEL: _ClassVar[MessageKind]
+    MESSAGE_KIND_EXCLUSION: _ClassVar[MessageKind]
 
 class GoodbyeReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -63,6 +64,7 @@ MESSAGE_KIND_AGREEMENT_LIST: MessageKind
 MESSAGE_KIND_BINDING_FAILED: MessageKind
 MESSAGE_KIND_ROUND_END: MessageKind
 MESSAGE_KIND_FINAL_MODEL: MessageKind
+MESSAGE_KIND_EXCLUSION: MessageKind
 GOODBYE_REASON_UNSPECIFIED: GoodbyeReason
 GOODBYE_REASON_FINISHED: GoodbyeReason
 GOODBYE_REASON_STOPPED: GoodbyeReason

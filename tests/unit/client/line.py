@@ -115,6 +115,8 @@ class Line:
         self._incoming: asyncio.Queue[pb.ServerFrame | Exception] = asyncio.Queue()
         self._outgoing: asyncio.Queue[tuple[RoundId, ClientMessage]] = asyncio.Queue()
         self._dead = False
+        self.finished = False
+        """Whether the client has waited for its words to arrive."""
 
     def tell(self, round_id: RoundId, message: ServerMessage) -> None:
         body = codec.encode_server(message)
@@ -140,6 +142,9 @@ class Line:
     def quiet(self) -> bool:
         """Whether the client has said nothing more."""
         return self._outgoing.empty()
+
+    async def finish(self) -> None:
+        self.finished = True
 
     # Link ---------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from auror_client.recording import Recording
 from auror_client.trainer import SyntheticTrainer, make_trainers
 
 from auror.crypto.entropy import Secret
-from auror.errors import ConfigError
+from auror.errors import ConfigError, MachineError
 from auror.ids import ClientId, Digest
 from auror.learn.architectures import Mlp
 from auror.learn.pinned import PinnedTask
@@ -110,8 +110,9 @@ def test_a_state_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         Journal(tmp_path / "file", "house", ClientId(2))
     with Journal(tmp_path, "house", ClientId(2)) as journal:
         (tmp_path / "house" / "client-002.json").mkdir()
-        with pytest.raises(ConfigError, match="cannot be written"):
+        with pytest.raises(MachineError, match="cannot be written") as caught:
             journal.save(ClientMemory())
+        assert caught.value.exit_code == 11
 
 
 def test_synthetic_updates_repeat_and_refuse_real_tasks() -> None:

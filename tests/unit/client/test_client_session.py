@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from auror_client.driver import ClientEnding
+from auror_client.start import check_reachable
 from line import Bench, Refused, played
-from rounds_kit import DIM
+from rounds_kit import DIM, Deployment
 
 from auror.errors import (
     ConfigError,
@@ -16,6 +17,7 @@ from auror.errors import (
     UnavailableError,
 )
 from auror.ids import RoundId
+from auror.params import OwnRules
 from auror.wire.limits import Kind
 from auror.wire.v1 import transport_pb2 as pb
 
@@ -114,18 +116,33 @@ def test_nonsense_from_the_server_ends_the_connection_not_the_client(tmp_path: P
     async def scene(bench: Bench) -> None:
         bench.line().frame(pb.ServerFrame(chunk=b"x"))
         bench.line().frame(pb.ServerFrame(welcome=pb.Welcome()))
+        bench.line().lose()
         misnamed = bench.line()
         misnamed.tell(RoundId(7, bytes(16)), bench.house.start())
         bench.line().goodbye()
         assert await bench.session.run() is ClientEnding.FINISHED
-        assert len(bench.clock.pauses) == 3
+        assert len(bench.clock.pauses) == 4
         assert misnamed.quiet
 
     played(tmp_path, scene)
 
 
+def test_nonsense_three_times_in_a_row_ends_it(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        for _ in range(3):
+            bench.line().frame(pb.ServerFrame(chunk=b"x"))
+        bench.line().goodbye()
+        says = "sent 3 times in a row what this client cannot read .chunk without a header"
+        with pytest.raises(ConfigError, match=says) as caught:
+            await bench.session.run()
+        assert caught.value.exit_code == 2
+        assert len(bench.network.tried) == 3
+
+    played(tmp_path, scene)
+
+
 @pytest.mark.parametrize("announced", [None, 10_000_000])
-def test_a_model_beyond_the_own_limit_ends_it_with_the_setting(
+def test_a_model_larger_than_the_policy_s_ends_it_before_it_is_read(
     tmp_path: Path, announced: int | None
 ) -> None:
     async def scene(bench: Bench) -> None:
@@ -137,8 +154,25 @@ def test_a_model_beyond_the_own_limit_ends_it_with_the_setting(
             header = pb.Header(kind=Kind.ROUND_START.value, size=announced, sha256=bytes(32))
             header.round_nonce = bytes(16)
             line.frame(pb.ServerFrame(header=header))
-        with pytest.raises(ConfigError, match=r"client\.max_dim = 23: .* raise it"):
+        with pytest.raises(ConfigError, match="larger than the policy's task, which has 23 entr"):
             await session.run()
         assert bench.clock.pauses == []
 
     played(tmp_path, scene)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (OwnRules(min_group=4), "rules.min_group = 4: the operator's policy has 3 clients in a"),
+        (OwnRules(min_present=8), "rules.min_present = 8: the operator's policy has 7 members"),
+        (OwnRules(min_accepted=8), "rules.min_accepted = 8: the operator's policy has 7 members"),
+    ],
+)
+def test_a_rule_that_no_round_can_keep_is_refused_at_the_start(
+    settings: OwnRules, says: str
+) -> None:
+    policy = Deployment(7).policy
+    check_reachable(policy, OwnRules(min_group=3, min_present=7, min_accepted=7))
+    with pytest.raises(ConfigError, match=says):
+        check_reachable(policy, settings)

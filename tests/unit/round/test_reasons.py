@@ -35,6 +35,16 @@ ELSEWHERE = {
         ),
         "round/test_invitation*.py",
     ),
+    **dict.fromkeys(
+        (
+            Refusal.DATA_UNUSABLE,
+            Refusal.DEVICE_FAILED,
+            Refusal.OUT_OF_MEMORY,
+            Refusal.STATE_UNWRITABLE,
+            Refusal.TRAINING_FAILED,
+        ),
+        "client/test_failures.py",
+    ),
 }
 """Reasons that a test expects without the decorator ``provokes``, and where."""
 

@@ -23,9 +23,10 @@ from auror_server.store import Store, read_lines
 from rounds_kit import DIM, Deployment, answer, rounding
 
 from auror.crypto.entropy import system_entropy
+from auror.errors import Refusal
 from auror.ids import ClientId
 from auror.round.client.state import Reply
-from auror.round.messages import ClientMessage, FinalModel, RoundStart
+from auror.round.messages import ClientMessage, Exclusion, FinalModel, RoundStart, Withdraw
 from auror.training.campaign import Campaign
 from auror.training.config import CampaignConfig
 from auror.training.observations import PlanChoice
@@ -61,6 +62,8 @@ class Site:
         """It reads and does not answer."""
         self.silent_in: set[int] = set()
         """Counters of the rounds in which it does not answer."""
+        self.withdraws: dict[int, Refusal] = {}
+        """Counter of a round → what it says instead of taking part."""
         self.told: list[str] = []
         """Kinds of the messages it got, and goodbyes."""
         self.on_told: Callable[[str], None] = self.told.append
@@ -100,9 +103,13 @@ class Site:
                 envelope = whole.envelope
                 message = codec.decode_server(envelope.kind, whole.read(), self._limits)
                 self.on_told(type(message).__name__)
-                if isinstance(message, FinalModel):
+                if isinstance(message, FinalModel | Exclusion):
                     continue
                 counter = envelope.round_id.counter
+                if counter in self.withdraws:
+                    if isinstance(message, RoundStart):
+                        await self._send(envelope.round_id, Withdraw(self.withdraws[counter]))
+                    continue
                 if self.silent or counter in self.silent_in:
                     continue
                 effects = answer(self._machine, message, update, rounding(self.client, counter))

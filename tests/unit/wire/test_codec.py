@@ -21,6 +21,7 @@ from auror.round import messages as m
 from auror.secagg.client.unmask import OpenedShares
 from auror.secagg.sharing import Share
 from auror.wire import codec
+from auror.wire.exclusion import MAX_CLASS, MAX_ROUNDS
 from auror.wire.fields import WireError
 from auror.wire.limits import Kind, ModelTooLarge
 from auror.wire.v1 import round_pb2 as pb
@@ -91,6 +92,16 @@ from_server: dict[type, st.SearchStrategy[m.ServerMessage]] = {
     m.AcceptedSet: st.builds(m.AcceptedSet, client_sets, st.dictionaries(ids, signatures)),
     m.AgreementList: st.builds(m.AgreementList, st.dictionaries(ids, signatures)),
     m.BindingFailed: st.just(m.BindingFailed()),
+    m.Exclusion: st.builds(
+        m.Exclusion,
+        st.sampled_from(m.ExclusionCause),
+        st.none() | st.integers(0, MAX_CLASS - 1),
+        st.none() | st.integers(0, MAX_CLASS - 1),
+        st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        st.integers(0, MAX_ROUNDS),
+        st.integers(0, MAX_ROUNDS),
+    ),
     m.RoundEnd: st.builds(
         m.RoundEnd,
         digests,
@@ -107,7 +118,8 @@ server_messages = st.one_of(*from_server.values())
 
 def test_every_message_of_the_protocol_is_drawn() -> None:
     assert from_clients.keys() == set(get_args(m.ClientMessage))
-    assert from_server.keys() == set(get_args(m.ServerMessage)) - {m.RoundStart}
+    between = {m.Exclusion}
+    assert from_server.keys() == set(get_args(m.ServerMessage)) - {m.RoundStart} | between
     with_models = {m.RoundStart, m.FinalModel}  # have their own
     assert from_clients.keys() | from_server.keys() | with_models == codec._KINDS.keys()
     assert set(codec._KINDS.values()) == set(Kind)
@@ -216,3 +228,24 @@ def test_a_final_model_of_another_size_is_refused() -> None:
         codec.decode_server(Kind.FINAL_MODEL, wire.SerializeToString(), LIMITS)
     with pytest.raises(ModelTooLarge):
         LIMITS.check_size(Kind.FINAL_MODEL, LIMITS.largest(Kind.FINAL_MODEL) + 1)
+
+
+@pytest.mark.parametrize(
+    ("wire", "says"),
+    [
+        (pb.Exclusion(), "unknown cause of an exclusion 0"),
+        (pb.Exclusion(cause=9), "unknown cause of an exclusion 9"),
+        (pb.Exclusion(cause=1, source=MAX_CLASS), f"class: {MAX_CLASS} is outside 0"),
+        (pb.Exclusion(cause=1, target=2**32 - 1), "class: 4294967295 is outside 0"),
+        (pb.Exclusion(cause=1, strength=float("nan")), "a number that is not finite"),
+        (pb.Exclusion(cause=1, required=float("inf")), "a number that is not finite"),
+        (pb.Exclusion(cause=1, rounds=2**32 - 1), "rounds: 4294967295 is outside"),
+        (pb.Exclusion(cause=1, audits=2**32 - 1), "audits: 4294967295 is outside"),
+    ],
+)
+def test_an_exclusion_holds_numbers_in_their_ranges_and_no_text(
+    wire: pb.Exclusion, says: str
+) -> None:
+    body = pb.ServerMessage(exclusion=wire).SerializeToString()
+    with pytest.raises(WireError, match=says):
+        codec.decode_server(Kind.EXCLUSION, body, LIMITS)

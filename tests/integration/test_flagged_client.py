@@ -1,0 +1,70 @@
+"""A client that is flagged is told, between real processes, and so is its operator."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import kit
+
+from auror.programs.loadtest import read_lines
+from auror.programs.processes import free_address
+
+OWN = """
+import auror
+
+def accuses_client_2(ledger, invited):
+    return auror.PlainVerdict(frozenset({2}), strength=9.5, required=7.0)
+"""
+ROUNDS = 6
+
+
+def test_a_flagged_client_ends_with_a_code_and_a_line_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+    sizes = ["--clients", "6", "--group-size", "2", "--colluders", "1", "--dataset", "digits"]
+    code, said = kit.invoke(
+        "auror", "certs", "certs", "--server", "127.0.0.1", *sizes, cwd=tmp_path
+    )
+    assert code == 0, said
+    address = free_address("127.0.0.1")
+
+    def started(name: str, *words: str) -> subprocess.Popen[bytes]:
+        with (tmp_path / f"{name}.log").open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", *words],
+                cwd=tmp_path, env=kit.QUICK, stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+
+    server = started(
+        "server", "auror_server.cli", "--listen", address, "--credentials", "certs/server",
+        "--dataset", "digits", "--rounds", str(ROUNDS),
+        "--set", 'session.detector="own:accuses_client_2"',
+        "--set", 'session.after_flag="continue"', "--set", "server.report=false",
+    )  # fmt: skip
+    join = ["auror_client.cli", "--server", address, "--credentials", "certs/clients"]
+    data = ["--dataset", "digits"]
+    honest = started("honest", *join, "--clients", "0-1,3-5", "--state", "state", *data)
+    flagged = started("flagged", *join, "--clients", "2", "--state", "state-2", *data)
+    running = [server, honest, flagged]
+    try:
+        codes = [process.wait(kit.PATIENCE) for process in running]
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+    logs = {
+        name: (tmp_path / f"{name}.log").read_text() for name in ("server", "flagged", "honest")
+    }
+    assert codes == [0, 0, 10], logs
+    lines = read_lines(tmp_path / "runs/server/rounds.jsonl")
+    fell = next(line["index"] for line in lines if line["flagged"])
+    assert "client 2 is excluded for good: its updates stand apart" in logs["flagged"]
+    assert f"(strength 9.5, 7.0 needed; {fell + 1} rounds, 3 of them audited)" in logs["flagged"]
+    assert "final model kept" in logs["flagged"]
+    # it was told after its last round, not while it was being tested
+    told = logs["flagged"].index("is excluded for good")
+    assert logs["flagged"][:told].count("round ended") == fell + 1
+    assert "excluded for good" not in logs["honest"]
+    assert logs["server"].count("client flagged") == 1
+    assert f"client=2 component=session index={fell}" in logs["server"]
