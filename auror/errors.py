@@ -9,6 +9,7 @@ counted, tested and shown without leaking internals.
 from __future__ import annotations
 
 import enum
+import errno
 
 from auror.ids import ClientId
 
@@ -74,6 +75,23 @@ class MachineError(UserError):
     """The machine that the program runs on cannot go on: disk, memory, open files, device."""
 
     exit_code = 11
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_FILES = (errno.EMFILE, errno.ENFILE)
+_MACHINE = (*_FULL, *_FILES, errno.ENOMEM)
+"""What a disk, a limit or a machine does, and no setting."""
+
+
+def machine_error(error: BaseException) -> MachineError | None:
+    """``error`` in one line when it is the machine's doing; None when it is a fault of ours."""
+    if isinstance(error, MemoryError):
+        return MachineError("too little memory: free some and start again")
+    if not isinstance(error, OSError) or error.errno not in _MACHINE:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    advice = "raise the limit on open files (ulimit -n)" if error.errno in _FILES else "mend that"
+    return MachineError(f"{where}{error.strerror}; {advice} and start again")
 
 
 class DropReason(enum.Enum):

@@ -15,7 +15,7 @@ import click
 from auror.deployment.console import HELP, VERSION, OneLine, one_line, with_flags
 from auror.deployment.logs import configure
 from auror.deployment.settings import to_toml
-from auror.errors import UserError
+from auror.errors import UserError, machine_error
 from auror_client.config import load_config
 from auror_client.trainings import leave
 
@@ -98,6 +98,12 @@ def main(
         text = with_flags(one_line(str(error)), _OPTIONS)
         click.echo(f"auror-client: {text}", err=True)
         leave(error.exit_code)
+    except (OSError, MemoryError) as error:
+        said = machine_error(error)
+        if said is None:
+            raise
+        click.echo(f"auror-client: {one_line(str(said))}", err=True)
+        leave(said.exit_code)
     except KeyboardInterrupt:
         leave(STOPPED)
     leave(0 if ending is ClientEnding.FINISHED else STOPPED)

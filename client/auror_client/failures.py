@@ -3,9 +3,7 @@ reads."""
 
 from __future__ import annotations
 
-import errno
-
-from auror.errors import ConfigError, DataError, MachineError, Refusal, UserError
+from auror.errors import ConfigError, DataError, MachineError, Refusal, UserError, machine_error
 
 _ADVICE = {
     Refusal.WRONG_CONFIGURATION: "run the same version of auror and the same deployment on both"
@@ -16,7 +14,6 @@ _ADVICE = {
     " the server ask for fewer",
 }
 """How to mend what a client refuses in every round of a run."""
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO}
 
 
 def refused_for_good(refusal: Refusal, detail: str) -> UserError:
@@ -39,10 +36,8 @@ def failure_of(error: Exception) -> tuple[Refusal, Exception]:
             return Refusal.TRAINING_FAILED, error
         case MemoryError():
             return Refusal.OUT_OF_MEMORY, _too_little_memory(error)
-        case OSError() if error.errno in _FULL:
-            where = f" ({error.filename})" if error.filename else ""
-            line = f"{error.strerror}{where}: mend that and start again"
-            return Refusal.STATE_UNWRITABLE, MachineError(line)
+        case OSError() if (said := machine_error(error)) is not None:
+            return Refusal.STATE_UNWRITABLE, said
         case RuntimeError() if type(error).__name__ == "OutOfMemoryError":  # torch's, of a device
             return Refusal.OUT_OF_MEMORY, _too_little_memory(error)
         case RuntimeError() if _of_device(error):

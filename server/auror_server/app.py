@@ -86,9 +86,8 @@ async def serve(config: ServerConfig) -> SessionEnding:
         recorder.pass_interrupted(campaign)
         recorder.spool.mkdir(exist_ok=True)
         session = Session(config.session, campaign, host, recorder, pool, LoopSessionClock())
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, session.stop)
         healthy = await _start_health(config.server.health, stack)
+        _stop_on_signals(session, healthy)
         await _listen(config, credentials, connections, session, recorder.spool, stack)
         await healthy.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
         await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
@@ -105,6 +104,19 @@ async def serve(config: ServerConfig) -> SessionEnding:
                 await loop.run_in_executor(pool, make_report, store.folder)
         _log.info("session over", ending=ending.value, folder=str(store.folder))
         return ending
+
+
+def _stop_on_signals(session: Session, healthy: health.aio.HealthServicer) -> None:
+    """The round may take a while to drain: nobody is sent here meanwhile."""
+    loop, draining = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+
+    def stop() -> None:
+        _log.info("stopping")
+        session.stop()
+        draining.add(loop.create_task(healthy.enter_graceful_shutdown()))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
 
 
 def connections_for(members: int) -> int:

@@ -16,7 +16,7 @@ import click
 from auror.deployment.console import HELP, VERSION, OneLine, one_line, with_flags
 from auror.deployment.logs import configure
 from auror.deployment.settings import to_toml
-from auror.errors import UserError
+from auror.errors import UserError, machine_error
 from auror_server.config import load_config
 
 STOPPED = 6
@@ -89,6 +89,12 @@ def main(
         text = with_flags(one_line(str(error)), _OPTIONS)
         click.echo(f"auror-server: {text}", err=True)
         sys.exit(error.exit_code)
+    except (OSError, MemoryError) as error:
+        said = machine_error(error)
+        if said is None:
+            raise
+        click.echo(f"auror-server: {one_line(str(said))}", err=True)
+        sys.exit(said.exit_code)
     except KeyboardInterrupt:
         sys.exit(STOPPED)
     if ending is not SessionEnding.FINISHED:

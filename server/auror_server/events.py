@@ -45,5 +45,8 @@ class Malformed:
 class Stop:
     """The operator ends the server."""
 
+    at_once: bool = False
+    """Even a round whose total its clients have paid for."""
+
 
 Event = Message | Joined | Left | Malformed | Stop

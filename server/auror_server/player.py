@@ -101,8 +101,10 @@ class RoundPlayer:
             case Malformed(client, detail):
                 fault = PeerMisbehaved(client, DropReason.MALFORMED, detail)
                 return self._play(self._machine.on_fault(fault))
-            case Stop():
-                return self._play(self._machine.stop())
+            case Stop(at_once):
+                # clients count the total from here on: without it they would have paid for nothing
+                paid = self._machine.summary.unmasking
+                return [] if paid and not at_once else self._play(self._machine.stop())
 
     def _play(self, effects: list[ServerEffect]) -> list[Action]:
         actions: list[Action] = []

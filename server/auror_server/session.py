@@ -77,10 +77,10 @@ class Session:
         self._last_start = clock.now()
 
     def stop(self) -> None:
-        """End the session: the round is aborted, clients are told."""
-        if not self._stopping:
-            self._stopping = True
-            self.reception.inbox.put_nowait(Stop())
+        """End the session: the round is aborted, unless unmasking has begun, and clients are told.
+        A second call aborts that too."""
+        self.reception.inbox.put_nowait(Stop(at_once=self._stopping))
+        self._stopping = True
 
     async def run(self) -> SessionEnding:
         """Play rounds until the training is over or :meth:`stop` is called.

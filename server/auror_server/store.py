@@ -135,7 +135,7 @@ class Store:
         path = self.folder / CLOSING
         if not path.exists():
             return
-        lines = json.loads(path.read_bytes())
+        lines = json.loads(_text(path))
         if lines[ROUNDS]["index"] != index - 1:
             return
         for name in (each for each in CLOSING_ORDER if each in lines):
@@ -177,12 +177,22 @@ def append_line(path: Path, line: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
+def _text(path: Path) -> str:
+    """Raises ConfigError: bytes that no server wrote."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is damaged at byte {error.start}: restore it, or choose another server.run_dir"
+        ) from error
+
+
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The JSON lines of ``path``; a line that a crash cut short is passed over."""
     if not path.exists():
         return []
     found = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    for text in _text(path).splitlines():
         try:
             found.append(json.loads(text))
         except json.JSONDecodeError:
@@ -193,7 +203,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def read_facts(path: Path) -> list[Fact]:
     """The facts of a journal; a line that a crash cut short is passed over."""
     found = []
-    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for text in _text(path).splitlines() if path.exists() else []:
         try:
             found.append(decode(text))
         except ValueError:

@@ -240,6 +240,20 @@ def test_the_operator_s_stop_aborts_the_round() -> None:
     assert table.player.outcome.detail.startswith("server stopped")
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_round_whose_total_is_paid_for_is_finished_first(at_once: bool) -> None:
+    table = Table()
+    table.reach(Phase.UNMASK)
+    assert table.carry(table.player.on_event(Stop())) == []
+    if at_once:
+        table.carry(table.player.on_event(Stop(at_once)))
+    table.answers(table.everybody)
+    assert table.player.outcome is not None
+    stopped = AbortReason.SERVER_STOPPED if at_once else None
+    assert table.player.outcome.aborted is stopped
+    assert (table.player.outcome.total is None) is at_once
+
+
 def test_what_counts_at_clients_is_noted_before_they_are_told() -> None:
     table = Table()
     while table.player.outcome is None:

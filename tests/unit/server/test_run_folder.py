@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -207,3 +208,13 @@ def test_a_verdict_is_replaced_as_a_whole(tmp_path: Path) -> None:
         store.keep_verdict({"value": value})
     assert json.loads((tmp_path / "verdict.json").read_text()) == {"value": 2}
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("read", [read_lines, read_facts])
+def test_bytes_that_are_no_text_are_named_with_their_place(
+    tmp_path: Path, read: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(b'{"a": 1}\n{"b": "\xff"}\n')
+    with pytest.raises(ConfigError, match=r"lines\.jsonl is damaged at byte 16: restore it"):
+        read(path)

@@ -199,6 +199,33 @@ def test_stopped_in_a_round_the_server_says_so(tmp_path: Path) -> None:
         assert site.told[-2:] == ["RoundEnd", "GOODBYE_REASON_STOPPED"]
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_stopped_in_unmasking_the_server_keeps_the_total(tmp_path: Path, times: int) -> None:
+    async def scene() -> Stage:
+        stage = Stage(tmp_path, rounds=5, phase_deadline_s=20)
+        for site in stage.sites:
+            site.connect()
+        first, slow = stage.sites[0], stage.sites[2]
+        told = first.on_told
+
+        def look(kind: str) -> None:
+            told(kind)
+            if kind == "AgreementList":
+                slow.silent = True  # the phase takes until its deadline
+                for _ in range(times):
+                    stage.session.stop()
+
+        first.on_told = look
+        assert await stage.run() is SessionEnding.STOPPED
+        return stage
+
+    stage = asyncio.run(scene())
+    assert stage.elapsed == (20.0 if times == 1 else 0.0)
+    assert [line["aborted"] for line in stage.rounds] == [None if times == 1 else "SERVER_STOPPED"]
+    assert (tmp_path / "model.safetensors").exists() is (times == 1)
+    assert all(site.told[-1] == "GOODBYE_REASON_STOPPED" for site in stage.sites)
+
+
 def test_stopped_before_the_first_round_nothing_is_played(tmp_path: Path) -> None:
     async def scene() -> Stage:
         stage = Stage(tmp_path)
