@@ -146,6 +146,8 @@ class Refusal(enum.Enum):
     ATTEMPTS_EXHAUSTED = "too many attempts at one step"
     TOTAL_REPEATED = "a total of this step was already helped to open"
     TOO_MANY_DISPUTED = "more disputed rounds than the policy allows"
+    WATCHED_TOO_OFTEN = "label rows for certain in more rounds than the policy allows"
+    WRONG_FLAGS = "flagged clients are invited, taken back or no members"
     BUDGET_SPENT = "the budget of this client's data is spent"
     KEYS_SUBSTITUTED = "key list is not signed by its owners"
     KEY_REUSED = "two peers, or one peer in two roles, show one key"

@@ -43,6 +43,9 @@ TAU = 0.5
 LABEL_ROW_BITS = 4
 """Of the largest coefficient of the label rows: few, yet the verdict stays (docs/adr/0013)."""
 
+SETTLING_SUMS, SETTLING_ROUNDS = 8, 40
+"""Evidence that leaves a verdict little to learn: independent group sums per client, rounds."""
+
 PLAN_PARTS = ("count-sketch", "label-rows", "output-layer")
 SKETCH_PART = PLAN_PARTS[0]
 """Kinds of parts that a statistics plan can have (``auror.round.plan``)."""
@@ -76,6 +79,8 @@ class RoundParams:
     graph and the size of the committee (the complete graph survives more)."""
     audit_probability: Annotated[float, Range(0, below=1)] = 0.1
     """p_audit, chance that a round leaves out a random group after its statistics are open."""
+    watch_rate: Annotated[float, Range(above=0, most=1)] = 0.1
+    """Chance that label rows are opened in a round once nobody is in doubt; 1 = in every round."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -95,6 +100,13 @@ class RoundParams:
     def _fewest_open(self, members: int) -> int:
         # two at least: one client less the colluders' own values would be that client
         return min(members, self.colluders + max(self.group_size, 2))
+
+    def rounds_of_doubt(self, members: int) -> int:
+        """Rounds in which ``members`` can be decided if every round is watched: as many as it takes
+        for ``SETTLING_SUMS`` independent group sums per client, ``SETTLING_ROUNDS`` at least
+        (docs/adr/0022)."""
+        groups = max(members // self.group_size, 2)
+        return max(SETTLING_ROUNDS, -(-SETTLING_SUMS * (members - 1) // (groups - 1)))
 
     def coefficient_cap(self) -> int:
         """g·(2^b − 1), the largest sum of a group's entry: coefficients of the statistics plan stay
@@ -181,15 +193,22 @@ class Budget:
     """Steps of one training."""
     max_disputed: Annotated[int, Range(0)]
     """Attempts in rounds to which only the least suspected half is invited."""
+    max_watched: Annotated[int, Range(1)]
+    """Attempts in rounds that open label rows for certain, until another client is flagged or
+    another training begins; after that only a drawn part of the rounds does (``watch_rate``)."""
 
     def __post_init__(self) -> None:
         check_fields(self)
 
     @classmethod
-    def for_rounds(cls, rounds: int, trainings: int) -> Budget:
+    def for_rounds(cls, rounds: int, trainings: int, watched: int | None = None) -> Budget:
         """Enough for ``trainings`` of ``rounds`` rounds each: a round, failed or not, takes at most
         one step, one attempt and one total. A tenth more, ten at least, for rounds that fail or
-        that a restart of the server breaks off."""
+        that a restart of the server breaks off.
+
+        ``watched``: rounds that it takes to decide about everybody
+        (``RoundParams.rounds_of_doubt``); None: all rounds of a training.
+        """
         if rounds < 1:
             raise ConfigError(f"rounds = {rounds}: choose 1 or more")
         whole = rounds * trainings
@@ -199,6 +218,7 @@ class Budget:
             max_totals=whole + spare,
             max_steps=rounds + spare,
             max_disputed=max(10, whole // 4),
+            max_watched=rounds + spare if watched is None else watched,
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rounds_kit import DIM, PARAMS, Deployment, play
+from rounds_kit import BUDGET, DIM, PARAMS, Deployment, play
 
 from auror.defence.ledger import Ledger
 from auror.ids import ClientId
@@ -43,6 +43,7 @@ class Says:
 
     flagged: frozenset[ClientId] = frozenset()
     doubted: frozenset[ClientId] = frozenset()
+    cleared: frozenset[ClientId] = frozenset()
     scores: dict[ClientId, float] = field(default_factory=dict)
     strength: float | None = None
     required: float | None = None
@@ -57,13 +58,18 @@ def says(*flagged: int, doubted: tuple[int, ...] = ()) -> Says:
 
 @dataclass
 class Scripted:
-    """A detector that flags whom the test says, once so many rounds are bound."""
+    """A detector that flags whom the test says, once so many rounds are bound, and clears all
+    others once ``cleared_after`` are; None: it clears nobody."""
 
     flags: dict[int, set[int]] = field(default_factory=dict)
+    cleared_after: int | None = None
 
     def __call__(self, ledger: Ledger, invited: tuple[ClientId, ...]) -> Says:
         found = (who for after, who in self.flags.items() if len(ledger.rounds) >= after)
-        return says(*(client for who in found for client in who))
+        said = says(*(client for who in found for client in who))
+        if self.cleared_after is None or len(ledger.rounds) < self.cleared_after:
+            return said
+        return replace(said, cleared=frozenset(invited) - said.flagged)
 
 
 class Run:
@@ -71,13 +77,15 @@ class Run:
         self, rounds: int = 3, flags: dict[int, set[int]] | None = None, **more: Any
     ) -> None:
         params = replace(PARAMS, challenge_rows=0, **more.pop("params", {}))
+        detector = Scripted(flags or {}, more.pop("cleared_after", None))
         self.deployment = Deployment(
             9,
             params=params,
+            budget=more.pop("budget", BUDGET),
             task=Host.task,
             first_models=tuple(model_digest(Host().initial(era)) for era in (0, 1)),
         )
-        config = CampaignConfig(rounds=rounds, plan=PLAN, detector=Scripted(flags or {}), **more)
+        config = CampaignConfig(rounds=rounds, plan=PLAN, detector=detector, **more)
         self.campaign = Campaign(config, Host(), self.deployment.policy, seeded_entropy(3))
         self.machines = self.deployment.machines()
         self.records: list[Any] = []

@@ -21,6 +21,7 @@ from auror.learn.pinned import PinnedTask
 from auror.learn.training import TrainingParams
 from auror.params import RoundParams
 from auror.round.record import OpenedGroup, RoundRecord
+from auror.round.watch import Watch
 
 SPEC = Mlp((1, 8, 8), 10, hidden=64)
 TASK = PinnedTask(SPEC, TrainingParams()).to_bytes()
@@ -61,6 +62,8 @@ def record(index: int, era: int, aborted: AbortReason | None = None) -> RoundRec
         total_opened=aborted is None,
         model=Digest(bytes([index]) * 32),
         public_seed=bytes(32),
+        watch=Watch.ALWAYS,
+        watched=True,
     )
 
 
@@ -93,7 +96,9 @@ def result(**changes: object) -> ExperimentResult:
         "group_size": 2,
         "smallest_group": 2,
         "rounds_opened": 4,
+        "rounds_watched": 3,
         "groups_opened": 12,
+        "statistics_opened": 1296,
         "leverage_per_round": 0.5,
         "bits_opened_per_group": 128,
         "bits_of_range_per_group": 61.5,

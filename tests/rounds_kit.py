@@ -55,7 +55,9 @@ PARAMS = RoundParams(
     audit_probability=0.0,
 )
 CAPS = PlanCaps(parts=PLAN_PARTS)
-BUDGET = Budget(max_openings=1000, max_totals=1000, max_steps=500, max_disputed=300)
+BUDGET = Budget(
+    max_openings=1000, max_totals=1000, max_steps=500, max_disputed=300, max_watched=400
+)
 
 ToClient = Callable[[ClientId, ServerMessage], "ServerMessage | Iterable[ServerMessage] | None"]
 ToServer = Callable[[ClientId, ClientMessage], "ClientMessage | Iterable[ClientMessage] | None"]

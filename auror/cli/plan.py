@@ -18,8 +18,8 @@ from auror.tools.costs import Demand
 from auror.tools.plan import Published, make_plan, published_parameters
 from auror.tools.plan_text import as_text
 
-_PARAMS = ("dropouts", "quantisation_bits", "audit_probability")
-_ROUND = ("dim", "statistics", "rounds", "quantisation_bits", "audit_probability")
+_PARAMS = ("dropouts", "quantisation_bits", "audit_probability", "watch_rate")
+_ROUND = ("dim", "statistics", "rounds", *_PARAMS[1:])
 _PUBLISHED = ("sigma", "eta")
 
 

@@ -43,6 +43,7 @@ class Tag(enum.Enum):
     VIEW_SIGNATURE = b"auror/v1/view-signature"
     AGREEMENT = b"auror/v1/agreement"
     SKETCH = b"auror/v1/count-sketch"
+    WATCH = b"auror/v1/watch"
 
 
 def encode(*parts: bytes) -> bytes:

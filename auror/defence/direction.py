@@ -88,6 +88,11 @@ class DirectionVerdict:
         return frozenset()
 
     @property
+    def cleared(self) -> frozenset[ClientId]:
+        """Nobody: this detector never says that it has seen enough."""
+        return frozenset()
+
+    @property
     def strength(self) -> float:
         """The weaker of both tests in parts of its threshold; from ``required`` on it flags."""
         return min(self.gap / self.params.gap, self.standout / self.params.standout)

@@ -61,6 +61,11 @@ class PaperVerdict:
         return frozenset()
 
     @property
+    def cleared(self) -> frozenset[ClientId]:
+        """Nobody: this detector never says that it has seen enough."""
+        return frozenset()
+
+    @property
     def strength(self) -> None:
         """The published algorithm has no such number, nor one that it requires."""
 

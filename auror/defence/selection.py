@@ -169,11 +169,14 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Selection:
     """``found``: the findings that passed, in the order they were made; ``leading``: the first
-    reading that was examined, passed or not; ``strength``: the log-odds of the strongest reading;
-    ``required``: what it needed."""
+    reading that was examined, passed or not; ``rest``: the strongest reading once everybody found
+    has a free effect, None if none is worth examining; ``unfinished``: the search was cut off;
+    ``strength``: the log-odds of the strongest reading; ``required``: what it needed."""
 
     found: tuple[Finding, ...]
     leading: Finding | None
+    rest: Finding | None
+    unfinished: bool
     strength: float
     required: float
 
@@ -216,16 +219,18 @@ def select(blocks: Sequence[Block], cohort: Cohort, params: VerdictParams) -> Se
     flagged: list[int] = []
     found: list[Finding] = []
     leading: Finding | None = None
-    strength = 0.0
+    rest: Finding | None = None
+    strength, unfinished = 0.0, True
     for attempt in range(params.max_findings):
         best, odds = _strongest(blocks, flagged, cohort, params)
         if attempt == 0:
             leading, strength = best, odds
         if best is None or not best.members:
+            rest, unfinished = best, False
             break
         found.append(best)
         flagged.extend(best.members)
-    return Selection(tuple(found), leading, strength, cohort.required(params))
+    return Selection(tuple(found), leading, rest, unfinished, strength, cohort.required(params))
 
 
 def _strongest(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.defence.blocks import blocks_of
+from auror.defence.clearing import cleared
 from auror.defence.confusion import Reading, read
 from auror.defence.consistency import (
     ALL_ROUNDS,
@@ -77,7 +78,7 @@ class ClientVerdict:
 
     ``score``: effect in posterior standard deviations; ``effect`` in honest spreads;
     ``confidence``: probability in [0, 1] that the client attacks so; ``groups``: how many opened
-    groups held it.
+    groups held it; ``cleared``: it would have been found by now (``auror.defence.clearing``).
     """
 
     client: ClientId
@@ -87,6 +88,7 @@ class ClientVerdict:
     confidence: float
     groups: int
     reason: Reason
+    cleared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,11 @@ class DecodedVerdict:
     rounds: tuple[int, ...]
     groups: int
     params: VerdictParams
+
+    @property
+    def cleared(self) -> frozenset[ClientId]:
+        """Who would have been found by now if it lied."""
+        return frozenset(entry.client for entry in self.clients if entry.cleared)
 
     @property
     def scores(self) -> dict[ClientId, float]:
@@ -193,7 +200,8 @@ def _judge_rounds(
             steady = steadfast(finding, others, around, guarded.dispersion, params)
             doubted |= guarded.held.keys() & set(steady)
     nothing = Reason.TOO_SKEWED if too_skewed else Reason.NO_PATTERN
-    return _decide(seen_in, counts, chosen, held, doubted, nothing, params)
+    clear = frozenset() if too_skewed else cleared(blocks, chosen, around, params.alpha)
+    return _decide(seen_in, counts, chosen, held, doubted, clear - doubted, nothing, params)
 
 
 def _decide(
@@ -202,11 +210,12 @@ def _decide(
     chosen: Selection,
     held: Mapping[int, Implausible],
     doubted: Iterable[int],
+    clear: frozenset[int],
     nothing: Reason,
     params: VerdictParams,
 ) -> DecodedVerdict:
     """``nothing``: the reason that clients are given when no reading indicates anybody."""
-    entries = _describe(seen_in, counts, chosen, held, nothing, params)
+    entries = _describe(seen_in, counts, chosen, held, clear, nothing, params)
     indications = tuple(
         indication
         for finding in chosen.found
@@ -246,6 +255,7 @@ def _describe(
     counts: NDArray[np.int64],
     chosen: Selection,
     held: Mapping[int, Implausible],
+    clear: frozenset[int],
     nothing: Reason,
     params: VerdictParams,
 ) -> tuple[ClientVerdict, ...]:
@@ -276,7 +286,9 @@ def _describe(
             reason = Reason.UNDECIDED if leans else Reason.WITH_THE_COHORT
         flagged = row in home and row not in held
         groups = int(counts[row])
-        entries.append(ClientVerdict(client, flagged, score, effect, confidence, groups, reason))
+        entries.append(
+            ClientVerdict(client, flagged, score, effect, confidence, groups, reason, row in clear)
+        )
     return tuple(entries)
 
 

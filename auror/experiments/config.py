@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from auror.errors import ConfigError
 from auror.experiments.options import Options, thirty_percent
-from auror.fields import Like, check_fields
+from auror.fields import Like, check_fields, default_of
 from auror.learn.attack import Attack
 from auror.learn.attacks import parse_attack
 from auror.learn.own_data import DataSource
@@ -146,9 +146,12 @@ class ExperimentConfig:
     def to_dict(self) -> dict[str, Any]:
         """TOML and JSON values; options appear as they are written on the command line.
 
-        ``clean_per_class``, ``rule`` and own data are written only where they are not the default:
-        what was made before they were dials keeps its name in caches.
+        ``clean_per_class``, ``watch_rate``, ``rule`` and own data are written only where they are
+        not the default: what was made before they were dials keeps its name in caches.
         """
+        rounds = asdict(self.round_params)
+        if self.round_params.watch_rate == default_of(RoundParams, "watch_rate"):
+            del rounds["watch_rate"]
         plain = {
             "dataset": self.dataset,
             "data_dir": "" if self.data_dir is None else str(self.data_dir),
@@ -167,7 +170,7 @@ class ExperimentConfig:
             "runs": [run.value for run in self.runs],
             "device": self.device,
             "training": asdict(self.training),
-            "round": asdict(self.round_params),
+            "round": rounds,
             "dropout": asdict(self.dropout),
         }
         if self.clean_per_class != Options.clean_per_class:

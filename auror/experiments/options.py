@@ -90,6 +90,7 @@ class Options:
     audit_probability: Annotated[float, Like(RoundParams)] = default_of(
         RoundParams, "audit_probability"
     )
+    watch_rate: Annotated[float, Like(RoundParams)] = default_of(RoundParams, "watch_rate")
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     aggregation: Literal["secure", "plain"] = "secure"
@@ -191,7 +192,8 @@ def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[s
 
 _OF_AUROR = (
     "group_size", "quantisation_bits", "quantisation_range", "audit_probability", "aggregation",
-    "after_flag", "detector", "error_rate", "alpha", "tau", "dropout_before", "dropout_after",
+    "watch_rate", "after_flag", "detector", "error_rate", "alpha", "tau", "dropout_before",
+    "dropout_after",
 )  # fmt: skip
 _OF_DEFENCE = ("rule", "colluders", "clean_per_class")
 
@@ -255,6 +257,7 @@ def config_of(options: Options) -> ExperimentConfig:
             quantisation_bits=options.quantisation_bits,
             quantisation_range=options.quantisation_range,
             audit_probability=options.audit_probability,
+            watch_rate=options.watch_rate,
         ),
         rule=choose_rule(options.rule),
         detector=choose_detector(options.detector),

@@ -186,7 +186,8 @@ def _results(summary: Mapping[str, Any]) -> Row:
             found |= {f"{prefix}{name}": value for name, value in summary[run].items()}
     privacy = summary.get("privacy") or {}
     for name in ("statistic_recovery", "update_recovery", "smallest_group", "leverage_per_round",
-                 "bits_opened_per_group", "groups_opened", "audits"):  # fmt: skip
+                 "bits_opened_per_group", "groups_opened", "rounds_watched", "statistics_opened",
+                 "audits"):  # fmt: skip
         found[name] = privacy.get(name)
     return found
 

@@ -36,14 +36,18 @@ class PrivacyAccount:
     """g as configured."""
     rounds_opened: int
     """Rounds, attempts included, in which clients may have sent statistics: as they count."""
+    rounds_watched: int
+    """Those in which they may have sent more than challenge rows: only they show label rows."""
     groups_opened: int
+    statistics_opened: int | None
+    """Numbers opened in all, challenge rows included."""
     smallest_group: int | None
     """Fewest members of any opened group, after dropouts."""
     leverage_per_round: float | None
     """Largest diagonal entry of A⁺A over clients and rounds: how much of one client's vector
     one round's opening holds; 1 = all of it."""
     bits_opened_per_group: int | None
-    """k × 64: the most that any encoding could have put into the opened entries."""
+    """k × 64: the most that any encoding could have put into the opened entries of one round."""
     bits_of_range_per_group: float | None
     """Σ over the entries of log2(how many values an honest sum can take): a tighter bound."""
     openings_per_model: int
@@ -110,13 +114,16 @@ def account(
     """
     groups = [(record, members) for record in records for members in record.opened_groups]
     sizes = [len(members) for _, members in groups]
-    entries = next((len(group.total) for record in records for group in record.opened), None)
+    sums = [len(group.total) for record in records for group in record.opened]
+    entries = max(sums, default=None)
     statistics = _statistic_recovery(records, truth)
     updates = _update_recovery(records, truth, statistics)
     return PrivacyAccount(
         group_size=group_size,
         rounds_opened=sum(map(_asked, records)),
+        rounds_watched=sum(record.watched and _asked(record) for record in records),
         groups_opened=len(groups),
+        statistics_opened=sum(sums),
         smallest_group=min(sizes, default=None),
         leverage_per_round=_leverage(records),
         bits_opened_per_group=None if entries is None else entries * STATISTICS_ENTRY_BITS,
@@ -150,7 +157,9 @@ def plaintext_account(clients: Sequence[ClientId], rounds: int) -> PrivacyAccoun
     return PrivacyAccount(
         group_size=1,
         rounds_opened=rounds,
+        rounds_watched=rounds,
         groups_opened=len(clients) * rounds,
+        statistics_opened=None,
         smallest_group=1,
         leverage_per_round=1.0,
         bits_opened_per_group=None,
@@ -229,7 +238,9 @@ def _update_recovery(
 
 
 def _groups(records: Sequence[RoundRecord]) -> list[OpenedSet]:
-    return [OpenedSet(r.index, group.members) for r in records for group in r.opened]
+    """Groups whose label rows were opened. Challenge rows are others in every round: they tell as
+    much of an update as its ``sketch_fraction``, and nothing of a mean over rounds."""
+    return [OpenedSet(r.index, group.members) for r in records if r.watched for group in r.opened]
 
 
 def _totals(records: Sequence[RoundRecord]) -> list[OpenedSet]:

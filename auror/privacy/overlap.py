@@ -18,6 +18,7 @@ from auror.params import RoundParams
 from auror.privacy.truth import TruthRecorder
 from auror.round.public import Groups, draw_groups
 from auror.round.record import OpenedGroup, RoundRecord
+from auror.round.watch import Watch
 
 Members = tuple[ClientId, ...]
 
@@ -162,6 +163,8 @@ def records_of(played: Sequence[Company]) -> list[RoundRecord]:
             total_opened=True,
             model=Digest(bytes(32)),
             public_seed=bytes(32),
+            watch=Watch.ALWAYS,
+            watched=True,
         )
         for index, company in enumerate(played)
     ]

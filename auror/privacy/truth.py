@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from auror.ids import ClientId
 from auror.round.label_rows import LabelRows
-from auror.round.plan import CountSketch, OutputLayer, StatisticsPlan
+from auror.round.plan import CountSketch, OutputLayer, StatisticsPlan, is_challenge
 
 SKETCH_ENTRIES = 1024
 _FIXED_POINT = float(1 << 24)  # updates as integers, finer than any quantisation in use
@@ -54,7 +54,7 @@ class TruthRecorder:
             plan: the statistics plan of the round, with or without its challenge part.
             updates: (d,) of every client that uploaded.
         """
-        stable = StatisticsPlan(plan.dim, tuple(p for p in plan.parts if not _is_challenge(p)))
+        stable = StatisticsPlan(plan.dim, tuple(p for p in plan.parts if not is_challenge(p)))
         sketched = sum(part.rows for part in plan.parts if isinstance(part, CountSketch))
         self.sketch_fraction = max(self.sketch_fraction, sketched / plan.dim)
         units = _units(stable)
@@ -111,7 +111,3 @@ def _units(plan: StatisticsPlan) -> NDArray[np.float64]:
         for part in plan.parts
     ]
     return np.concatenate(units) if units else np.zeros(0)
-
-
-def _is_challenge(part: object) -> bool:
-    return isinstance(part, CountSketch) and part.challenge

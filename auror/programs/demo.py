@@ -135,11 +135,12 @@ def _over_network(
 def _terms(prepared: Prepared) -> Terms:
     config, host = prepared.config, prepared.host
     eras = 2 if config.after_flag is AfterFlag.RESTART else 1
+    watched = config.round_params.rounds_of_doubt(config.clients)
     return Terms(
         params=config.round_params,
         task=host.task,
         first_models=tuple(host.initial(era) for era in range(eras)),
-        budget=Budget.for_rounds(config.rounds, eras),
+        budget=Budget.for_rounds(config.rounds, eras, watched),
     )
 
 

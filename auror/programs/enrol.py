@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +44,7 @@ class Enrolment:
     """Trainings from a fresh model; a restart after a flag is one."""
     days: Annotated[int, Range(1, VALID_DAYS)] = default_of(Terms, "days")
     """Days until the policy expires."""
+    watch_rate: Annotated[float, Like(RoundParams)] = default_of(RoundParams, "watch_rate")
     parts: str | None = None
     """Statistics a server may ask for, e.g. label-rows,output-layer; by default label-rows, or
     count-sketch where the task has no labels or no linear output layer."""
@@ -67,7 +68,8 @@ class Enrolment:
             )
 
     def params(self) -> RoundParams:
-        return usual_params(self.clients, self.group_size, self.colluders)
+        usual = usual_params(self.clients, self.group_size, self.colluders)
+        return replace(usual, watch_rate=self.watch_rate)
 
     def caps(self, labels: bool) -> PlanCaps:
         """``labels``: whether the task has an output layer with a row per class.
@@ -113,7 +115,9 @@ def terms_of(wanted: Enrolment) -> Terms:
     from auror.learn.task_data import server_side  # noqa: PLC0415
     from auror.learn.tasks import find_task, is_own  # noqa: PLC0415
 
-    budget = Budget.for_rounds(wanted.rounds, wanted.eras)
+    params = wanted.params()
+    watched = params.rounds_of_doubt(wanted.clients)
+    budget = Budget.for_rounds(wanted.rounds, wanted.eras, watched)
     source = DataSource(
         wanted.dataset, wanted.data_dir, wanted.data, wanted.label_column, wanted.data_range
     )
@@ -125,7 +129,7 @@ def terms_of(wanted: Enrolment) -> Terms:
         task = find_task(wanted.task, data.spec)
     host = TorchHost(PinnedTask(task, task.training), data, resolve_device("cpu"), wanted.seed)
     return Terms(
-        params=wanted.params(),
+        params=params,
         task=host.task,
         first_models=tuple(host.initial(era) for era in range(wanted.eras)),
         budget=budget,

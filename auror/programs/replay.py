@@ -34,6 +34,7 @@ from auror.round.record import RoundRecord
 from auror.round.run import RoundOutcome
 from auror.round.server.context import Phase
 from auror.round.summary import RoundSummary
+from auror.round.watch import opened_plan
 from auror.sim.plain import plain_round
 from auror.sim.simulate import SimulatedRound, signed_policy
 from auror.training.campaign import Campaign
@@ -200,6 +201,7 @@ def _aborted(start: RoundStart, record: RoundRecord, campaign: Campaign) -> Roun
         public_seed=record.public_seed,
         asked=record.statistics_asked,
         groups=record.groups,
+        watched=record.watched,
         sent=record.sent,
         opened=record.opened,
         accepted_groups=record.accepted_groups,
@@ -210,7 +212,8 @@ def _aborted(start: RoundStart, record: RoundRecord, campaign: Campaign) -> Roun
         marks=record.marks,
     )
     if record.opened:
-        plan = start.plan.with_challenge(record.public_seed, campaign.policy.params.challenge_rows)
+        params = campaign.policy.params
+        plan = opened_plan(start.plan, record.watch, params, record.public_seed)
         campaign.decide(record.opened, plan)
     return RoundOutcome(None, record.aborted, "", summary)
 

@@ -118,6 +118,11 @@ def privacy_rows(account: Json) -> list[tuple[str, str, str]]:
             f"group sums opened in {account['rounds_opened']} rounds, attempts included",
         ),
         (
+            "rounds that opened label rows",
+            account["rounds_watched"],
+            "the others opened challenge rows only, which tell nobody apart",
+        ),
+        (
             "bits opened per group",
             account["bits_opened_per_group"],
             "64 for each statistic: the most that any encoding could put in",

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from auror.crypto.tags import Tag, number, tagged_hash
 from auror.ids import ClientId, Digest, RoundId
+from auror.round.watch import Watch
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,10 @@ class RoundDescription:
     """Hash of the statistics plan without its challenge part."""
     cohort: tuple[ClientId, ...]
     """Invited clients, sorted."""
+    watch: Watch = Watch.ALWAYS
+    """Whether the label rows are opened for certain."""
+    flagged: tuple[ClientId, ...] = ()
+    """Members with a permanent flag, sorted; none of them is invited."""
     version: int = PROTOCOL_VERSION
 
     def transcript(self) -> Digest:
@@ -55,6 +60,9 @@ class RoundDescription:
             self.parent,
             self.model,
             self.plan,
+            number(self.watch.value),
+            number(len(self.flagged)),
+            *(number(client) for client in self.flagged),
             *(number(client) for client in self.cohort),
         )
 

@@ -52,6 +52,8 @@ class Attempted:
     """Before U2 goes out: clients may count an attempt at the model."""
 
     disputed: bool
+    watched: bool
+    """Its label rows are opened for certain."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class GroupsDrawn:
     """h"""
     groups: tuple[tuple[ClientId, ...], ...]
     """Whose statistics may be opened together from now on."""
+    watched: bool
+    """Label rows may be among them."""
 
 
 @dataclass(frozen=True)

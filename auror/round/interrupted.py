@@ -22,6 +22,7 @@ from auror.round.facts import (
     UnmaskingBegun,
 )
 from auror.round.record import RoundRecord
+from auror.round.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class InterruptedRound:
     attempted: bool = False
     """Clients may have uploaded."""
     disputed: bool = False
+    watched: bool = False
+    """Its label rows were to be opened for certain."""
     drawn: GroupsDrawn | None = None
     """Clients may have sent statistics."""
     sent: tuple[ClientId, ...] = ()
@@ -69,6 +72,8 @@ class InterruptedRound:
             total_opened=False,
             model=model,
             public_seed=b"" if drawn is None else drawn.seed,
+            watch=Watch.ALWAYS if self.watched else Watch.DRAWN,
+            watched=drawn is not None and drawn.watched,
             attempted=self.attempted,
             statistics_asked=drawn is not None,
             shares_asked=self.shares_asked,
@@ -97,8 +102,8 @@ def _after(known: InterruptedRound, fact: Fact) -> InterruptedRound:
     match fact:
         case DealersFixed(dealt):
             return replace(known, dealt=dealt)
-        case Attempted(disputed):
-            return replace(known, attempted=True, disputed=disputed)
+        case Attempted(disputed, watched):
+            return replace(known, attempted=True, disputed=disputed, watched=watched)
         case GroupsDrawn():
             return replace(known, drawn=fact)
         case SumsOpened(sent):

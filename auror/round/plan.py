@@ -87,6 +87,11 @@ class CountSketch:
 PlanPart = OutputLayer | CountSketch | LabelRows
 
 
+def is_challenge(part: PlanPart) -> bool:
+    """Whether nobody could foresee these rows."""
+    return isinstance(part, CountSketch) and part.challenge
+
+
 @dataclass(frozen=True)
 class StatisticsPlan:
     """P itself: ``dim`` columns (d, entries of an update) and the rows of all parts (k)."""
@@ -97,6 +102,11 @@ class StatisticsPlan:
     @property
     def rows(self) -> int:
         return sum(part.rows for part in self.parts)
+
+    @property
+    def stable_rows(self) -> int:
+        """Rows of all parts but the challenge, which is the last one."""
+        return sum(part.rows for part in self.parts if not is_challenge(part))
 
     def slices(self) -> list[tuple[PlanPart, slice]]:
         """Which rows of the statistics belong to which part."""

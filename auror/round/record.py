@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from auror.errors import AbortReason, DropReason, Refusal
 from auror.ids import ClientId, Digest, GroupIndex, RoundId
+from auror.round.watch import Watch
 
 if TYPE_CHECKING:
     from auror.round.description import RoundDescription
@@ -85,7 +86,11 @@ class RoundRecord:
     model: Digest
     """Hash of the model after the round."""
     public_seed: bytes
-    """Seed of groups and challenge; b"" when the round ended before it was known."""
+    """Seed of groups, challenge and watch; b"" when the round ended before it was known."""
+    watch: Watch
+    """What the description said of the label rows."""
+    watched: bool
+    """Whether more than challenge rows was to be opened."""
     audited: tuple[GroupIndex, ...] = ()
     """The groups that an omission audit left out, of suspects or at random."""
     marks: tuple[Mark, ...] = ()
@@ -145,6 +150,8 @@ class RoundRecord:
             total_opened=summary.total_opened,
             model=model,
             public_seed=summary.public_seed,
+            watch=description.watch,
+            watched=summary.watched,
             audited=audited,
             marks=summary.marks,
             excluded=excluded,

@@ -11,6 +11,7 @@ import numpy as np
 from auror.errors import AbortReason, DropReason, Refusal
 from auror.ids import ClientId, Digest, GroupIndex, RoundId
 from auror.round.record import Mark, MarkKind, OpenedGroup, RoundRecord
+from auror.round.watch import Watch
 
 _TOTAL = np.dtype("<u8")
 
@@ -44,6 +45,8 @@ def record_to_json(record: RoundRecord) -> dict[str, Any]:
         "total_opened": record.total_opened,
         "model": record.model.hex(),
         "public_seed": record.public_seed.hex(),
+        "watch": record.watch.name,
+        "watched": record.watched,
         "audited": list(record.audited),
         "marks": [[mark.kind.name, list(mark.clients)] for mark in record.marks],
         "excluded": list(record.excluded),
@@ -91,6 +94,8 @@ def record_from_json(raw: Mapping[str, Any]) -> RoundRecord:
             total_opened=bool(raw["total_opened"]),
             model=Digest(bytes.fromhex(raw["model"])),
             public_seed=bytes.fromhex(raw["public_seed"]),
+            watch=Watch[raw["watch"]],
+            watched=bool(raw["watched"]),
             audited=tuple(GroupIndex(int(index)) for index in raw["audited"]),
             marks=tuple(Mark(MarkKind[kind], _clients(who)) for kind, who in raw["marks"]),
             excluded=_clients(raw["excluded"]),

@@ -27,6 +27,8 @@ class RoundSummary:
     """All r went out: clients may count an opening of their statistics."""
     groups: Groups = ()
     """The drawn partition of U3."""
+    watched: bool = False
+    """More than challenge rows is opened: it was drawn, or said by the description."""
     sent: tuple[ClientId, ...] = ()
     """Who sent statistics."""
     opened: tuple[OpenedGroup, ...] = ()

@@ -135,7 +135,7 @@ def signed_policy(
         keys,
         operator,
         params,
-        Budget.for_rounds(campaign.rounds, eras),
+        Budget.for_rounds(campaign.rounds, eras, params.rounds_of_doubt(len(keys))),
         [host.initial(era) for era in range(eras)],
         deployment=seeded_bytes(seed, "deployment", length=DEPLOYMENT_BYTES),
         task=host.task,

@@ -89,6 +89,8 @@ class Plan:
     """Honest dropouts survived when all colluders fall silent too."""
     dump_audited: float
     """Chance per round that a random audit leaves out one given group."""
+    most_watched: int
+    """Rounds that open label rows for certain, until somebody is flagged."""
     fewest_present: int
     """Clients in every round, the policy's floor."""
     fewest_accepted: int
@@ -119,6 +121,7 @@ def make_plan(demand: Demand) -> Plan:
     groups = max(1, n // params.group_size)
     seats = _seats(demand, Budget.for_rounds(demand.rounds, _TRAININGS))
     return Plan(
+        most_watched=params.rounds_of_doubt(n),
         fewest_present=params.fewest_present(n, disputed=False),
         fewest_accepted=params.fewest_accepted(n, n),
         seats=seats,

@@ -50,6 +50,8 @@ def as_text(plan: Plan) -> str:
         f"  ({sightings})",
         f"  audits: a given group is left out in {plan.dump_audited:.2%} of the rounds,",
         "  and the groups of whoever the verdict accuses in half of them",
+        f"  label rows: opened in {plan.most_watched} rounds at most until somebody is flagged,",
+        f"  then, and once everybody is decided, in {params.watch_rate:.0%} of the rounds",
         "",
         f"  {title:<34}{'this plan':>12}{'complete':>12}",
     ]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from auror.crypto.entropy import Entropy
 from auror.defence.ledger import Ledger
 from auror.errors import AbortReason, ConfigError, Refused
-from auror.ids import ROUND_NONCE_BYTES, ClientId, GroupIndex, RoundId
+from auror.ids import ROUND_NONCE_BYTES, ClientId, RoundId
 from auror.round.arithmetic import quantiser
 from auror.round.description import RoundDescription, model_digest
 from auror.round.interrupted import InterruptedRound
@@ -25,6 +25,7 @@ from auror.round.policy import Policy
 from auror.round.record import OpenedGroup, RoundRecord
 from auror.round.server.context import Decision, RoundTotal
 from auror.round.summary import RoundSummary
+from auror.round.watch import Watch
 from auror.training import exclusions
 from auror.training.audits import AuditDraw, drawn_by
 from auror.training.config import CampaignConfig, check_campaign
@@ -34,7 +35,9 @@ from auror.training.host import ModelHost
 from auror.training.observations import build_plan, how_found, ledger_blocks, usable
 from auror.training.state import CampaignState
 from auror.training.succession import ModelSuccession
+from auror.training.told import told_of
 from auror.training.verdict import Verdict
+from auror.training.watching import Occasion
 
 
 class Campaign:
@@ -149,6 +152,8 @@ class Campaign:
             self.invitable, present, policy, state.index, self._entropy
         )
         plan = build_plan(self.plan, self._host, models.model, policy.params, policy.digest())
+        occasion = self._occasion()
+        judged = self.config.defend and self.defence.decided(self.invitable)
         description = RoundDescription(
             deployment=policy.deployment,
             policy=policy.digest(),
@@ -162,6 +167,8 @@ class Campaign:
             model=model_digest(models.model),
             plan=plan.plan.digest(),
             cohort=cohort,
+            watch=state.watching.declare(occasion, policy, judged or not plan.plan.rows),
+            flagged=occasion.flagged,
         )
         self._start = RoundStart(description, plan.plan, models.model.copy())
         state.counter += 1
@@ -198,12 +205,14 @@ class Campaign:
             attempted=summary.attempted,
             unmasking=summary.unmasking,
             disputed=description.disputed,
+            watched=description.watch is Watch.ALWAYS,
         )
         flagged: tuple[ClientId, ...] = ()
         if total is not None:
             state.models.add(quantiser(params).mean(total.total, len(total.accepted)))
             accepted = set(summary.accepted_groups)
-            flagged = self.defence.bound([g for g in summary.opened if g.index in accepted])
+            bound = [group for group in summary.opened if group.index in accepted]
+            flagged = self.defence.bound(bound, watched=summary.watched)
         else:
             state.models.failed += 1
         if failed:
@@ -228,7 +237,7 @@ class Campaign:
         self._start = None
         if self.config.defend and total is not None and self._rounds_over():
             self.defence.judge(self.invitable)  # the closing verdict, with the last round bound
-        return _told(record), record
+        return told_of(record), record
 
     def interrupted(self, broken: InterruptedRound) -> RoundRecord:
         """Book a round that a crash broke off, on the model that it was begun with.
@@ -248,7 +257,10 @@ class Campaign:
                 f" leads to ({error}): choose another server.run_dir"
             ) from error
         self.book(
-            attempted=broken.attempted, unmasking=broken.shares_asked, disputed=broken.disputed
+            attempted=broken.attempted,
+            unmasking=broken.shares_asked,
+            disputed=broken.disputed,
+            watched=broken.watched,
         )
         record = broken.record(state.index, model_digest(state.models.model))
         state.index += 1
@@ -270,10 +282,11 @@ class Campaign:
             model=models.model.copy(),
         )
 
-    def book(self, *, attempted: bool, unmasking: bool, disputed: bool) -> None:
+    def book(self, *, attempted: bool, unmasking: bool, disputed: bool, watched: bool) -> None:
         """Count a round as its clients count it: an attempt once uploads may have left, a total
         once shares that open it may have. A step that clients count as spent must not be offered
-        to them again, whatever became of the round."""
+        to them again, whatever became of the round. ``watched``: for certain."""
+        self.state.watching.book(self._occasion(), attempted=attempted, watched=watched)
         self.state.models.book(attempted=attempted, unmasking=unmasking)
         self.state.attempts += attempted
         self.state.totals += unmasking
@@ -285,6 +298,9 @@ class Campaign:
 
     def _rounds_over(self) -> bool:
         return self.state.models.era_round >= self.config.rounds
+
+    def _occasion(self) -> Occasion:
+        return Occasion.of(self.policy, self.state.models.era, self.flagged)
 
     def _restart(self) -> bool:
         """Begin the second training, once, when somebody was flagged in the first."""
@@ -328,19 +344,3 @@ class Campaign:
         if self._start is None:
             raise ValueError("no round is in progress")
         return self._start
-
-
-def _told(record: RoundRecord) -> RoundEnd:
-    """What clients are told of a round that is over."""
-
-    def members(groups: Iterable[GroupIndex]) -> tuple[ClientId, ...]:
-        return tuple(sorted(client for index in groups for client in record.groups[index]))
-
-    return RoundEnd(
-        record.model,
-        record.aborted,
-        record.flagged,
-        members(record.left_out),
-        members(record.audited),
-        record.excluded,
-    )

@@ -56,6 +56,8 @@ class Defence:
         """Groups that an audit leaves out of the round in progress."""
         self._draw = draw
         self._round: DefendedRound | None = None
+        self._judged: tuple[int, tuple[ClientId, ...]] = (0, ())
+        """Rounds of evidence and invited clients of the latest verdict."""
 
     def begin(self, around: DefendedRound) -> None:
         """A new round; its sums are not open yet."""
@@ -76,14 +78,17 @@ class Defence:
         (``auror.training.confirmation``). The statistics just opened are not bound yet: they may
         only leave out a group of implausible size.
 
+        In a round that is not watched there is no evidence to move, so nobody is tested.
+
         Args:
-            full: the round's plan with its challenge part.
+            full: the round's plan as it was opened, with its challenge part.
             invited: whom the next round could invite.
         """
         around = self._round_in_progress()
         here = [client for group in opened for client in group.members]
         self.judge(invited)
-        self.confirmation.test(self.accused(invited), here)
+        if full.stable_rows:
+            self.confirmation.test(self.accused(invited), here)
         left_out = dict.fromkeys(self._oversized(opened, full), "implausible size of its updates")
         kept = {group.index: group.members for group in opened if group.index not in left_out}
         audited = self.confirmation.left_out(
@@ -96,11 +101,13 @@ class Defence:
         accepted = tuple(group.index for group in opened if group.index not in left_out)
         return Decision(accepted, left_out)
 
-    def bound(self, accepted: Collection[OpenedGroup]) -> tuple[ClientId, ...]:
-        """The round's check passed: the ``accepted`` sums are evidence. Returns whom that flags,
-        sorted."""
+    def bound(
+        self, accepted: Collection[OpenedGroup], *, watched: bool = True
+    ) -> tuple[ClientId, ...]:
+        """The round's check passed: the ``accepted`` sums are evidence if it was ``watched``, that
+        is if more than challenge rows was opened. Returns whom that flags, sorted."""
         around = self._round_in_progress()
-        if self.ledger.width:
+        if self.ledger.width and watched:
             observations = observe(around.plan, quantiser(around.params), tuple(accepted))
             self.ledger.append(
                 RoundObservation(around.index, around.era, observations, around.plan.gram)
@@ -113,9 +120,15 @@ class Defence:
 
     def judge(self, invited: Collection[ClientId]) -> Verdict | None:
         """The verdict on the evidence so far; None without any."""
-        if self.ledger.width and self.ledger.rounds:
-            self.verdict = self.detector(self.ledger, tuple(invited))
+        at = len(self.ledger.rounds), tuple(invited)
+        if self.ledger.width and self.ledger.rounds and at != self._judged:
+            self.verdict, self._judged = self.detector(self.ledger, tuple(invited)), at
         return self.verdict
+
+    def decided(self, invited: Collection[ClientId]) -> bool:
+        """Whether the evidence so far leaves nobody of the ``invited`` in doubt."""
+        verdict = self.judge(invited)
+        return verdict is not None and verdict.cleared.issuperset(invited)
 
     def accused(self, invited: Collection[ClientId]) -> dict[ClientId, int]:
         """Whom the latest verdict accuses beyond the flagged → audited rounds that flag it."""
@@ -125,8 +138,7 @@ class Defence:
 
     def _oversized(self, opened: tuple[OpenedGroup, ...], full: StatisticsPlan) -> list[GroupIndex]:
         around = self._round_in_progress()
-        rows = around.plan.plan.rows
-        challenge = observe_challenge(full, rows, quantiser(around.params), opened)
+        challenge = observe_challenge(full, quantiser(around.params), opened)
         if challenge is None:
             return []
         observations, block = challenge

@@ -60,6 +60,9 @@ class PlainVerdict:
     scores: dict[ClientId, float] = field(default_factory=dict)
     doubted: frozenset[ClientId] = frozenset()
     """Others who stand out: they take twice as many audited rounds to be flagged."""
+    cleared: frozenset[ClientId] = frozenset()
+    """Who lies with none of the others as far as anybody could tell: when all are flagged or
+    cleared, label rows are opened in a part of the rounds only (``watch_rate``)."""
     strength: float | None = None
     """Evidence against the most suspicious set, in a unit of the detector's own."""
     required: float | None = None
@@ -149,6 +152,7 @@ class _Own:
         for part, kind in (
             ("flagged", frozenset),
             ("doubted", frozenset),
+            ("cleared", frozenset),
             ("scores", Mapping),
             ("strength", number),
             ("required", number),

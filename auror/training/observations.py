@@ -198,9 +198,10 @@ def observe(
 
 
 def observe_challenge(
-    full: StatisticsPlan, stable_rows: int, quantiser: Quantiser, opened: Sequence[OpenedGroup]
+    full: StatisticsPlan, quantiser: Quantiser, opened: Sequence[OpenedGroup]
 ) -> tuple[tuple[GroupObservation, ...], FeatureBlock] | None:
     """The challenge rows alone, as the norm test wants them; None when the plan has none."""
+    stable_rows = full.stable_rows
     rows = full.rows - stable_rows
     if not rows:
         return None

@@ -16,6 +16,7 @@ from auror.training import exclusions
 from auror.training.conduct import Conduct
 from auror.training.confirmation import Confirmation
 from auror.training.succession import ModelSuccession
+from auror.training.watching import Watching
 
 
 @dataclass
@@ -28,6 +29,7 @@ class CampaignState:
     conduct: Conduct = field(default_factory=Conduct)
     exclusions: dict[ClientId, Exclusion] = field(default_factory=dict)
     """Who is excluded for good, and what it is told."""
+    watching: Watching = field(default_factory=Watching)
     index: int = 0
     """Rounds that are over, in all eras."""
     counter: int = 0
@@ -61,6 +63,7 @@ class CampaignState:
             "confirmation": self.confirmation.to_dict(),
             "conduct": self.conduct.to_dict(),
             "exclusions": exclusions.to_dict(self.exclusions),
+            "watching": self.watching.to_dict(),
             "index": self.index,
             "counter": self.counter,
             "rounds": self.rounds,
@@ -81,6 +84,7 @@ class CampaignState:
             confirmation=Confirmation.from_dict(raw["confirmation"]),
             conduct=Conduct.from_dict(raw["conduct"]),
             exclusions=exclusions.from_dict(raw["exclusions"]),
+            watching=Watching.from_dict(raw["watching"]),
             index=int(raw["index"]),
             counter=int(raw["counter"]),
             rounds=int(raw["rounds"]),

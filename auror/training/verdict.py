@@ -20,6 +20,10 @@ class Verdict(Protocol):
         """Others who stand out, by evidence that might be somebody else's doing."""
 
     @property
+    def cleared(self) -> frozenset[ClientId]:
+        """Whom the evidence clears: had they lied, they would have been accused by now."""
+
+    @property
     def scores(self) -> dict[ClientId, float]:
         """Suspicion by client."""
 

@@ -8,6 +8,7 @@ from auror.round.label_rows import LabelRows, MeansSource
 from auror.round.messages import RoundStart
 from auror.round.plan import CountSketch, OutputLayer, PlanPart, StatisticsPlan
 from auror.round.policy import DEPLOYMENT_BYTES
+from auror.round.watch import Watch
 from auror.wire import fields
 from auror.wire.fields import WireError
 from auror.wire.limits import PLAN_PARTS, Limits, ModelTooLarge
@@ -49,6 +50,8 @@ def _pack_description(description: RoundDescription) -> pb.RoundDescription:
         model=description.model,
         plan=description.plan,
         cohort=description.cohort,
+        watch=f"WATCH_{description.watch.name}",
+        flagged=description.flagged,
     )
 
 
@@ -67,8 +70,16 @@ def _unpack_description(wire: pb.RoundDescription, limits: Limits) -> RoundDescr
         model=fields.digest("model", wire.model),
         plan=fields.digest("plan", wire.plan),
         cohort=fields.clients("cohort", wire.cohort, limits.clients),
+        watch=_unpack_watch(wire.watch),
+        flagged=fields.clients("flagged", wire.flagged, limits.clients),
         version=wire.version,
     )
+
+
+def _unpack_watch(value: int) -> Watch:
+    if value not in {pb.WATCH_ALWAYS, pb.WATCH_DRAWN}:
+        raise WireError(f"watch: unknown value {value}")
+    return Watch(value)
 
 
 def _pack_part(part: PlanPart) -> pb.PlanPart:

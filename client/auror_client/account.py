@@ -21,6 +21,8 @@ class Account:
     """Rounds in which an upload may have left."""
     openings: int
     """Rounds in which statistics may have left."""
+    label_openings: int
+    """Of those, rounds in which label rows may have left; the others open challenge rows only."""
     totals: int
     """Totals that it may have helped to open."""
     smallest_group: int | None
@@ -38,6 +40,7 @@ class Account:
             memory.rounds,
             memory.all_attempts,
             memory.openings,
+            memory.label_openings,
             memory.totals,
             group,
             1 / group if group else None,
@@ -61,6 +64,7 @@ def _line(account: Account) -> str:
     )
     return (
         f"account of client {account.client}: {account.rounds} rounds joined,"
-        f" {account.attempts} attempts, {account.openings} openings, {account.totals} totals,"
+        f" {account.attempts} attempts, {account.openings} openings ({account.label_openings} of"
+        f" label rows), {account.totals} totals,"
         f" {hidden}"
     )

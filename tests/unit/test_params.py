@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -71,10 +72,11 @@ def test_round_parameters_out_of_range(field: str, value: Any) -> None:
         (Budget, "max_totals", -1),
         (Budget, "max_steps", -1),
         (Budget, "max_disputed", -1),
+        (Budget, "max_watched", 0),
     ],
 )
 def test_rules_out_of_range(kind: type, field: str, value: Any) -> None:
-    whole = {"max_openings": 9, "max_totals": 9, "max_steps": 9, "max_disputed": 9}
+    whole = dict.fromkeys((one.name for one in fields(Budget)), 9)
     with pytest.raises(ConfigError, match=field) as error:
         kind(**{**(whole if kind is Budget else {}), field: value})
     assert "\n" not in str(error.value)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from making import EARLIER, FILES, LIMITS, OPERATIONS, plain, wire_error
+from earlier import EARLIER
+from making import FILES, LIMITS, OPERATIONS, plain, wire_error
 from playing import play
 
 from auror.errors import AbortReason, DropReason, Refusal
@@ -78,7 +79,7 @@ ELSEWHERE = {
     "DEVICE_FAILED", "FORGED_MEANS", "GROUP_TOO_SMALL", "MASKS_WOULD_SHOW", "NOT_INVITED",
     "OUT_OF_MEMORY", "POLICY_EXPIRED", "RING_OVERFLOW", "SERVER_STOPPED", "STATE_UNWRITABLE",
     "STATISTICS_TOO_LARGE", "TOO_MANY_DISPUTED", "TOTAL_REPEATED", "TRAINING_FAILED",
-    "UNKNOWN_ROUND", "WRONG_CONFIGURATION", "WRONG_STEP",
+    "UNKNOWN_ROUND", "WATCHED_TOO_OFTEN", "WRONG_CONFIGURATION", "WRONG_FLAGS", "WRONG_STEP",
 }  # fmt: skip
 """Reasons that tests/unit/round and tests/unit/client provoke."""
 

@@ -215,7 +215,8 @@ class ClientMachine:
     def _send_statistics(self, state: SharedRandomness, told: RandomnessList) -> list[ClientEffect]:
         view = form_view(self._identity, state, told)
         self._state, message = send_statistics(self._identity, state, view)
-        opened = self.memory.opened_statistics(len(view.group_of(self._identity.me)))
+        group, labels = view.group_of(self._identity.me), view.plan.stable_rows > 0
+        opened = self.memory.opened_statistics(len(group), labels)
         return [self._remember(opened.signing("view", view.digest)), Reply(message)]
 
     def _agree(self, state: SentStatistics, told: AcceptedSet) -> list[ClientEffect]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from auror.errors import ConfigError, Refusal, Refused
-from auror.ids import Digest
+from auror.ids import ClientId, Digest
 from auror.round.description import RoundDescription
 from auror.round.policy import Policy
+from auror.round.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,16 @@ class ClientMemory:
     all_attempts: int = 0
     openings: int = 0
     """Rounds in which statistics may have left."""
+    label_openings: int = 0
+    """Of those, rounds in which label rows may have left."""
     totals: int = 0
     disputed: int = 0
     """Attempts in disputed rounds."""
+    flagged: tuple[ClientId, ...] = ()
+    """Whom the invitation of the last attempt named as flagged."""
+    watched: int = 0
+    """Attempts in rounds that open label rows for certain, since ``flagged`` grew, an era began or
+    the policy changed."""
     smallest_group: int = 0
     """Fewest members of a group that hid this client's statistics; 0 when none did."""
     left_out: int = 0
@@ -66,13 +74,19 @@ class ClientMemory:
                 f"policy.json, version {version}, does not fit what this client has held: two"
                 " policies of one version were signed; ask the operator which one counts"
             )
-        return replace(self, policy_version=version, policy=digest)
+        known = replace(self, policy_version=version, policy=digest)
+        return known if version == self.policy_version else replace(known, flagged=(), watched=0)
 
     def joined(self, counter: int) -> ClientMemory:
         return replace(self, counter=counter, rounds=self.rounds + 1, signed=MappingProxyType({}))
 
     def attempts_at(self, era: int, step: int) -> int:
         return self.attempts if (era, step) == (self.era, self.step) else 0
+
+    def watched_at(self, description: RoundDescription) -> int:
+        """Attempts that count against ``max_watched`` in the round ``description``."""
+        new = description.era > self.era or not set(description.flagged) <= set(self.flagged)
+        return 0 if new else self.watched
 
     def check_place(self, era: int, step: int, model: Digest, parent: Digest) -> None:
         """A step names one model, is never gone back to, and follows from the step before it.
@@ -108,12 +122,21 @@ class ClientMemory:
             total_helped=self.total_helped and known,
             all_attempts=self.all_attempts + 1,
             disputed=self.disputed + description.disputed,
+            flagged=description.flagged,
+            watched=self.watched_at(description) + (description.watch is Watch.ALWAYS),
         )
 
-    def opened_statistics(self, group: int) -> ClientMemory:
-        """Before statistics of the last attempt leave, hidden in a group of ``group`` members."""
-        smallest = min(self.smallest_group or group, group)
-        return replace(self, openings=self.openings + 1, smallest_group=smallest)
+    def opened_statistics(self, group: int, labels: bool) -> ClientMemory:
+        """Before statistics of the last attempt leave, hidden in a group of ``group`` members.
+
+        ``labels``: more than the challenge rows is among them.
+        """
+        return replace(
+            self,
+            openings=self.openings + 1,
+            label_openings=self.label_openings + labels,
+            smallest_group=min(self.smallest_group or group, group),
+        )
 
     def opened_total(self, description: RoundDescription) -> ClientMemory:
         """Before the shares that open a total leave."""

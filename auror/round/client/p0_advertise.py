@@ -16,6 +16,7 @@ from auror.round.description import PROTOCOL_VERSION, RoundDescription, model_di
 from auror.round.messages import AdvertisedKeys, RoundStart
 from auror.round.policy import NO_DIGEST
 from auror.round.public import draw_committee
+from auror.round.watch import Watch
 from auror.secagg.instance import SecretKind
 from auror.secagg.sharing import secret_commitment
 
@@ -48,6 +49,7 @@ def check_invitation(identity: Identity, memory: ClientMemory, start: RoundStart
         raise Refused(Refusal.WRONG_MODEL, "not the model that the description hashes")
     _check_plan(identity, start)
     _check_budget(identity, memory, description)
+    _check_watch(identity, memory, description)
     policy, own = identity.policy, identity.rules.floors()
     try:
         norm = start.plan.largest_row_norm()
@@ -165,6 +167,27 @@ def _check_budget(identity: Identity, memory: ClientMemory, description: RoundDe
         raise Refused(
             Refusal.TOO_MANY_DISPUTED, f"{memory.disputed} attempts, max_disputed {allowed}"
         )
+
+
+def _check_watch(identity: Identity, memory: ClientMemory, description: RoundDescription) -> None:
+    """Flags cost the server their members for good; between two of them, label rows are opened for
+    certain in so many rounds only."""
+    flagged = description.flagged
+    known = {client for client in memory.flagged if client in identity.policy.members}
+    if (
+        list(flagged) != sorted(set(flagged))
+        or not known <= set(flagged) <= identity.policy.members.keys()
+        or not set(flagged).isdisjoint(description.cohort)
+    ):
+        raise Refused(Refusal.WRONG_FLAGS, f"flagged {list(flagged)}, known {sorted(known)}")
+    policy = identity.policy
+    if description.watch is Watch.ALWAYS and policy.params.watch_rate < 1:
+        watched, allowed = memory.watched_at(description), policy.budget.max_watched
+        if watched >= allowed:
+            raise Refused(
+                Refusal.WATCHED_TOO_OFTEN,
+                f"{watched} attempts since the last new flag, max_watched {allowed}",
+            )
 
 
 def advertise(identity: Identity, invitation: Invitation) -> tuple[Advertised, AdvertisedKeys]:

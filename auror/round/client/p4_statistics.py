@@ -20,6 +20,7 @@ from auror.round.client.state import Identity, WiredInvitation
 from auror.round.messages import MaskedStatistics, RandomnessList
 from auror.round.plan import StatisticsPlan
 from auror.round.public import Groups, draw_groups, view_digest
+from auror.round.watch import opened_plan
 from auror.secagg.client.masked_input import mask_pairwise
 from auror.secagg.client.unmask import OpeningGuard
 from auror.secagg.instance import SecretKind
@@ -59,8 +60,8 @@ class SentStatistics(WithView):
 
 
 def form_view(identity: Identity, state: SharedRandomness, told: RandomnessList) -> View:
-    """Steps 4.1–4.4: groups and challenge follow from T, U3 and all r, each of them committed to
-    before anybody could know another.
+    """Steps 4.1–4.4: groups, challenge and whether label rows are opened follow from T, U3 and all
+    r, each of them committed to before anybody could know another.
 
     Raises:
         Refused: an r is missing, or not the one its owner committed to in phase 0; or the groups
@@ -85,7 +86,8 @@ def form_view(identity: Identity, state: SharedRandomness, told: RandomnessList)
         raise Refused(
             Refusal.GROUP_TOO_SMALL, f"group of {smallest}, floor {invitation.floors.group}"
         )
-    plan = invitation.start.plan.with_challenge(seed, invitation.params.challenge_rows)
+    start, params = invitation.start, invitation.params
+    plan = opened_plan(start.plan, start.description.watch, params, seed)
     digest = view_digest(uploads.digest, told.randomness, groups, plan.digest())
     return View(uploads, groups, plan, digest)
 

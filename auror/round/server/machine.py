@@ -49,6 +49,7 @@ from auror.round.server.p7_localise import Localised, Localising
 from auror.round.server.state import ORDER, State, Waiting, summarise
 from auror.round.server.steps import close, take, to_present
 from auror.round.summary import RoundSummary
+from auror.round.watch import Watch
 
 
 class RoundServer:
@@ -215,9 +216,10 @@ class RoundServer:
             dealers, message = p1b_receipts.close(self._context, state, self._gone)
         except RoundAborted as reason:
             return [*effects, *self._abort(reason)]
+        description = self._start.description
         durable = (
             facts.DealersFixed(dealers.dealt),
-            facts.Attempted(self._start.description.disputed),
+            facts.Attempted(description.disputed, description.watch is Watch.ALWAYS),
         )
         outgoing = to_present(self._context, message, self._gone)
         return effects + self._enter(Uploading(state.wired, dealers), outgoing, *durable)

@@ -13,6 +13,7 @@ from auror.round.public import Groups, draw_groups, view_digest
 from auror.round.server.context import Phase, RoundContext
 from auror.round.server.p1b_receipts import check_given
 from auror.round.server.p2_upload import Uploads, WithUploads
+from auror.round.watch import opened_plan
 from auror.secagg.instance import SecretKind
 
 
@@ -30,7 +31,8 @@ class Draw:
     public_seed: bytes
     groups: Groups
     plan: StatisticsPlan
-    """P with its challenge part."""
+    """P as it is opened: with its challenge part, and nothing else in a round that is not
+    watched."""
     view: Digest
     """h"""
 
@@ -66,9 +68,9 @@ def close(context: RoundContext, state: Drawing) -> tuple[Draw, RandomnessList]:
 
 
 def draw(context: RoundContext, uploads: Uploads, randomness: Mapping[ClientId, bytes]) -> Draw:
-    """Groups, challenge and h from U3 and all r."""
+    """Groups, what is opened of them, and h from U3 and all r."""
     uploaded = tuple(uploads.digests)
     seed = context.public_seed(context.transcript, uploaded, randomness)
     groups = draw_groups(seed, uploaded, context.params.group_size)
-    plan = context.plan.with_challenge(seed, context.params.challenge_rows)
+    plan = opened_plan(context.plan, context.description.watch, context.params, seed)
     return Draw(seed, groups, plan, view_digest(uploads.digest, randomness, groups, plan.digest()))

@@ -94,6 +94,7 @@ def summarise(
         uploaded=tuple(state.uploads.digests) if isinstance(state, WithUploads) else (),
         public_seed=draw.public_seed if draw else b"",
         groups=draw.groups if draw else (),
+        watched=draw is not None and draw.plan.stable_rows > 0,
         sent=tuple(sorted(sent)),
         opened=state.opening.opened if isinstance(state, WithOpening) else (),
         accepted_groups=proposal.accepted_groups if proposal else (),

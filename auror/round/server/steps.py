@@ -113,7 +113,7 @@ def close(
             return Drawing(wired, u2, u3), everybody(signed), ()
         case Drawing(wired, u2, u3):
             draw, randomness = p3b_draw.close(context, state)
-            fact = GroupsDrawn(draw.public_seed, draw.view, draw.groups)
+            fact = GroupsDrawn(draw.public_seed, draw.view, draw.groups, draw.plan.stable_rows > 0)
             return SendingStatistics(wired, u2, u3, draw), everybody(randomness), (fact,)
         case Agreeing():
             agreed = p5_agree.close(context, state)

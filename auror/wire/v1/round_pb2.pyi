@@ -7,6 +7,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Watch(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    WATCH_UNSPECIFIED: _ClassVar[Watch]
+    WATCH_ALWAYS: _ClassVar[Watch]
+    WATCH_DRAWN: _ClassVar[Watch]
+
 class MeansSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     MEANS_SOURCE_UNSPECIFIED: _ClassVar[MeansSource]
@@ -57,6 +63,8 @@ class Refusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REFUSAL_OUT_OF_MEMORY: _ClassVar[Refusal]
     REFUSAL_STATE_UNWRITABLE: _ClassVar[Refusal]
     REFUSAL_TRAINING_FAILED: _ClassVar[Refusal]
+    REFUSAL_WATCHED_TOO_OFTEN: _ClassVar[Refusal]
+    REFUSAL_WRONG_FLAGS: _ClassVar[Refusal]
 
 class AbortReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -78,6 +86,9 @@ class ExclusionCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EXCLUSION_CAUSE_UNSPECIFIED: _ClassVar[ExclusionCause]
     EXCLUSION_CAUSE_FLAG: _ClassVar[ExclusionCause]
     EXCLUSION_CAUSE_PROOF: _ClassVar[ExclusionCause]
+WATCH_UNSPECIFIED: Watch
+WATCH_ALWAYS: Watch
+WATCH_DRAWN: Watch
 MEANS_SOURCE_UNSPECIFIED: MeansSource
 MEANS_SOURCE_CLEAN_SAMPLES: MeansSource
 MEANS_SOURCE_OUTPUT_WEIGHTS: MeansSource
@@ -120,6 +131,8 @@ REFUSAL_DEVICE_FAILED: Refusal
 REFUSAL_OUT_OF_MEMORY: Refusal
 REFUSAL_STATE_UNWRITABLE: Refusal
 REFUSAL_TRAINING_FAILED: Refusal
+REFUSAL_WATCHED_TOO_OFTEN: Refusal
+REFUSAL_WRONG_FLAGS: Refusal
 ABORT_REASON_UNSPECIFIED: AbortReason
 ABORT_REASON_TOO_FEW_ADVERTISED: AbortReason
 ABORT_REASON_TOO_FEW_DEALT: AbortReason
@@ -201,7 +214,7 @@ class RoundId(_message.Message):
     def __init__(self, counter: _Optional[int] = ..., nonce: _Optional[bytes] = ...) -> None: ...
 
 class RoundDescription(_message.Message):
-    __slots__ = ("version", "deployment", "policy", "policy_version", "round_id", "attempt", "era", "step", "disputed", "parent", "model", "plan", "cohort")
+    __slots__ = ("version", "deployment", "policy", "policy_version", "round_id", "attempt", "era", "step", "disputed", "parent", "model", "plan", "cohort", "watch", "flagged")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
@@ -215,6 +228,8 @@ class RoundDescription(_message.Message):
     MODEL_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     COHORT_FIELD_NUMBER: _ClassVar[int]
+    WATCH_FIELD_NUMBER: _ClassVar[int]
+    FLAGGED_FIELD_NUMBER: _ClassVar[int]
     version: int
     deployment: bytes
     policy: bytes
@@ -228,7 +243,9 @@ class RoundDescription(_message.Message):
     model: bytes
     plan: bytes
     cohort: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, version: _Optional[int] = ..., deployment: _Optional[bytes] = ..., policy: _Optional[bytes] = ..., policy_version: _Optional[int] = ..., round_id: _Optional[_Union[RoundId, _Mapping]] = ..., attempt: _Optional[int] = ..., era: _Optional[int] = ..., step: _Optional[int] = ..., disputed: _Optional[bool] = ..., parent: _Optional[bytes] = ..., model: _Optional[bytes] = ..., plan: _Optional[bytes] = ..., cohort: _Optional[_Iterable[int]] = ...) -> None: ...
+    watch: Watch
+    flagged: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, version: _Optional[int] = ..., deployment: _Optional[bytes] = ..., policy: _Optional[bytes] = ..., policy_version: _Optional[int] = ..., round_id: _Optional[_Union[RoundId, _Mapping]] = ..., attempt: _Optional[int] = ..., era: _Optional[int] = ..., step: _Optional[int] = ..., disputed: _Optional[bool] = ..., parent: _Optional[bytes] = ..., model: _Optional[bytes] = ..., plan: _Optional[bytes] = ..., cohort: _Optional[_Iterable[int]] = ..., watch: _Optional[_Union[Watch, str]] = ..., flagged: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class OutputLayer(_message.Message):
     __slots__ = ("offset", "length")

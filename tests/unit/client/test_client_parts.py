@@ -190,13 +190,15 @@ def test_the_account_of_one_client() -> None:
     fresh = Account.of(ClientId(4), ClientMemory())
     assert (fresh.smallest_group, fresh.leverage) == (None, None)
     assert "no statistics were opened" in as_text([fresh])
-    memory = ClientMemory(rounds=5, all_attempts=4, openings=3, totals=2, smallest_group=8)
+    memory = ClientMemory(
+        rounds=5, all_attempts=4, openings=3, label_openings=1, totals=2, smallest_group=8
+    )
     account = Account.of(ClientId(4), memory)
     assert account.to_dict() == {
-        "client": 4, "rounds": 5, "attempts": 4, "openings": 3, "totals": 2,
-        "smallest_group": 8, "leverage": 0.125,
+        "client": 4, "rounds": 5, "attempts": 4, "openings": 3,
+        "label_openings": 1, "totals": 2, "smallest_group": 8, "leverage": 0.125,
     }  # fmt: skip
     assert as_text([account]) == (
-        "account of client 4: 5 rounds joined, 4 attempts, 3 openings, 2 totals,"
-        " smallest group 8 (leverage 0.12)"
+        "account of client 4: 5 rounds joined, 4 attempts, 3 openings (1 of label rows),"
+        " 2 totals, smallest group 8 (leverage 0.12)"
     )

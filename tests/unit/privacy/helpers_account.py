@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from auror.ids import ClientId, Digest, GroupIndex, RoundId
 from auror.privacy.truth import TruthRecorder
 from auror.round.record import OpenedGroup, RoundRecord
+from auror.round.watch import Watch
 
 ENTRIES = 40
 
@@ -53,6 +54,8 @@ def record(
         total_opened=True,
         model=Digest(model if model is not None else bytes([index + 1]) * 32),
         public_seed=bytes(32),
+        watch=Watch.ALWAYS,
+        watched=True,
     )
 
 

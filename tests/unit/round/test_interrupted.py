@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from auror.errors import AbortReason
@@ -18,6 +20,7 @@ from auror.round.facts import (
 )
 from auror.round.interrupted import interrupted_rounds
 from auror.round.policy import NO_DIGEST
+from auror.round.watch import Watch
 
 ONE, TWO = ClientId(1), ClientId(2)
 
@@ -26,8 +29,8 @@ def begun(counter: int) -> RoundBegun:
     return RoundBegun(RoundId(counter, bytes(16)), NO_DIGEST, (ONE, TWO), 1, 3, 2, NO_DIGEST)
 
 
-DEALT, ATTEMPTED = DealersFixed((ONE, TWO)), Attempted(True)
-DRAWN = GroupsDrawn(b"seed", NO_DIGEST, ((TWO,), (ONE,)))
+DEALT, ATTEMPTED = DealersFixed((ONE, TWO)), Attempted(True, True)
+DRAWN = GroupsDrawn(b"seed", NO_DIGEST, ((TWO,), (ONE,)), True)
 OPENED, UNMASKING = SumsOpened((TWO, ONE), ((TWO,), (ONE,))), UnmaskingBegun()
 
 
@@ -70,3 +73,10 @@ def test_an_interrupted_round_keeps_what_was_fixed_and_opens_all_groups() -> Non
     assert (record.cohort, record.dealt, record.uploaded) == ((ONE, TWO),) * 3
     assert (record.groups, record.opened_groups) == (((TWO,), (ONE,)),) * 2
     assert (record.opened, record.accepted, record.public_seed) == ((), (), b"seed")
+    assert (record.watch, record.watched) == (Watch.ALWAYS, True)
+    quiet = (begun(4), DEALT, Attempted(False, False), replace(DRAWN, watched=False))
+    (found,) = interrupted_rounds(quiet, 0)
+    assert (found.record(7, NO_DIGEST).watch, found.record(7, NO_DIGEST).watched) == (
+        Watch.DRAWN,
+        False,
+    )

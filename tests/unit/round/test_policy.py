@@ -46,7 +46,7 @@ def test_every_value_enters_digest_and_signature(policy: Policy) -> None:
         for field in fields(part):
             value = getattr(part, field.name)
             other = value[:1] if isinstance(value, tuple) else value + 1
-            if field.name in ("dropouts", "audit_probability", "min_cosine"):
+            if field.name in ("dropouts", "audit_probability", "watch_rate", "min_cosine"):
                 other = value + 0.01
             others.append(replace(policy, **{name: replace(part, **{field.name: other})}))
     entry = policy.members[ClientId(0)]
@@ -144,8 +144,9 @@ def test_the_next_version(policy: Policy) -> None:
 
 def test_budget_is_enough_for_rounds_that_fail() -> None:
     assert Budget.for_rounds(30, 2) == Budget(
-        max_openings=70, max_totals=70, max_steps=40, max_disputed=15
+        max_openings=70, max_totals=70, max_steps=40, max_disputed=15, max_watched=40
     )
+    assert Budget.for_rounds(30, 2, 12) == replace(Budget.for_rounds(30, 2), max_watched=12)
     with pytest.raises(ConfigError, match="rounds = 0: choose 1 or more"):
         Budget.for_rounds(0, 2)
 
@@ -159,7 +160,9 @@ def test_budget_is_enough_for_rounds_that_fail() -> None:
         (lambda: PlanCaps(parts=("b",)), "plan parts b: choose of count-sketch"),
         (lambda: PlanCaps(parts=("output-layer", "count-sketch")), "each once, in this order"),
         (lambda: PlanCaps(parts=("output-layer",) * 2), "each once"),
-        (lambda: Budget(max_openings=0, max_totals=1, max_steps=1, max_disputed=0), "max_openings"),
+        (lambda: replace(BUDGET, max_openings=0), "max_openings"),
+        (lambda: replace(BUDGET, max_watched=0), "max_watched = 0: choose 1 or more"),
+        (lambda: replace(PARAMS, watch_rate=0.0), "watch_rate = 0"),
     ],
 )
 def test_parts_that_cannot_be(make: Any, words: str) -> None:

@@ -17,6 +17,7 @@ from auror.round.label_rows import LabelRows, MeansSource
 from auror.round.plan import CountSketch, OutputLayer, StatisticsPlan, session_sketch
 from auror.round.public import draw_groups, protocol_seed, uploads_digest, view_digest
 from auror.round.record import OpenedGroup
+from auror.round.watch import Watch
 
 
 def dense(plan: StatisticsPlan) -> np.ndarray:
@@ -175,7 +176,9 @@ def test_every_field_of_the_description_is_in_the_transcript() -> None:
         "model": other,
         "plan": other,
         "cohort": base.cohort[:4],
-        "version": 3,
+        "watch": Watch.DRAWN,
+        "flagged": (ClientId(9),),
+        "version": 4,
     }
     assert changes.keys() == {field.name for field in fields(base)}
     variants = [replace(base, **{name: value}) for name, value in changes.items()]

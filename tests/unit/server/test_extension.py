@@ -18,7 +18,7 @@ from auror.params import Budget
 from auror.training.state import CampaignState
 from auror.training.succession import ModelSuccession
 
-BUDGET = Budget(max_openings=14, max_totals=13, max_steps=12, max_disputed=1)
+BUDGET = Budget(max_openings=14, max_totals=13, max_steps=12, max_disputed=1, max_watched=12)
 FOLDER = Path("run")
 
 

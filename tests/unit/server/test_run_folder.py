@@ -39,6 +39,7 @@ from auror.round.facts import (
 )
 from auror.round.policy import NO_DIGEST
 from auror.round.record import RoundRecord
+from auror.round.watch import Watch
 from auror.training.campaign import Campaign
 from auror.training.config import CampaignConfig
 from auror.training.observations import PlanChoice
@@ -111,7 +112,7 @@ def record_of_round(model: np.ndarray) -> RoundRecord:
         index=0, era=0, round_id=RoundId(0, bytes(16)), attempt=0, cohort=(), dealt=(),
         uploaded=(), sent=(), groups=(), opened=(), accepted_groups=(), accepted=(), left_out={},
         flagged=(), dropped={}, aborted=AbortReason.TOO_FEW_DEALT, total_opened=False,
-        model=model_digest(model), public_seed=b"",
+        model=model_digest(model), public_seed=b"", watch=Watch.ALWAYS, watched=False,
     )  # fmt: skip
 
 
@@ -150,11 +151,15 @@ def test_a_round_that_the_checkpoint_holds_was_not_interrupted(
     """Round 4 is open in the journal; the checkpoint names ``counter`` as the next."""
     made, store = campaign(), Store(tmp_path)
     made.state.counter = counter
-    for fact in (replace(BEGUN, model=model_digest(made.state.models.model)), Attempted(False)):
+    for fact in (
+        replace(BEGUN, model=model_digest(made.state.models.model)),
+        Attempted(False, True),
+    ):
         store.note(fact)
     store.sync()
     Recorder(store, "hash", keep_totals=False).pass_interrupted(made)
     assert (made.state.counter, made.state.models.attempts) == (5, attempts)
+    assert made.state.watching.attempts == attempts
     assert [record.interrupted for record in store.records()] == [True] * lines
     assert (made.state.index, made.state.models.era_round) == (lines, 0)
 

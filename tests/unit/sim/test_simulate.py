@@ -82,6 +82,7 @@ class Flags:
     """A verdict on everybody whom the test names."""
 
     doubted: frozenset[ClientId] = frozenset()
+    cleared: frozenset[ClientId] = frozenset()
     scores: dict[ClientId, float] = {}  # noqa: RUF012
 
     def __init__(self, *flagged: int) -> None:

@@ -1,0 +1,21 @@
+"""The versions whose vectors are fixed for good: SHA-256 of each file. A release adds its row."""
+
+from __future__ import annotations
+
+EARLIER: dict[int, dict[str, str]] = {
+    1: {
+        "messages.json": "2405fde6e6111213697620699667e44b013d365d3006da4ca801345932a5952e",
+        "messages_bad.json": "96a2830dbd445897ebb2d5e199d9ea82e90a6fef38668975de09ae307e6b314a",
+        "primitives.json": "c1ae7fc52e885802602ecc903d5607313b3d96a9779b477f4eff09a3c799bee9",
+        "primitives_bad.json": "53a1b7645118512bcf3de578ffcf4247a68f9f8d845c2ce14547f650870c2938",
+        "round.json": "6893f2a43a82c85fa3af9fc82eac034e997d226b839e43892353477953a4e869",
+    },
+    2: {
+        "messages.json": "7dbd7a13ea67d3c5072dfcd735e006c61a0a478659ee6cfa54789f4b343e1182",
+        "messages_bad.json": "7d7e43698c6cae6608e7bdef1c33eb63c9e8c97de394f78d7426a1d7397c4e04",
+        "operations.json": "17b899fcb1496a2076dad6a1345f9a04ba5025d70ba16cffa3d0179e3732eb2e",
+        "primitives.json": "448cb414515a0331016f277e06de295df691e27d6e02e1929b22945fb90dc3ab",
+        "primitives_bad.json": "53a1b7645118512bcf3de578ffcf4247a68f9f8d845c2ce14547f650870c2938",
+        "round.json": "7799cd21724b867a9069b47e5253470879a7287fd9d792635e0e331a4d30b302",
+    },
+}
