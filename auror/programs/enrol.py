@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 
 from auror.deployment.addresses import MAX_CLIENTS
 from auror.deployment.certs import VALID_DAYS, Terms
-from auror.errors import ConfigError
+from auror.deployment.model_file import read_model
+from auror.errors import ConfigError, DataError
 from auror.experiments.options import Options
 from auror.fields import Like, Range, check_fields, default_of
 from auror.params import PACKAGED, SKETCH_PART, Budget, PlanCaps, RoundParams
 from auror.round.policy import Policy
+from auror.training.host import ModelHost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,9 @@ class Enrolment:
     """Most rounds of one training: the budget of everybody's data."""
     eras: Annotated[int, Range(1)] = 2
     """Trainings from a fresh model; a restart after a flag is one."""
+    from_model: Path | None = None
+    """Model file of a finished run, from which the first training begins instead of a fresh
+    model; no round may have been trained from it yet."""
     days: Annotated[int, Range(1, VALID_DAYS)] = default_of(Terms, "days")
     """Days until the policy expires."""
     watch_rate: Annotated[float, Like(RoundParams)] = default_of(RoundParams, "watch_rate")
@@ -131,12 +137,26 @@ def terms_of(wanted: Enrolment) -> Terms:
     return Terms(
         params=params,
         task=host.task,
-        first_models=tuple(host.initial(era) for era in range(wanted.eras)),
+        first_models=_first_models(host, wanted),
         budget=budget,
         caps=wanted.caps(host.output is not None),
         days=wanted.days,
         release_model=wanted.release_model,
     )
+
+
+def _first_models(host: ModelHost, wanted: Enrolment) -> tuple[NDArray[np.float32], ...]:
+    """One of each era, (d,). A restart after a flag begins afresh in any case."""
+    fresh = tuple(host.initial(era) for era in range(wanted.eras))
+    if wanted.from_model is None:
+        return fresh
+    model = read_model(wanted.from_model)
+    if model.shape != (host.dim,) or not np.isfinite(model).all():
+        raise DataError(
+            f"from_model = {wanted.from_model}: {model.size} numbers, the task trains {host.dim}"
+            " finite ones; give a model of the same task"
+        )
+    return (model, *fresh[1:])
 
 
 def synthetic_terms(dim: int, params: RoundParams, rounds: int) -> Terms:

@@ -46,6 +46,11 @@ Exit codes:
     "--rounds",
     help="Rounds of one training (session.rounds); +N extends a finished run (session.add_rounds).",
 )
+@click.option(
+    "--from",
+    "from_model",
+    help="Model to begin from, as far as the policy signs it (server.from_model).",
+)
 @click.option("--min-clients", help="Clients to wait for, 0 = all (session.min_clients).")
 @click.option("--dataset", help="digits, mnist5k, mnist, gtsrb or another (learning.dataset).")
 @click.option("--data", help="Own samples: file, image folder or parts (learning.data).")
@@ -108,6 +113,7 @@ _COMMON = {
     "credentials": "server.credentials",
     "run_dir": "server.run_dir",
     "rounds": "session.rounds",
+    "from_model": "server.from_model",
     "min_clients": "session.min_clients",
     "dataset": "learning.dataset",
     "data": "learning.data",

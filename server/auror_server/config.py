@@ -33,6 +33,9 @@ class ServerSection(Section):
     """Folder with ca.pem, cert.pem, key.pem, policy.json, operator.pub and models/."""
     run_dir: Path = Path("runs/server")
     """Run folder; an unfinished run in it is resumed."""
+    from_model: str = ""
+    """Model file that the training is to begin from; it must be the first model that the policy
+    signs (`auror certs --from-model`). "" = whatever the policy signs."""
     log: Literal["console", "json"] = "console"
     """Form of the log on standard error."""
     threads: int = Field(default=2, ge=1, le=64)

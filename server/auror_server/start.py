@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from pathlib import Path
 
 from auror.deployment.checks import Checklist, check_free
 from auror.deployment.credentials import (
@@ -16,7 +17,10 @@ from auror.deployment.credentials import (
     load_server,
     load_tls,
 )
+from auror.deployment.model_file import read_model
+from auror.errors import ConfigError
 from auror.round.arithmetic import check_round
+from auror.round.description import model_digest
 from auror.round.policy import Policy
 from auror.secagg.topology import Topology
 from auror.training.config import check_campaign
@@ -38,6 +42,7 @@ def load(config: ServerConfig) -> ServerCredentials:
     check_tls(folder, load_tls(folder), End.SERVER, now)
     credentials = load_server(folder)
     check_policy(config, credentials.policy, now)
+    check_first_model(config.server.from_model, credentials.policy)
     return credentials
 
 
@@ -50,6 +55,20 @@ def check_policy(config: ServerConfig, policy: Policy, now: float) -> Topology:
     check_expiry(policy, now)
     check_campaign(config.campaign(synthetic_dim(policy.task) is not None), policy)
     return check_round(policy.params, len(policy.members))
+
+
+def check_first_model(path: str, policy: Policy) -> None:
+    """Raises UserError when ``path`` names a model and the policy signs another first one: clients
+    would refuse it."""
+    if not path:
+        return
+    given, signed = model_digest(read_model(Path(path))), policy.first_models[0]
+    if given != signed:
+        raise ConfigError(
+            f"server.from_model = {path}: its hash is {given.hex()[:16]}…, the policy's first model"
+            f" has {signed.hex()[:16]}…, and clients refuse any other: let the operator enrol with"
+            f" `auror certs --from-model {path}`"
+        )
 
 
 def check(config: ServerConfig) -> int:
@@ -74,6 +93,8 @@ def check(config: ServerConfig) -> int:
             lambda topology: _thresholds(policy, topology),
         )
         checks.run("first models", lambda: load_first_models(folder, policy))
+        if config.server.from_model:
+            checks.run("from_model", lambda: check_first_model(config.server.from_model, policy))
         checks.run("task and data", lambda: make_host(config.learning, policy.task))
     run_dir = config.server.run_dir
     checks.run("run folder", lambda: check_folder(run_dir), str)

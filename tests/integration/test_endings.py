@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import kit
+import numpy as np
 import pytest
 
-from auror.deployment.model_file import read_model
+from auror.deployment.credentials import load_first_models, load_policy
+from auror.deployment.model_file import model_bytes, read_model
 from auror.programs.loadtest import read_lines
 from auror.programs.processes import free_address, programs, wait_until_listening
 
@@ -77,3 +79,36 @@ def test_a_cap_on_rounds_without_a_total_has_its_own_code(folder: Path) -> None:
     session(folder, "later", session__rounds=2, session__max_failed=3)
     assert [line["aborted"] is None for line in rounds(folder)] == [False, False, True, True]
     assert (folder / "run" / "model.safetensors").exists()
+
+
+def test_a_new_training_begins_from_a_model_that_the_policy_signs(tmp_path: Path) -> None:
+    """… as its first; for any other the server says that clients would refuse it."""
+
+    def enrolled(folder: str, *words: object) -> tuple[int, str]:
+        sizes = ["--clients", "4", "--group-size", "2", "--colluders", "0", "--dataset", "digits"]
+        given = ("certs", folder, "--server", "127.0.0.1", *sizes, *words)
+        return kit.invoke("auror", *given, cwd=tmp_path)
+
+    assert enrolled("first")[0] == 0
+    before = load_policy(tmp_path / "first" / "server")
+    trained = load_first_models(tmp_path / "first" / "server", before)[0] + np.float32(1)
+    model = tmp_path / "model.safetensors"
+    model.write_bytes(model_bytes(before.task, trained))
+    assert enrolled("second", "--from-model", model)[0] == 0
+    server = tmp_path / "second" / "server"
+    after = load_policy(server)
+    assert np.array_equal(load_first_models(server, after)[0], trained)
+    assert after.first_models[1:] == before.first_models[1:]  # a restart begins afresh
+    words = ["--check", "--dataset", "digits", "--listen", free_address(), "--health", ""]
+    for folder, code in (("second", 0), ("first", 2)):
+        credentials = tmp_path / folder / "server"
+        given = [*words, "--credentials", credentials, "--from", model]
+        found, said = kit.invoke("auror_server", *given, cwd=tmp_path)
+        assert found == code, said
+    assert "clients refuse any other: let the operator enrol with `auror certs --from" in said
+    small = tmp_path / "small.safetensors"
+    small.write_bytes(model_bytes(b'{"synthetic": 3}', trained[:3]))
+    code, said = enrolled("third", "--from-model", small)
+    assert code == 4
+    assert "3 numbers, the task trains" in said
+    assert not (tmp_path / "third").exists()
