@@ -31,6 +31,7 @@ SECTIONS: Mapping[str, str] = {
     "ablation": "what each rule of the verdict is worth: the verdict with it switched off",
     "attackers": "several pairs, two camps, many and one, blurred spreads, stickers on signs",
     "adaptive": "attackers who adapt: detection, and the damage when not detected",
+    "watching": "label rows in a tenth of the rounds once everybody is decided, or in all",
     "baselines": "robust rules that need plaintext updates, under the same attacks",
     "fedgt": "15 clients, 1 → 7: FedGT's group test of whole updates beside ours of statistics",
     "paper_claims": "10, 20 and 30 % malicious, as the paper reports",
