@@ -6,13 +6,15 @@ server had in memory; what was not durable by then is lost.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from auror_server import checkpoint
 from auror_server.metrics import RoundMeter
 from auror_server.recorder import Recorder
+from auror_server.state.identity import RunIdentity
+from auror_server.state.opening import begin, resume
 from auror_server.store import Store
 from campaign_kit import PLAN, Host, Scripted
 from rounds_kit import PARAMS, Deployment, answer, rounding
@@ -49,18 +51,30 @@ class KilledServer:
             first_models=tuple(model_digest(Host().initial(era)) for era in (0, 1)),
         )
         self._config = CampaignConfig(rounds=rounds, plan=PLAN, detector=Scripted(flags or {}))
+        self._store: Store | None = None
         self.machines: dict[ClientId, ClientMachine] = self.house.machines()
         self.start()
 
-    def start(self) -> None:
-        """As after a kill, or for the first time."""
-        resumed = checkpoint.load(self.folder, "test")
-        self.campaign = Campaign(self._config, Host(), self.house.policy, system_entropy, resumed)
-        self._store = Store(self.folder)
-        self._recorder = Recorder(self._store, "test", keep_totals=True)
+    def start(self, generation: int | None = None) -> None:
+        """As after a kill, or for the first time. ``generation``: to fall back to."""
+        if self._store is not None:
+            self._leave_as_it_is()
+        identity = RunIdentity(self.house.policy, "test")
+        resumed = resume(self.folder, identity, generation, Host().initial)
+        state = None if resumed is None else resumed.state
+        self.campaign = Campaign(self._config, Host(), self.house.policy, system_entropy, state)
+        run = begin(self.folder, identity, self.campaign.state) if resumed is None else resumed.run
+        self._store = Store(self.folder, run)
+        self._recorder = Recorder(self._store, keep_totals=True)
         if resumed is not None:
-            self._store.complete(self.campaign.state.index)
-        self._recorder.pass_interrupted(self.campaign)
+            self._recorder.pass_interrupted(self.campaign, resumed.lost)
+
+    def _leave_as_it_is(self) -> None:
+        """Go on in a copy of the folder: closing the files would tidy them up."""
+        left = self.folder.with_name(f"{self.folder.name}-")
+        shutil.copytree(self.folder, left)
+        self._store.close()
+        self.folder = left
 
     def round(self, kill_at: type[ServerMessage] | None = None) -> RoundRecord | None:
         """Play the next round; None when the training is over.

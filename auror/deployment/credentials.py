@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import enum
 import hashlib
+import os
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,13 +167,20 @@ def check_tls(folder: Path, tls: TlsFiles, end: End, now: float) -> datetime.dat
                 " set this machine's clock"
             )
     for name in (KEY_FILE, IDENTITY_FILE) if end is End.CLIENT else (KEY_FILE,):
-        mode = (folder / name).stat().st_mode & 0o777
-        if mode & 0o007:
-            raise CredentialsError(
-                f"{folder / name} is open to everybody on this machine (mode {mode:04o}): run"
-                f" `chmod 600 {folder / name}`"
-            )
+        _check_private(folder / name)
     return min(own.not_valid_after_utc, ca.not_valid_after_utc)
+
+
+def _check_private(path: Path) -> None:
+    """Raises CredentialsError when others can read the key in ``path``. A group may where only
+    that lets this user in, as with secrets that a container is given."""
+    status = path.stat()
+    mode, mine = status.st_mode & 0o777, status.st_uid == os.geteuid()
+    if mode & 0o007 or (mine and mode & 0o070):
+        raise CredentialsError(
+            f"{path} can be read by others on this machine (mode {mode:04o}): run"
+            f" `chmod 600 {path}`"
+        )
 
 
 def operator_pem(verify_key: bytes) -> bytes:

@@ -7,7 +7,6 @@ three kinds of folder are told apart.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from auror.deployment.model_file import MODEL_FILE, model_sha256, read_model
 from auror.deployment.policy_file import POLICY_FILE, parse_policy
 from auror.deployment.released import RELEASED_FILE, Released, read_released
+from auror.deployment.run_reader import RunReader
 from auror.errors import ConfigError, DataError
 from auror.experiments.files import read_json
 from auror.experiments.result import FRACTIONS, HistoryPoint, Metrics
@@ -31,10 +31,7 @@ from auror.round.record import RoundRecord
 from auror.round.record_json import record_from_json
 
 Json = dict[str, Any]
-ROUNDS_FILE = "rounds.jsonl"
 SAMPLES_FILE = "samples.json"
-VERDICT_FILE = "verdict.json"
-JOURNAL_FILE = "journal.jsonl"
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ class FinishedRun:
     experiment: SavedRun | None
     """Everything else, where ``auror simulate`` or ``auror demo`` made the folder."""
     lines: tuple[Json, ...] = ()
-    """What a server's ``rounds.jsonl`` says beside the records."""
+    """What a server kept of its rounds beside the records."""
     released: Released | None = None
     """What a client knows; it has no records, metrics or verdict."""
 
@@ -88,7 +85,7 @@ def read_finished(folder: Path) -> FinishedRun:
     """
     if (folder / "summary.json").exists():
         return _experiment(folder)
-    if (folder / POLICY_FILE).exists() and (folder / ROUNDS_FILE).exists():
+    if (folder / POLICY_FILE).exists() and RunReader(folder).exists:
         return _served(folder)
     if (folder / RELEASED_FILE).exists():
         return _given(folder)
@@ -121,9 +118,9 @@ def _experiment(folder: Path) -> FinishedRun:
 
 
 def _served(folder: Path) -> FinishedRun:
-    policy = _policy(folder / POLICY_FILE)
+    policy, reader = _policy(folder / POLICY_FILE), RunReader(folder)
     try:
-        lines = tuple(_lines(folder / ROUNDS_FILE))
+        lines = tuple(reader.rounds())
         records = tuple(record_from_json(line) for line in lines)
         history = tuple(
             HistoryPoint(record.index, record.era, Metrics.of(_measured(line["metrics"])))
@@ -132,10 +129,7 @@ def _served(folder: Path) -> FinishedRun:
         )
         flagged = tuple(ClientId(int(c)) for c in lines[-1]["flagged_so_far"]) if lines else ()
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{folder / ROUNDS_FILE} was written by another version: {error}"
-        ) from error
-    verdict = folder / VERDICT_FILE
+        raise DataError(f"{folder} was written by another version: {error}") from error
     samples = folder / SAMPLES_FILE
     made = account_of(records, policy.params)
     model = folder / MODEL_FILE
@@ -147,12 +141,12 @@ def _served(folder: Path) -> FinishedRun:
         history=history,
         flagged=flagged,
         excluded=_excluded(records),
-        verdict=read_json(verdict) if verdict.exists() else None,
+        verdict=reader.verdict(),
         account=dict(made.to_dict()),
         data=read_json(samples) if samples.exists() else {},
         versions=versions(),
         policy=policy,
-        complete=any(line.get("kind") == "finished" for line in _lines(folder / JOURNAL_FILE)),
+        complete=reader.finished,
         experiment=None,
         lines=lines,
     )
@@ -204,22 +198,3 @@ def _policy(path: Path) -> Policy:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, ConfigError) as error:
         raise DataError(f"{path} is not a policy of this version: {error}") from error
-
-
-def _lines(path: Path) -> list[Json]:
-    """Whole JSON lines; one that a crash cut short is passed over, as the server does."""
-    if not path.exists():
-        return []
-    try:
-        texts = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    found = []
-    for text in texts:
-        try:
-            value = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(value, dict):
-            found.append(value)
-    return found

@@ -9,7 +9,6 @@ server has nothing to compute it with.
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from auror.deployment.certs import Terms, create_deployment
+from auror.deployment.run_reader import RunReader
 from auror.errors import ConfigError, Excluded, UnavailableError
 from auror.experiments.config import ExperimentConfig, Medium, RunName
 from auror.experiments.experiment import plain_runs
@@ -116,11 +116,11 @@ def _over_network(
                     fine=(0, Excluded.exit_code),
                 )
             stages["start"] = time.perf_counter() - beginning
-            path = folder / "server" / "rounds.jsonl"
+            reader = RunReader(folder / "server")
             lines: list[Json] = []
             while True:
                 running = server.running()
-                for line in _lines(path)[len(lines) :]:
+                for line in reader.rounds()[len(lines) :]:
                     lines.append(line)
                     report(_progress(config, line))
                 if not running:
@@ -204,17 +204,6 @@ def _own_task(config: ExperimentConfig) -> str:
 
 def _data_dir(config: ExperimentConfig) -> str:
     return "" if config.data_dir is None else str(config.data_dir.resolve())
-
-
-def _lines(path: Path) -> list[Json]:
-    """Whole lines only: the server may be writing the next one."""
-    if not path.exists():
-        return []
-    return [
-        json.loads(line)
-        for line in path.read_text(encoding="utf-8").splitlines(keepends=True)
-        if line[-1:] == "\n"
-    ]
 
 
 def _progress(config: ExperimentConfig, line: Json) -> Progress:

@@ -6,7 +6,6 @@ exact therefore rests on nothing that the protocol computed.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ import numpy as np
 from auror.deployment.addresses import MAX_CLIENTS
 from auror.deployment.certs import create_deployment
 from auror.deployment.locks import allow_many_files
+from auror.deployment.run_reader import RunReader
 from auror.errors import ConfigError, UnavailableError, UntrainedError
 from auror.fields import Like, Range, check_fields, default_of
 from auror.params import WORKERS, RoundParams
@@ -178,10 +178,10 @@ def _start(test: LoadTest, folder: Path, starter: Starter, address: str, door: s
 
 def _watch(folder: Path, starter: Starter, say: Say) -> None:
     """Until all programs have ended well."""
-    said, shown = 0.0, 0
+    said, shown, reader = 0.0, 0, RunReader(folder / "run")
     while any(program.running() for program in starter.started):
         starter.check()
-        rounds = read_lines(folder / "run" / "rounds.jsonl")
+        rounds = reader.rounds()
         for line in rounds[shown:]:
             fate = line["aborted"] or f"{len(line['accepted'])} accepted"
             say(f"round {line['index']}: {fate}, {line['seconds']:.1f} s")
@@ -206,12 +206,12 @@ def _last_phase(folder: Path) -> str:
 
 
 def _report(test: LoadTest, folder: Path, seconds: float, relay: CountingRelay) -> LoadReport:
-    rounds = read_lines(folder / "run" / "rounds.jsonl")
-    timings = read_lines(folder / "run" / "timings.jsonl")
+    reader = RunReader(folder / "run")
+    rounds, timings = reader.rounds(), reader.timings()
     if not timings:
         raise UnavailableError("the load test ended without a round; see the server's log")
     finished = [line for line in rounds if line["aborted"] is None]
-    exact = bool(finished) and all(_exact(folder, line) for line in finished)
+    exact = bool(finished) and all(_exact(reader, folder / "inputs", line) for line in finished)
     return LoadReport(
         test=test,
         rounds_finished=len(finished),
@@ -232,13 +232,13 @@ def _report(test: LoadTest, folder: Path, seconds: float, relay: CountingRelay) 
     )
 
 
-def _exact(folder: Path, line: dict[str, Any]) -> bool:
+def _exact(reader: RunReader, inputs: Path, line: dict[str, Any]) -> bool:
     """Bit for bit: the server's total against the plain sum of what the clients quantised."""
     counter = line["round_id"]["counter"]
-    total = np.load(folder / "run" / "totals" / f"{line['index']}.npy", allow_pickle=False)
+    total = reader.total(line["index"])
     plain = np.zeros_like(total)
     for client in line["accepted"]:
-        values = np.load(folder / "inputs" / f"{counter}-{client}.npy", allow_pickle=False)
+        values = np.load(inputs / f"{counter}-{client}.npy", allow_pickle=False)
         plain += values.astype(plain.dtype)
     return bool(np.array_equal(total, plain))
 
@@ -252,14 +252,6 @@ def _phases(timings: Sequence[dict[str, Any]]) -> dict[str, PhaseFigures]:
         longest = max(phase["seconds"] for phase in phases)
         found[name] = PhaseFigures(round(float(p50), 4), round(float(p95), 4), longest)
     return found
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The complete JSON lines of a file that a program may be writing to."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def as_text(report: LoadReport) -> str:

@@ -30,6 +30,7 @@ class RoundBegun:
     attempt: int
     model: Digest
     """Of the model that it trains: clients book attempts and totals on its step."""
+    parent: Digest
 
 
 @dataclass(frozen=True)
@@ -104,18 +105,6 @@ class Marked:
     marks: tuple[tuple[ClientId, ...], ...]
 
 
-@dataclass(frozen=True)
-class RoundEnded:
-    """Record, model and checkpoint of this round are on disk."""
-
-    counter: int
-
-
-@dataclass(frozen=True)
-class RunFinished:
-    """Nothing is left to resume."""
-
-
 ServerFact = (
     RoundBegun
     | UploadKept
@@ -127,8 +116,6 @@ ServerFact = (
     | SetAccepted
     | UnmaskingBegun
     | Marked
-    | RoundEnded
-    | RunFinished
 )
 Fact = ServerFact | ClientMemory
 
@@ -144,8 +131,6 @@ KINDS: Mapping[str, type[Fact]] = MappingProxyType(
         "accepted": SetAccepted,
         "unmasking": UnmaskingBegun,
         "marks": Marked,
-        "ended": RoundEnded,
-        "finished": RunFinished,
         "memory": ClientMemory,
     }
 )

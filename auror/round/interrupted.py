@@ -17,7 +17,6 @@ from auror.round.facts import (
     Fact,
     GroupsDrawn,
     RoundBegun,
-    RoundEnded,
     SumsOpened,
     UnmaskingBegun,
 )
@@ -81,21 +80,16 @@ class InterruptedRound:
         )
 
 
-def interrupted_rounds(facts: Iterable[Fact], counter: int) -> tuple[InterruptedRound, ...]:
-    """The rounds of ``facts`` that no :class:`RoundEnded` closes, in order.
-
-    ``counter``: rounds before it are in the state that was kept, closed or not.
-    """
+def interrupted_rounds(facts: Iterable[Fact]) -> tuple[InterruptedRound, ...]:
+    """The rounds that ``facts`` tell of, in order; none of them was closed."""
     found: list[InterruptedRound] = []
     for fact in facts:
         match fact:
             case RoundBegun():
                 found.append(InterruptedRound(fact))
-            case RoundEnded(ended):
-                found = [each for each in found if each.counter != ended]
             case _ if found:
                 found[-1] = _after(found[-1], fact)
-    return tuple(each for each in found if each.counter >= counter)
+    return tuple(found)
 
 
 def _after(known: InterruptedRound, fact: Fact) -> InterruptedRound:

@@ -1,4 +1,4 @@
-"""``RoundRecord`` as one JSON object, the line of ``rounds.jsonl``, and back."""
+"""``RoundRecord`` as one JSON object, and back."""
 
 from __future__ import annotations
 

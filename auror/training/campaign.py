@@ -53,7 +53,7 @@ class Campaign:
         draw: AuditDraw | None = None,
         first_model: Callable[[int], NDArray[np.float32]] | None = None,
     ) -> None:
-        """``state`` comes from a checkpoint; without, the run begins.
+        """``state`` was kept by a server; without, the run begins.
 
         ``draw`` chooses the groups that audits leave out; by default from ``entropy``.
         ``first_model`` knows the model at step 0 of an era; by default ``host`` draws it.
@@ -239,29 +239,29 @@ class Campaign:
             self.defence.judge(self.invitable)  # the closing verdict, with the last round bound
         return told_of(record), record
 
-    def interrupted(self, broken: InterruptedRound) -> RoundRecord:
+    def interrupted(self, broken: InterruptedRound, lost: bool = False) -> RoundRecord:
         """Book a round that a crash broke off, on the model that it was begun with.
 
         It is not one of the training's rounds, and its id is never used again. To be told of every
-        such round since the state was kept, in order.
+        such round since the state was kept, in order. ``lost``: its model is, the state has an
+        older one, which clients get to know by a later name.
 
         Raises:
             ConfigError: the kept state does not lead to that model.
         """
         state, begun = self.state, broken.begun
-        try:
+        if not lost:
             state.models.reach(begun.era, begun.step, begun.model, self._first_model)
-        except ValueError as error:
-            raise ConfigError(
-                f"round {broken.counter} was begun with another model than the state that was kept"
-                f" leads to ({error}): choose another server.run_dir"
-            ) from error
+        elif begun.era > state.models.era:
+            state.models.restart(self._first_model(begun.era))
         self.book(
             attempted=broken.attempted,
             unmasking=broken.shares_asked,
             disputed=broken.disputed,
             watched=broken.watched,
         )
+        if lost:
+            state.models.lose(begun.step, begun.model)
         record = broken.record(state.index, model_digest(state.models.model))
         state.index += 1
         state.counter = broken.counter + 1

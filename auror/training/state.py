@@ -1,15 +1,16 @@
-"""All that a checkpoint of a training must hold, part by part; everything else is recomputed."""
+"""All that must be kept of a training, part by part; everything else is recomputed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.defence.ledger import Ledger
+from auror.defence.features import FeatureBlock
+from auror.defence.ledger import Ledger, RoundObservation
 from auror.ids import ClientId
 from auror.round.messages import Exclusion
 from auror.training import exclusions
@@ -56,10 +57,10 @@ class CampaignState:
         return self.models.tensors()
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the tensors, JSON-able, a key per part."""
+        """Everything but the tensors and the rounds of the ledger, JSON-able, a key per part."""
         return {
             "models": self.models.to_dict(),
-            "ledger": self.ledger.to_dict(),
+            "evidence": [block.to_dict() for block in self.ledger.blocks],
             "confirmation": self.confirmation.to_dict(),
             "conduct": self.conduct.to_dict(),
             "exclusions": exclusions.to_dict(self.exclusions),
@@ -75,12 +76,21 @@ class CampaignState:
 
     @classmethod
     def from_dict(
-        cls, raw: Mapping[str, Any], tensors: Mapping[str, NDArray[np.float32]]
+        cls,
+        raw: Mapping[str, Any],
+        tensors: Mapping[str, NDArray[np.float32]],
+        rounds: Iterable[RoundObservation],
     ) -> CampaignState:
-        """Raises KeyError, TypeError or ValueError when ``raw`` is not from :meth:`to_dict`."""
+        """``rounds``: of the ledger.
+
+        Raises KeyError, TypeError or ValueError when ``raw`` is not from :meth:`to_dict`.
+        """
+        ledger = Ledger([FeatureBlock.from_dict(block) for block in raw["evidence"]])
+        for entry in rounds:
+            ledger.append(entry)
         return cls(
             models=ModelSuccession.from_dict(raw["models"], tensors),
-            ledger=Ledger.from_dict(raw["ledger"]),
+            ledger=ledger,
             confirmation=Confirmation.from_dict(raw["confirmation"]),
             conduct=Conduct.from_dict(raw["conduct"]),
             exclusions=exclusions.from_dict(raw["exclusions"]),

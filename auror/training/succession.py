@@ -13,12 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from auror.errors import ConfigError
 from auror.ids import Digest
 from auror.round.description import model_digest
 from auror.round.policy import NO_DIGEST
 
 _RETREAT = 0.9
 """What a first model is multiplied with when its step is spent."""
+
+
+def stand_in(model: NDArray[np.float32]) -> NDArray[np.float32]:
+    """For the model before ``model`` (d,), which is lost: half-way back is then as far as from a
+    first model."""
+    return (model * (2 * _RETREAT - 1)).astype(np.float32)
 
 
 @dataclass
@@ -83,14 +90,23 @@ class ModelSuccession:
             first: the model at step 0 of an era.
 
         Raises:
-            ValueError: these moves do not lead there.
+            ConfigError: these moves do not lead there.
         """
         while self.era < era:
             self.restart(first(self.era + 1))
         while self.step < step:
             self._retreat()
         if (self.era, self.step) != (era, step) or model_digest(self.model) != model:
-            raise ValueError(f"no move leads to the model of era {era}, step {step}")
+            raise ConfigError(
+                f"a round was begun with another model of era {era}, step {step} than the state"
+                " that was kept leads to: choose another server.run_dir"
+            )
+
+    def lose(self, step: int, model: Digest) -> None:
+        """Go on with the present model under the name after ``step``: that step's own ``model``
+        (hash) is lost, and clients may know it."""
+        self.step, self.parent = step + 1, model
+        self.attempts, self.spent = 0, False
 
     def restart(self, model: NDArray[np.float32]) -> None:
         """Begin the next era with ``model`` (d,), which has no model before it."""

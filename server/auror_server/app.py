@@ -10,7 +10,9 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
+import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from numpy.typing import NDArray
 
 from auror.crypto.entropy import system_entropy
 from auror.deployment.addresses import check_address
@@ -29,7 +31,8 @@ from auror_server.recorder import Recorder
 from auror_server.reporting import make_report
 from auror_server.servicer import Servicer
 from auror_server.session import Session, SessionEnding
-from auror_server.start import identity_of, load, resume
+from auror_server.start import identity_of, load, with_rounds
+from auror_server.state.opening import begin, resume
 from auror_server.store import CONFIG, SAMPLES, Store, lock_folder
 
 GOODBYE_SECONDS = 5.0
@@ -56,34 +59,54 @@ async def serve(config: ServerConfig) -> SessionEnding:
         loop = asyncio.get_running_loop()
         policy = credentials.policy
         host = await loop.run_in_executor(pool, make_host, config.learning, policy.task)
-        config, resumed = resume(config, policy)
-        identity = identity_of(config, policy)
+        identity, folder = identity_of(config, policy), config.server.run_dir
+
+        def first_model(era: int) -> NDArray[np.float32]:
+            return credentials.first_models[era]
+
+        resumed = await loop.run_in_executor(
+            pool,
+            lambda: resume(
+                folder,
+                identity,
+                config.server.generation or None,
+                first_model,
+                config.session.add_rounds > 0,
+            ),
+        )
+        if resumed is not None:
+            stack.callback(resumed.run.close)
+        found = None if resumed is None else resumed.state
+        config = with_rounds(config, policy, found)
         campaign = Campaign(
             config.campaign(synthetic_dim(policy.task) is not None),
             host,
             policy,
             system_entropy,
-            resumed,
-            first_model=lambda era: credentials.first_models[era],
+            found,
+            first_model=first_model,
         )
         campaign.check_failures()
         if campaign.notice is not None:
             _log.warning(campaign.notice)
-        store = Store(config.server.run_dir)
-        stack.callback(store.close)
+        if resumed is None:
+            run = begin(folder, identity, campaign.state)
+            stack.callback(run.close)
+        else:
+            run = resumed.run
+        store = Store(folder, run)
         store.keep_text(CONFIG, to_toml(config))
         store.keep_text(POLICY_FILE, policy_json(policy).decode())
         store.keep_json(SAMPLES, host.fingerprint())
+        recorder = Recorder(store, config.server.keep_totals)
         if resumed is not None:
             _log.info(
                 "resuming",
-                folder=str(store.folder),
+                folder=str(folder),
                 index=campaign.state.index,
                 rounds=campaign.state.rounds,
             )
-            store.complete(campaign.state.index)
-        recorder = Recorder(store, identity, config.server.keep_totals)
-        recorder.pass_interrupted(campaign)
+            recorder.pass_interrupted(campaign, resumed.lost)
         recorder.spool.mkdir(exist_ok=True)
         session = Session(config.session, campaign, host, recorder, pool, LoopSessionClock())
         healthy = await _start_health(config.server.health, stack)

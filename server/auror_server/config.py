@@ -41,7 +41,9 @@ class ServerSection(Section):
     threads: int = Field(default=2, ge=1, le=64)
     """Threads for decoding, cryptography and arrays."""
     keep_totals: bool = False
-    """Also keep every opened total as totals/ROUND.npy (load tests compare them)."""
+    """Also keep every opened total as a blob (load tests compare them)."""
+    generation: int = Field(default=0, ge=0)
+    """After damage: the generation to go on from, as the server names it; 0 = none was named."""
     report: bool = True
     """Write report.html into the run folder at the end, in a process of its own."""
 

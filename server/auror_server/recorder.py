@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from auror.deployment.logs import logger
 from auror.privacy.account import account_of
-from auror.round.facts import RoundEnded, RunFinished, ServerFact
+from auror.round.facts import ServerFact
 from auror.round.policy import Policy
 from auror.round.record import RoundRecord
 from auror.round.server.context import RoundTotal
 from auror.training.campaign import Campaign
-from auror_server import checkpoint
 from auror_server.metrics import RoundMeter
+from auror_server.state.rows import Closing
 from auror_server.store import ACCOUNT, Store
 
 _log = logger("run")
@@ -23,10 +26,10 @@ _log = logger("run")
 class Recorder:
     """Writes one run folder as rounds go by."""
 
-    def __init__(self, store: Store, config_hash: str, keep_totals: bool) -> None:
+    def __init__(self, store: Store, keep_totals: bool) -> None:
         self._store = store
-        self._config_hash = config_hash
         self._keep_totals = keep_totals
+        self._published: NDArray[np.float32] | None = None
 
     @property
     def spool(self) -> Path:
@@ -34,13 +37,13 @@ class Recorder:
 
     @property
     def dirty(self) -> bool:
-        return self._store.dirty
+        return self._store.state.dirty
 
     def note(self, fact: ServerFact) -> None:
-        self._store.note(fact)
+        self._store.state.note(fact)
 
     def sync(self) -> None:
-        self._store.sync()
+        self._store.state.sync()
 
     def conclude(
         self,
@@ -51,16 +54,12 @@ class Recorder:
         meter: RoundMeter,
         now: float,
     ) -> None:
-        """Record, model, verdict and checkpoint of one round; durable on return."""
-        verdict = None if campaign.verdict is None else campaign.verdict.to_dict()
+        """Record, model, verdict and state of one round; durable on return."""
         seconds = round(meter.seconds(now), 6)
-        if total is not None and self._keep_totals:
-            self._store.keep_total(record.index, total.total)
-        if campaign.state.models.trained:  # an initial model must not replace one that was trained
-            self._store.keep_model(campaign.policy.task, campaign.state.models.model)
-        if verdict is not None:
-            self._store.keep_verdict(verdict)
-        self._close(campaign, record, seconds, metrics, meter.line(record.index, now))
+        kept = total.total if total is not None and self._keep_totals else None
+        extra = _extra(campaign, seconds, metrics)
+        timings = meter.line(record.index, now)
+        self._close(campaign, Closing(record=record, extra=extra, timings=timings, total=kept))
         _log.info(
             "round ended",
             index=record.index,
@@ -73,36 +72,38 @@ class Recorder:
             **{name: round(value, 4) for name, value in metrics.items() if value is not None},
         )
 
-    def pass_interrupted(self, campaign: Campaign) -> None:
-        """Close every round that a crash broke off since the checkpoint: its id is never used
-        again, and what clients may have counted in it stays counted (rule 3)."""
-        for broken in self._store.interrupted(campaign.state.counter):
-            record = campaign.interrupted(broken)
-            self._close(campaign, record, 0.0, {}, None)
+    def pass_interrupted(self, campaign: Campaign, lost: bool = False) -> None:
+        """Close every round that a crash broke off: its id is never used again, and what clients
+        may have counted in it stays counted (rule 3).
+
+        ``lost``: the campaign goes on with an older model than theirs.
+        """
+        closings = []
+        for broken in self._store.state.interrupted():
+            record = campaign.interrupted(broken, lost)
+            closings.append(Closing(record=record, extra=_extra(campaign, 0.0, {})))
             _log.warning(
                 "round was interrupted and is aborted", counter=broken.counter, index=record.index
             )
+        if closings or lost:
+            self._close(campaign, *closings)
+        else:
+            self._publish(campaign)
 
-    def _close(
-        self,
-        campaign: Campaign,
-        record: RoundRecord,
-        seconds: float,
-        metrics: Mapping[str, float | None],
-        timings: Mapping[str, Any] | None,
-    ) -> None:
-        extra = {
-            "seconds": seconds,
-            "metrics": dict(metrics),
-            "strength": None if campaign.verdict is None else campaign.verdict.strength,
-            "required": None if campaign.verdict is None else campaign.verdict.required,
-            "flagged_so_far": list(campaign.flagged),
-        }
-        self._store.announce_round(record, extra, timings)
-        checkpoint.save(self._store.folder, campaign, self._config_hash, finished=False)
-        self._store.keep_round()
-        self._store.note(RoundEnded(record.round_id.counter))
-        self._store.sync()
+    def _close(self, campaign: Campaign, *closings: Closing) -> None:
+        verdict = None if campaign.verdict is None else campaign.verdict.to_dict()
+        self._store.state.close_rounds(closings, campaign.state, verdict)
+        if verdict is not None:
+            self._store.keep_verdict(verdict)
+        self._publish(campaign)
+
+    def _publish(self, campaign: Campaign) -> None:
+        """The model as a file of its own, always after the state that knows it; an initial model
+        must not replace one that was trained."""
+        models = campaign.state.models
+        if models.trained and models.model is not self._published:
+            self._store.keep_model(campaign.policy.task, models.model)
+            self._published = models.model
 
     def account(self, policy: Policy) -> None:
         """What the run opened, from all its records (``auror.privacy``)."""
@@ -113,6 +114,16 @@ class Recorder:
         """The training is over: nothing is left to resume."""
         if campaign.verdict is not None:
             self._store.keep_verdict(campaign.verdict.to_dict())
-        checkpoint.save(self._store.folder, campaign, self._config_hash, finished=True)
-        self._store.note(RunFinished())
-        self._store.close()
+        self._store.state.finish(campaign.state)
+
+
+def _extra(
+    campaign: Campaign, seconds: float, metrics: Mapping[str, float | None]
+) -> dict[str, Any]:
+    return {
+        "seconds": seconds,
+        "metrics": dict(metrics),
+        "strength": None if campaign.verdict is None else campaign.verdict.strength,
+        "required": None if campaign.verdict is None else campaign.verdict.required,
+        "flagged_so_far": list(campaign.flagged),
+    }

@@ -25,10 +25,11 @@ from auror.round.policy import Policy
 from auror.secagg.topology import Topology
 from auror.training.config import check_campaign
 from auror.training.state import CampaignState
-from auror_server import checkpoint
 from auror_server.config import ServerConfig
 from auror_server.extension import rounds_to_train
 from auror_server.hosts import make_host, synthetic_dim
+from auror_server.state.identity import RunIdentity
+from auror_server.state.opening import look
 from auror_server.store import check_folder
 
 
@@ -99,24 +100,29 @@ def check(config: ServerConfig) -> int:
     run_dir = config.server.run_dir
     checks.run("run folder", lambda: check_folder(run_dir), str)
     if policy is not None and run_dir.is_dir():
-        checks.run("unfinished run", lambda: resume(config, policy)[1], _resumable)
+        checks.run("unfinished run", lambda: _look(config, policy), _resumable)
     checks.run("listen", lambda: check_free("server.listen", config.server.listen), str)
     if config.server.health:
         checks.run("health", lambda: check_free("server.health", config.server.health), str)
     return checks.exit_code
 
 
-def resume(config: ServerConfig, policy: Policy) -> tuple[ServerConfig, CampaignState | None]:
-    """What is in the run folder, and ``config`` with the rounds that are to be trained.
+def with_rounds(config: ServerConfig, policy: Policy, found: CampaignState | None) -> ServerConfig:
+    """``config`` with the rounds that are to be trained; ``found``: the state in the run folder.
 
     Raises:
-        ConfigError: the folder's run was made with other settings, or cannot be extended so.
+        ConfigError: the folder's run has other rounds, or cannot be extended so.
     """
-    run_dir, session = config.server.run_dir, config.session
-    found = checkpoint.load(run_dir, identity_of(config, policy), session.add_rounds > 0)
-    rounds = rounds_to_train(session, found, policy, run_dir)
+    session = config.session
+    rounds = rounds_to_train(session, found, policy, config.server.run_dir)
     session = session.model_copy(update={"rounds": rounds, "add_rounds": 0})
-    return config.model_copy(update={"session": session}), found
+    return config.model_copy(update={"session": session})
+
+
+def _look(config: ServerConfig, policy: Policy) -> CampaignState | None:
+    found = look(config.server.run_dir, identity_of(config, policy), config.session.add_rounds > 0)
+    with_rounds(config, policy, found)
+    return found
 
 
 def _thresholds(policy: Policy, topology: Topology) -> str:
@@ -132,9 +138,9 @@ def _resumable(found: object) -> str:
     return "none" if found is None else "will be resumed"
 
 
-def identity_of(config: ServerConfig, policy: Policy) -> str:
-    """Hash of the settings that decide the training: a resumed run must share them, its rounds too
-    (``auror_server.extension``). A later version of the policy may go on with it."""
-    parts = (policy.name, config.session.after_flag)
-    text = repr((parts, config.session.defend, config.statistics, config.learning))
-    return hashlib.sha256(text.encode()).hexdigest()
+def identity_of(config: ServerConfig, policy: Policy) -> RunIdentity:
+    """Whose run it is: a resumed one must share the settings that decide the training, its rounds
+    too (``auror_server.extension``). A later version of the policy may go on with it."""
+    parts = (config.session.after_flag, config.session.defend)
+    text = repr((parts, config.statistics, config.learning))
+    return RunIdentity(policy, hashlib.sha256(text.encode()).hexdigest())

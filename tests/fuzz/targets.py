@@ -125,7 +125,7 @@ def memory(data: bytes) -> None:
 
 
 def record(data: bytes) -> None:
-    """One line of rounds.jsonl."""
+    """The record of one round."""
     try:
         raw = json.loads(data)
         if isinstance(raw, dict):
@@ -136,7 +136,7 @@ def record(data: bytes) -> None:
 
 
 def evidence(data: bytes) -> None:
-    """The ledger and the marks of a checkpoint."""
+    """A ledger and the marks of a kept state."""
     try:
         raw = json.loads(data)
     except (ValueError, RecursionError):

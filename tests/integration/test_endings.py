@@ -11,7 +11,7 @@ import pytest
 
 from auror.deployment.credentials import load_first_models, load_policy
 from auror.deployment.model_file import model_bytes, read_model
-from auror.programs.loadtest import read_lines
+from auror.deployment.run_reader import RunReader
 from auror.programs.processes import free_address, programs, wait_until_listening
 
 CLIENTS = 6
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def rounds(folder: Path) -> list[dict[str, Any]]:
-    return read_lines(folder / "run" / "rounds.jsonl")
+    return RunReader(folder / "run").rounds()
 
 
 def session(folder: Path, name: str, code: int = 0, **settings: Any) -> str:

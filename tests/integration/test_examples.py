@@ -15,6 +15,7 @@ from pathlib import Path
 import kit
 import pytest
 
+from auror.deployment.run_reader import RunReader
 from auror.programs.processes import free_address
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,8 +109,7 @@ def test_the_same_by_name_on_the_command_line(name: str, words: str, tmp_path: P
 def test_two_hosts(tmp_path: Path) -> None:
     port = free_address("127.0.0.1").rpartition(":")[2]
     run("sh", str(EXAMPLES / "two_hosts" / "all.sh"), "run", port, cwd=tmp_path)
-    rounds = (tmp_path / "run/host-a/runs/server/rounds.jsonl").read_text().splitlines()
-    assert len(rounds) == 2
+    assert len(RunReader(tmp_path / "run/host-a/runs/server").rounds()) == 2
     assert (tmp_path / "run/host-b/state").is_dir()
     assert not (tmp_path / "run/host-a/clients").exists()
 

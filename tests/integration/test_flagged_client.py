@@ -8,7 +8,7 @@ from pathlib import Path
 
 import kit
 
-from auror.programs.loadtest import read_lines
+from auror.deployment.run_reader import RunReader
 from auror.programs.processes import free_address
 
 OWN = """
@@ -57,7 +57,7 @@ def test_a_flagged_client_ends_with_a_code_and_a_line_of_its_own(tmp_path: Path)
         name: (tmp_path / f"{name}.log").read_text() for name in ("server", "flagged", "honest")
     }
     assert codes == [0, 0, 10], logs
-    lines = read_lines(tmp_path / "runs/server/rounds.jsonl")
+    lines = RunReader(tmp_path / "runs/server").rounds()
     fell = next(line["index"] for line in lines if line["flagged"])
     assert "client 2 is excluded for good: its updates stand apart" in logs["flagged"]
     assert f"(strength 9.5, 7.0 needed; {fell + 1} rounds, 3 of them audited)" in logs["flagged"]

@@ -13,7 +13,7 @@ import floods
 import kit
 import pytest
 
-from auror.programs.loadtest import read_lines
+from auror.deployment.run_reader import RunReader
 from auror.programs.processes import RunningProgram, free_address, programs, wait_until_listening
 
 HONEST, ROUNDS = set(range(floods.ROGUE)), 4
@@ -61,11 +61,11 @@ def play(folder: Path, kinds: list[str]) -> tuple[list[dict[str, Any]], str, flo
                 flooded(kind, health if kind == "probes" else address, folder / "certs")
             )
         starter.clients(kit.client_settings(folder, address, "0-4"))
-        rounds = folder / "run" / "rounds.jsonl"
-        kit.wait_for(lambda: len(read_lines(rounds)) >= ROUNDS - 1, starter)
+        reader = RunReader(folder / "run")
+        kit.wait_for(lambda: len(reader.rounds()) >= ROUNDS - 1, starter)
         peak = peak_mib(server)
         assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
-    return read_lines(rounds), server.log.read_text(), peak
+    return reader.rounds(), server.log.read_text(), peak
 
 
 def check(lines: list[dict[str, Any]], peak: float) -> None:
@@ -90,7 +90,7 @@ def test_a_flood_of_one_kind_stops_no_round(tmp_path: Path, kind: str) -> None:
 def test_floods_of_all_kinds_at_once_stop_no_round_and_are_counted(tmp_path: Path) -> None:
     lines, said, peak = play(tmp_path, sorted(floods.KINDS))
     check(lines, peak)
-    refused = read_lines(tmp_path / "run" / "timings.jsonl")[-1]["refused"]
+    refused = RunReader(tmp_path / "run").timings()[-1]["refused"]
     assert refused["TooOften"] > 100
     # a line in ten seconds for each reason, however many there were
     assert 0 < said.count("TooOften") < 20

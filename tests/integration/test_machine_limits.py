@@ -9,7 +9,7 @@ from typing import Any
 import kit
 import pytest
 
-from auror.programs.loadtest import read_lines
+from auror.deployment.run_reader import RunReader
 from auror.programs.processes import RunningProgram, free_address, programs, wait_until_listening
 
 FEW = 5
@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def rounds(folder: Path) -> list[dict[str, Any]]:
-    return read_lines(folder / "run" / "rounds.jsonl")
+    return RunReader(folder / "run").rounds()
 
 
 def open_no_more(program: RunningProgram) -> None:

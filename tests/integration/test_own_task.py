@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from own_tasks import images
 
-from auror.programs.loadtest import read_lines
+from auror.deployment.run_reader import RunReader
 from auror.programs.processes import free_address
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "own-task.md").read_text()
@@ -75,7 +75,7 @@ def test_the_example_over_grpc(site: Path) -> None:
         finally:
             server.kill()
             server.wait()
-    lines = read_lines(site / "runs" / "server" / "rounds.jsonl")
+    lines = RunReader(site / "runs" / "server").rounds()
     assert [line["aborted"] for line in lines] == [None] * 3
     assert lines[-1]["metrics"]["accuracy"] > 0.5
 

@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 
 import kit
-from auror_server import checkpoint
 from auror_server.config import load_config
 from auror_server.hosts import SyntheticHost
 from auror_server.start import identity_of
+from auror_server.state.opening import begin
 
 from auror.crypto.entropy import system_entropy
 from auror.deployment.credentials import load_server
+from auror.deployment.run_reader import RunReader
 from auror.ids import ClientId
-from auror.programs.loadtest import read_lines
 from auror.programs.processes import free_address, programs, wait_until_listening
 from auror.training.campaign import Campaign
 
@@ -31,7 +31,7 @@ def exclude(folder: Path, settings: dict[str, object], *clients: int) -> None:
     )
     campaign.state.conduct.excluded = {ClientId(client): 0 for client in clients}
     (folder / "run").mkdir()
-    checkpoint.save(folder / "run", campaign, identity_of(config, policy), finished=False)
+    begin(folder / "run", identity_of(config, policy), campaign.state).close()
 
 
 def test_too_few_members_then_the_next_version_and_the_run_goes_on(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_too_few_members_then_the_next_version_and_the_run_goes_on(tmp_path: Pat
         clients = starter.clients(kit.client_settings(tmp_path, address, "0,2,5"), "after")
         assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
         assert clients.process.wait(kit.PATIENCE) == 0, clients.last_line()
-    lines = read_lines(tmp_path / "run" / "rounds.jsonl")
+    lines = RunReader(tmp_path / "run").rounds()
     assert [line["accepted"] for line in lines] == [[0, 2, 5]] * 3
     memory = json.loads(next(tmp_path.rglob("client-005.json")).read_text())
     assert memory["policy_version"] == 2
@@ -102,5 +102,5 @@ def test_a_client_stops_when_its_budget_is_spent(tmp_path: Path) -> None:
     line = "client 5: the budget of this client's data is spent (2 attempts, rules.max_openings 2)"
     assert line in thrifty.last_line()
     assert line in again.last_line()
-    found = read_lines(tmp_path / "run" / "rounds.jsonl")
+    found = RunReader(tmp_path / "run").rounds()
     assert [5 in line["accepted"] for line in found] == [True, True, False, False]

@@ -16,8 +16,8 @@ from auror.cli import main
 from auror.deployment.certs import create_deployment
 from auror.deployment.model_file import model_sha256, read_model
 from auror.deployment.policy_file import parse_policy
+from auror.deployment.run_reader import RunReader
 from auror.programs.enrol import Enrolment, terms_of
-from auror.programs.loadtest import read_lines
 from auror.programs.processes import free_address, programs, wait_until_listening
 from auror.round.description import model_digest
 
@@ -55,7 +55,7 @@ def invoke(*words: object) -> Result:
 
 
 def test_three_rounds_were_learnt_by_everybody(run: Path) -> None:
-    lines = read_lines(run / "rounds.jsonl")
+    lines = RunReader(run).rounds()
     assert [line["aborted"] for line in lines] == [None] * 3
     assert all(line["accepted"] == list(range(CLIENTS)) for line in lines)
     assert lines[-1]["metrics"]["accuracy"] > 0.5

@@ -12,7 +12,7 @@ from pathlib import Path
 import kit
 import pytest
 
-from auror.programs.loadtest import read_lines
+from auror.deployment.run_reader import RunReader
 from auror.programs.processes import free_address
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +74,7 @@ def test_the_documented_commands_work_between_machines(tmp_path: Path) -> None:
             process.kill()
             process.wait()
     assert codes == [0] * 7
-    found = read_lines(server / "runs" / "server" / "rounds.jsonl")
+    found = RunReader(server / "runs" / "server").rounds()
     for line in found:
         audited = [client for index in line["audited"] for client in line["groups"][index]]
         assert sorted([*line["accepted"], *audited]) == list(range(6))

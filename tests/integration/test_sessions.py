@@ -12,8 +12,10 @@ import kit
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from auror.programs.loadtest import LoadTest, read_lines, run_loadtest
+from auror.deployment.run_reader import RunReader
+from auror.programs.loadtest import LoadTest, run_loadtest
 from auror.programs.processes import free_address, programs, wait_until_listening
+from auror.round.facts import RoundBegun
 
 CLIENTS = 6
 
@@ -25,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def rounds(folder: Path) -> list[dict[str, Any]]:
-    return read_lines(folder / "run" / "rounds.jsonl")
+    return RunReader(folder / "run").rounds()
 
 
 def test_a_client_killed_in_a_round_stalls_nobody(folder: Path) -> None:
@@ -87,12 +89,10 @@ def test_a_killed_server_resumes_with_new_round_ids(folder: Path) -> None:
     assert [line["index"] for line in after] == list(range(len(after)))
     played = [line for line in after if not line["interrupted"]]
     assert (len(played), len(after) - len(played)) in {(12, 0), (12, 1)}
-    started = [
-        line["round_id"]["counter"]
-        for line in read_lines(folder / "run" / "journal.jsonl")
-        if line["kind"] == "round"
-    ]
+    facts = RunReader(folder / "run").facts()
+    started = [fact.round_id.counter for fact in facts if isinstance(fact, RoundBegun)]
     assert started == sorted(set(started))
+    assert started == [line["round_id"]["counter"] for line in after]
     assert "resuming" in second.log.read_text()
 
 
@@ -181,7 +181,7 @@ def test_nothing_secret_is_written(folder: Path) -> None:
         more = {"record__randomness": record}
         starter.clients(kit.client_settings(folder, address, "0-5", **more))
         assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
-    seeds = [line["rounding"] for line in read_lines(record)]
+    seeds = [line["rounding"] for line in map(json.loads, record.read_text().splitlines())]
     assert len(seeds) == CLIENTS
     assert record.stat().st_mode & 0o077 == 0
     kept = [p.read_bytes() for p in (folder / "run").rglob("*") if p.is_file()]

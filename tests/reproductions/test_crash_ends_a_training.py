@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from auror_server.store import read_lines
 from killed_server import Killed, KilledServer
 
 from auror.deployment.model_file import read_model
+from auror.deployment.run_reader import RunReader
 from auror.privacy.account import account_of
 from auror.round.messages import (
     AcceptedSet,
@@ -54,7 +54,7 @@ def to_the_end(server: KilledServer) -> None:
 
 
 def records(server: KilledServer) -> list[RoundRecord]:
-    lines = read_lines(server.folder / "rounds.jsonl")
+    lines = RunReader(server.folder).rounds()
     assert [line["index"] for line in lines] == list(range(len(lines)))
     return [record_from_json(line) for line in lines]
 
@@ -89,7 +89,7 @@ def test_in_unmasking_of_the_first_round_after_a_restart_that_follows_a_flag(
     state = server.campaign.state.models
     assert (state.era, state.step, state.trained) == (1, 5, True)  # one of them half a step
     assert sum(r.aborted is None and r.era == 1 for r in records(server)) == 4
-    kept = read_model(tmp_path / "model.safetensors")
+    kept = read_model(server.folder / "model.safetensors")
     np.testing.assert_array_equal(kept, state.model)
 
 
@@ -106,7 +106,7 @@ def test_three_times_in_a_row_after_the_list_of_uploads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_in_rounds_in_a_row_with_no_checkpoint_between(tmp_path: Path, seed: int) -> None:
+def test_in_rounds_in_a_row(tmp_path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     moments = (RoundStart, DealerList, UploadList, RandomnessList, AcceptedSet, AgreementList)
     server = KilledServer(tmp_path, rounds=5, flags={2: {4}})

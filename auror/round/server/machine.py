@@ -106,6 +106,7 @@ class RoundServer:
             description.step,
             description.attempt,
             description.model,
+            description.parent,
         )
         outgoing: dict[ClientId, ServerMessage] = dict.fromkeys(description.cohort, self._start)
         return self._enter(Advertising(), outgoing, fact)

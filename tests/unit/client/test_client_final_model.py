@@ -236,7 +236,7 @@ def test_folders_by_setting(tmp_path: Path) -> None:
         ):
             make_folders(configured(tmp_path, model=f"{tmp_path}/m"), two)
         (tmp_path / "m").mkdir()
-        (tmp_path / "m" / "rounds.jsonl").write_text("")
+        (tmp_path / "m" / "state.db").write_text("")
         with pytest.raises(ConfigError, match=r"client\.model = .* holds other files"):
             make_folders(configured(tmp_path, model=f"{tmp_path}/m"), two[:1])
 

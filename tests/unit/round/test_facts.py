@@ -18,8 +18,6 @@ from auror.round.facts import (
     GroupsDrawn,
     Marked,
     RoundBegun,
-    RoundEnded,
-    RunFinished,
     SetAccepted,
     SumsOpened,
     UnmaskingBegun,
@@ -33,7 +31,7 @@ from auror.round.facts import (
 ONE, TWO = ClientId(1), ClientId(2)
 DIGEST = Digest(bytes(range(32)))
 FACTS: tuple[Fact, ...] = (
-    RoundBegun(RoundId(7, bytes(range(16))), DIGEST, (ONE, TWO), 1, 3, 0, DIGEST),
+    RoundBegun(RoundId(7, bytes(range(16))), DIGEST, (ONE, TWO), 1, 3, 0, DIGEST, DIGEST),
     UploadKept(TWO, DIGEST),
     DealersFixed((ONE, TWO)),
     Attempted(True, False),
@@ -43,8 +41,6 @@ FACTS: tuple[Fact, ...] = (
     SetAccepted(()),
     UnmaskingBegun(),
     Marked(((ONE,), (ONE, TWO))),
-    RoundEnded(7),
-    RunFinished(),
     ClientMemory(counter=3, model="ab", total_helped=True, signed=MappingProxyType({"view": "c"})),
 )
 
@@ -71,6 +67,7 @@ def test_bytes_are_hexadecimal_and_names_are_those_of_the_fields() -> None:
         "step": 3,
         "attempt": 0,
         "model": DIGEST.hex(),
+        "parent": DIGEST.hex(),
     }
 
 
@@ -111,5 +108,5 @@ def test_anything_else_is_refused(line: str) -> None:
 def test_a_memory_is_no_other_fact() -> None:
     memory = FACTS[-1]
     assert decode_memory(encode(memory)) == memory
-    with pytest.raises(ValueError, match="not a client's memory: RunFinished"):
-        decode_memory(encode(RunFinished()))
+    with pytest.raises(ValueError, match="not a client's memory: UnmaskingBegun"):
+        decode_memory(encode(UnmaskingBegun()))

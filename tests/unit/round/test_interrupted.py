@@ -14,7 +14,6 @@ from auror.round.facts import (
     Fact,
     GroupsDrawn,
     RoundBegun,
-    RoundEnded,
     SumsOpened,
     UnmaskingBegun,
 )
@@ -26,7 +25,9 @@ ONE, TWO = ClientId(1), ClientId(2)
 
 
 def begun(counter: int) -> RoundBegun:
-    return RoundBegun(RoundId(counter, bytes(16)), NO_DIGEST, (ONE, TWO), 1, 3, 2, NO_DIGEST)
+    return RoundBegun(
+        RoundId(counter, bytes(16)), NO_DIGEST, (ONE, TWO), 1, 3, 2, NO_DIGEST, NO_DIGEST
+    )
 
 
 DEALT, ATTEMPTED = DealersFixed((ONE, TWO)), Attempted(True, True)
@@ -38,27 +39,21 @@ OPENED, UNMASKING = SumsOpened((TWO, ONE), ((TWO,), (ONE,))), UnmaskingBegun()
     ("facts", "expected"),
     [
         ([], []),
-        ([begun(4), RoundEnded(4)], []),
-        ([begun(3)], []),  # the state that was kept knows of it
         ([begun(4)], [(4, False, False, False, ())]),
         ([begun(4), DEALT, ATTEMPTED], [(4, True, False, False, ())]),
         ([begun(4), DEALT, ATTEMPTED, DRAWN], [(4, True, True, False, ())]),
         ([begun(4), DEALT, ATTEMPTED, DRAWN, OPENED], [(4, True, True, False, (ONE, TWO))]),
         ([begun(4), ATTEMPTED, DRAWN, UNMASKING], [(4, True, True, True, ())]),
         (
-            [begun(3), begun(4), ATTEMPTED, UNMASKING, begun(5), DEALT, ATTEMPTED, begun(6)],
+            [begun(4), ATTEMPTED, UNMASKING, begun(5), DEALT, ATTEMPTED, begun(6)],
             [(4, True, False, True, ()), (5, True, False, False, ()), (6, False, False, False, ())],
-        ),
-        (
-            [begun(4), ATTEMPTED, begun(5), RoundEnded(5), begun(6)],
-            [(4, True, False, False, ()), (6, False, False, False, ())],
         ),
     ],
 )
 def test_every_round_that_nothing_closes_is_found_with_what_clients_may_count(
     facts: list[Fact], expected: list[tuple[int, bool, bool, bool, tuple[ClientId, ...]]]
 ) -> None:
-    found = [each.record(7, NO_DIGEST) for each in interrupted_rounds(facts, 4)]
+    found = [each.record(7, NO_DIGEST) for each in interrupted_rounds(facts)]
     assert expected == [
         (r.round_id.counter, r.attempted, r.statistics_asked, r.shares_asked, r.sent) for r in found
     ]
@@ -66,7 +61,7 @@ def test_every_round_that_nothing_closes_is_found_with_what_clients_may_count(
 
 
 def test_an_interrupted_round_keeps_what_was_fixed_and_opens_all_groups() -> None:
-    (found,) = interrupted_rounds([begun(4), DEALT, ATTEMPTED, DRAWN], 0)
+    (found,) = interrupted_rounds([begun(4), DEALT, ATTEMPTED, DRAWN])
     assert found.disputed
     record = found.record(7, NO_DIGEST)
     assert (record.index, record.era, record.attempt) == (7, 1, 2)
@@ -75,7 +70,7 @@ def test_an_interrupted_round_keeps_what_was_fixed_and_opens_all_groups() -> Non
     assert (record.opened, record.accepted, record.public_seed) == ((), (), b"seed")
     assert (record.watch, record.watched) == (Watch.ALWAYS, True)
     quiet = (begun(4), DEALT, Attempted(False, False), replace(DRAWN, watched=False))
-    (found,) = interrupted_rounds(quiet, 0)
+    (found,) = interrupted_rounds(quiet)
     assert (found.record(7, NO_DIGEST).watch, found.record(7, NO_DIGEST).watched) == (
         Watch.DRAWN,
         False,

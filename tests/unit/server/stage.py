@@ -19,10 +19,13 @@ from auror_server.hosts import SyntheticHost
 from auror_server.reception import Reception
 from auror_server.recorder import Recorder
 from auror_server.session import Session, SessionEnding
-from auror_server.store import Store, read_lines
+from auror_server.state.identity import RunIdentity
+from auror_server.state.opening import begin
+from auror_server.store import Store
 from rounds_kit import DIM, Deployment, answer, rounding
 
 from auror.crypto.entropy import system_entropy
+from auror.deployment.run_reader import RunReader
 from auror.errors import Refusal
 from auror.ids import ClientId
 from auror.round.client.state import Reply
@@ -145,8 +148,9 @@ class Stage:
         self.campaign = Campaign(
             config, host, self.house.policy, system_entropy, first_model=self.house.model
         )
-        self._store = Store(folder)
-        recorder = Recorder(self._store, "test", keep_totals=False)
+        state = begin(folder, RunIdentity(self.house.policy, "test"), self.campaign.state)
+        self._store = Store(folder, state)
+        recorder = Recorder(self._store, keep_totals=False)
         recorder.spool.mkdir()
         self.session = Session(section, self.campaign, host, recorder, Inline(), self)
         reception = self.session.reception
@@ -162,7 +166,7 @@ class Stage:
 
     @property
     def rounds(self) -> list[dict[str, Any]]:
-        return read_lines(self.folder / "rounds.jsonl")
+        return RunReader(self.folder).rounds()
 
     async def run(self) -> SessionEnding:
         """The session to its goodbye, which every client then reads."""

@@ -12,11 +12,12 @@ from auror_server.events import Message
 from auror_server.metrics import RoundMeter
 from auror_server.reception import Reception
 from auror_server.session import SessionEnding
-from auror_server.store import JOURNAL, read_lines
 from stage import Inline, Stage, invitations
 
+from auror.deployment.run_reader import RunReader
 from auror.errors import UnavailableError, UntrainedError
 from auror.ids import ClientId, Digest, RoundId
+from auror.round.facts import Attempted, GroupsDrawn, RoundBegun, UnmaskingBegun
 from auror.round.messages import Agreement
 from auror.wire import codec
 from auror.wire.frames import Announcement, Received
@@ -238,7 +239,8 @@ def test_stopped_before_the_first_round_nothing_is_played(tmp_path: Path) -> Non
 
 
 def test_what_counts_at_clients_is_on_disk_before_they_are_told(tmp_path: Path) -> None:
-    seen: dict[str, set[str]] = {}
+    seen: dict[str, set[type]] = {}
+    closed: dict[str, int] = {}
 
     async def scene() -> None:
         stage = Stage(tmp_path, rounds=1)
@@ -246,16 +248,19 @@ def test_what_counts_at_clients_is_on_disk_before_they_are_told(tmp_path: Path) 
             site.connect()
 
         def look(kind: str) -> None:
-            seen[kind] = {line["kind"] for line in read_lines(tmp_path / JOURNAL)}
+            reader = RunReader(tmp_path)
+            seen.setdefault(kind, {type(fact) for fact in reader.facts()})
+            closed[kind] = len(reader.rounds())
 
         stage.sites[0].on_told = look
         await stage.run()
 
     asyncio.run(scene())
-    assert "round" in seen["RoundStart"]
-    assert "attempt" in seen["DealerList"] - seen["ShareDelivery"]
-    assert "unmasking" in seen["AgreementList"] - seen["AcceptedSet"]
-    assert "ended" in seen["RoundEnd"]
+    assert RoundBegun in seen["RoundStart"]
+    assert Attempted in seen["DealerList"] - seen["ShareDelivery"]
+    assert GroupsDrawn in seen["RandomnessList"] - seen["ConsistencyList"]
+    assert UnmaskingBegun in seen["AgreementList"] - seen["AcceptedSet"]
+    assert {kind for kind, rounds in closed.items() if rounds} == {"RoundEnd", "FinalModel"}
 
 
 def test_a_message_goes_no_further_when_it_is_repeated_or_of_another_round(tmp_path: Path) -> None:

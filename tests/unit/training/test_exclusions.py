@@ -21,7 +21,7 @@ def test_an_accused_client_is_told_nothing_until_its_flag_falls() -> None:
     found = told[-1][ClientId(4)]
     assert (found.cause, found.rounds, found.audits) == (ExclusionCause.FLAG, 4, 3)
     state = run.campaign.state
-    back = CampaignState.from_dict(state.to_dict(), state.tensors())
+    back = CampaignState.from_dict(state.to_dict(), state.tensors(), state.ledger.rounds)
     assert back.exclusions == state.exclusions
 
 

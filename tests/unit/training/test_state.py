@@ -86,7 +86,10 @@ def test_every_part_of_a_resumed_run_goes_on_bit_for_bit() -> None:
         written = json.dumps(resumed.state.to_dict())
         assert written == json.dumps(straight.state.to_dict())
         tensors = {name: array.copy() for name, array in resumed.state.tensors().items()}
-        resumed = begin(drawn_again, CampaignState.from_dict(json.loads(written), tensors))
+        resumed = begin(
+            drawn_again,
+            CampaignState.from_dict(json.loads(written), tensors, straight.ledger.rounds),
+        )
     state = straight.state
     assert np.array_equal(state.models.model, resumed.state.models.model)
     # and every part had something to say
@@ -100,10 +103,10 @@ def test_every_part_of_a_resumed_run_goes_on_bit_for_bit() -> None:
     assert any(state.conduct.silences.values())
 
 
-@pytest.mark.parametrize("part", ["models", "ledger", "confirmation", "conduct", "index"])
+@pytest.mark.parametrize("part", ["models", "evidence", "confirmation", "conduct", "index"])
 def test_a_state_without_a_part_is_no_state(part: str) -> None:
     state = begin(Drawn()).state
     raw = state.to_dict()
     del raw[part]
     with pytest.raises(KeyError):
-        CampaignState.from_dict(raw, state.tensors())
+        CampaignState.from_dict(raw, state.tensors(), ())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from campaign_kit import Host, Run, lying, without
 
-from auror.errors import AbortReason
+from auror.errors import AbortReason, ConfigError
 from auror.ids import ClientId
 from auror.round.description import model_digest
 from auror.round.messages import (
@@ -141,7 +141,7 @@ def test_the_moves_to_a_model_are_made_again_and_nothing_else_leads_there() -> N
     assert again.model.tobytes() == went.model.tobytes()
     assert (again.era, again.step, again.attempts, again.spent) == (1, 1, 0, False)
     for era, step in ((0, 1), (1, 0), (1, 1), (1, 2)):
-        with pytest.raises(ValueError, match=f"era {era}, step {step}"):
+        with pytest.raises(ConfigError, match=f"era {era}, step {step}"):
             again.reach(era, step, model_digest(first(7)), first)
 
 

@@ -1,0 +1,176 @@
+"""One run's state, open for writing: facts before clients are told, a round as a whole at its end.
+
+Nothing secret gets here: no seeds, keys, shares or masks (rule 4).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import delete, func, select
+
+from auror.deployment.run_tables import facts, generations, ledger_rounds, rounds, runs
+from auror.round.description import model_digest
+from auror.round.facts import RoundBegun, ServerFact, decode
+from auror.round.interrupted import InterruptedRound, interrupted_rounds
+from auror.training.state import CampaignState
+from auror_server.state import rows, seals
+from auror_server.state.blobs import Blobs
+from auror_server.state.database import Change, Database
+from auror_server.state.identity import RunIdentity
+from auror_server.state.rows import Closing
+
+KEPT = 2
+"""Generations: the newest model, and the one to fall back to."""
+
+
+class RunState:
+    """Everything of a run that must not be lost."""
+
+    def __init__(self, database: Database, blobs: Blobs) -> None:
+        """``database`` holds the run at least as :func:`first_rows` left it."""
+        self._database = database
+        self._blobs = blobs
+        self._pending: list[Change] = []
+        with database.reading() as connection:
+            kept = connection.execute(select(generations).order_by(generations.c.number)).all()
+            counted = select(func.count()).select_from(ledger_rounds)
+            self._bound = connection.execute(counted).scalar_one()
+            """Rounds of the ledger that are rows."""
+            self._round = connection.execute(select(func.max(rounds.c.counter))).scalar()
+            kept_totals = select(rounds.c.total).where(rounds.c.total.is_not(None))
+            self._totals = set(connection.execute(kept_totals).scalars())
+        self._number, self._evidence = int(kept[-1].number), str(kept[-1].evidence)
+        models = json.loads(kept[-1].state)["models"]
+        self._named = (models["era"], models["step"])
+        """Era and step of the newest generation's model."""
+        self._models = {row.number: {row.model, row.previous} for row in kept}
+
+    # During a round -------------------------------------------------------------------------------
+
+    def note(self, fact: ServerFact) -> None:
+        """Durable after the next :meth:`sync`."""
+        if isinstance(fact, RoundBegun):
+            self._round = fact.round_id.counter
+        if self._round is None:
+            raise ValueError("a fact before the first round")
+        self._pending += rows.of_fact(self._round, fact)
+
+    @property
+    def dirty(self) -> bool:
+        return bool(self._pending)
+
+    def sync(self) -> None:
+        """Everything noted, in one transaction.
+
+        Raises:
+            MachineError: the disk takes nothing more.
+        """
+        if self._pending:
+            self._database.write(self._pending)
+            self._pending = []
+
+    # At its end -----------------------------------------------------------------------------------
+
+    def close_rounds(
+        self,
+        closings: Sequence[Closing],
+        state: CampaignState,
+        verdict: Mapping[str, Any] | None = None,
+    ) -> None:
+        """What the ``closings`` leave, and the training's ``state`` after them: in one transaction.
+
+        Raises:
+            MachineError: the disk takes nothing more.
+        """
+        changes, self._pending = self._pending, []
+        for closing in closings:
+            total = None
+            if closing.total is not None:
+                total = self._blobs.put(closing.total.astype("<i8").tobytes())
+                self._totals.add(total)
+            changes.append(rows.of_closing(closing, total))
+        if verdict is not None and closings:
+            changes.append(rows.of_verdict(closings[-1].record.index, verdict))
+        self._write(changes, state, finished=False)
+
+    def finish(self, state: CampaignState) -> None:
+        """The training is over: nothing is left to resume, though it may be extended."""
+        self._write([], state, finished=True)
+
+    def _write(self, changes: list[Change], state: CampaignState, finished: bool) -> None:
+        sealed = self._evidence
+        for entry in state.ledger.rounds[self._bound :]:
+            sealed, added = rows.of_evidence(sealed, entry)
+            changes += added
+        name = (state.models.era, state.models.step)
+        number = self._number + (name != self._named)
+        row = generation_row(self._blobs, number, state, sealed)
+        changes += [
+            rows.of_generation(row),
+            rows.of_model(*name, row["digest"], state.models.parent.hex()),
+            (delete(generations).where(generations.c.number <= number - KEPT), None),
+            (runs.update().values(finished=finished), None),
+        ]
+        self._database.write(changes)
+        self._number, self._named, self._evidence = number, name, sealed
+        self._bound = len(state.ledger.rounds)
+        self._keep(number, row)
+
+    def go_on_as(self, identity: RunIdentity) -> None:
+        """``identity`` fits the run; it may have a later version of the policy."""
+        self._database.write([(runs.update().values(**identity.row()), None)])
+
+    def close(self) -> None:
+        """What was noted and not synced was told to nobody."""
+        self._database.close()
+
+    # What is known --------------------------------------------------------------------------------
+
+    def interrupted(self) -> tuple[InterruptedRound, ...]:
+        """The rounds that crashes broke off, oldest first."""
+        open_rounds = select(facts.c.fact).join(rounds).where(rounds.c.position.is_(None))
+        with self._database.reading() as connection:
+            found = connection.execute(open_rounds.order_by(facts.c.id)).scalars().all()
+        return interrupted_rounds(map(decode, found))
+
+    def _keep(self, number: int, row: Mapping[str, Any]) -> None:
+        models = {**self._models, number: {row["model"], row["previous"]}}
+        self._models = {k: kept for k, kept in models.items() if k > number - KEPT}
+        self._blobs.keep_only(self._totals.union(*self._models.values()))
+
+
+def generation_row(
+    blobs: Blobs, number: int, state: CampaignState, evidence: str
+) -> dict[str, Any]:
+    """Row of ``generations``; its models are durable by then."""
+    models = state.models
+    row: dict[str, Any] = {
+        "number": number,
+        "state": rows.compact(state.to_dict()),
+        "model": blobs.put(model_bytes(models.model)),
+        "digest": model_digest(models.model).hex(),
+        "previous": None if models.previous is None else blobs.put(model_bytes(models.previous)),
+        "evidence": evidence,
+    }
+    return {**row, "sealed": seals.of_generation(row)}
+
+
+def first_rows(identity: RunIdentity, state: CampaignState, blobs: Blobs) -> Iterable[Change]:
+    """The transaction with which a run begins."""
+    run = {"id": 1, **identity.row(), "finished": False, "changes": 0}
+    row = generation_row(blobs, 1, state, seals.FIRST)
+    models = state.models
+    return [
+        (runs.insert(), run),
+        rows.of_model(models.era, models.step, row["digest"], models.parent.hex()),
+        (generations.insert(), row),
+    ]
+
+
+def model_bytes(model: NDArray[np.float32]) -> bytes:
+    return model.astype("<f4").tobytes()
