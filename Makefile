@@ -14,7 +14,7 @@ WORKERS ?= 2
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all oracle fuzz mutants vectors test-gpu lint format proto proto-check constraints clean
+.PHONY: help venv demo test test-all oracle crash fuzz mutants vectors test-gpu lint format proto proto-check constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,9 @@ test-all: $(STAMP) ## also the long ones: random rounds against plain sums, more
 
 oracle: $(STAMP) ## 10,000 random and 2,000 adversarial rounds against plain sums, two processes
 	$(PYTEST) -n $(WORKERS) --timeout=1800 -m oracle tests/property tests/adversary
+
+crash: $(STAMP) ## a server killed before and after every durable step, one to three times in a row
+	$(PYTEST) -n $(WORKERS) --timeout=600 --no-cov tests/crash
 
 fuzz: $(STAMP) ## every parser for FUZZ_SECONDS each (default 60)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
