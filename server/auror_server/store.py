@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from auror.deployment.checks import check_writable
 from auror.deployment.locks import Lock
 from auror.deployment.model_file import MODEL_FILE, model_bytes
-from auror.deployment.run_reader import RunReader
 from auror.errors import ConfigError
 from auror.files import replace_file
 from auror.round.record import RoundRecord
-from auror.round.record_json import record_from_json
 from auror_server.state.run import RunState
 
 VERDICT = "verdict.json"
@@ -69,7 +67,6 @@ class Store:
     def __init__(self, folder: Path, state: RunState) -> None:
         self.folder = folder
         self.state = state
-        self._reader = RunReader(folder)
 
     def close(self) -> None:
         self.state.close()
@@ -88,4 +85,4 @@ class Store:
 
     def records(self) -> list[RoundRecord]:
         """Of all rounds so far, those before a resumption too."""
-        return [record_from_json(line) for line in self._reader.rounds()]
+        return self.state.records()

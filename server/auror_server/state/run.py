@@ -17,6 +17,8 @@ from auror.deployment.run_tables import facts, generations, ledger_rounds, round
 from auror.round.description import model_digest
 from auror.round.facts import RoundBegun, ServerFact, decode
 from auror.round.interrupted import InterruptedRound, interrupted_rounds
+from auror.round.record import RoundRecord
+from auror.round.record_json import record_from_json
 from auror.training.state import CampaignState
 from auror_server.state import rows, seals
 from auror_server.state.blobs import Blobs
@@ -137,6 +139,13 @@ class RunState:
         with self._database.reading() as connection:
             found = connection.execute(open_rounds.order_by(facts.c.id)).scalars().all()
         return interrupted_rounds(map(decode, found))
+
+    def records(self) -> list[RoundRecord]:
+        """Of all closed rounds, in order; opens no file, for it may be asked when none can be."""
+        closed = select(rounds.c.record).where(rounds.c.position.is_not(None))
+        with self._database.reading() as connection:
+            found = connection.execute(closed.order_by(rounds.c.position)).scalars().all()
+        return [record_from_json(json.loads(text)) for text in found]
 
     def _keep(self, number: int, row: Mapping[str, Any]) -> None:
         models = {**self._models, number: {row["model"], row["previous"]}}
