@@ -69,7 +69,10 @@ def test_every_client_keeps_its_account(house: Path) -> None:
     assert len(journals) == CLIENTS
     assert all(json.loads(path.read_text())["totals"] == 3 for path in journals)
     said = (house / "logs" / "clients.log").read_text()
-    line = "3 rounds joined, 3 attempts, 3 openings, 3 totals, smallest group 2 (leverage 0.50)"
+    line = (
+        "3 rounds joined, 3 attempts, 3 openings (3 of label rows), 3 totals, smallest group 2"
+        " (leverage 0.50)"
+    )
     assert all(f"account of client {client}: {line}" in said for client in range(CLIENTS))
     code, told = kit.run(
         "auror_client", "--account", "--format", "json", "--credentials", "certs/clients",

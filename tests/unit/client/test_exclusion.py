@@ -9,6 +9,7 @@ import pytest
 from auror_client.driver import ClientEnding
 from auror_client.exclusion import check_excluded, in_words
 from line import ME, Bench, played
+from structlog.testing import capture_logs
 
 from auror.errors import Excluded
 from auror.ids import NO_ROUND, ClientId
@@ -48,7 +49,7 @@ def test_one_excluded_client_of_a_process_is_enough() -> None:
 
 
 def test_where_a_model_is_promised_it_says_so_and_waits_for_the_model(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
 ) -> None:
     async def scene(bench: Bench) -> None:
         line = bench.line()
@@ -59,8 +60,10 @@ def test_where_a_model_is_promised_it_says_so_and_waits_for_the_model(
         assert await running is ClientEnding.FINISHED
         assert bench.session.answering.excluded == in_words(ME, FLAG, bench.house.policy.task)
 
-    played(tmp_path, scene)
-    assert capsys.readouterr().out.count("is excluded for good") == 1
+    with capture_logs() as logged:
+        played(tmp_path, scene)
+    said = [entry for entry in logged if "is excluded for good" in entry["event"]]
+    assert [entry["log_level"] for entry in said] == ["error"]
 
 
 def test_where_nothing_is_left_to_wait_for_it_ends_at_once(tmp_path: Path) -> None:

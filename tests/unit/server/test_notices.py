@@ -9,6 +9,7 @@ import pytest
 from auror_server.connections import Connections
 from auror_server.notices import Notices
 from stage import Stage, invitations
+from structlog.testing import capture_logs
 
 from auror.errors import Refusal
 from auror.ids import ClientId
@@ -51,32 +52,30 @@ def test_the_excluded_client_alone_is_told_and_once_per_stream(tmp_path: Path) -
     assert all("Exclusion" not in site.told for site in others)
 
 
-def test_flags_and_restarts_are_events_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_flags_and_restarts_are_events_of_their_own() -> None:
     exclusions = {ClientId(1): FLAG}
     notices = Notices(exclusions, Connections([], 0.0), 0)
-    notices.say(7)
-    assert capsys.readouterr().out == ""  # said before this process
-    exclusions[ClientId(3)] = FLAG
-    exclusions[ClientId(5)] = Exclusion(ExclusionCause.PROOF)
-    notices.say(8)
-    notices.say(9)
-    flag, proof = sorted(capsys.readouterr().out.splitlines(), key=lambda line: "proven" in line)
-    assert "warning" in flag
-    for part in ("client flagged", "client=3", "index=8", "source=4", "target=9", "strength=12.0"):
-        assert part in flag
-    assert "client proven to have lied" in proof
+    with capture_logs() as said:
+        notices.say(7)  # of client 1 it was said before this process
+        exclusions[ClientId(3)] = FLAG
+        notices.say(8)
+        exclusions[ClientId(5)] = Exclusion(ExclusionCause.PROOF)
+        notices.say(9)
+        for era in (0, 1, 1):
+            notices.begins(era)
+    flag, proof, restart = said
+    assert {entry["log_level"] for entry in said} == {"warning"}
+    assert (flag["event"], flag["client"], flag["index"]) == ("client flagged", 3, 8)
+    assert (flag["source"], flag["target"], flag["strength"], flag["audits"]) == (4, 9, 12.0, 3)
+    assert (proof["event"], proof["client"]) == ("client proven to have lied", 5)
     assert "strength" not in proof
-    notices.begins(0)
-    notices.begins(1)
-    notices.begins(1)
-    (restart,) = capsys.readouterr().out.splitlines()
-    assert "training restarts" in restart
-    assert "without=[1, 3, 5]" in restart
+    assert (restart["event"], restart["era"]) == ("training restarts", 1)
+    assert restart["without"] == [1, 3, 5]
 
 
 @pytest.mark.parametrize("mended", [False, True])
 def test_who_withdraws_for_good_is_invited_no_more_until_it_comes_back(
-    tmp_path: Path, mended: bool, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, mended: bool
 ) -> None:
     async def scene() -> Stage:
         stage = Stage(tmp_path, rounds=4, phase_deadline_s=20)
@@ -98,16 +97,16 @@ def test_who_withdraws_for_good_is_invited_no_more_until_it_comes_back(
         await stage.run()
         return stage
 
-    stage = asyncio.run(scene())
+    with capture_logs() as logged:
+        stage = asyncio.run(scene())
     broken = stage.sites[2]
     assert invitations(broken) == (2 if mended else 1)
     assert stage.elapsed == 0.0  # nobody waited for it
     assert stage.rounds[0]["withdrawn"] == {"2": "DATA_UNUSABLE"}
     assert stage.rounds[0]["dropped"] == {"2": "REFUSED"}
     assert [2 in line["accepted"] for line in stage.rounds] == [False, False, False, mended]
-    said = [line for line in capsys.readouterr().out.splitlines() if "client withdrew" in line]
-    assert len(said) == 1
-    assert all(part in said[0] for part in ("client=2", "reason=DATA_UNUSABLE", "final=True"))
+    (said,) = (entry for entry in logged if entry["event"] == "client withdrew")
+    assert (said["client"], said["reason"], said["final"]) == (2, "DATA_UNUSABLE", True)
 
 
 def test_a_refusal_of_one_round_costs_the_next_invitation_to_nobody(tmp_path: Path) -> None:

@@ -84,6 +84,8 @@ class Flags:
     doubted: frozenset[ClientId] = frozenset()
     cleared: frozenset[ClientId] = frozenset()
     scores: dict[ClientId, float] = {}  # noqa: RUF012
+    strength: float | None = None
+    required: float | None = None
 
     def __init__(self, *flagged: int) -> None:
         self.flagged = frozenset(map(ClientId, flagged))
