@@ -44,6 +44,8 @@ class RoundSummary:
     dropped: Mapping[ClientId, DropReason] = field(default_factory=lambda: MappingProxyType({}))
     refusals: Mapping[ClientId, Refusal] = field(default_factory=lambda: MappingProxyType({}))
     """Of those among them who would not go on."""
+    late: frozenset[ClientId] = frozenset()
+    """Silent at a deadline, and heard of later in the round."""
     marks: tuple[Mark, ...] = ()
     """What a failed check or opening proved about whom."""
     withheld: frozenset[ClientId] = frozenset()

@@ -21,6 +21,7 @@ from auror.round.policy import Policy
 from auror.round.public import PublicSeed, draw_graph
 from auror.round.record import OpenedGroup
 from auror.round.run import Decide, RoundOutcome
+from auror.round.server.bookkeeping import Misconduct
 from auror.round.server.context import Phase, RoundContext, RoundTotal
 from auror.round.server.p0_advertise import Advertising, Wired
 from auror.round.server.p1b_receipts import Dealers, Receipting
@@ -56,7 +57,7 @@ def plain_round(
     except RoundAborted as reason:
         aborted, detail = reason.reason, reason.detail
     dropped = dict.fromkeys(sorted(lost), DropReason.SILENT)
-    return RoundOutcome(total, aborted, detail, summarise(played.state, dropped, ()))
+    return RoundOutcome(total, aborted, detail, summarise(played.state, Misconduct(dropped)))
 
 
 class _PlainRound:

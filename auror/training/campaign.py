@@ -116,7 +116,7 @@ class Campaign:
 
     @property
     def uninvited(self) -> frozenset[ClientId]:
-        """Who is not invited any more: flagged, proven liars, and who keeps falling silent."""
+        """Who is not invited any more: flagged, proven liars, and who keeps its masks closed."""
         return self.state.conduct.uninvited | self.state.confirmation.flagged.keys()
 
     @property
@@ -218,7 +218,11 @@ class Campaign:
         if failed:
             self.defence.failed()
         excluded = state.conduct.book(
-            summary, failed=failed, colluders=params.colluders, index=state.index
+            summary,
+            description.cohort,
+            failed=failed,
+            colluders=params.colluders,
+            index=state.index,
         )
         audits = {client: state.confirmation.confirmed[client] for client in flagged}
         rounds = len(self.ledger.rounds)

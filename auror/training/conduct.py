@@ -1,5 +1,5 @@
-"""How clients behave in rounds: whom silence and proven lies cost the invitation, and who trains
-together while liars are being found."""
+"""How clients behave in rounds: whom proven lies cost the invitation, who pauses for its silence,
+and who trains together while liars are being found."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from typing import Any
 
 from auror.crypto.entropy import Entropy
 from auror.defence.liability import Liability
+from auror.errors import DropReason
 from auror.ids import ClientId
 from auror.round.policy import Policy
 from auror.round.record import MarkKind
 from auror.round.summary import RoundSummary
+from auror.training.attendance import Attendance
 
 MAX_SILENCES = 3
-"""Rounds in a row in which a client may upload and then keep its statistics back."""
+"""Rounds in a row in which a client may upload and then keep its statistics back: then it pauses,
+as ``auror.training.attendance`` says."""
 
 MAX_WITHHELD = 3
 """Failed checks in which a client may keep its masks closed in a group that no mark touches. Over
@@ -31,6 +34,7 @@ class Conduct:
     """Client → index of the round whose marks proved that it lied."""
     silences: dict[ClientId, int] = field(default_factory=dict)
     """Client → rounds in a row in which it uploaded and then sent no statistics."""
+    attendance: Attendance = field(default_factory=Attendance)
     withheld: dict[ClientId, int] = field(default_factory=dict)
     """Client → failed checks in which its masks stayed closed in a group without marks."""
     pairs: list[frozenset[ClientId]] = field(default_factory=list)
@@ -43,23 +47,25 @@ class Conduct:
 
     @property
     def uninvited(self) -> frozenset[ClientId]:
-        """Proven liars, and who keeps falling silent."""
-        silent = {c for c, times in self.silences.items() if times >= MAX_SILENCES}
+        """Proven liars, and who keeps its masks closed."""
         hiding = {c for c, times in self.withheld.items() if times >= MAX_WITHHELD}
-        return frozenset(self.excluded.keys() | silent | hiding)
+        return frozenset(self.excluded.keys() | hiding)
 
     def book(
-        self, summary: RoundSummary, *, failed: bool, colluders: int, index: int
+        self,
+        summary: RoundSummary,
+        cohort: Collection[ClientId],
+        *,
+        failed: bool,
+        colluders: int,
+        index: int,
     ) -> tuple[ClientId, ...]:
-        """Count the silences and marks of round ``index``; ``failed``: its binding check did.
+        """Count the silences and marks of round ``index``, which invited ``cohort``; ``failed``:
+        its binding check did.
 
         Returns whom all marks so far newly prove to have lied, sorted.
         """
-        sent = frozenset(summary.sent)
-        for client in summary.uploaded if summary.groups else ():
-            # whatever it said instead: a refusal keeps statistics back as well as silence does
-            lost = client in summary.dropped and client not in sent
-            self.silences[client] = self.silences.get(client, 0) + 1 if lost else 0
+        self._attend(summary, cohort, index)
         for mark in summary.marks:
             pair = frozenset(mark.clients)
             if mark.kind is MarkKind.PAIR and pair not in self.pairs:
@@ -78,6 +84,24 @@ class Conduct:
         self.excluded.update(dict.fromkeys(proven, index))
         return tuple(sorted(proven))
 
+    def _attend(self, summary: RoundSummary, cohort: Collection[ClientId], index: int) -> None:
+        silent = [c for c, why in summary.dropped.items() if why is DropReason.SILENT]
+        self.attendance.book(
+            [c for c in cohort if c not in summary.dropped] if summary.dealt else [],
+            [c for c in silent if c not in summary.late],
+            index,
+        )
+        sent = frozenset(summary.sent)
+        for client in summary.uploaded if summary.groups else ():
+            # whatever it said instead: a refusal keeps statistics back as well as silence does
+            if client in sent or client not in summary.dropped:
+                self.silences.pop(client, None)
+                continue
+            self.silences[client] = self.silences.get(client, 0) + 1
+            if self.silences[client] >= MAX_SILENCES:
+                self.silences[client] = MAX_SILENCES - 1
+                self.attendance.pause(client, index)
+
     def cohort(
         self,
         invitable: Collection[ClientId],
@@ -87,8 +111,13 @@ class Conduct:
         entropy: Entropy,
     ) -> tuple[tuple[ClientId, ...], bool]:
         """Whom of the ``invitable`` (sorted) that are ``present`` round ``index`` invites, and
-        whether these are the least suspected only."""
-        candidates = self._apart(tuple(c for c in invitable if c in present), policy, index)
+        whether these are the least suspected only. Who pauses comes back before a round would have
+        too few."""
+        here = tuple(c for c in invitable if c in present)
+        paused = self.attendance.paused(index).intersection(here)
+        missing = max(policy.fewest_present(False) - (len(here) - len(paused)), 0)
+        still = paused.difference(self.attendance.soonest(paused)[:missing])
+        candidates = self._apart(tuple(c for c in here if c not in still), policy, index)
         fewest = self._fewest_careful(policy, len(invitable))
         spent = self.disputed >= policy.budget.max_disputed
         if not self.cautious or spent or fewest >= len(candidates):
@@ -124,6 +153,7 @@ class Conduct:
         return {
             "excluded": {str(client): index for client, index in self.excluded.items()},
             "silences": {str(client): count for client, count in self.silences.items()},
+            "attendance": self.attendance.to_dict(),
             "withheld": {str(client): count for client, count in self.withheld.items()},
             "pairs": [sorted(int(client) for client in pair) for pair in self.pairs],
             "liability": self.liability.to_dict(),
@@ -137,6 +167,7 @@ class Conduct:
         return cls(
             excluded=_by_client(raw["excluded"]),
             silences=_by_client(raw["silences"]),
+            attendance=Attendance.from_dict(raw["attendance"]),
             withheld=_by_client(raw["withheld"]),
             pairs=[frozenset(ClientId(int(c)) for c in pair) for pair in raw["pairs"]],
             liability=Liability.from_dict(raw["liability"]),

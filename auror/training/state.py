@@ -46,6 +46,11 @@ class CampaignState:
     totals: int = 0
     """… as totals."""
 
+    @property
+    def paused(self) -> tuple[ClientId, ...]:
+        """Whom the next round leaves out for its silence if it can, sorted."""
+        return tuple(sorted(self.conduct.attendance.paused(self.index)))
+
     def extend(self, rounds: int) -> None:
         """``rounds`` of one training are wanted; of a run that is over, more than it has."""
         if self.over:

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from auror.ids import ClientId
+from auror.params import RoundParams
 from auror.round.server.context import Phase
 
 GoneSince = Callable[[ClientId], float | None]
@@ -26,17 +27,24 @@ class Timing(Protocol):
     def reconnect_grace_s(self) -> float: ...
 
 
+PATIENCE_TIMES = 5.0
+"""How much longer than those that a phase needs the others may take."""
+
+
 class Deadlines:
     """The end of the phase in progress. All times are seconds of one clock."""
 
-    def __init__(self, timing: Timing, gone_since: GoneSince) -> None:
+    def __init__(self, timing: Timing, params: RoundParams, gone_since: GoneSince) -> None:
         self._timing = timing
+        self._params = params
         self._gone_since = gone_since
         self._phase = Phase.ADVERTISE
         self._started = 0.0
         self._deadline = 0.0
         self._overtime: int | None = None
         """Messages that were already in when the time was up and still count."""
+        self._hurried = False
+        """Enough have answered."""
 
     def enter(self, phase: Phase, now: float) -> None:
         """A phase begins."""
@@ -44,6 +52,18 @@ class Deadlines:
         seconds = self._timing.upload_deadline_s if upload else self._timing.phase_deadline_s
         self._phase, self._started, self._deadline = phase, now, now + seconds
         self._overtime = None
+        self._hurried = False
+
+    def enough(self, now: float) -> None:
+        """As many have answered as the phase needs: the rest get as long as the policy's patience,
+        or ``PATIENCE_TIMES`` as long as these took, whichever is longer."""
+        if self._hurried:
+            return
+        self._hurried = True
+        params, upload = self._params, self._phase is Phase.UPLOAD
+        least = params.training_patience if upload else params.patience
+        rest = max(least, PATIENCE_TIMES * (now - self._started))
+        self._deadline = min(self._deadline, self._started + rest)
 
     def due(self, missing: AbstractSet[ClientId]) -> float:
         """When the phase ends unless somebody of ``missing`` answers: at its deadline, or as soon

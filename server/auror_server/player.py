@@ -59,7 +59,7 @@ class RoundPlayer:
         self.round_id = round_id
         self._decide = decide
         self._now = now
-        self._deadlines = Deadlines(timing, gone_since)
+        self._deadlines = Deadlines(timing, machine.context.params, gone_since)
         self.meter = RoundMeter(now())
         self.outcome: Outcome | None = None
 
@@ -92,7 +92,10 @@ class RoundPlayer:
                 if round_id != self.round_id:
                     return []
                 self.meter.answered(client, self._now())
-                return self._play(self._machine.on_message(client, message))
+                actions = self._play(self._machine.on_message(client, message))
+                if self._machine.enough:
+                    self._deadlines.enough(self._now())
+                return actions
             case Joined(client):
                 waiting = self._machine.resend(client)
                 return [] if waiting is None else [Send((client,), waiting)]

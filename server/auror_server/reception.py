@@ -38,6 +38,8 @@ class Reception:
         self._now = now
         self._round_id: RoundId | None = None
         self._meter: RoundMeter | None = None
+        self._before: RoundId | None = None
+        self._late: set[ClientId] = set()
         self._seen: dict[tuple[ClientId, Kind], Digest] = {}
 
     @property
@@ -52,7 +54,14 @@ class Reception:
 
     def close(self) -> None:
         """The round is over."""
-        self._round_id = None
+        self._before, self._round_id = self._round_id, None
+        self._late.clear()
+
+    def late(self) -> frozenset[ClientId]:
+        """Whose messages for the last round came since it was over, or since this was asked."""
+        found = frozenset(self._late)
+        self._late.clear()
+        return found
 
     def reopens(self, client: ClientId) -> None:
         """Raises TooOften when ``client`` has to wait before it opens another stream."""
@@ -93,6 +102,8 @@ class Reception:
 
     def _is_new(self, client: ClientId, envelope: Announcement) -> bool:
         if self._meter is None or envelope.round_id != self._round_id:
+            if envelope.round_id == self._before:
+                self._late.add(client)
             return False  # of a round that is over: too late, and nobody's fault
         self._meter.bytes_up += envelope.size
         return self._seen.get((client, envelope.kind)) != envelope.sha256

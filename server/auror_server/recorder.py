@@ -67,6 +67,7 @@ class Recorder:
             accepted=len(record.accepted),
             flagged=list(campaign.flagged),
             suspected=list(campaign.suspected),
+            paused=list(campaign.state.paused),
             aborted=None if record.aborted is None else record.aborted.value,
             seconds=seconds,
             **{name: round(value, 4) for name, value in metrics.items() if value is not None},
@@ -126,4 +127,5 @@ def _extra(
         "strength": None if campaign.verdict is None else campaign.verdict.strength,
         "required": None if campaign.verdict is None else campaign.verdict.required,
         "flagged_so_far": list(campaign.flagged),
+        "paused": list(campaign.state.paused),
     }

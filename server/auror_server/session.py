@@ -159,7 +159,8 @@ class Session:
         deadline = self._clock.now() + self._settings.reconnect_grace_s
         while not self._stopping and self._clock.now() < deadline:
             # whoever was never here counts as lost when the session began: before any round
-            lost = [c for c in self._campaign.invitable if self._lost_at(c) > self._last_start]
+            awaited = set(self._campaign.invitable).difference(self._campaign.state.paused)
+            lost = [c for c in awaited if self._lost_at(c) > self._last_start]
             recent = [client for client in lost if not self._is_gone_for_good(client)]
             if not recent:
                 break
@@ -217,6 +218,7 @@ class Session:
                 await self._carry(player, await self._next(player))
         finally:
             uploads.close()
+        self._campaign.state.conduct.attendance.came(self.reception.late())
         end = await self._compute(functools.partial(self._conclude, player, player.outcome))
         await self._send(player, Send(description.cohort, end))
         self.reception.close()

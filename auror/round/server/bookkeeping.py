@@ -32,6 +32,13 @@ class Misconduct:
     refusals: dict[ClientId, Refusal] = field(default_factory=dict)
     """What those said who would not go on."""
     marks: list[Mark] = field(default_factory=list)
+    late: set[ClientId] = field(default_factory=set)
+    """Silent at a deadline, and heard of later."""
+
+    def hear(self, client: ClientId) -> None:
+        """Something came of a client that was dropped."""
+        if self.dropped[client] is DropReason.SILENT:
+            self.late.add(client)
 
     def book(self, fault: PeerMisbehaved) -> Dropped:
         """Drop its client, and mark it if it cannot have followed the protocol."""
@@ -57,6 +64,11 @@ class Answers:
     def begin(self, asked: dict[ClientId, ServerMessage], waiting: Iterable[ClientId]) -> None:
         """A new phase."""
         self.asked, self.waiting, self._given = asked, set(waiting), {}
+
+    @property
+    def count(self) -> int:
+        """How many have answered."""
+        return len(self._given)
 
     def keep(self, sender: ClientId, message: ClientMessage) -> None:
         self._given[sender] = self._fingerprint(sender, message)

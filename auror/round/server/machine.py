@@ -87,8 +87,17 @@ class RoundServer:
     @property
     def summary(self) -> RoundSummary:
         """How far the round got."""
-        faults = self._faults
-        return summarise(self._state, faults.dropped, faults.marks, faults.refusals)
+        return summarise(self._state, self._faults)
+
+    @property
+    def enough(self) -> bool:
+        """Whether as many have answered this phase as the round needs, whoever they are; and so
+        many that half of the honest are among them, whatever the c fastest do."""
+        context, answered = self._context, self._answers.count
+        if self._phase in (Phase.CONSISTENCY, Phase.AGREE):
+            return answered >= context.topology.quorum
+        half = (context.topology.cohort + context.params.colluders) // 2 + 1
+        return answered >= max(context.floors.present, half)
 
     @property
     def waiting_for(self) -> frozenset[ClientId]:
@@ -117,7 +126,10 @@ class RoundServer:
         A repeated message changes nothing; a different one for a phase that was answered is
         equivocation; a message of an ended phase came too late and changes nothing.
         """
-        if self.over or sender in self._faults.dropped:
+        if sender in self._faults.dropped:
+            self._faults.hear(sender)
+            return []
+        if self.over:
             return []
         if sender not in self._start.description.cohort:
             return [Dropped(sender, DropReason.NOT_INVITED, "")]

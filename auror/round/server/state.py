@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from auror.errors import DropReason, Refusal
 from auror.ids import ClientId
 from auror.round.messages import (
     AdvertisedKeys,
@@ -20,7 +19,7 @@ from auror.round.messages import (
     UpdateShares,
     Upload,
 )
-from auror.round.record import Mark
+from auror.round.server.bookkeeping import Misconduct
 from auror.round.server.p0_advertise import Advertising
 from auror.round.server.p1_share_keys import Sharing
 from auror.round.server.p1b_receipts import Receipting, WithDealers
@@ -73,12 +72,7 @@ ORDER: tuple[type[ClientMessage], ...] = tuple(kind for kind in EXPECTED.values(
 """The messages of a round, a phase each."""
 
 
-def summarise(
-    state: State,
-    dropped: Mapping[ClientId, DropReason],
-    marks: Iterable[Mark],
-    refusals: Mapping[ClientId, Refusal] = MappingProxyType({}),
-) -> RoundSummary:
+def summarise(state: State, faults: Misconduct) -> RoundSummary:
     """How far the round got that is, or ended, in ``state``."""
     draw = state.draw if isinstance(state, WithDraw) else None
     sent: Iterable[ClientId] = ()
@@ -103,8 +97,9 @@ def summarise(
         asked=draw is not None,
         unmasking=isinstance(state, Unmasking | TotalOpened | Localising | Localised),
         total_opened=isinstance(state, TotalOpened | Localising | Localised),
-        dropped=dict(dropped),
-        refusals=dict(refusals),
-        marks=tuple(marks),
+        dropped=dict(faults.dropped),
+        refusals=dict(faults.refusals),
+        late=frozenset(faults.late),
+        marks=tuple(faults.marks),
         withheld=state.withheld if isinstance(state, Localised) else frozenset(),
     )

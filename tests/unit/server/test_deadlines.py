@@ -7,16 +7,18 @@ from auror_server.config import SessionSection
 from auror_server.deadlines import Deadlines
 
 from auror.ids import ClientId
+from auror.params import RoundParams
 from auror.round.server.context import Phase
 
 A, B = ClientId(0), ClientId(1)
+PARAMS = RoundParams(patience=8.0, training_patience=90.0)
 TIMING = SessionSection(phase_deadline_s=60, upload_deadline_s=600, reconnect_grace_s=5)
 
 
 def entered(phase: Phase, now: float = 100.0, **gone: float) -> Deadlines:
     """Of two clients, A and B; ``gone``: since when who is lost."""
     lost = {ClientId("AB".index(name)): since for name, since in gone.items()}
-    deadlines = Deadlines(TIMING, lost.get)
+    deadlines = Deadlines(TIMING, PARAMS, lost.get)
     deadlines.enter(phase, now)
     return deadlines
 
@@ -58,7 +60,7 @@ def test_what_is_in_when_the_time_is_up_is_in_time() -> None:
 
 def test_overtime_ends_when_a_lost_client_returns() -> None:
     lost: dict[ClientId, float] = {A: 110.0}
-    deadlines = Deadlines(TIMING, lost.get)
+    deadlines = Deadlines(TIMING, PARAMS, lost.get)
     deadlines.enter(Phase.SHARE_KEYS, 100.0)
     assert not deadlines.is_over({A}, 115.0, backlog=1)  # the event that waits: A is back
     del lost[A]
@@ -70,3 +72,28 @@ def test_overtime_ends_when_a_lost_client_returns() -> None:
         False,
         True,
     ]
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_when_enough_have_answered_the_rest_get_the_patience_or_five_times_as_long(
+    phase: Phase,
+) -> None:
+    upload = phase is Phase.UPLOAD
+    least, most = (90.0, 600.0) if upload else (8.0, 60.0)
+    quick, slow, slowest = (entered(phase) for _ in range(3))
+    quick.enough(100.1)
+    assert quick.due({A}) == 100.0 + least
+    slow.enough(100.0 + least / 2)
+    assert slow.due({A}) == pytest.approx(100.0 + 2.5 * least)
+    slow.enough(100.0 + least)  # the first time counts
+    assert slow.due({A}) == pytest.approx(100.0 + 2.5 * least)
+    slowest.enough(100.0 + most / 2)
+    assert slowest.due({A}) == 100.0 + most  # never beyond the deadline
+    slow.enter(phase, 500.0)  # the next phase begins anew
+    assert slow.due({A}) == 500.0 + most
+
+
+def test_a_lost_client_gets_the_grace_within_what_is_left() -> None:
+    deadlines = entered(Phase.SHARE_KEYS, A=107.0)
+    deadlines.enough(100.1)
+    assert deadlines.due({A}) == 108.0

@@ -9,13 +9,14 @@ from campaign_kit import Run, lying
 from rounds_kit import Deployment
 
 from auror.defence.liability import Liability
-from auror.errors import AbortReason
+from auror.errors import AbortReason, DropReason
 from auror.ids import ClientId
 from auror.round.messages import (
     MaskedStatistics,
 )
 from auror.round.summary import RoundSummary
 from auror.sim.seeded import seeded_entropy
+from auror.training.attendance import Attendance
 from auror.training.conduct import Conduct
 
 
@@ -43,15 +44,16 @@ def test_after_a_failed_check_the_least_suspected_half_trains_alone_once() -> No
     assert len(run.round().cohort) == 9
 
 
-def test_three_silences_after_the_upload_cost_the_invitation() -> None:
+def test_three_silences_after_the_upload_cost_a_pause_and_each_more_a_longer_one() -> None:
     def mute(client: ClientId, message: Any) -> Any:
         return None if client == 4 and isinstance(message, MaskedStatistics) else message
 
-    run = Run(rounds=6)
-    assert [4 in run.round(mute).cohort for _ in range(3)] == [True] * 3
-    assert 4 not in run.round().cohort
-    assert run.campaign.uninvited == {4}
-    assert not run.campaign.state.conduct.excluded  # silence proves nothing
+    run = Run(rounds=12)
+    invited = [4 in run.round(mute).cohort for _ in range(12)]
+    pauses = [False], [False] * 2, [False] * 4
+    assert invited == [True] * 3 + pauses[0] + [True] + pauses[1] + [True] + pauses[2]
+    assert run.campaign.uninvited == frozenset()  # silence proves nothing
+    assert 4 in run.campaign.invitable
 
 
 def test_a_round_with_statistics_forgives_earlier_silences() -> None:
@@ -77,7 +79,7 @@ def test_who_keeps_its_masks_closed_three_times_is_not_invited_whatever_lies_bet
     for index in range(5):
         hiding = members(3) if index % 2 == 0 else ()
         conduct.book(
-            RoundSummary(withheld=frozenset(hiding)), failed=True, colluders=1, index=index
+            RoundSummary(withheld=frozenset(hiding)), (), failed=True, colluders=1, index=index
         )
         assert (3 in conduct.uninvited) == (index == 4)
 
@@ -115,6 +117,9 @@ def test_it_survives_as_json() -> None:
     conduct = Conduct(
         excluded={ClientId(1): 3},
         silences={ClientId(2): 1},
+        attendance=Attendance(
+            {ClientId(2): 1.5}, {ClientId(6): 2}, {ClientId(6): 9}, frozenset(members(2))
+        ),
         withheld={ClientId(3): 2},
         pairs=[frozenset(members(4, 5))],
         liability=Liability([frozenset(members(4, 5))], {ClientId(4): 2}),
@@ -122,3 +127,30 @@ def test_it_survives_as_json() -> None:
         disputed=6,
     )
     assert Conduct.from_dict(json.loads(json.dumps(conduct.to_dict()))) == conduct
+
+
+def test_who_pauses_comes_back_before_a_round_would_have_too_few() -> None:
+    floor = POLICY.fewest_present(False)
+    until = {ClientId(client): 10 + client for client in range(8)}
+    conduct = Conduct(attendance=Attendance(until=until))
+    cohort, disputed = conduct.cohort(EVERYBODY, EVERYBODY, POLICY, 3, seeded_entropy(1))
+    assert not disputed
+    assert cohort == (*members(*range(floor - 1)), ClientId(8))  # those who may come back soonest
+    later, _disputed = conduct.cohort(EVERYBODY, EVERYBODY, POLICY, 17, seeded_entropy(1))
+    assert later == EVERYBODY
+
+
+def test_silence_is_counted_and_lateness_and_withdrawal_are_not() -> None:
+    conduct = Conduct()
+    summary = RoundSummary(
+        dealt=members(0, 1, 2),
+        dropped={
+            ClientId(3): DropReason.SILENT,
+            ClientId(4): DropReason.SILENT,
+            ClientId(5): DropReason.REFUSED,
+        },
+        late=frozenset(members(4)),
+    )
+    conduct.book(summary, members(*range(6)), failed=False, colluders=1, index=0)
+    assert conduct.attendance.sums.keys() == {3}
+    assert conduct.attendance.last == {3}

@@ -43,7 +43,7 @@ def test_failed_binding_leaves_the_model_and_the_next_round_uses_another() -> No
     assert run.campaign.state.models.previous is not None
     assert not np.array_equal(run.campaign.state.models.previous, spent)
     assert run.campaign.state.models.step == 3
-    assert run.machines[ClientId(0)].memory.step == 2
+    assert run.machines[third.cohort[0]].memory.step == 2
 
 
 def test_failed_binding_on_the_first_model_moves_on_to_another_step() -> None:
