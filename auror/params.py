@@ -81,11 +81,6 @@ class RoundParams:
     """p_audit, chance that a round leaves out a random group after its statistics are open."""
     watch_rate: Annotated[float, Range(above=0, most=1)] = 0.1
     """Chance that label rows are opened in a round once nobody is in doubt; 1 = in every round."""
-    patience: Annotated[float, Range(above=0)] = 10.0
-    """Seconds in which the slowest device answers a phase, over the slowest uplink. Once as many
-    have answered as the phase needs, the rest get so long, or five times as long as these took."""
-    training_patience: Annotated[float, Range(above=0)] = 120.0
-    """The same for the upload, local training included, in seconds."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -55,10 +55,6 @@ class Enrolment:
     """Statistics a server may ask for, e.g. label-rows,output-layer; by default label-rows, or
     count-sketch where the task has no labels or no linear output layer."""
     release_model: Annotated[bool, Like(Policy)] = default_of(Policy, "release_model")
-    patience: Annotated[float, Like(RoundParams)] = default_of(RoundParams, "patience")
-    training_patience: Annotated[float, Like(RoundParams)] = default_of(
-        RoundParams, "training_patience"
-    )
     seed: Annotated[int, Range(0)] = Options.seed
     """Seed of the first models."""
 
@@ -81,8 +77,6 @@ class Enrolment:
         return replace(
             usual_params(self.clients, self.group_size, self.colluders),
             watch_rate=self.watch_rate,
-            patience=self.patience,
-            training_patience=self.training_patience,
         )
 
     def caps(self, labels: bool) -> PlanCaps:

@@ -66,6 +66,11 @@ class SessionSection(Section):
     """Deadline of every phase but the upload, and of handing out the final model."""
     upload_deadline_s: float = Field(default=600, gt=0)
     """Deadline of the upload phase, local training included."""
+    patience_s: float = Field(default=10, gt=0)
+    """Once as many have answered a phase as it needs, the rest get so long, or five times as long
+    as these took: wide enough for the slowest device and uplink."""
+    training_patience_s: float = Field(default=120, gt=0)
+    """The same for the upload phase, local training included."""
     reconnect_grace_s: float = Field(default=5, ge=0)
     """A client gone for longer than this no longer holds up a phase."""
     max_aborted: int = Field(default=5, ge=1)

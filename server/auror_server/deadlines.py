@@ -7,7 +7,6 @@ from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from auror.ids import ClientId
-from auror.params import RoundParams
 from auror.round.server.context import Phase
 
 GoneSince = Callable[[ClientId], float | None]
@@ -24,6 +23,12 @@ class Timing(Protocol):
     def upload_deadline_s(self) -> float: ...
 
     @property
+    def patience_s(self) -> float: ...
+
+    @property
+    def training_patience_s(self) -> float: ...
+
+    @property
     def reconnect_grace_s(self) -> float: ...
 
 
@@ -34,9 +39,8 @@ PATIENCE_TIMES = 5.0
 class Deadlines:
     """The end of the phase in progress. All times are seconds of one clock."""
 
-    def __init__(self, timing: Timing, params: RoundParams, gone_since: GoneSince) -> None:
+    def __init__(self, timing: Timing, gone_since: GoneSince) -> None:
         self._timing = timing
-        self._params = params
         self._gone_since = gone_since
         self._phase = Phase.ADVERTISE
         self._started = 0.0
@@ -55,13 +59,13 @@ class Deadlines:
         self._hurried = False
 
     def enough(self, now: float) -> None:
-        """As many have answered as the phase needs: the rest get as long as the policy's patience,
+        """As many have answered as the phase needs: the rest get as long as the server's patience,
         or ``PATIENCE_TIMES`` as long as these took, whichever is longer."""
         if self._hurried:
             return
         self._hurried = True
-        params, upload = self._params, self._phase is Phase.UPLOAD
-        least = params.training_patience if upload else params.patience
+        timing, upload = self._timing, self._phase is Phase.UPLOAD
+        least = timing.training_patience_s if upload else timing.patience_s
         rest = max(least, PATIENCE_TIMES * (now - self._started))
         self._deadline = min(self._deadline, self._started + rest)
 

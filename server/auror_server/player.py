@@ -59,7 +59,7 @@ class RoundPlayer:
         self.round_id = round_id
         self._decide = decide
         self._now = now
-        self._deadlines = Deadlines(timing, machine.context.params, gone_since)
+        self._deadlines = Deadlines(timing, gone_since)
         self.meter = RoundMeter(now())
         self.outcome: Outcome | None = None
 

@@ -7,18 +7,22 @@ from auror_server.config import SessionSection
 from auror_server.deadlines import Deadlines
 
 from auror.ids import ClientId
-from auror.params import RoundParams
 from auror.round.server.context import Phase
 
 A, B = ClientId(0), ClientId(1)
-PARAMS = RoundParams(patience=8.0, training_patience=90.0)
-TIMING = SessionSection(phase_deadline_s=60, upload_deadline_s=600, reconnect_grace_s=5)
+TIMING = SessionSection(
+    phase_deadline_s=60,
+    upload_deadline_s=600,
+    patience_s=8,
+    training_patience_s=90,
+    reconnect_grace_s=5,
+)
 
 
 def entered(phase: Phase, now: float = 100.0, **gone: float) -> Deadlines:
     """Of two clients, A and B; ``gone``: since when who is lost."""
     lost = {ClientId("AB".index(name)): since for name, since in gone.items()}
-    deadlines = Deadlines(TIMING, PARAMS, lost.get)
+    deadlines = Deadlines(TIMING, lost.get)
     deadlines.enter(phase, now)
     return deadlines
 
@@ -60,7 +64,7 @@ def test_what_is_in_when_the_time_is_up_is_in_time() -> None:
 
 def test_overtime_ends_when_a_lost_client_returns() -> None:
     lost: dict[ClientId, float] = {A: 110.0}
-    deadlines = Deadlines(TIMING, PARAMS, lost.get)
+    deadlines = Deadlines(TIMING, lost.get)
     deadlines.enter(Phase.SHARE_KEYS, 100.0)
     assert not deadlines.is_over({A}, 115.0, backlog=1)  # the event that waits: A is back
     del lost[A]
