@@ -29,7 +29,7 @@ from auror.crypto.tags import number
 from auror.defence.confusion import Readings, read
 from auror.defence.decode import Design, decode_each
 from auror.defence.features import FeatureKind
-from auror.defence.ledger import Ledger, RoundObservation, arrange
+from auror.defence.ledger import Ledger, arrange
 from auror.defence.spreads import predict
 from auror.experiments.evidence import decoded_evidence
 from auror.experiments.files import write_text
@@ -50,7 +50,7 @@ def opened(made: RecordedTraining, seed: int, rounds: int) -> Ledger:
     everybody = tuple(ClientId(client) for client in range(made.clients))
     for at in range(rounds):
         groups = draw_groups(rng.bytes(24) + number(at), everybody, GROUP_SIZE)
-        ledger.append(RoundObservation(at, 0, made.observe(at, groups), made.plans[at].gram))
+        ledger.append(made.observation(at, groups))
     return ledger
 
 

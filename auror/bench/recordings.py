@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.defence.features import FeatureBlock
-from auror.defence.ledger import GroupObservation
+from auror.defence.ledger import GroupObservation, Ledger, RoundObservation
 from auror.experiments.config import ExperimentConfig
 from auror.experiments.files import name_of
 from auror.experiments.prepared import Prepared
@@ -90,12 +90,26 @@ class RecordedTraining:
         opened = open_groups(self.sums[at], groups)
         return observe(self.plans[at], quantiser(self.params), opened)
 
+    def observation(self, at: int, groups: Groups) -> RoundObservation:
+        """Round ``at`` as the ledger keeps it, when ``groups`` are opened."""
+        return RoundObservation(at, 0, self.observe(at, groups), self.plans[at].gram)
+
+    def in_the_clear(self, rounds: int) -> Ledger:
+        """The first ``rounds`` with every client in a group of its own."""
+        ledger = Ledger(self.blocks)
+        for at in range(rounds):
+            ledger.append(self.observation(at, self._alone))
+        return ledger
+
+    @property
+    def _alone(self) -> Groups:
+        return tuple((ClientId(client),) for client in range(self.clients))
+
     @functools.cached_property
     def statistics(self) -> NDArray[np.float64]:
         """Every client's own statistics as the ledger's columns, (rounds, clients, columns)."""
-        alone = tuple((ClientId(client),) for client in range(self.clients))
         return np.array(
-            [[entry.mean for entry in self.observe(at, alone)] for at in range(self.rounds)]
+            [[entry.mean for entry in self.observe(at, self._alone)] for at in range(self.rounds)]
         )
 
 

@@ -26,7 +26,7 @@ from auror.bench.defence.cells import Cell, recorded, signs
 from auror.bench.defence.rows import Bench, Row, cached_row
 from auror.bench.recordings import RecordedTraining
 from auror.crypto.tags import number
-from auror.defence.ledger import Ledger, RoundObservation
+from auror.defence.ledger import Ledger
 from auror.defence.verdict import VerdictParams, judge
 from auror.ids import ClientId
 from auror.round.public import draw_groups
@@ -105,8 +105,7 @@ def watch(recording: RecordedTraining, cell: Cell, seed: Sequence[int]) -> tuple
     largest, accused = 0.0, False
     for at in range(looks[-1]):
         groups = draw_groups(rng.bytes(24) + number(at), everybody, cell.group_size)
-        seen = recording.observe(at, groups)
-        ledger.append(RoundObservation(at, 0, seen, recording.plans[at].gram))
+        ledger.append(recording.observation(at, groups))
         if at + 1 in looks:
             verdict = judge(ledger, params, everybody)
             largest, accused = max(largest, verdict.strength), accused or bool(verdict.flagged)

@@ -6,7 +6,7 @@ second.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -30,7 +30,7 @@ _STYLES = {
 _SMALL_SKETCH = ("#CC79A7", ":", "v")
 _CLIENTS = 30
 _BESIDE = 13
-"""Label pairs drawn beside the attacked one."""
+"""Columns drawn beside the attacked one."""
 
 
 def frontier_figure(rows: Sequence[Row]) -> str | None:
@@ -147,7 +147,8 @@ def cohort_figure(
              for row in rows],
             fontsize=6.5,
         )  # fmt: skip
-        _strips(below, effects, np.array(bad), pairs, attacked)
+        own = pairs.index(attacked)
+        strips(below, effects, np.array(bad), own, lambda c: f"{pairs[c][0]}→{pairs[c][1]}", "pair")
         return svg_of(figure, "decoded effect of every client in every label pair")
 
 
@@ -179,16 +180,21 @@ def _heat(
     figure.colorbar(image, ax=axes, label="honest spreads", pad=0.01)
 
 
-def _strips(
+def strips(
     axes: Axes,
     effects: NDArray[np.float64],
     bad: NDArray[np.bool_],
-    pairs: list[tuple[int, int]],
-    attacked: tuple[int, int],
+    attacked: int,
+    name: Callable[[int], str],
+    told: str,
 ) -> None:
-    own = pairs.index(attacked)
+    """Every client in the ``attacked`` column of ``effects`` (clients, columns), then in those with
+    the largest effect of any client, the malicious ones (``bad``) beside the honest ones.
+
+    ``name``: of a column; ``told``: what is attacked, for the axis.
+    """
     largest = np.argsort(-effects.max(axis=0), kind="stable")
-    shown = [own, *[int(column) for column in largest if column != own][:_BESIDE]]
+    shown = [attacked, *[int(column) for column in largest if column != attacked][:_BESIDE]]
     for place, column in enumerate(shown):
         for who, side, marker, colour in ((~bad, -0.12, "o", HONEST), (bad, 0.12, "^", MALICIOUS)):
             values = effects[who, column]
@@ -198,9 +204,9 @@ def _strips(
             )  # fmt: skip
     axes.axvline(0.5, color="0.45", lw=1, ls=":")
     axes.axhline(0.0, color="0.45", lw=0.8)
-    axes.set_xticks(range(len(shown)), [f"{pairs[c][0]}→{pairs[c][1]}" for c in shown], fontsize=9)
+    axes.set_xticks(range(len(shown)), [name(column) for column in shown], fontsize=9)
     axes.grid(visible=False, axis="x")
-    axes.set_xlabel("the attacked pair, then those with the largest effect of any client")
+    axes.set_xlabel(f"the attacked {told}, then those with the largest effect of any client")
     axes.set_ylabel("honest spreads")
     handles = [
         Line2D([], [], color=HONEST, marker="o", lw=0, label="honest"),

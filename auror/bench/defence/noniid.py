@@ -13,11 +13,8 @@ from dataclasses import replace
 from auror.bench.defence.averages import averaged
 from auror.bench.defence.cells import Cell, outcome, recorded
 from auror.bench.defence.rows import Bench, Row, cached_row
-from auror.bench.recordings import RecordedTraining
 from auror.bench.replays import replay
-from auror.defence.ledger import Ledger, RoundObservation
 from auror.defence.paper import calibrate_alpha
-from auror.ids import ClientId
 from auror.training.detectors import OUTPUT_LAYER, published_detector
 
 ROUNDS = 40
@@ -91,20 +88,10 @@ def _decoded(cell: Cell, bench: Bench, seed: int) -> Row:
 def _published(cell: Cell, bench: Bench, seed: int) -> Row:
     def compute() -> Row:
         honest = recorded(replace(cell, malicious=0), bench.cache, seed, OUTPUT_LAYER)
-        alpha = calibrate_alpha(_in_the_clear(honest))
+        alpha = calibrate_alpha(honest.in_the_clear(honest.rounds))
         made = recorded(cell, bench.cache, seed, OUTPUT_LAYER)
         found = replay(made, 1, seed, detector=published_detector(alpha), audits=None)
         return {**outcome(found), "alpha": alpha}
 
     key = {**cell.key(seed), "clean_per_class": None, "detector": "published"}
     return cached_row(bench, "noniid", key, compute)
-
-
-def _in_the_clear(recording: RecordedTraining) -> Ledger:
-    ledger = Ledger(recording.blocks)
-    alone = tuple((ClientId(c),) for c in range(recording.clients))
-    for at in range(recording.rounds):
-        ledger.append(
-            RoundObservation(at, 0, recording.observe(at, alone), recording.plans[at].gram)
-        )
-    return ledger

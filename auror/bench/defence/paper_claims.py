@@ -22,9 +22,7 @@ from auror.bench.defence.rows import Bench, Row, cached_row
 from auror.bench.defence.signs import ROUNDS as SIGN_ROUNDS
 from auror.bench.recordings import RecordedTraining
 from auror.bench.replays import DefenceReplay, replay
-from auror.defence.ledger import Ledger, RoundObservation
 from auror.defence.paper import calibrate_alpha
-from auror.ids import ClientId
 from auror.training.detectors import published_detector
 
 CLIENTS, GROUP_SIZE = 30, 5
@@ -116,12 +114,9 @@ def _computed(claim: Claim, cell: Cell, under: Under, bench: Bench, seed: int) -
 def as_published(made: RecordedTraining, honest: RecordedTraining, seed: int) -> DefenceReplay:
     """Who the published algorithm flags in the first ``PUBLISHED_ROUNDS`` of ``made``, every client
     alone, its accusations counting at once; α from the same rounds of ``honest``."""
-    clear, rounds = published_view(honest), min(PUBLISHED_ROUNDS, made.rounds)
-    ledger = Ledger(clear.blocks)
-    alone = tuple((ClientId(client),) for client in range(clear.clients))
-    for at in range(rounds):
-        ledger.append(RoundObservation(at, 0, clear.observe(at, alone), clear.plans[at].gram))
-    detector = published_detector(calibrate_alpha(ledger))
+    rounds = min(PUBLISHED_ROUNDS, made.rounds)
+    alpha = calibrate_alpha(published_view(honest).in_the_clear(rounds))
+    detector = published_detector(alpha)
     return replay(published_view(made), 1, seed, rounds=rounds, detector=detector, audits=None)
 
 

@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from auror.bench.defence.figures import strips
 from auror.bench.defence.rows import Row
-from auror.report.plots import HONEST, MALICIOUS, RC, svg_of
+from auror.report.plots import RC, svg_of
 
 Array = NDArray[np.float64]
 
@@ -29,8 +30,6 @@ _WAYS = (
     ("dirichlet:0.5", "#009E73", "^", "Dirichlet 0.5"),
     ("all", "#000000", "D", "all"),
 )
-_BESIDE = 13
-"""Classes drawn beside the attacked one."""
 
 
 def calibration_figure(rows: Sequence[Row]) -> str | None:
@@ -120,23 +119,5 @@ def class_cohort_figure(
         above.set_xlabel("class whose samples are labelled otherwise")
         above.set_ylabel("client  (● = malicious)")
         figure.colorbar(image, ax=above, label="honest spreads", pad=0.01)
-        largest = np.argsort(-effects.max(axis=0), kind="stable")
-        shown = [source, *[int(c) for c in largest if c != source][:_BESIDE]]
-        for who, side, marker, colour in ((~bad, -0.12, "o", HONEST), (bad, 0.12, "^", MALICIOUS)):
-            for place, column in enumerate(shown):
-                below.plot(
-                    np.full(int(who.sum()), place + side), effects[who, column], marker,
-                    color=colour, ms=4.5, alpha=0.75, mew=0, lw=0,
-                )  # fmt: skip
-        below.axvline(0.5, color="0.45", lw=1, ls=":")
-        below.axhline(0.0, color="0.45", lw=0.8)
-        below.set_xticks(range(len(shown)), [str(column) for column in shown], fontsize=9)
-        below.grid(visible=False, axis="x")
-        below.set_xlabel("the attacked class, then those with the largest effect of any client")
-        below.set_ylabel("honest spreads")
-        handles = [
-            Line2D([], [], color=HONEST, marker="o", lw=0, label="honest"),
-            Line2D([], [], color=MALICIOUS, marker="^", lw=0, label="malicious"),
-        ]
-        below.legend(handles=handles, frameon=False, fontsize=10, loc="upper right")
+        strips(below, effects, bad, source, str, "class")
         return svg_of(figure, "decoded effect of every client in every class")
