@@ -30,11 +30,20 @@ def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """What was written to the file ``path``, or renamed in the folder ``path``, survives a crash.
+
+    Raises:
+        OSError: the disk takes nothing more.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def claim_folder(folder: Path, setting: str) -> None:

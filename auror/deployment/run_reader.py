@@ -51,11 +51,11 @@ class RunReader:
         Raises:
             DataError: the database is damaged, or of another version. So does everything below.
         """
-        return [json.loads(text) for (text,) in self._rows(_closed(rounds.c.record))]
+        return [json.loads(text) for (text,) in self._rows(closed(rounds.c.record))]
 
     def timings(self) -> list[Json]:
         """Of every round that was played to its end, in order."""
-        played = _closed(rounds.c.timings).where(rounds.c.timings.is_not(None))
+        played = closed(rounds.c.timings).where(rounds.c.timings.is_not(None))
         return [json.loads(text) for (text,) in self._rows(played)]
 
     def begun(self) -> list[int]:
@@ -104,7 +104,8 @@ class RunReader:
             raise DataError(f"{path} cannot be read: {why}") from error
 
 
-def _closed(column: Any) -> Any:
+def closed(column: Any) -> Any:
+    """``column`` of every closed round, in order."""
     return select(column).where(rounds.c.position.is_not(None)).order_by(rounds.c.position)
 
 

@@ -54,7 +54,7 @@ class RoundMeter:
         return now - self._started
 
     def line(self, index: int, now: float) -> Mapping[str, Any]:
-        """The line of ``timings.jsonl``."""
+        """What is kept of it, JSON-able."""
         return {
             "index": index,
             "seconds": round(now - self._started, 6),

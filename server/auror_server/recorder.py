@@ -108,7 +108,7 @@ class Recorder:
 
     def account(self, policy: Policy) -> None:
         """What the run opened, from all its records (``auror.privacy``)."""
-        made = account_of(self._store.records(), policy.params)
+        made = account_of(self._store.state.records(), policy.params)
         self._store.keep_json(ACCOUNT, made.to_dict())
 
     def finish(self, campaign: Campaign) -> None:

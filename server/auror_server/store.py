@@ -15,7 +15,6 @@ from auror.deployment.locks import Lock
 from auror.deployment.model_file import MODEL_FILE, model_bytes
 from auror.errors import ConfigError
 from auror.files import replace_file
-from auror.round.record import RoundRecord
 from auror_server.state.run import RunState
 
 VERDICT = "verdict.json"
@@ -82,7 +81,3 @@ class Store:
 
     def keep_text(self, name: str, text: str) -> None:
         replace_file(self.folder / name, text.encode(), _PRIVATE)
-
-    def records(self) -> list[RoundRecord]:
-        """Of all rounds so far, those before a resumption too."""
-        return self.state.records()

@@ -13,6 +13,7 @@ from sqlalchemy.pool import StaticPool
 
 from auror.deployment.run_tables import REVISION, metadata, revisions, runs
 from auror.errors import MachineError
+from auror.files import sync
 from auror_server.state.revisions import migrate, revision_of
 from auror_server.state.seals import find_broken
 
@@ -68,11 +69,7 @@ def move(source: Path, target: Path) -> None:
         part = source.with_name(source.name + end)
         if part.exists():
             part.replace(target.with_name(target.name + end))
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(target.parent)
 
 
 def make_tables(engine: Engine) -> None:
@@ -92,11 +89,7 @@ def copy_into(engine: Engine, target: Path) -> None:
             raise TypeError("not SQLite")
         driver.backup(copied)
     copied.close()
-    file = os.open(fresh, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+    sync(fresh)
     move(fresh, target)
 
 

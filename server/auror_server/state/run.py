@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import delete, func, select
 
+from auror.deployment.run_reader import closed
 from auror.deployment.run_tables import facts, generations, ledger_rounds, rounds, runs
 from auror.round.description import model_digest
 from auror.round.facts import RoundBegun, ServerFact, decode
@@ -142,9 +143,8 @@ class RunState:
 
     def records(self) -> list[RoundRecord]:
         """Of all closed rounds, in order; opens no file, for it may be asked when none can be."""
-        closed = select(rounds.c.record).where(rounds.c.position.is_not(None))
         with self._database.reading() as connection:
-            found = connection.execute(closed.order_by(rounds.c.position)).scalars().all()
+            found = connection.execute(closed(rounds.c.record)).scalars().all()
         return [record_from_json(json.loads(text)) for text in found]
 
     def _keep(self, number: int, row: Mapping[str, Any]) -> None:

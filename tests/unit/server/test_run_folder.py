@@ -98,7 +98,7 @@ def test_an_interrupted_round_is_closed_once_and_is_none_of_the_training(tmp_pat
         assert (again.state.index, again.state.models.era_round) == (1, 0)
         assert again.state.conduct.disputed == 1
         assert again.state.watching.attempts == 1
-        assert [record.interrupted for record in store.records()] == [True]
+        assert [record.interrupted for record in store.state.records()] == [True]
     state.close()
 
 
