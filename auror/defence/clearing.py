@@ -20,13 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.defence.selection import Block, Cohort, Finding, Selection
-from auror.defence.spike_slab import SLABS
+from auror.defence.spike_slab import FREE, SLABS
 
 Array = NDArray[np.float64]
 
 SMALLEST = min(min(slab.means) for slab in SLABS)
 """μ, in honest spreads."""
-_FREE = 1e-4  # precision of a client whose effect is free, as in spike_slab
 
 
 def cleared(
@@ -56,7 +55,7 @@ def widths(block: Block, free: Sequence[int]) -> Array:
     others are honest and those in ``free`` anything; infinite where they say nothing."""
     spread = float(np.median(block.expected))
     prior = np.full(len(block.gaussians), 1.0 / spread**2)
-    prior[list(free)] = _FREE
+    prior[list(free)] = FREE
     _mean, (variance,) = block.gaussians.moments(prior[None], np.zeros((1, len(prior))))
     told = np.maximum(1.0 / variance - prior, 0.0)
     with np.errstate(divide="ignore"):

@@ -54,7 +54,8 @@ PRIORS = (0.03, 0.1, 0.3)
 
 _GLANCES = (0.03, 0.2)  # π of a first look, with the widest slab
 _AT_ONCE = 1 << 18  # values of a first look at once, which bounds its memory
-_FREE = 1e-4  # precision of a client whose effect is free
+FREE = 1e-4
+"""Precision of a client whose effect is free."""
 _SWEEPS = 12
 _TAIL_SWEEPS, _TAIL_STEPS = 5, 3
 _DAMPING = 0.8
@@ -131,7 +132,7 @@ def glance(
     """
     kept = np.ones(len(around), dtype=bool)
     kept[list(free)] = False
-    start = np.where(kept, 1.0 / float(np.median(spreads)) ** 2, _FREE)
+    start = np.where(kept, 1.0 / float(np.median(spreads)) ** 2, FREE)
     covariance = np.linalg.inv(around.precision + np.diag(start))
     variance = np.diag(covariance)
     certain = np.maximum(1.0 / variance - start, _LEAST)[kept]
@@ -231,7 +232,7 @@ def _propagate(
     """
     n = len(around)
     tight = np.repeat(1.0 / sites.variance[:, :, 0], n, axis=1)  # site precisions (B, n)
-    tight[:, list(free)] = _FREE
+    tight[:, list(free)] = FREE
     pull = np.zeros(tight.shape)  # site shifts
     held = np.zeros(n, dtype=bool)
     held[list(free)] = True
@@ -252,9 +253,9 @@ def _propagate(
         centre = inner * (own.mean / own.variance + lean[..., None])
         tilted = np.sum(part * centre, axis=-1)
         spread = np.sum(part * (inner + centre**2), axis=-1) - tilted**2
-        wanted = np.clip(1.0 / np.maximum(spread, 1e-9) - certain, _FREE, _MOST)
+        wanted = np.clip(1.0 / np.maximum(spread, 1e-9) - certain, FREE, _MOST)
         pulled = tilted / np.maximum(spread, 1e-9) - lean
-        tight[moving] += _DAMPING * (np.where(held, _FREE, wanted) - tight[moving])
+        tight[moving] += _DAMPING * (np.where(held, FREE, wanted) - tight[moving])
         pull[moving] += _DAMPING * (np.where(held, 0.0, pulled) - pull[moving])
         step = np.max(np.where(held, 0.0, np.abs(mean - believed[moving])), axis=1)
         believed[moving] = mean
