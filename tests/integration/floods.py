@@ -74,11 +74,11 @@ async def idle(address: str, certs: Path) -> None:
     await _together([one for _ in range(IDLE)], settle=3.0)
 
 
-async def reopen(address: str, certs: Path) -> None:
+async def reopen(address: str, certs: Path, member: bool = True) -> None:
     """A member that opens stream after stream, on several connections."""
 
     async def one() -> None:
-        peer = Peer(address, certs)
+        peer = Peer(address, certs, member)
         while True:
             try:
                 await peer.stream()
@@ -90,54 +90,50 @@ async def reopen(address: str, certs: Path) -> None:
 
 async def stranger(address: str, certs: Path) -> None:
     """A certificate of the deployment that is no member's."""
-
-    async def one() -> None:
-        peer = Peer(address, certs, member=False)
-        while True:
-            try:
-                await peer.stream()
-            except grpc.aio.AioRpcError:
-                await asyncio.sleep(0.001)
-
-    await _together([one for _ in range(8)])
+    await reopen(address, certs, member=False)
 
 
-async def messages(address: str, certs: Path) -> None:
-    """A member that sends well-formed uploads of the round without end, each another one."""
-
-    async def one() -> None:
-        peer, count = Peer(address, certs), itertools.count()
-        while True:
-            try:
-                call = await peer.stream()
-                start = await peer.round(call)
-                while True:
-                    body = next(count).to_bytes(8, "little") * 200
-                    await call.write(pb.ClientFrame(header=_header(start, body)))
-                    await call.write(pb.ClientFrame(chunk=body))
-            except (grpc.aio.AioRpcError, ConnectionError, asyncio.InvalidStateError):
-                await asyncio.sleep(0.01)
-
-    await _together([one])
+Spoil = Callable[[grpc.aio.StreamStreamCall, pb.Header], Awaitable[None]]
 
 
-async def unfinished(address: str, certs: Path) -> None:
-    """A member that announces messages and lets the body wait."""
+async def _in_every_round(address: str, certs: Path, spoil: Spoil) -> None:
+    """A member that does ``spoil`` when it is invited, over and over."""
 
     async def one() -> None:
         peer = Peer(address, certs)
         while True:
             try:
                 call = await peer.stream()
-                start = await peer.round(call)
-                await call.write(pb.ClientFrame(header=_header(start, bytes(1600))))
-                await call.write(pb.ClientFrame(chunk=b"x"))
-                await asyncio.sleep(0.5)
-                call.cancel()
+                await spoil(call, await peer.round(call))
             except (grpc.aio.AioRpcError, ConnectionError, asyncio.InvalidStateError):
                 await asyncio.sleep(0.01)
 
     await _together([one])
+
+
+async def messages(address: str, certs: Path) -> None:
+    """A member that sends well-formed uploads of the round without end, each another one."""
+    count = itertools.count()
+
+    async def spoil(call: grpc.aio.StreamStreamCall, start: pb.Header) -> None:
+        while True:
+            body = next(count).to_bytes(8, "little") * 200
+            await call.write(pb.ClientFrame(header=_header(start, body)))
+            await call.write(pb.ClientFrame(chunk=body))
+
+    await _in_every_round(address, certs, spoil)
+
+
+async def unfinished(address: str, certs: Path) -> None:
+    """A member that announces messages and lets the body wait."""
+
+    async def spoil(call: grpc.aio.StreamStreamCall, start: pb.Header) -> None:
+        await call.write(pb.ClientFrame(header=_header(start, bytes(1600))))
+        await call.write(pb.ClientFrame(chunk=b"x"))
+        await asyncio.sleep(0.5)
+        call.cancel()
+
+    await _in_every_round(address, certs, spoil)
 
 
 async def probes(address: str, certs: Path) -> None:

@@ -21,6 +21,7 @@ from click.testing import CliRunner, Result
 
 from auror import cli
 from auror.deployment.certs import create_deployment
+from auror.deployment.run_reader import RunReader
 from auror.params import RoundParams
 from auror.programs.enrol import synthetic_terms
 from auror.programs.processes import Starter, free_address, wait_until_listening
@@ -129,6 +130,11 @@ def client_settings(folder: Path, address: str, ids: str, **more: Any) -> dict[s
         "swarm.clients": ids,
         **{key.replace("__", "."): value for key, value in more.items()},
     }
+
+
+def rounds(folder: Path) -> list[dict[str, Any]]:
+    """What the server whose run folder is ``folder``/run kept of its rounds."""
+    return RunReader(folder / "run").rounds()
 
 
 class Proxy:

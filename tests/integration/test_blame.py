@@ -9,7 +9,6 @@ from pathlib import Path
 import kit
 import pytest
 
-from auror.deployment.run_reader import RunReader
 from auror.programs.processes import free_address, programs, wait_until_listening
 
 LIAR = 5
@@ -32,7 +31,7 @@ def test_a_liar_is_excluded_by_proof_while_training_goes_on(
         assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
         assert honest.process.wait(kit.PATIENCE) == 0, honest.last_line()
         assert liar.process.wait(kit.PATIENCE) in (0, 7), liar.last_line()  # 7: it never trained
-    lines = RunReader(tmp_path / "run").rounds()
+    lines = kit.rounds(tmp_path)
     failed = [line for line in lines if line["aborted"] == "BINDING_FAILED"]
     assert failed
     assert all(any(LIAR in mark[1] for mark in line["marks"]) for line in failed)

@@ -11,7 +11,6 @@ import pytest
 
 from auror.deployment.credentials import load_first_models, load_policy
 from auror.deployment.model_file import model_bytes, read_model
-from auror.deployment.run_reader import RunReader
 from auror.programs.processes import free_address, programs, wait_until_listening
 
 CLIENTS = 6
@@ -21,10 +20,6 @@ CLIENTS = 6
 def folder(tmp_path: Path) -> Path:
     kit.enrol(tmp_path, CLIENTS, rounds=4)
     return tmp_path
-
-
-def rounds(folder: Path) -> list[dict[str, Any]]:
-    return RunReader(folder / "run").rounds()
 
 
 def session(folder: Path, name: str, code: int = 0, **settings: Any) -> str:
@@ -47,7 +42,7 @@ def test_a_finished_run_is_extended_with_the_same_clients(folder: Path) -> None:
     before = read_model(folder / "run" / "model.safetensors")
     assert "extend it with `--rounds +N`" in session(folder, "again", 2, session__rounds=2)
     session(folder, "more", session__add_rounds=3)
-    lines = rounds(folder)
+    lines = kit.rounds(folder)
     assert [line["accepted"] for line in lines] == [list(range(CLIENTS))] * 5
     assert [line["index"] for line in lines] == list(range(5))
     assert len({line["model"] for line in lines}) == 5
@@ -57,7 +52,7 @@ def test_a_finished_run_is_extended_with_the_same_clients(folder: Path) -> None:
     # four rounds were enrolled for, and ten to spare
     said = session(folder, "too-many", 2, session__add_rounds=10)
     assert "the policy allows 14 steps of a training and 5 are used: add at most 9" in said
-    assert len(rounds(folder)) == 5
+    assert len(kit.rounds(folder)) == 5
 
 
 def test_a_cap_on_rounds_without_a_total_has_its_own_code(folder: Path) -> None:
@@ -77,7 +72,7 @@ def test_a_cap_on_rounds_without_a_total_has_its_own_code(folder: Path) -> None:
     assert "max_failed = 2: 2 rounds of this training ended without a total, 0 of 2 with" in said
     assert not (folder / "run" / "model.safetensors").exists()
     session(folder, "later", session__rounds=2, session__max_failed=3)
-    assert [line["aborted"] is None for line in rounds(folder)] == [False, False, True, True]
+    assert [line["aborted"] is None for line in kit.rounds(folder)] == [False, False, True, True]
     assert (folder / "run" / "model.safetensors").exists()
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import kit
 
-from auror.deployment.run_reader import RunReader
 from auror.programs.processes import free_address, programs, wait_until_listening
 
 SLOW = Path(__file__).with_name("slow_client.py")
@@ -38,7 +37,7 @@ def test_a_client_ends_while_it_trains_and_started_anew_it_holds_up_nobody(tmp_p
         assert time.monotonic() - asked < 30  # it trains for 60; under a second on an idle machine
         starter.clients(own, "again")
         assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
-    first, second = RunReader(tmp_path / "run").rounds()
+    first, second = kit.rounds(tmp_path)
     assert first["dropped"] == {"5": "REFUSED"}
     assert first["accepted"] == [0, 1, 2, 3, 4]
     assert second["accepted"] == [0, 1, 2, 3, 4, 5]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import resource
 from pathlib import Path
-from typing import Any
 
 import kit
 import pytest
 
-from auror.deployment.run_reader import RunReader
 from auror.programs.processes import RunningProgram, free_address, programs, wait_until_listening
 
 FEW = 5
@@ -20,10 +18,6 @@ FEW = 5
 def folder(tmp_path: Path) -> Path:
     kit.enrol(tmp_path)
     return tmp_path
-
-
-def rounds(folder: Path) -> list[dict[str, Any]]:
-    return RunReader(folder / "run").rounds()
 
 
 def open_no_more(program: RunningProgram) -> None:
@@ -37,19 +31,19 @@ def test_a_server_that_may_open_no_file_ends_with_a_line_and_goes_on_later(folde
         server = starter.server(settings)
         wait_until_listening(address, server)
         clients = starter.clients(kit.client_settings(folder, address, "0-5"))
-        kit.wait_for(lambda: len(rounds(folder)) >= 2, starter)
+        kit.wait_for(lambda: len(kit.rounds(folder)) >= 2, starter)
         open_no_more(server)
         assert server.process.wait(kit.PATIENCE) == 11
         assert clients.process.wait(kit.PATIENCE) == 6
     assert "auror-server: " in server.last_line()
     assert "Too many open files; raise the limit on open files (ulimit -n)" in server.last_line()
-    before = len(rounds(folder))
+    before = len(kit.rounds(folder))
     with programs(folder / "again") as starter:
         server = starter.server(settings)
         wait_until_listening(address, server)
         starter.clients(kit.client_settings(folder, address, "0-5"))
-        kit.wait_for(lambda: len(rounds(folder)) >= before + 3, starter)
-    lines = rounds(folder)
+        kit.wait_for(lambda: len(kit.rounds(folder)) >= before + 3, starter)
+    lines = kit.rounds(folder)
     assert [line["index"] for line in lines] == list(range(len(lines)))
     assert all(line["aborted"] is None or line["index"] >= 2 for line in lines)
 
@@ -61,15 +55,15 @@ def test_a_client_that_cannot_remember_withdraws_and_ends(folder: Path) -> None:
         wait_until_listening(address, server)
         starter.clients(kit.client_settings(folder, address, "0-4"), "most")
         full = starter.clients(kit.client_settings(folder, address, "5"), "full")
-        kit.wait_for(lambda: len(rounds(folder)) >= 2, starter)
+        kit.wait_for(lambda: len(kit.rounds(folder)) >= 2, starter)
         open_no_more(full)
         assert full.process.wait(kit.PATIENCE) == 11
         starter.started.remove(full)  # its code is no failure
-        count = len(rounds(folder))
-        kit.wait_for(lambda: len(rounds(folder)) >= count + 2, starter)
+        count = len(kit.rounds(folder))
+        kit.wait_for(lambda: len(kit.rounds(folder)) >= count + 2, starter)
     assert "client.state: " in full.last_line()
     assert "cannot be written (Too many open files)" in full.last_line()
     assert "client withdrew    client=5" in server.log.read_text()
-    withdrawn = [line for line in rounds(folder) if line["withdrawn"]]
+    withdrawn = [line for line in kit.rounds(folder) if line["withdrawn"]]
     assert [line["withdrawn"] for line in withdrawn] == [{"5": "STATE_UNWRITABLE"}]
     assert withdrawn[0]["seconds"] < 30  # no phase waited for its deadline of 60 s

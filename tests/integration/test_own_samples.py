@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from auror.deployment.certs import create_deployment
-from auror.deployment.run_reader import RunReader
 from auror.programs.enrol import Enrolment, terms_of
 from auror.programs.processes import free_address, programs
 
@@ -87,6 +86,6 @@ def test_six_clients_train_on_their_own_samples(tmp_path: Path, make: Any) -> No
         started = starter.clients(clients, "clients")
         assert serving.process.wait(kit.PATIENCE) == 0, serving.log.read_text()
         assert started.process.wait(kit.PATIENCE) == 0, started.log.read_text()
-    lines = RunReader(tmp_path / "run").rounds()
+    lines = kit.rounds(tmp_path)
     assert lines[-1]["metrics"]["accuracy"] > 0.8
     assert "clipped=" in started.log.read_text()

@@ -13,7 +13,6 @@ from auror_server.state.opening import begin
 
 from auror.crypto.entropy import system_entropy
 from auror.deployment.credentials import load_server
-from auror.deployment.run_reader import RunReader
 from auror.ids import ClientId
 from auror.programs.processes import free_address, programs, wait_until_listening
 from auror.training.campaign import Campaign
@@ -60,7 +59,7 @@ def test_too_few_members_then_the_next_version_and_the_run_goes_on(tmp_path: Pat
         clients = starter.clients(kit.client_settings(tmp_path, address, "0,2,5"), "after")
         assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
         assert clients.process.wait(kit.PATIENCE) == 0, clients.last_line()
-    lines = RunReader(tmp_path / "run").rounds()
+    lines = kit.rounds(tmp_path)
     assert [line["accepted"] for line in lines] == [[0, 2, 5]] * 3
     memory = json.loads(next(tmp_path.rglob("client-005.json")).read_text())
     assert memory["policy_version"] == 2
@@ -102,5 +101,5 @@ def test_a_client_stops_when_its_budget_is_spent(tmp_path: Path) -> None:
     line = "client 5: the budget of this client's data is spent (2 attempts, rules.max_openings 2)"
     assert line in thrifty.last_line()
     assert line in again.last_line()
-    found = RunReader(tmp_path / "run").rounds()
+    found = kit.rounds(tmp_path)
     assert [5 in line["accepted"] for line in found] == [True, True, False, False]

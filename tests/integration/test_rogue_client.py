@@ -11,7 +11,6 @@ import kit
 import pytest
 
 from auror.deployment.credentials import client_folder, load_client
-from auror.deployment.run_reader import RunReader
 from auror.programs.processes import free_address, programs, wait_until_listening
 from auror.round.description import PROTOCOL_VERSION
 from auror.wire.limits import Kind
@@ -82,7 +81,7 @@ def test_an_oversized_announcement_costs_the_round_and_nothing_else(folder: Path
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert "allowed" not in refused.value.details()
         assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
-    lines = RunReader(folder / "run").rounds()
+    lines = kit.rounds(folder)
     assert lines[0]["dropped"] == {str(ROGUE): "MALFORMED"}
     assert [line["accepted"] for line in lines] == [[0, 1, 2, 3, 4]] * 2
 

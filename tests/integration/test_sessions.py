@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
-from typing import Any
 
 import grpc
 import kit
@@ -26,10 +25,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def rounds(folder: Path) -> list[dict[str, Any]]:
-    return RunReader(folder / "run").rounds()
-
-
 def test_a_client_killed_in_a_round_stalls_nobody(folder: Path) -> None:
     address = free_address()
     with programs(folder / "logs") as starter:
@@ -37,10 +32,10 @@ def test_a_client_killed_in_a_round_stalls_nobody(folder: Path) -> None:
         wait_until_listening(address, server)
         starter.clients(kit.client_settings(folder, address, "0-4"), "most")
         victim = starter.clients(kit.client_settings(folder, address, "5"), "victim")
-        kit.wait_for(lambda: len(rounds(folder)) >= 2, starter)
+        kit.wait_for(lambda: len(kit.rounds(folder)) >= 2, starter)
         victim.process.kill()
         assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
-    lines = rounds(folder)
+    lines = kit.rounds(folder)
     assert len(lines) == 6
     assert lines[-1]["accepted"] == [0, 1, 2, 3, 4]
     assert lines[-1]["aborted"] is None
@@ -55,15 +50,15 @@ def test_cut_connections_come_back_within_the_round(folder: Path) -> None:
         server = starter.server(settings)
         wait_until_listening(address, server)
         clients = starter.clients(kit.client_settings(folder, proxy.address, "0-5"))
-        kit.wait_for(lambda: len(rounds(folder)) >= 1, starter)
+        kit.wait_for(lambda: len(kit.rounds(folder)) >= 1, starter)
         assert proxy.cut() == CLIENTS
-        kit.wait_for(lambda: len(rounds(folder)) >= 4, starter)
+        kit.wait_for(lambda: len(kit.rounds(folder)) >= 4, starter)
         proxy.cut()
         assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
         assert clients.process.wait(kit.PATIENCE) == 0, clients.last_line()
     assert "the policy keeps the final model at the server" in clients.log.read_text()
     assert not list((folder / "state").rglob("model.safetensors"))
-    lines = rounds(folder)
+    lines = kit.rounds(folder)
     assert [line["dropped"] for line in lines] == [{}] * 8
     assert all(line["accepted"] == list(range(CLIENTS)) for line in lines)
 
@@ -75,16 +70,16 @@ def test_a_killed_server_resumes_with_new_round_ids(folder: Path) -> None:
         first = starter.server(settings, "first")
         wait_until_listening(address, first)
         clients = starter.clients(kit.client_settings(folder, address, "0-5"))
-        kit.wait_for(lambda: len(rounds(folder)) >= 3, starter)
+        kit.wait_for(lambda: len(kit.rounds(folder)) >= 3, starter)
         first.process.kill()
         first.process.wait()
-        before = rounds(folder)
+        before = kit.rounds(folder)
         starter.started.remove(first)  # killed on purpose: its exit code is no failure
         second = starter.server(settings, "second")
         wait_until_listening(address, second)
         assert second.process.wait(kit.PATIENCE) == 0, second.last_line()
         assert clients.process.wait(kit.PATIENCE) == 0, clients.last_line()
-    after = rounds(folder)
+    after = kit.rounds(folder)
     assert after[: len(before)] == before
     assert [line["index"] for line in after] == list(range(len(after)))
     played = [line for line in after if not line["interrupted"]]
@@ -102,7 +97,7 @@ def test_sigterm_tells_the_clients(folder: Path) -> None:
         server = starter.server(kit.server_settings(folder, address, session__rounds=500))
         wait_until_listening(address, server)
         clients = starter.clients(kit.client_settings(folder, address, "0-5"))
-        kit.wait_for(lambda: len(rounds(folder)) >= 2, starter)
+        kit.wait_for(lambda: len(kit.rounds(folder)) >= 2, starter)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(kit.PATIENCE) == 6
         assert clients.process.wait(kit.PATIENCE) == 6
@@ -131,7 +126,7 @@ def test_who_can_take_part_in_nothing_ends_at_once_and_the_others_go_on(folder: 
     assert "raise rules.max_statistics" in shy.last_line()
     assert shy.log.read_text().count("connected ") == 1
     assert "reason=STATISTICS_TOO_LARGE" in server.log.read_text()
-    first, second = rounds(folder)
+    first, second = kit.rounds(folder)
     assert first["withdrawn"] == {"5": "STATISTICS_TOO_LARGE"}
     assert second["cohort"] == [0, 1, 2, 3, 4]
     assert first["accepted"] == second["accepted"] == [0, 1, 2, 3, 4]
@@ -146,7 +141,7 @@ def test_a_second_process_changes_nothing_and_a_killed_one_holds_nothing(folder:
         wait_until_listening(address, server)
         victim = starter.clients(kit.client_settings(folder, address, "0"), "victim")
         starter.clients(kit.client_settings(folder, address, "1-5"), "most")
-        kit.wait_for(lambda: len(rounds(folder)) >= 1, starter)
+        kit.wait_for(lambda: len(kit.rounds(folder)) >= 1, starter)
         before = (folder / "run" / "config.toml").read_bytes()
         second = starter.server(other, "second")
         assert second.process.wait(kit.PATIENCE) == 2
@@ -160,9 +155,11 @@ def test_a_second_process_changes_nothing_and_a_killed_one_holds_nothing(folder:
         victim.process.kill()
         victim.process.wait()
         starter.started.remove(victim)
-        count = len(rounds(folder))
+        count = len(kit.rounds(folder))
         returned = starter.clients(kit.client_settings(folder, address, "0"), "returned")
-        kit.wait_for(lambda: any(0 in r["accepted"] for r in rounds(folder)[count + 1 :]), starter)
+        kit.wait_for(
+            lambda: any(0 in r["accepted"] for r in kit.rounds(folder)[count + 1 :]), starter
+        )
         assert returned.running()
         server.process.kill()
         server.process.wait()

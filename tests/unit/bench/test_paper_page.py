@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-SCRIPT = Path(__file__).parents[3] / "scripts" / "paper_table.py"
+from script_kit import load_script
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("paper_table", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("scripts/paper_table.py")
 
 
 ROWS = """dataset,attack,malicious_share,under,rounds,seed,accuracy,attack_success,\
@@ -45,6 +38,5 @@ def test_means_stand_in_their_columns_and_missing_ones_are_dashes(
 
 
 def test_the_committed_page_is_that_of_the_committed_rows(script: ModuleType) -> None:
-    if script.PAGE.exists():
-        made = script.page(script.read_rows(script.ROWS))
-        assert script.PAGE.read_text(encoding="utf-8") == made
+    made = script.page(script.read_rows(script.ROWS))
+    assert script.PAGE.read_text(encoding="utf-8") == made

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import fields
-from pathlib import Path
 from types import ModuleType
 
 import pytest
+from script_kit import load_script
 
 from auror.defence.consistency import GuardParams
 from auror.defence.selection import VerdictParams
 
-SCRIPT = Path(__file__).parents[3] / "scripts" / "defence_parameters.py"
-
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("defence_parameters", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("scripts/defence_parameters.py")
 
 
 def test_the_page_is_what_the_code_gives(script: ModuleType) -> None:

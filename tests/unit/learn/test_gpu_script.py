@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -11,8 +10,9 @@ from types import ModuleType
 
 import pytest
 import torch
+from script_kit import ROOT, load_script
 
-SCRIPT = Path(__file__).resolve().parents[2] / "gpu" / "run.py"
+SCRIPT = "tests/gpu/run.py"
 
 _ONLY_TORCH = """
 import importlib.abc, runpy, sys
@@ -34,13 +34,7 @@ runpy.run_path(%r, run_name="__main__")
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("gpu_run", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["gpu_run"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_script(SCRIPT)
 
 
 def test_the_checks_pass_on_the_cpu_and_the_report_is_written(
@@ -87,7 +81,7 @@ def test_without_cuda_it_says_so_in_one_line(
 
 
 def test_it_starts_with_nothing_but_torch_torchvision_and_numpy() -> None:
-    code = _ONLY_TORCH % str(SCRIPT)
+    code = _ONLY_TORCH % str(ROOT / SCRIPT)
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from codec_kit import LIMITS, start
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from script_kit import load_script
 
 from auror.errors import AbortReason, Refusal
 from auror.ids import ClientId, Digest
@@ -186,12 +186,7 @@ def test_round_start_comes_back() -> None:
 
 
 def test_generated_code_is_what_the_sources_give(tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("gen_proto", ROOT / "scripts" / "gen_proto.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.generate(tmp_path)
+    load_script("scripts/gen_proto.py").generate(tmp_path)
     made = sorted(tmp_path.rglob("*_pb2.py*"))
     assert len(made) == 4
     for path in made:
