@@ -22,6 +22,7 @@ from auror.defence.spreads import FEWEST, GRID, ClassSpreads, predict
 
 Array = NDArray[np.float64]
 Groups = Sequence[Sequence[Sequence[int]]]
+_TINY = 1e-300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +96,7 @@ def blocks_of(
 def _alike(family: Family, evidence: Evidence) -> Block:
     decoded = decode(evidence)
     deviation = np.sqrt(evidence.total)
-    own = deviation / max(float(np.median(deviation)), 1e-300)
+    own = deviation / max(float(np.median(deviation)), _TINY)
     count = len(family.readings)
     noise = decoded.honest_spread / np.sqrt(max(decoded.ratio, 1e-9))
     return Block(
@@ -109,6 +110,7 @@ def _alike(family: Family, evidence: Evidence) -> Block:
         np.clip(own, PAIR_SPREADS.grid[0], PAIR_SPREADS.grid[-1]),
         np.full(count, noise),
         np.full(count, decoded.ratio),
+        np.full(count, family.least / max(decoded.honest_spread, _TINY)),
     )
 
 
@@ -147,5 +149,6 @@ def _each(
         typical,
         each.noise,
         typical**2,
+        family.least / each.noise,
         fades,
     )

@@ -13,9 +13,11 @@ some, always upwards:
     Mislabelled(t, s)   dual Q[t, s]: samples of s were labelled t
     Margin(t, s)        dual Q[t, s] − Q[s, s]: and so fewer of them were labelled s
     Depleted(s)         plain −Q′[s, s]: fewer samples of s than others have were labelled s
-    Against             −⟨Q̄, Q⟩: steps against what the cohort learns
+    Against             −⟨Q̄, Q⟩: steps against what the cohort learns, not only less far than others
 
 ``Against`` fades as the model converges: its rounds are weighted by how far the cohort still moves.
+Honest clients differ along Q̄: one with few samples takes fewer steps. Who attacks steps back, so it
+is further away from the level than the level itself is from 0.
 """
 
 from __future__ import annotations
@@ -137,11 +139,13 @@ def label_pairs(classes: int) -> tuple[Mislabelled, ...]:
 class Family:
     """Readings of one kind. ``values[r]`` (groups, readings): deviations from the round's level
     times √|G|, in units of the family's median deviation in that round. ``gains`` (rounds,): how
-    loudly a round speaks of them."""
+    loudly a round speaks of them. ``least``: effect below
+    which nobody is an attacker, in those units."""
 
     readings: tuple[Reading, ...]
     values: list[Array]
     gains: Array
+    least: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,7 +218,7 @@ def read(
         mislabelled=Family(pairs, entries, alike),
         margins=Family(tuple(Margin(p.target, p.source) for p in pairs), margins, alike),
         depleted=Family(tuple(Depleted(int(c)) for c in every), depleted, alike),
-        against=Family((Against(),), against, gains),
+        against=Family((Against(),), against, gains, least=typical),
         resolution=float(np.mean([_resolution(basis) for _, _, basis in known])),
         classes=_known_of_classes(known),
         skew=float(np.median(own_spread) / max(float(np.median(spread)), _TINY)),

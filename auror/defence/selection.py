@@ -106,7 +106,8 @@ class Block:
     ``gaussians``, with Λ (n, n), and ``shift`` h (K, n): what the sums say of x. ``expected`` (K,):
     every reading's honest spread in units of x, as the other readings have it; ``typical`` (K,): as
     its own sums have it too. ``noise`` (K,): standard deviation of a group sum; ``ratio`` (K,):
-    variance of honest clients over that of the noise.
+    variance of honest clients over that of the noise. ``least`` (K,): effect below which
+    nobody is an attacker, in units of x.
     ``fades``: whether they show less and less as the model converges.
     """
 
@@ -120,6 +121,7 @@ class Block:
     typical: Array
     noise: Array
     ratio: Array
+    least: Array
     fades: bool = False
 
     def untouched(self, column: int) -> NDArray[np.intp]:
@@ -237,30 +239,36 @@ def _strongest(
     blocks: Sequence[Block], flagged: list[int], cohort: Cohort, params: VerdictParams
 ) -> tuple[Finding | None, float]:
     """Examine the readings of each block that look best at a glance, ``flagged`` having free
-    effects. Returns the strongest one with its log-odds; None when none is worth examining,
-    then with the log-odds at a glance."""
+    effects. Returns the strongest that was examined, None when none is worth it, and the largest
+    log-odds: of the others at a glance."""
     choice = math.log(sum(len(block.readings) for block in blocks))
     best: Finding | None = None
     noticed = -np.inf
     for block in blocks:
         odds = glance(block.gaussians, block.shift, block.expected, USUAL, flagged) - choice
         order = np.argsort(-odds, kind="stable")[:_EXAMINED]
-        noticed = max(noticed, float(odds[order[0]]))
         if odds[order[0]] < _WORTH_EXAMINING and len(block.readings) > len(order):
+            noticed = max(noticed, float(odds[order[0]]))
             continue
         others = block.untouched(int(order[0]))
         tails = learn_tails(block.gaussians, block.shift[others], block.typical[others], flagged)
         for column in map(int, order):
             spreads, log_prior = block.spreads.of(column)
             belief = examine(
-                block.gaussians, block.shift[column], spreads, log_prior, tails, flagged
+                block.gaussians,
+                block.shift[column],
+                spreads,
+                log_prior,
+                tails,
+                flagged,
+                float(block.least[column]),
             )
             score = belief.evidence - choice
             if best is None or score > best.score:
                 passed = score >= cohort.required(params)
                 members = _members(belief, flagged, cohort, block.fades, params) if passed else ()
                 best = Finding(block, column, tails, belief, score, members)
-    return best, noticed if best is None else best.score
+    return best, noticed if best is None else max(noticed, best.score)
 
 
 def _members(
@@ -302,6 +310,7 @@ def steadfast(
         log_prior,
         finding.tails,
         others,
+        float(block.least[column]),
     )
     choice = finding.posterior.evidence - finding.score
     if belief.evidence - choice < cohort.required(params):

@@ -3,7 +3,8 @@
 A client's value x is drawn from one of two priors, s the reading's own honest spread:
 
     honest     s · Σ_j w_j N(0, a_j²): mostly normal, a few odd clients (``ODD``)
-    attacker   a mixture of normals around s times the effects of ``SLABS``, with probability π
+    attacker   a mixture of normals around s times the effects of ``SLABS``, with probability π;
+               around at least twice a reading's least effect, so that this is two deviations away
 
 and what the opened sums say of x is the likelihood exp(−½ xᵀΛx + hᵀx) of ``decode``. Its
 posterior has 2^n modes; expectation propagation (Minka 2001) gives every client's marginal and
@@ -94,17 +95,19 @@ class _Sites:
     honest: int
 
     @classmethod
-    def of(cls, models: Sequence[_Model]) -> _Sites:
+    def of(cls, models: Sequence[_Model], least: float = 0.0) -> _Sites:
         longest = max(len(slab.means) for _, _, _, slab in models)
         logs, means, variances = [], [], []
         for s, weights, part, slab in models:
-            centres = s * np.resize(np.asarray(slab.means), longest)
+            centres = np.maximum(s * np.resize(np.asarray(slab.means), longest), 2.0 * least)
+            apart = slab.relative * centres
+            if least > 0.0:
+                apart = np.minimum(apart, (centres - least) / 2.0)
             share = np.full(longest, part / longest)
             with np.errstate(divide="ignore"):
                 logs.append(np.log(np.concatenate([(1.0 - part) * weights, share])))
             means.append(np.concatenate([np.zeros(len(weights)), centres]))
-            attackers = (slab.relative * centres) ** 2 + s**2
-            variances.append(np.concatenate([(s * ODD) ** 2, attackers]))
+            variances.append(np.concatenate([(s * ODD) ** 2, apart**2 + s**2]))
         log_weight, mean, variance = (np.stack(r)[:, None, :] for r in (logs, means, variances))
         return cls(log_weight, mean, variance, len(ODD))
 
@@ -180,6 +183,7 @@ def examine(
     log_prior: Array,
     tails: Array,
     free: Sequence[int],
+    least: float,
 ) -> Posterior:
     """Expectation propagation for one reading.
 
@@ -189,12 +193,13 @@ def examine(
         spreads: s on a grid (points,), in units of x; ``log_prior``: of each, sums to one.
         tails: w, as ``learn_tails`` found it.
         free: clients whose effect is free: flagged already, they say nothing about the others.
+        least: effect below which nobody is an attacker, in units of x; 0: any.
     """
     choices = [(0.0, SLABS[0]), *((part, slab) for part in PRIORS for slab in SLABS)]
     models = [(float(s), tails, part, slab) for s in spreads for part, slab in choices]
     shifts = np.repeat(shift[None], len(models), axis=0)
     log_z, inclusion, effect, variance, _ = _propagate(
-        around, shifts, free, _Sites.of(models), _SWEEPS
+        around, shifts, free, _Sites.of(models, least), _SWEEPS
     )
     joint = log_z.reshape(len(spreads), -1) + log_prior[:, None]
     nobody = float(logsumexp(joint[:, 0]))

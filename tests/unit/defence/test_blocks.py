@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from auror.defence.blocks import PAIR_SPREADS, AnySpread, PredictedSpreads, blocks_of
 from auror.defence.confusion import Against, Depleted, Margin, Mislabelled, read
 from auror.defence.decode import Design, inequality
-from auror.defence.selection import Block, VerdictParams
+from auror.defence.selection import Block, Cohort, VerdictParams, select
 from auror.defence.spreads import FEWEST, GRID
 
 Array = NDArray[np.float64]
@@ -99,6 +99,7 @@ def test_every_block_is_whole() -> None:
             assert (np.diff(grid) > 0.0).all()
             assert np.exp(log_prior).sum() <= 1.0 + 1e-9
     assert [block.fades for block in blocks(8, 2)] == [False, False, False, True]
+    assert [bool((block.least > 0.0).all()) for block in blocks(8, 2)] == [False] * 3 + [True]
 
 
 def test_pairs_share_their_spread_and_nothing_is_assumed_of_steps() -> None:
@@ -125,3 +126,44 @@ def test_a_predicted_spread_is_summed_where_prior_or_sums_hold_it_for_likely() -
         chosen = np.isin(GRID, grid)
         np.testing.assert_array_equal(prior[chosen], log_prior)
         assert len(grid) < len(GRID)
+
+
+def stepping(shares: Array, seed: int) -> tuple[Split, list[Array]]:
+    """Clients that go ``shares`` (N,) of one common step (C, C) a round, with some noise."""
+    rng = np.random.default_rng(seed)
+    step = np.diag(np.linspace(1.0, 2.0, 8))
+    groups, means = [], []
+    for _ in range(ROUNDS):
+        sums = shares[:, None, None] * step + 0.1 * rng.normal(size=(N, 8, 8))
+        split = [sorted(g.tolist()) for g in np.array_split(rng.permutation(N), N // SIZE)]
+        groups.append(split)
+        means.append(np.stack([sums[g].mean(axis=0) for g in split]))
+    return groups, means
+
+
+@pytest.mark.parametrize("share", [0.7, 0.5, 0.3, -0.3, -0.6, -1.0])
+def test_who_goes_less_far_than_others_does_not_step_against_them(share: float) -> None:
+    rng = np.random.default_rng(6)
+    shares = 1.0 + 0.05 * rng.normal(size=N)
+    shares[:8] = share + 0.05 * rng.normal(size=8)
+    groups, means = stepping(shares, 9)
+    readings = read(means, [None] * ROUNDS, [[SIZE] * (N // SIZE)] * ROUNDS)
+    params = VerdictParams()
+    against = blocks_of(groups, readings, N, params)[-1]
+    around = Cohort(np.ones(N, dtype=bool), 2.0, frozenset(range(N)), SIZE)
+    chosen = select([against], around, params)
+    found = {member for finding in chosen.found for member in finding.members}
+    assert found == (set(range(8)) if share < 0.0 else set())
+
+
+def test_who_stands_still_is_one_level_away_in_every_unit() -> None:
+    _groups, means = stepping(np.ones(N), 10)
+    for scale in (1.0, 1e-4):
+        readings = read(
+            [scale * mean for mean in means], [None] * ROUNDS, [[SIZE] * (N // SIZE)] * ROUNDS
+        )
+        # −⟨Q̄, 0 − Q̄⟩ / ‖Q̄‖ = ‖Q̄‖, in units of the family's median deviation
+        level = np.sqrt(np.mean([np.linalg.norm(mean.mean(axis=0)) ** 2 for mean in means]))
+        off = [np.abs(mean - mean.mean(axis=0))[:, ~np.eye(8, dtype=bool)] for mean in means]
+        unit = 1.4826 * np.sqrt(SIZE) * np.median(off)
+        assert readings.against.least == pytest.approx(level / unit, rel=0.1)

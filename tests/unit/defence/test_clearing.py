@@ -25,7 +25,7 @@ def block(told: float, spread: float = 1.0, *, fades: bool = False) -> Block:
     one = np.ones(1)
     return Block(
         (Mislabelled(1, 0),), [], one, Gaussians(told * np.eye(N)), np.zeros((1, N)), PAIR_SPREADS,
-        spread * one, one, one, one, fades,
+        spread * one, one, one, one, 0.0 * one, fades,
     )  # fmt: skip
 
 

@@ -112,7 +112,7 @@ def test_the_expansion_concludes_what_inversion_concludes(
     grid, log_prior = PAIR_SPREADS.of(0)
 
     def concluded() -> Posterior:
-        return examine(Gaussians(around), shift, grid[1:4:2], log_prior[1:4:2], USUAL, [])
+        return examine(Gaussians(around), shift, grid[1:4:2], log_prior[1:4:2], USUAL, [], 0.0)
 
     expanded = concluded()
     monkeypatch.setattr(gaussian, "EXACT_UP_TO", n)

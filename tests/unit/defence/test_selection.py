@@ -39,6 +39,7 @@ def block(columns: Mapping[int, Mapping[int, float]], certainty: float = 20.0) -
         typical=ones,
         noise=ones,
         ratio=certainty * ones,
+        least=0.0 * ones,
     )
 
 

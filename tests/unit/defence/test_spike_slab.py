@@ -33,10 +33,11 @@ def looked_at(
     free: list[int],
     spreads: AlikeSpreads = PAIR_SPREADS,
     tails: Array = USUAL,
+    least: float = 0.0,
 ) -> Posterior:
     grid, log_prior = spreads.of(0)
     around, shift = likelihood
-    return examine(Gaussians(around), shift, grid, log_prior, tails, free)
+    return examine(Gaussians(around), shift, grid, log_prior, tails, free, least)
 
 
 def likelihood(
