@@ -9,6 +9,7 @@ import json
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from auror.deployment.run_tables import (
     REVISION,
     STATE,
     facts,
+    generations,
     revisions,
     rounds,
     runs,
@@ -32,6 +34,27 @@ from auror.errors import DataError
 from auror.round.facts import Fact, decode
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A run as its last transaction left it."""
+
+    deployment: str
+    policy_version: int
+    members: int
+    finished: bool
+    state: Json
+    """See ``auror.training.state``; models and evidence are not in it."""
+    verdict: Json | None
+    recent: tuple[Json, ...]
+    """The newest closed rounds, oldest first, as :meth:`RunReader.rounds` has them."""
+    refused: dict[str, int]
+    """What the last server refused until its last round was over, by reason."""
+    open_rounds: tuple[int, ...]
+    """Counters of the rounds that nobody has closed: one is played, or a crash broke them off."""
+    written: float
+    """When that was, in Unix seconds."""
 
 
 class RunReader:
@@ -68,14 +91,47 @@ class RunReader:
 
     def verdict(self) -> Json | None:
         """The latest; None before the first."""
-        newest = select(verdicts.c.verdict).order_by(verdicts.c.position.desc()).limit(1)
-        found = self._rows(newest)
+        found = self._rows(_newest(verdicts.c.verdict, verdicts.c.position))
         return json.loads(found[0][0]) if found else None
 
     @property
     def finished(self) -> bool:
         """Whether the training came to its end."""
         return any(finished for (finished,) in self._rows(select(runs.c.finished)))
+
+    def glance(self, recent: int) -> Glance | None:
+        """The state with the ``recent`` newest rounds, all of one moment; None before the first."""
+        if not self.exists:
+            return None
+        path = self.folder / STATE
+        open_ones = select(rounds.c.counter).where(rounds.c.position.is_(None))
+        with self._opened() as connection:
+            run = connection.execute(select(runs)).one()
+            state = connection.execute(_newest(generations.c.state, generations.c.number)).scalar()
+            verdict = connection.execute(_newest(verdicts.c.verdict, verdicts.c.position)).scalar()
+            found = connection.execute(
+                select(rounds.c.record, rounds.c.timings)
+                .where(rounds.c.position.is_not(None))
+                .order_by(rounds.c.position.desc())
+                .limit(recent)
+            ).all()
+            timings = next((row.timings for row in found if row.timings is not None), "{}")
+            return Glance(
+                deployment=run.deployment,
+                policy_version=run.policy_version,
+                members=len(json.loads(run.roster)),
+                finished=run.finished,
+                state=json.loads(state or "{}"),
+                verdict=None if verdict is None else json.loads(verdict),
+                recent=tuple(json.loads(row.record) for row in reversed(found)),
+                refused=json.loads(timings).get("refused", {}),
+                open_rounds=tuple(connection.execute(open_ones).scalars()),
+                written=max(
+                    file.stat().st_mtime
+                    for file in (path, path.with_name(f"{STATE}-wal"))
+                    if file.exists()
+                ),
+            )
 
     def total(self, index: int) -> NDArray[np.int64]:
         """The opened total of round ``index``, (d,), where the server was told to keep totals.
@@ -95,13 +151,23 @@ class RunReader:
     def _rows(self, wanted: Any) -> list[Any]:
         if not self.exists:
             return []
+        with self._opened() as connection:
+            return list(connection.execute(wanted))
+
+    @contextmanager
+    def _opened(self) -> Iterator[Connection]:
         path = self.folder / STATE
         try:
             with reading(path) as connection:
-                return list(connection.execute(wanted))
+                yield connection
         except SQLAlchemyError as error:
             why = getattr(error, "orig", None) or error
             raise DataError(f"{path} cannot be read: {why}") from error
+
+
+def _newest(column: Any, order: Any) -> Any:
+    """``column`` of the row that is last by ``order``."""
+    return select(column).order_by(order.desc()).limit(1)
 
 
 def closed(column: Any) -> Any:
@@ -111,14 +177,15 @@ def closed(column: Any) -> Any:
 
 @contextmanager
 def reading(path: Path) -> Iterator[Connection]:
-    """A read-only look. A log beside the file belongs to it; without one nobody writes, and
-    nothing is left there, nor needs a folder that can be written."""
+    """A read-only look at one moment. A log beside the file belongs to it; without one nobody
+    writes, and nothing is left there, nor needs a folder that can be written."""
     alone = not path.with_name(f"{path.name}-wal").exists()
     mode = "mode=ro&immutable=1" if alone else "mode=ro"
     quoted = urllib.parse.quote(str(path.absolute()))
     engine = create_engine(f"sqlite+pysqlite:///file:{quoted}?{mode}&uri=true", poolclass=NullPool)
     try:
         with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")  # else every query would see a later one
             if not inspect(connection).has_table(revisions.name):
                 raise DataError(f"{path} is no state of a run")
             found = connection.execute(select(revisions.c.version_num)).scalar()

@@ -33,6 +33,7 @@ from auror_server.servicer import Servicer
 from auror_server.session import Session, SessionEnding
 from auror_server.start import identity_of, load, with_rounds
 from auror_server.state.opening import begin, resume
+from auror_server.status_port import StatusPort
 from auror_server.store import CONFIG, SAMPLES, Store, lock_folder
 
 GOODBYE_SECONDS = 5.0
@@ -55,6 +56,8 @@ async def serve(config: ServerConfig) -> SessionEnding:
     async with AsyncExitStack() as stack:
         # before anything in the folder is read or written: a second server must change nothing
         stack.enter_context(lock_folder(config.server.run_dir))
+        status = StatusPort()
+        await stack.enter_async_context(status.listening(config.server.run_dir))
         pool = stack.enter_context(ThreadPoolExecutor(config.server.threads, "compute"))
         loop = asyncio.get_running_loop()
         policy = credentials.policy
@@ -109,6 +112,7 @@ async def serve(config: ServerConfig) -> SessionEnding:
             recorder.pass_interrupted(campaign, resumed.lost)
         recorder.spool.mkdir(exist_ok=True)
         session = Session(config.session, campaign, host, recorder, pool, LoopSessionClock())
+        status.standing = session.standing
         healthy = await _start_health(config.server.health, stack)
         _stop_on_signals(session, healthy)
         await _listen(config, credentials, connections, session, recorder.spool, stack)

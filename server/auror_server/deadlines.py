@@ -42,8 +42,9 @@ class Deadlines:
     def __init__(self, timing: Timing, gone_since: GoneSince) -> None:
         self._timing = timing
         self._gone_since = gone_since
-        self._phase = Phase.ADVERTISE
-        self._started = 0.0
+        self.phase = Phase.ADVERTISE
+        self.started = 0.0
+        """When it began."""
         self._deadline = 0.0
         self._overtime: int | None = None
         """Messages that were already in when the time was up and still count."""
@@ -54,7 +55,7 @@ class Deadlines:
         """A phase begins."""
         upload = phase is Phase.UPLOAD
         seconds = self._timing.upload_deadline_s if upload else self._timing.phase_deadline_s
-        self._phase, self._started, self._deadline = phase, now, now + seconds
+        self.phase, self.started, self._deadline = phase, now, now + seconds
         self._overtime = None
         self._hurried = False
 
@@ -64,21 +65,21 @@ class Deadlines:
         if self._hurried:
             return
         self._hurried = True
-        timing, upload = self._timing, self._phase is Phase.UPLOAD
+        timing, upload = self._timing, self.phase is Phase.UPLOAD
         least = timing.training_patience_s if upload else timing.patience_s
-        rest = max(least, PATIENCE_TIMES * (now - self._started))
-        self._deadline = min(self._deadline, self._started + rest)
+        rest = max(least, PATIENCE_TIMES * (now - self.started))
+        self._deadline = min(self._deadline, self.started + rest)
 
     def due(self, missing: AbstractSet[ClientId]) -> float:
         """When the phase ends unless somebody of ``missing`` answers: at its deadline, or as soon
         as all of them have been lost for the reconnect grace."""
-        due = self._started
+        due = self.started
         for client in missing:
             gone = self._gone_since(client)
             if gone is None:
                 return self._deadline
             # at the start of a round everybody gets the grace anew
-            since = self._started if self._phase is Phase.ADVERTISE else gone
+            since = self.started if self.phase is Phase.ADVERTISE else gone
             due = max(due, since + self._timing.reconnect_grace_s)
         return min(due, self._deadline) if missing else self._deadline
 

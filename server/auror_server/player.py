@@ -29,6 +29,7 @@ from auror.round.summary import RoundSummary
 from auror_server.deadlines import Deadlines, GoneSince, Timing
 from auror_server.events import Event, Joined, Left, Malformed, Message, Stop
 from auror_server.metrics import RoundMeter
+from auror_server.standing import Activity, Standing
 
 Action = Persist | PhaseStarted | Send | Dropped
 """To be carried out in order: a fact is durable before the next ``Send`` leaves."""
@@ -72,6 +73,18 @@ class RoundPlayer:
     def due(self) -> float:
         """When the phase ends if nothing happens before."""
         return self._deadlines.due(self._machine.waiting_for)
+
+    def standing(self) -> Standing:
+        """Where the round is."""
+        return Standing(
+            activity=Activity.PLAYING,
+            waiting_for=self._machine.waiting_for,
+            deadline=self.due,
+            counter=self.round_id.counter,
+            phase=self._deadlines.phase,
+            since=self._deadlines.started,
+            enough=self._machine.enough,
+        )
 
     def is_phase_over(self, backlog: int) -> bool:
         """Whether :meth:`on_deadline` comes before the next of the ``backlog`` events that wait."""

@@ -12,7 +12,7 @@ import enum
 import functools
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from auror.deployment.logs import logger
 from auror.errors import UnavailableError, UntrainedError
@@ -33,6 +33,7 @@ from auror_server.player import Action, Outcome, RoundPlayer
 from auror_server.reception import Reception
 from auror_server.recorder import Recorder
 from auror_server.release import ModelRelease
+from auror_server.standing import Activity, Standing
 from auror_server.uploads import SpooledUploads
 
 _Result = TypeVar("_Result")
@@ -75,6 +76,16 @@ class Session:
         """Who withdrew for a reason that holds for the whole run, and over which stream."""
         self._stopping = False
         self._last_start = clock.now()
+        self._standing = Standing(Activity.STARTING)
+
+    def standing(self) -> dict[str, Any]:
+        """What the session is doing (``Standing.to_dict``). Only for the event loop's thread."""
+        return self._standing.to_dict(
+            self._clock.now(),
+            self._connections.clients(),
+            self.reception.refusals.counts,
+            self._stopping,
+        )
 
     def stop(self) -> None:
         """End the session: the round is aborted, unless unmasking has begun, and clients are told.
@@ -94,6 +105,7 @@ class Session:
         aborted = 0
         while not self._stopping:
             await self._wait_for_returning()
+            self._standing = Standing(Activity.PREPARING)
             start = await self._compute(
                 functools.partial(self._campaign.next_round, self._available())
             )
@@ -117,6 +129,7 @@ class Session:
         encoded = await self._compute(functools.partial(encode_message, NO_ROUND, final))
         release = ModelRelease(final, encoded, self._connections, self._settings.reconnect_grace_s)
         deadline = self._clock.now() + self._settings.phase_deadline_s
+        self._standing = Standing(Activity.RELEASING, deadline=deadline)
         while not self._stopping:
             release.offer()
             now = self._clock.now()
@@ -128,6 +141,7 @@ class Session:
         _log.info("final model released", clients=delivered, lost=lost)
 
     def say_goodbye(self, ending: SessionEnding) -> None:
+        self._standing = Standing(Activity.ENDING)
         finished = ending is SessionEnding.FINISHED
         reason = pb.GOODBYE_REASON_FINISHED if finished else pb.GOODBYE_REASON_STOPPED
         for connection in self._connections.all():
@@ -139,7 +153,10 @@ class Session:
         deadline = self._clock.now() + self._settings.join_timeout_s
         said = -1
         while not self._stopping:
-            here = len(self._available())
+            available = self._available()
+            here = len(available)
+            missing = frozenset(self._campaign.invitable).difference(available)
+            self._standing = Standing(Activity.WAITING, missing, deadline)
             if here >= wanted:
                 _log.info("clients connected", connected=here, wanted=wanted)
                 return
@@ -164,6 +181,7 @@ class Session:
             recent = [client for client in lost if not self._is_gone_for_good(client)]
             if not recent:
                 break
+            self._standing = Standing(Activity.WAITING, frozenset(recent), deadline)
             await self._anything(deadline)
         # if exclusions leave fewer than that, the campaign says so
         fewest = min(self._policy.fewest_present(False), len(self._campaign.invitable))
@@ -215,9 +233,11 @@ class Session:
             self.reception.open(description.round_id, limits, player.meter)
             await self._carry(player, await self._compute(player.start))
             while player.outcome is None:
+                self._standing = player.standing()
                 await self._carry(player, await self._next(player))
         finally:
             uploads.close()
+        self._standing = Standing(Activity.CLOSING, counter=description.round_id.counter)
         self._campaign.state.conduct.attendance.came(self.reception.late())
         end = await self._compute(functools.partial(self._conclude, player, player.outcome))
         await self._send(player, Send(description.cohort, end))

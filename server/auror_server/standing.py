@@ -1,0 +1,64 @@
+"""What a session is doing at the moment, for people who ask; what is over is in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from auror.ids import ClientId
+from auror.round.server.context import Phase
+
+
+class Activity(Enum):
+    STARTING = "starting"
+    WAITING = "waiting for clients"
+    PREPARING = "preparing a round"
+    PLAYING = "playing a round"
+    CLOSING = "closing a round"
+    RELEASING = "handing out the final model"
+    ENDING = "ending"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A moment of a session. Times are seconds of its clock."""
+
+    activity: Activity
+    waiting_for: frozenset[ClientId] = frozenset()
+    """Who is missing for it to go on at once."""
+    deadline: float | None = None
+    """When it goes on, or gives up, without them."""
+    counter: int | None = None
+    """Of the round that is played."""
+    phase: Phase | None = None
+    since: float | None = None
+    """When the phase began."""
+    enough: bool = False
+    """As many have answered the phase as it needs."""
+
+    def to_dict(
+        self,
+        now: float,
+        connected: frozenset[ClientId],
+        refused: Mapping[str, int],
+        stopping: bool,
+    ) -> dict[str, Any]:
+        """JSON-able; times become seconds from ``now``."""
+        return {
+            "activity": self.activity.value,
+            "counter": self.counter,
+            "phase": None if self.phase is None else self.phase.name.lower(),
+            "phase_s": None if self.since is None else round(now - self.since, 3),
+            "deadline_s": None if self.deadline is None else round(self.deadline - now, 3),
+            "waiting_for": sorted(map(int, self.waiting_for)),
+            "enough": self.enough,
+            "connected": sorted(map(int, connected)),
+            "refused": dict(sorted(refused.items())),
+            "stopping": stopping,
+        }
+
+
+STARTING = Standing(Activity.STARTING).to_dict(0.0, frozenset(), {}, stopping=False)
+"""Before there is a session."""

@@ -1,0 +1,78 @@
+"""The server's end of the status socket: it writes, and reads nothing (docs/adr/0024)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from auror.deployment.logs import logger
+from auror.deployment.status_socket import PATIENCE_S, SOCKET, short_name
+from auror_server.standing import STARTING
+
+AT_ONCE = 8
+"""Connections that are answered at the same time; others are closed without a word."""
+_log = logger("server")
+
+
+class StatusPort:
+    """Answers everybody who connects with what ``standing`` returns then."""
+
+    def __init__(self) -> None:
+        self.standing: Callable[[], dict[str, Any]] = STARTING.copy
+        """Asked in the event loop's thread."""
+        self._open: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
+
+    @contextlib.asynccontextmanager
+    async def listening(self, folder: Path) -> AsyncIterator[None]:
+        """… in ``folder``, which this process has locked. Where that cannot be, the log says so:
+        a training does not depend on it."""
+        try:
+            server = await asyncio.start_unix_server(self._answer, sock=_bound(folder))
+        except OSError as error:
+            _log.warning("no status socket", folder=str(folder), why=error.strerror)
+            yield
+            return
+        try:
+            yield
+        finally:
+            server.close()
+            for writer in self._open.values():
+                writer.transport.abort()
+            await asyncio.gather(*self._open)
+            (folder / SOCKET).unlink(missing_ok=True)
+
+    async def _answer(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None or len(self._open) >= AT_ONCE:
+            writer.close()
+            return
+        self._open[task] = writer
+        try:
+            writer.write(json.dumps(self.standing()).encode() + b"\n")
+            writer.close()
+            async with asyncio.timeout(PATIENCE_S):
+                await writer.wait_closed()
+        except (OSError, TimeoutError):
+            writer.transport.abort()  # it does not read, or is gone
+        finally:
+            del self._open[task]
+
+
+def _bound(folder: Path) -> socket.socket:
+    """Raises OSError where the file system knows no sockets."""
+    (folder / SOCKET).unlink(missing_ok=True)  # of a server that was killed: the lock is ours
+    line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with short_name(folder) as path:
+            line.bind(path)
+            Path(path).chmod(0o600)  # nobody can connect before it listens
+    except OSError:
+        line.close()
+        raise
+    line.setblocking(False)
+    return line
