@@ -21,6 +21,8 @@ _SEEDS = 10
 @click.option("--data-dir", type=click.Path(path_type=Path), default=None, envvar="AUROR_DATA",
               show_envvar=True,
               help="Folder that holds gtsrb.  [default: drawn signs instead]")  # fmt: skip
+@click.option("--device", default="cpu", show_default=True,
+              help="Where signs are trained: cpu, or cuda for other rounding, faster.")  # fmt: skip
 @click.option("--only", default="", help="Sections, comma-separated.  [default: all]")
 @click.option("--reduced", is_flag=True, help="A setting or two per section: minutes.")
 @click.option("--collect", is_flag=True,
@@ -35,6 +37,7 @@ def command(
     seeds: int | None,
     first_seed: int,
     data_dir: Path | None,
+    device: str,
     only: str,
     reduced: bool,
     collect: bool,
@@ -58,7 +61,13 @@ def command(
     count = (1 if reduced else _SEEDS) if seeds is None else seeds
     chosen = range(first_seed, first_seed + count)
     bench = Bench(
-        cache, chosen, reduced, lambda line: click.echo(line, err=True), data_dir, collect
+        cache,
+        chosen,
+        reduced,
+        lambda line: click.echo(line, err=True),
+        data_dir,
+        device=device,
+        collect=collect,
     )
     report = run_bench(sections, bench)
     if out is not None:

@@ -20,6 +20,7 @@ from auror.bench.defence.figures import frontier_figure
 from auror.bench.defence.rows import NOT_COMPUTED, Bench, Row
 from auror.bench.defence.sign_figures import calibration_figure
 from auror.errors import ConfigError
+from auror.learn.device import resolve_device
 
 SECTIONS: Mapping[str, str] = {
     "calibration": "the stated error rate against the observed one, nobody lying",
@@ -72,13 +73,15 @@ def run_bench(sections: Sequence[str], bench: Bench) -> BenchReport:
     """Compute what is not in the cache yet.
 
     Raises:
-        ConfigError: an unknown section, no seed, or no signs where ``bench`` says.
+        ConfigError: an unknown section, no seed, no such device, or no signs where ``bench`` says.
     """
     unknown = sorted(set(sections) - SECTIONS.keys())
     if unknown:
         raise ConfigError(f"only = {unknown[0]}: choose of {', '.join(SECTIONS)}")
     if not bench.seeds:
         raise ConfigError("seeds = 0: choose 1 or more")
+    if bench.device != "cpu":
+        resolve_device(bench.device)
     if bench.data_dir is not None and not (bench.data_dir / "gtsrb" / "GTSRB").is_dir():
         raise ConfigError(
             f"data_dir = {bench.data_dir} holds no gtsrb/GTSRB: unpack the signs there"

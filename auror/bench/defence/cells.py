@@ -51,6 +51,9 @@ class Cell:
     """Folder of the data set; None: packaged or drawn."""
     named: str = ""
     """The attack, where it is not a flip of ``pairs``."""
+    task: str = "mlp"
+    device: str = "cpu"
+    """Where it is trained; the verdict is the CPU's."""
 
     def attack(self, seed: int) -> str:
         if not self.malicious:
@@ -72,9 +75,10 @@ class Cell:
     def key(self, seed: int) -> Row:
         """What names one row of this cell."""
         return {
-            "dataset": self.dataset, "clients": self.clients, "malicious": self.malicious,
-            "flips": self.flips, "attack": self.attack(seed), "partition": self.partition,
-            "group_size": self.group_size, "rounds": self.rounds, "seed": seed,
+            "dataset": self.dataset, "task": self.task, "clients": self.clients,
+            "malicious": self.malicious, "flips": self.flips, "attack": self.attack(seed), "partition": self.partition,
+            "group_size": self.group_size, "rounds": self.rounds, "device": self.device,
+            "seed": seed,
         }  # fmt: skip
 
 
@@ -84,8 +88,9 @@ def signs(
     """30 clients in groups of five, with the real signs where ``bench`` has them."""
     name = SYNTHETIC if bench.data_dir is None else "gtsrb"
     return Cell(
-        name, 30, malicious, 5, rounds, rounds, partition, pairs=pairs, data_dir=bench.data_dir
-    )
+        name, 30, malicious, 5, rounds, rounds, partition,
+        pairs=pairs, data_dir=bench.data_dir, device=bench.device,
+    )  # fmt: skip
 
 
 def cell_rows(section: str, settings: Sequence[Cell], bench: Bench) -> list[Row]:
@@ -116,9 +121,10 @@ def configured(cell: Cell, seed: int) -> ExperimentConfig:
         attack=parse_attack(attack),
         partition=parse_partition(cell.partition),
         clean_per_class=cell.clean_per_class,
+        task=cell.task,
         seed=seed,
         rounds=cell.recorded,
-        device="cpu",
+        device=cell.device,
         runs=(RunName.UNDEFENDED,),
         round_params=RoundParams(group_size=1, colluders=0),
     )
@@ -148,7 +154,9 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
     """One line per cell; alarms with their 95 % interval (Clopper–Pearson). ``attackers``: over all
     runs those that changed enough labels to count (``auror.bench.replays.CHANGED``), of whom
     ``tpr`` speaks."""
-    keys = ("dataset", "partition", "clients", "malicious", "flips", "group_size", "rounds")
+    keys = (
+        "dataset", "task", "partition", "clients", "malicious", "flips", "group_size", "rounds",
+    )  # fmt: skip
     return [
         {**dict(zip(keys, cell, strict=True)), "runs": len(found), **_summary(found)}
         for cell, found in sorted(cells(rows, keys).items(), key=repr)

@@ -61,7 +61,7 @@ def without(
     key = {
         "dataset": cell.dataset, "partition": cell.partition, "rounds": cell.recorded,
         "seed": seed, "clients": cell.clients, "gone": gone, "aims": list(aims),
-        "attack": cell.attack(seed) if attacked else "none",
+        "attack": cell.attack(seed) if attacked else "none", "device": cell.device,
     }  # fmt: skip
     path = cache / "retrained" / f"{name_of(key)}.json"
     try:

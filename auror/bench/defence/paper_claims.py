@@ -87,7 +87,7 @@ def _row(claim: Claim, share: float, pair: str, under: Under, bench: Bench, seed
         "dataset": cell.dataset, "attack": cell.attack(seed), "clients": cell.clients,
         "malicious_share": share, "under": under.value,
         "group_size": 1 if under is Under.PUBLISHED else cell.group_size,
-        "rounds": cell.rounds, "seed": seed,
+        "rounds": cell.rounds, "device": cell.device, "seed": seed,
     }  # fmt: skip
     compute = partial(_computed, claim, cell, under, bench, seed)
     return cached_row(bench, "paper_claims", key, compute)

@@ -36,6 +36,8 @@ class Bench:
     say: Say
     data_dir: Path | None = None
     """Folder that holds gtsrb; None: drawn signs stand for real ones."""
+    device: str = "cpu"
+    """Where signs are trained. Digits are trained on the CPU, which is faster for them."""
     collect: bool = False
     """Take the rows that are in the cache and compute no other."""
 

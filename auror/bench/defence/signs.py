@@ -1,7 +1,8 @@
 """Does the verdict find who mislabels traffic signs? Every pair of signs is a cell.
 
-Dealt evenly within 40 rounds, then with label skew within 60. A training is recorded with all that
-the published algorithm would read too: ``paper_claims`` takes the same recordings.
+Dealt evenly within 40 rounds, LeNet among them, then with label skew or by track within 60. A
+training is recorded with all that the published algorithm would read too: ``paper_claims`` takes
+the same recordings.
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ from auror.bench.replays import replay
 __all__ = ["run", "summarise"]
 
 ROUNDS, SKEWED_ROUNDS, REDUCED_ROUNDS = 40, 60, 20
+SKEWED = (
+    (9, "dirichlet-samples:1.0"),
+    (3, "dirichlet-samples:1.0"),
+    (9, "dirichlet-samples:0.5"),
+    (9, "iid"),
+)
+"""Malicious clients, and the deal; ``iid`` deals signs by track."""
 
 
 def sign_cells(bench: Bench) -> tuple[list[Cell], list[Cell]]:
@@ -28,8 +36,16 @@ def sign_cells(bench: Bench) -> tuple[list[Cell], list[Cell]]:
         for malicious in (9, 3)
         for pair in SIGN_PAIRS
     ]
-    skewed = "dirichlet-samples:1.0"
-    return even, [signs(bench, 9, SKEWED_ROUNDS, skewed, (pair,)) for pair in SIGN_PAIRS]
+    lenet = [
+        replace(signs(bench, 9, ROUNDS, "iid-samples", (pair,)), task="cnn")
+        for pair in (SIGN_PAIRS[0], SIGN_PAIRS[2])
+    ]
+    skewed = [
+        signs(bench, malicious, SKEWED_ROUNDS, way, (pair,))
+        for malicious, way in SKEWED
+        for pair in SIGN_PAIRS
+    ]
+    return even + lenet, skewed
 
 
 def run(bench: Bench) -> list[Row]:

@@ -9,7 +9,7 @@ import pytest
 
 from auror.bench.defence import detection, false_flags
 from auror.bench.defence import signs as section
-from auror.bench.defence.cells import SIGN_PAIRS, Cell, cell_rows, signs, summarise
+from auror.bench.defence.cells import SIGN_PAIRS, Cell, cell_rows, configured, signs, summarise
 from auror.bench.defence.rows import Bench, Row
 from auror.learn.drawn_signs import TRACKS, draw_signs
 
@@ -28,10 +28,20 @@ def test_real_signs_where_they_lie_and_drawn_ones_that_say_so_elsewhere(tmp_path
 def test_every_pair_of_signs_is_a_cell_and_digits_take_theirs_by_seed(tmp_path: Path) -> None:
     mine = [cell for cells in section.sign_cells(bench(tmp_path)) for cell in cells]
     assert {cell.dataset for cell in mine} == {"signs-synthetic"}
-    assert {(c.partition, c.malicious, c.rounds, c.flips) for c in mine} == {
+    assert {(c.partition, c.malicious, c.rounds, c.flips) for c in mine if c.task == "mlp"} == {
         *(("iid-samples", m, 40, pair) for m in (3, 9) for pair in SIGN_PAIRS),
-        *(("dirichlet-samples:1.0", 9, 60, pair) for pair in SIGN_PAIRS),
+        *(("dirichlet-samples:1.0", m, 60, pair) for m in (3, 9) for pair in SIGN_PAIRS),
+        *((way, 9, 60, pair) for way in ("dirichlet-samples:0.5", "iid") for pair in SIGN_PAIRS),
     }
+    lenet = [cell for cell in mine if cell.task == "cnn"]
+    assert {(c.partition, c.malicious, c.flips) for c in lenet} == {
+        ("iid-samples", 9, "1:2"),
+        ("iid-samples", 9, "38:39"),
+    }
+    assert {configured(cell, 1).task for cell in lenet} == {"cnn"}
+    elsewhere = signs(replace(bench(tmp_path), device="cuda:0"), 9, 40, "iid")
+    assert configured(elsewhere, 1).device == elsewhere.key(1)["device"] == "cuda:0"
+    assert {configured(cell, 1).device for cell in mine} == {"cpu"}
     assert {cell.attack(seed) for cell in mine for seed in range(5)} == {
         f"flip:{pair}" for pair in SIGN_PAIRS
     }
