@@ -87,7 +87,7 @@ def played(run: RunState, state: CampaignState, total: bool = True) -> None:
         record=record, extra={"metrics": {}}, timings={"index": record.index},
         total=np.arange(Host.dim) if total else None,
     )  # fmt: skip
-    run.close_rounds([closing], state, {"scores": [record.index]})
+    run.close_rounds([closing], state, {"scores": {"0": record.index}})
 
 
 def run_of(folder: Path, rounds: int = 3) -> CampaignState:

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from audit_kit import audited
+from auror_server.evidence import EvidenceCollector
 from auror_server.metrics import RoundMeter
 from auror_server.recorder import Recorder
 from auror_server.state.identity import RunIdentity
@@ -19,6 +21,7 @@ from auror_server.store import Store
 from campaign_kit import PLAN, Host, Scripted
 from rounds_kit import PARAMS, Deployment, answer, rounding
 
+from auror.audit.verify import Verified, verify_audit
 from auror.crypto.entropy import system_entropy
 from auror.ids import ClientId
 from auror.round.client.machine import ClientMachine
@@ -50,7 +53,8 @@ class KilledServer:
             task=Host.task,
             first_models=tuple(model_digest(Host().initial(era)) for era in (0, 1)),
         )
-        self._config = CampaignConfig(rounds=rounds, plan=PLAN, detector=Scripted(flags or {}))
+        self.detector = Scripted(flags or {})
+        self._config = CampaignConfig(rounds=rounds, plan=PLAN, detector=self.detector)
         self._store: Store | None = None
         self.machines: dict[ClientId, ClientMachine] = self.house.machines()
         self.start()
@@ -64,6 +68,7 @@ class KilledServer:
         state = None if resumed is None else resumed.state
         self.campaign = Campaign(self._config, Host(), self.house.policy, system_entropy, state)
         run = begin(self.folder, identity, self.campaign.state) if resumed is None else resumed.run
+        audited(run, self.house, self.campaign.state)
         self._store = Store(self.folder, run)
         self._recorder = Recorder(self._store, keep_totals=True)
         if resumed is not None:
@@ -76,6 +81,10 @@ class KilledServer:
         self._store.close()
         self.folder = left
 
+    def verified(self) -> Verified:
+        """Raises AuditBroken when the audit so far does not hold."""
+        return verify_audit(self.folder, detector=lambda _: self.detector)
+
     def round(self, kill_at: type[ServerMessage] | None = None) -> RoundRecord | None:
         """Play the next round; None when the training is over.
 
@@ -87,6 +96,7 @@ class KilledServer:
         if start is None:
             return None
         server, meter = RoundServer(start, self.house.policy, {}), RoundMeter(0.0)
+        evidence = EvidenceCollector(start)
         queue, total, aborted = server.start(), None, None
         while queue or not server.over:
             if not queue:
@@ -101,6 +111,7 @@ class KilledServer:
                 case Aborted(reason):
                     aborted = reason
                 case Send(to, message):
+                    evidence.saw(message)
                     self._recorder.sync()
                     answers = self._answers(to, message, start.description.round_id.counter)
                     if kill_at is not None and isinstance(message, kill_at):
@@ -108,7 +119,7 @@ class KilledServer:
                     for client, reply in answers:
                         queue += server.on_message(client, reply)
         end, record = self.campaign.finish(server.summary, total, aborted)
-        self._recorder.conclude(self.campaign, record, total, {}, meter, 0.0)
+        self._recorder.conclude(self.campaign, record, total, {}, meter, 0.0, evidence.found)
         if kill_at is RoundEnd:
             raise Killed
         for client in record.cohort:

@@ -64,6 +64,8 @@ def as_text(found: RunStatus) -> str:
             ("suspected", _clients(found.suspected)),
         ]
         lines += _conduct(found)
+        if found.audit_head is not None:
+            lines.append(("audit head", found.audit_head))
     return "\n".join(f"{name + ':':<13}{text}" for name, text in lines)
 
 

@@ -241,6 +241,16 @@ def load_policy(folder: Path) -> Policy:
     return policy
 
 
+def load_operator(folder: Path) -> bytes:
+    """The operator's public key in ``folder``, PEM. Raises CredentialsError without one."""
+    return _read(folder, OPERATOR_FILE)
+
+
+def read_ca(folder: Path) -> bytes:
+    """The deployment's CA in ``folder``, PEM. Raises CredentialsError without one."""
+    return _read(folder, CA_FILE)
+
+
 def load_first_models(folder: Path, policy: Policy) -> tuple[NDArray[np.float32], ...]:
     """The model at step 0 of each era, (d,), as ``policy`` hashes them.
 

@@ -23,6 +23,7 @@ from auror.deployment.run_tables import (
     BLOBS,
     REVISION,
     STATE,
+    audit,
     facts,
     generations,
     revisions,
@@ -53,6 +54,8 @@ class Glance:
     """What the last server refused until its last round was over, by reason."""
     open_rounds: tuple[int, ...]
     """Counters of the rounds that nobody has closed: one is played, or a crash broke them off."""
+    audit_head: str | None
+    """What stands for the audit so far (``auror.deployment.audit_log``)."""
     written: float
     """When that was, in Unix seconds."""
 
@@ -125,6 +128,7 @@ class RunReader:
                 verdict=None if verdict is None else json.loads(verdict),
                 recent=tuple(json.loads(row.record) for row in reversed(found)),
                 refused=json.loads(timings).get("refused", {}),
+                audit_head=connection.execute(_newest(audit.c.head, audit.c.number)).scalar(),
                 open_rounds=tuple(connection.execute(open_ones).scalars()),
                 written=max(
                     file.stat().st_mtime

@@ -25,7 +25,7 @@ COPY = "state-copy.db"
 """The same, written in the same steps: what to go on from when the other is damaged."""
 BLOBS = "blobs"
 """Folder of models and totals, each under the SHA-256 of its bytes."""
-REVISION = "0001"
+REVISION = "0002"
 """Of these tables, as Alembic counts."""
 
 metadata = MetaData()
@@ -138,6 +138,17 @@ generations = Table(
 """The training's state with each of the last two models. ``state``: JSON, all of it but models and
 evidence; ``model``, ``previous``: addresses; ``digest``: the model's hash, as clients know it;
 ``evidence``: the ledger's last ``sealed``."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("entry", String, nullable=False),
+    Column("head", String, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+)
+"""What may be shown to others, append-only (``auror.deployment.audit_log``). ``entry``: JSON;
+``head``: SHA-256 of it and of all entries before; ``signature``: the server's over ``head``."""
 
 
 def seal(*content: object) -> str:

@@ -83,6 +83,8 @@ class RunStatus:
     excluded: tuple[int, ...] = ()
     """Not invited any more for their conduct."""
     conduct: ClientConduct | None = None
+    audit_head: str | None = None
+    """To be kept: see ``auror audit verify --head``."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -140,6 +142,7 @@ def _status(
         suspected=_sorted(accused - flagged),
         excluded=_sorted(state.conduct.uninvited),
         conduct=_conduct(state, found, live),
+        audit_head=found.audit_head,
     )
 
 

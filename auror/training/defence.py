@@ -59,6 +59,12 @@ class Defence:
         self._judged: tuple[int, tuple[ClientId, ...]] = (0, ())
         """Rounds of evidence and invited clients of the latest verdict."""
 
+    @property
+    def judged(self) -> tuple[int, tuple[ClientId, ...]]:
+        """What the latest verdict is of: rounds of evidence, and whom the next round could invite
+        then."""
+        return self._judged
+
     def begin(self, around: DefendedRound) -> None:
         """A new round; its sums are not open yet."""
         self._round = around

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from auror.crypto.entropy import Secret, system_entropy
 from auror.deployment.credentials import ClientCredentials
+from auror.deployment.exclusion_words import in_words
 from auror.deployment.logs import logger
 from auror.errors import BudgetSpent, Excluded, Refusal
 from auror.ids import RoundId
@@ -42,7 +43,6 @@ from auror.wire.frames import Received, client_frames
 from auror.wire.limits import Limits
 from auror_client.account import Account
 from auror_client.clock import Clock
-from auror_client.exclusion import in_words
 from auror_client.failures import refused_for_good
 from auror_client.faults import Faults, RoundClock
 from auror_client.final_model import ModelFolder

@@ -31,7 +31,7 @@ from auror_server.recorder import Recorder
 from auror_server.reporting import make_report
 from auror_server.servicer import Servicer
 from auror_server.session import Session, SessionEnding
-from auror_server.start import identity_of, load, with_rounds
+from auror_server.start import begin_audit, identity_of, load, with_rounds
 from auror_server.state.opening import begin, resume
 from auror_server.status_port import StatusPort
 from auror_server.store import CONFIG, SAMPLES, Store, lock_folder
@@ -97,6 +97,7 @@ async def serve(config: ServerConfig) -> SessionEnding:
             stack.callback(run.close)
         else:
             run = resumed.run
+        await loop.run_in_executor(pool, begin_audit, config, credentials, run, campaign.state)
         store = Store(folder, run)
         store.keep_text(CONFIG, to_toml(config))
         store.keep_text(POLICY_FILE, policy_json(policy).decode())

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.deployment.logs import logger
+from auror.deployment.round_evidence import RoundEvidence
 from auror.privacy.account import account_of
 from auror.round.facts import ServerFact
 from auror.round.policy import Policy
@@ -53,13 +54,22 @@ class Recorder:
         metrics: Mapping[str, float | None],
         meter: RoundMeter,
         now: float,
+        evidence: RoundEvidence | None = None,
     ) -> None:
         """Record, model, verdict and state of one round; durable on return."""
         seconds = round(meter.seconds(now), 6)
         kept = total.total if total is not None and self._keep_totals else None
         extra = _extra(campaign, seconds, metrics)
         timings = meter.line(record.index, now)
-        self._close(campaign, Closing(record=record, extra=extra, timings=timings, total=kept))
+        closing = Closing(
+            record=record,
+            extra=extra,
+            timings=timings,
+            total=kept,
+            evidence=evidence,
+            judged=campaign.defence.judged,
+        )
+        self._close(campaign, closing)
         _log.info(
             "round ended",
             index=record.index,
@@ -70,6 +80,7 @@ class Recorder:
             paused=list(campaign.state.paused),
             aborted=None if record.aborted is None else record.aborted.value,
             seconds=seconds,
+            audit=self._store.state.audit_head,
             **{name: round(value, 4) for name, value in metrics.items() if value is not None},
         )
 

@@ -28,6 +28,7 @@ from auror_server.clock import SessionClock
 from auror_server.config import SessionSection
 from auror_server.connections import Connection, encode_message
 from auror_server.events import Event, Joined, Stop
+from auror_server.evidence import EvidenceCollector
 from auror_server.notices import Notices, say_dropped
 from auror_server.player import Action, Outcome, RoundPlayer
 from auror_server.reception import Reception
@@ -77,6 +78,8 @@ class Session:
         self._stopping = False
         self._last_start = clock.now()
         self._standing = Standing(Activity.STARTING)
+        self._evidence: EvidenceCollector | None = None
+        """Of the round in progress."""
 
     def standing(self) -> dict[str, Any]:
         """What the session is doing (``Standing.to_dict``). Only for the event loop's thread."""
@@ -217,6 +220,7 @@ class Session:
         description, now = start.description, self._clock.now
         self._notices.begins(description.era)
         self._last_start = now()
+        self._evidence = EvidenceCollector(start)
         uploads = SpooledUploads(self._recorder.spool / "uploads")
         try:
             machine = await self._compute(lambda: RoundServer(start, self._policy, uploads))
@@ -273,6 +277,8 @@ class Session:
                     if refusal is not None and refusal.is_final:
                         self._withdrawn[client] = self._connections.get(client)
                 case Send():
+                    if self._evidence is not None:
+                        self._evidence.saw(action.message)
                     await self._send(player, action)
 
     async def _send(self, player: RoundPlayer, send: Send) -> None:
@@ -290,7 +296,13 @@ class Session:
         end, record = self._campaign.finish(player.summary, outcome.total, outcome.aborted)
         metrics = self._host.evaluate(self._campaign.state.models.model)
         self._recorder.conclude(
-            self._campaign, record, outcome.total, metrics, player.meter, self._clock.now()
+            self._campaign,
+            record,
+            outcome.total,
+            metrics,
+            player.meter,
+            self._clock.now(),
+            None if self._evidence is None else self._evidence.found,
         )
         return end
 

@@ -6,6 +6,7 @@ import hashlib
 import time
 from pathlib import Path
 
+from auror.deployment.audit_log import AuditSigner
 from auror.deployment.checks import Checklist, check_free
 from auror.deployment.credentials import (
     End,
@@ -13,6 +14,7 @@ from auror.deployment.credentials import (
     check_expiry,
     check_tls,
     load_first_models,
+    load_operator,
     load_policy,
     load_server,
     load_tls,
@@ -28,8 +30,10 @@ from auror.training.state import CampaignState
 from auror_server.config import ServerConfig
 from auror_server.extension import rounds_to_train
 from auror_server.hosts import make_host, synthetic_dim
+from auror_server.state.audit import AuditedSettings
 from auror_server.state.identity import RunIdentity
 from auror_server.state.opening import look
+from auror_server.state.run import RunState
 from auror_server.store import check_folder
 
 
@@ -136,6 +140,22 @@ def _thresholds(policy: Policy, topology: Topology) -> str:
 
 def _resumable(found: object) -> str:
     return "none" if found is None else "will be resumed"
+
+
+def begin_audit(
+    config: ServerConfig, credentials: ServerCredentials, run: RunState, state: CampaignState
+) -> None:
+    """From here on what ``run`` is told is signed with the server's identity."""
+    begun = AuditedSettings(
+        policy=credentials.policy,
+        tls=credentials.tls,
+        operator=load_operator(config.server.credentials),
+        settings=identity_of(config, credentials.policy).settings,
+        detector=config.session.detector,
+        error_rate=config.session.error_rate,
+        defend=config.session.defend,
+    )
+    run.audit(AuditSigner(credentials.tls.key), begun, state)
 
 
 def identity_of(config: ServerConfig, policy: Policy) -> RunIdentity:

@@ -90,6 +90,9 @@ def check(server: KilledServer) -> None:
     assert [line["dropped"] for line in lines] == [{}] * len(lines)
     whole = [line for line in lines if not line["interrupted"]]
     assert len(whole) == ROUNDS
+    found = server.verified()
+    assert (found.rounds, found.unaudited) == (len(lines), 0)
+    assert found.without_messages == tuple(k["index"] + 1 for k in lines if k["interrupted"])
     # evidence: what was bound, once, and nothing else
     evidence = server.campaign.ledger.rounds
     assert [entry.round_index for entry in evidence] == [line["index"] for line in whole]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -67,4 +68,31 @@ def test_a_flagged_client_ends_with_a_code_and_a_line_of_its_own(tmp_path: Path)
     assert logs["flagged"][:told].count("round ended") == fell + 1
     assert "excluded for good" not in logs["honest"]
     assert logs["server"].count("client flagged") == 1
+    check_audit(tmp_path, fell)
     assert f"client=2 component=session index={fell}" in logs["server"]
+
+
+def check_audit(folder: Path, fell: int) -> None:
+    """What the run proves to a client that trusts its own credentials only."""
+    asked = ["audit", "verify", "runs/server", "--credentials", "certs/clients/002"]
+    code, said = kit.invoke("auror", *asked, cwd=folder)
+    assert code == 2
+    assert "own:accuses_client_2 is code of the run's own" in said
+    code, said = kit.invoke("auror", *asked, "--own-detector", "--format", "json", cwd=folder)
+    assert code == 0, said
+    found = json.loads(said)
+    assert (found["rounds"], found["finished"], found["roots"]) == (ROUNDS, True, "given")
+    assert found["signatures"] >= 4 * ROUNDS * 4
+    assert found["verdicts"] >= fell
+    show = ["audit", "show", "runs/server", "--client", "2", "--round"]
+    code, said = kit.invoke("auror", *show, str(fell + 1), cwd=folder)
+    assert code == 0, said
+    assert f"flagged in: round {fell + 1}\n" in said
+    assert "verdict: accused\n" in said
+    assert "client 2 is excluded for good: its updates stand apart" in said
+    assert "check its labels" in said
+    code, said = kit.invoke("auror", *show, str(ROUNDS), cwd=folder)
+    assert "not invited" in said
+    code, said = kit.invoke("auror", *show, "99", cwd=folder)
+    assert code == 2
+    assert f"choose 1 … {ROUNDS}" in said

@@ -47,10 +47,14 @@ def test_an_operator_sees_whom_a_round_waits_for_and_that_a_killed_server_runs_n
         assert found["live"]["activity"] == "playing a round"
         assert 0.0 < found["live"]["deadline_s"] <= 60.0
         assert found["live"]["connected"] == list(range(6))
+        head = found["audit_head"]
         server.process.kill()
         server.process.wait()
         found = looked(tmp_path)
         assert (found["server"], found["live"]) == ("not running", None)
         assert found["broken_off"] == [found["last"]["round"]]
         assert found["rounds_done"] == len(kit.rounds(tmp_path))
+        code, said = kit.invoke("auror", "audit", "verify", "run", "--head", head, cwd=tmp_path)
+        assert code == 0, said
+        assert said.startswith(f"holds: {found['rounds_done'] + 1} entries, ")
         os.kill(sleeper.process.pid, signal.SIGKILL)

@@ -11,11 +11,11 @@ from sqlalchemy import Engine, create_engine, event, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
+from auror.deployment.run_seals import find_broken
 from auror.deployment.run_tables import REVISION, metadata, revisions, runs
 from auror.errors import MachineError
 from auror.files import sync
 from auror_server.state.revisions import migrate, revision_of
-from auror_server.state.seals import find_broken
 
 DATABASE_ERRORS = (SQLAlchemyError, sqlite3.Error)
 """What SQLite and SQLAlchemy raise about a file."""

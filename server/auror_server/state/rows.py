@@ -13,6 +13,8 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
 from auror.defence.ledger import GroupObservation, RoundObservation
+from auror.deployment import run_seals as seals
+from auror.deployment.round_evidence import RoundEvidence
 from auror.deployment.run_tables import (
     facts,
     generations,
@@ -20,7 +22,6 @@ from auror.deployment.run_tables import (
     models,
     observations,
     rounds,
-    seal,
     verdicts,
 )
 from auror.ids import ClientId
@@ -34,7 +35,6 @@ from auror.round.facts import (
 )
 from auror.round.record import RoundRecord
 from auror.round.record_json import record_to_json
-from auror_server.state import seals
 from auror_server.state.database import Change
 
 _FLOATS = np.dtype("<f8")
@@ -51,6 +51,10 @@ class Closing:
     """None: nobody could measure it to its end."""
     total: NDArray[np.int64] | None = None
     """Opened in it, where totals are kept; (d,)."""
+    evidence: RoundEvidence | None = None
+    """What its messages prove; None: a crash broke it off."""
+    judged: tuple[int, tuple[ClientId, ...]] | None = None
+    """What the verdict of that time is of (``Defence.judged``)."""
 
 
 def compact(value: object) -> str:
@@ -82,8 +86,8 @@ def of_fact(counter: int, fact: ServerFact) -> Iterator[Change]:
             yield round_row.values(statistics_asked=True), None
         case UnmaskingBegun():
             yield round_row.values(shares_asked=True), None
-    text = encode(fact)
-    yield facts.insert(), {"counter": counter, "fact": text, "sealed": seal(counter, text)}
+    row = {"counter": counter, "fact": encode(fact)}
+    yield facts.insert(), {**row, "sealed": seals.of_fact(row)}
 
 
 def of_model(era: int, step: int, digest: str, parent: str) -> Change:
@@ -91,8 +95,8 @@ def of_model(era: int, step: int, digest: str, parent: str) -> Change:
     return insert(models).on_conflict_do_nothing(), row
 
 
-def of_closing(closing: Closing, total: str | None) -> Change:
-    """``total``: address of the closing's."""
+def of_closing(closing: Closing, total: str | None) -> tuple[str, Change]:
+    """The row's seal, and the row. ``total``: address of the closing's."""
     record = closing.record
     values = {
         "position": record.index,
@@ -106,13 +110,18 @@ def of_closing(closing: Closing, total: str | None) -> Change:
     }
     sealed = seals.of_round(values)
     updated = rounds.update().where(rounds.c.counter == record.round_id.counter)
-    return updated.values(**values, sealed=sealed), None
+    return sealed, (updated.values(**values, sealed=sealed), None)
 
 
-def of_verdict(index: int, verdict: Mapping[str, Any]) -> Change:
+def of_verdict(index: int, verdict: Mapping[str, Any]) -> tuple[str, Change]:
+    """The row's seal, and the row."""
     text = compact(verdict)
-    row = {"position": index, "verdict": text, "sealed": seal(index, text)}
-    return insert(verdicts).on_conflict_do_update(index_elements=["position"], set_=row), row
+    sealed = seals.of_verdict(index, text)
+    row = {"position": index, "verdict": text, "sealed": sealed}
+    return sealed, (
+        insert(verdicts).on_conflict_do_update(index_elements=["position"], set_=row),
+        row,
+    )
 
 
 def of_evidence(before: str, entry: RoundObservation) -> tuple[str, list[Change]]:

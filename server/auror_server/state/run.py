@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import delete, func, select
 
+from auror.deployment import run_seals as seals
+from auror.deployment.audit_log import AuditSigner
 from auror.deployment.run_reader import closed
 from auror.deployment.run_tables import facts, generations, ledger_rounds, rounds, runs
 from auror.round.description import model_digest
@@ -21,7 +23,8 @@ from auror.round.interrupted import InterruptedRound, interrupted_rounds
 from auror.round.record import RoundRecord
 from auror.round.record_json import record_from_json
 from auror.training.state import CampaignState
-from auror_server.state import rows, seals
+from auror_server.state import rows
+from auror_server.state.audit import AuditedRound, AuditedSettings, AuditTrail
 from auror_server.state.blobs import Blobs
 from auror_server.state.database import Change, Database
 from auror_server.state.identity import RunIdentity
@@ -52,6 +55,23 @@ class RunState:
         self._named = (models["era"], models["step"])
         """Era and step of the newest generation's model."""
         self._models = {row.number: {row.model, row.previous} for row in kept}
+        self._trail: AuditTrail | None = None
+
+    def audit(self, signer: AuditSigner, begun: AuditedSettings, state: CampaignState) -> None:
+        """From now on every closed round is an entry of the audit, signed by ``signer``.
+
+        Raises:
+            MachineError: the disk takes nothing more.
+        """
+        with self._database.reading() as connection:
+            trail = AuditTrail(signer, connection)
+        self._database.write([trail.start(begun, state)])
+        self._trail = trail
+
+    @property
+    def audit_head(self) -> str | None:
+        """What stands for the whole audit; None: there is none."""
+        return None if self._trail is None else self._trail.head
 
     # During a round -------------------------------------------------------------------------------
 
@@ -91,28 +111,75 @@ class RunState:
             MachineError: the disk takes nothing more.
         """
         changes, self._pending = self._pending, []
+        sealed: list[tuple[Closing, str]] = []
         for closing in closings:
             total = None
             if closing.total is not None:
                 total = self._blobs.put(closing.total.astype("<i8").tobytes())
                 self._totals.add(total)
-            changes.append(rows.of_closing(closing, total))
+            row, change = rows.of_closing(closing, total)
+            sealed.append((closing, row))
+            changes.append(change)
+        judged = None
         if verdict is not None and closings:
-            changes.append(rows.of_verdict(closings[-1].record.index, verdict))
+            judged, change = rows.of_verdict(closings[-1].record.index, verdict)
+            changes.append(change)
+        evidence = self._evidence_rows(changes, state)
+        if self._trail is not None:
+            for closing, row in sealed:
+                last = judged if closing is closings[-1] else None
+                audited = self._audited(closing, row, changes, evidence, last)
+                changes.append(self._trail.round(audited, state))
         self._write(changes, state, finished=False)
+
+    def _audited(
+        self,
+        closing: Closing,
+        row: str,
+        changes: Sequence[Change],
+        evidence: Mapping[int, str],
+        verdict: str | None,
+    ) -> AuditedRound:
+        counter, index = closing.record.round_id.counter, closing.record.index
+        kept = select(facts.c.sealed).where(facts.c.counter == counter).order_by(facts.c.id)
+        with self._database.reading() as connection:
+            noted = list(connection.execute(kept).scalars())
+        for _, pending in changes:
+            if isinstance(pending, dict) and "fact" in pending and pending["counter"] == counter:
+                noted.append(pending["sealed"])
+        return AuditedRound(
+            position=index,
+            counter=counter,
+            row=row,
+            facts=noted,
+            ledger=evidence.get(index),
+            verdict=verdict,
+            judged=None if verdict is None else closing.judged,
+            evidence=closing.evidence,
+        )
 
     def finish(self, state: CampaignState) -> None:
         """The training is over: nothing is left to resume, though it may be extended."""
-        self._write([], state, finished=True)
+        changes: list[Change] = []
+        self._evidence_rows(changes, state)
+        if self._trail is not None:
+            changes.append(self._trail.end(state))
+        self._write(changes, state, finished=True)
+
+    def _evidence_rows(self, changes: list[Change], state: CampaignState) -> dict[int, str]:
+        """Add what is new in the ledger to ``changes``. Returns round → seal."""
+        found = {}
+        for entry in state.ledger.rounds[self._bound :]:
+            self._evidence, added = rows.of_evidence(self._evidence, entry)
+            found[entry.round_index] = self._evidence
+            changes += added
+        self._bound = len(state.ledger.rounds)
+        return found
 
     def _write(self, changes: list[Change], state: CampaignState, finished: bool) -> None:
-        sealed = self._evidence
-        for entry in state.ledger.rounds[self._bound :]:
-            sealed, added = rows.of_evidence(sealed, entry)
-            changes += added
         name = (state.models.era, state.models.step)
         number = self._number + (name != self._named)
-        row = generation_row(self._blobs, number, state, sealed)
+        row = generation_row(self._blobs, number, state, self._evidence)
         changes += [
             rows.of_generation(row),
             rows.of_model(*name, row["digest"], state.models.parent.hex()),
@@ -120,8 +187,7 @@ class RunState:
             (runs.update().values(finished=finished), None),
         ]
         self._database.write(changes)
-        self._number, self._named, self._evidence = number, name, sealed
-        self._bound = len(state.ledger.rounds)
+        self._number, self._named = number, name
         self._keep(number, row)
 
     def go_on_as(self, identity: RunIdentity) -> None:

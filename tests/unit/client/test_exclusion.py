@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from auror_client.driver import ClientEnding
-from auror_client.exclusion import check_excluded, in_words
+from auror_client.exclusion import check_excluded
 from line import ME, Bench, played
 from structlog.testing import capture_logs
 
+from auror.deployment.exclusion_words import in_words
 from auror.errors import Excluded
 from auror.ids import NO_ROUND, ClientId
 from auror.round.messages import Exclusion, ExclusionCause

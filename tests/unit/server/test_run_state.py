@@ -41,7 +41,7 @@ def test_what_was_written_comes_back_bit_for_bit(tmp_path: Path) -> None:
     reader = RunReader(tmp_path)
     assert [line["index"] for line in reader.rounds()] == [0, 1, 2, 3, 4]
     assert reader.timings() == [{"index": index} for index in range(5)]
-    assert reader.verdict() == {"scores": [4]}
+    assert reader.verdict() == {"scores": {"0": 4}}
     assert reader.total(3).tolist() == list(range(Host.dim))
     assert not reader.finished
     with pytest.raises(DataError, match="keeps no total of round 2"):
@@ -170,12 +170,14 @@ def test_a_newer_schema_is_refused_in_one_line(tmp_path: Path) -> None:
     run_of(tmp_path)
     with sqlite3.connect(tmp_path / STATE) as raw:
         raw.execute("UPDATE alembic_version SET version_num = '0999'")
-    with pytest.raises(ConfigError, match="revision 0999, this auror-server knows 0001") as told:
+    with pytest.raises(
+        ConfigError, match="revision 0999, this auror-server knows 0001, 0002"
+    ) as told:
         go_on(tmp_path)
     assert "\n" not in str(told.value)
     with pytest.raises(ConfigError, match="0999"):
         look(tmp_path, IDENTITY, False)
-    with pytest.raises(DataError, match="revision 0999, this version reads 0001"):
+    with pytest.raises(DataError, match="revision 0999, this version reads 0002"):
         RunReader(tmp_path).rounds()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -19,6 +19,19 @@ from auror.deployment.run_tables import (
 
 FIRST = seal("ledger")
 """What the first round of a ledger is chained to."""
+
+
+def of_fact(row: Mapping[str, Any]) -> str:
+    return seal(row["counter"], row["fact"])
+
+
+def of_verdict(position: int, verdict: str) -> str:
+    return seal(position, verdict)
+
+
+def of_facts(sealed: Iterable[str]) -> str:
+    """All facts of one round, in order."""
+    return seal(*sealed)
 
 
 def of_round(row: Mapping[str, Any]) -> str:
@@ -39,13 +52,13 @@ def of_evidence(before: str, index: int, era: int, gram: bytes | None, groups: l
 def find_broken(connection: Connection) -> str | None:
     """The first row whose seal does not fit; None when all do."""
     for row in connection.execute(select(facts)):
-        if row.sealed != seal(row.counter, row.fact):
+        if row.sealed != of_fact(row._asdict()):
             return f"fact {row.id}"
     for row in connection.execute(select(rounds).where(rounds.c.position.is_not(None))):
         if row.sealed != of_round(row._asdict()):
             return f"round {row.position}"
     for row in connection.execute(select(verdicts)):
-        if row.sealed != seal(row.position, row.verdict):
+        if row.sealed != of_verdict(row.position, row.verdict):
             return f"verdict {row.position}"
     for row in connection.execute(select(generations)):
         if row.sealed != of_generation(row._asdict()):

@@ -1,0 +1,40 @@
+"""What a server needs to sign its audit, for servers that a test plays."""
+
+from __future__ import annotations
+
+import datetime
+from functools import cache
+
+from auror_server.state.audit import AuditedSettings
+from auror_server.state.run import RunState
+from rounds_kit import Deployment
+
+from auror.deployment import certs
+from auror.deployment.audit_log import AuditSigner
+from auror.deployment.credentials import TlsFiles, operator_pem
+from auror.training.state import CampaignState
+
+
+@cache
+def tls() -> TlsFiles:
+    """One server's, for all tests of a process."""
+    now = datetime.datetime.now(datetime.UTC)
+    ca = certs._issue_ca("test", now)
+    server = certs._issue_server(ca, ["localhost"], now)
+    return TlsFiles(ca.certificate_pem, server.certificate_pem, server.key_pem)
+
+
+def audited(
+    run: RunState, house: Deployment, state: CampaignState, detector: str = "test:scripted"
+) -> None:
+    """Let ``run`` keep an audit from here on."""
+    begun = AuditedSettings(
+        policy=house.policy,
+        tls=tls(),
+        operator=operator_pem(house.operator.verify_key),
+        settings="test",
+        detector=detector,
+        error_rate=0.01,
+        defend=True,
+    )
+    run.audit(AuditSigner(tls().key), begun, state)
