@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from auror.errors import UserError
+from auror.errors import ConfigError, UserError
 
 
 class Broken(Exception):
     """A check of one entry failed; the text says which."""
+
+
+class CannotJudge(ConfigError):
+    """A detector that does not run here: nothing is wrong with the audit by that."""
 
 
 class AuditBroken(UserError):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.audit.broken import Broken
+from auror.audit.broken import Broken, CannotJudge
 from auror.audit.start import Start
 from auror.defence.ledger import GroupObservation, Ledger, RoundObservation
 from auror.deployment.audit_reader import KeptEvidence
@@ -144,11 +144,14 @@ def named_detector(own: bool) -> Callable[[Start], Detector]:
 
     def make(start: Start) -> Detector:
         if ":" in start.detector and not own:
-            raise ConfigError(
+            raise CannotJudge(
                 f"the detector {start.detector} is code of the run's own: read it, and let it run"
                 " here with own_detector = true"
             )
-        return choose_detector(start.detector).kind.make(DetectorDials(start.error_rate))
+        try:
+            return choose_detector(start.detector).kind.make(DetectorDials(start.error_rate))
+        except ConfigError as error:
+            raise CannotJudge(str(error)) from error
 
     return make
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from auror.audit.broken import AuditBroken, Broken
+from auror.audit.broken import AuditBroken, Broken, CannotJudge
 from auror.audit.evidence import (
     Verdicts,
     check_evidence,
@@ -239,16 +239,23 @@ class _Walk:
         )
 
 
+_DAMAGE = (
+    ProtocolError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
+    ValueError,
+)  # fmt: skip
+"""What reading something raises that was not written by a server."""
+
+
 @contextmanager
 def _naming(number: int, entry: AuditEntry | None) -> Iterator[None]:
     """What goes wrong within is said of entry ``number``."""
     try:
         yield
-    except UserError:
+    except (CannotJudge, AuditBroken):
         raise
-    except (Broken, AuthenticationFailed) as error:
+    except (Broken, AuthenticationFailed, UserError) as error:
         raise AuditBroken(f"entry {number}{_which(entry)}: {error}") from error
-    except (ProtocolError, KeyError, TypeError, ValueError, IndexError) as error:
+    except _DAMAGE as error:
         raise AuditBroken(f"entry {number}{_which(entry)}: damaged ({error!r})") from error
 
 

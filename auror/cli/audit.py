@@ -73,7 +73,7 @@ def verified_text(found: Verified) -> str:
     lines = [
         f"holds: {found.entries} entries, {found.rounds} rounds of deployment {found.deployment}",
         f"{found.signatures} signatures of clients, {found.verdicts} verdicts computed again",
-        f"trusted: {found.roots} operator key and CA",
+        f"trusted: {_ROOTS[found.roots]}",
     ]
     if found.unaudited:
         lines.append(f"not covered: the first {found.unaudited} rounds, of an older version")
@@ -81,6 +81,12 @@ def verified_text(found: Verified) -> str:
         broken = ", ".join(map(str, found.without_messages))
         lines.append(f"broken off by crashes, without signatures: round {broken}")
     return "\n".join([*lines, f"head: {found.head}"])
+
+
+_ROOTS = {
+    "given": "the given operator key and CA",
+    "the run's own": "the operator key and CA that the run names; --credentials names yours",
+}
 
 
 def explained_text(found: Explained) -> str:

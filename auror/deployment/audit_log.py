@@ -15,8 +15,9 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from auror.errors import AuthenticationFailed
+from auror.errors import AuthenticationFailed, CredentialsError
 
 FIRST_HEAD = hashlib.sha256(b"auror/v1/audit").hexdigest()
 """What the first entry is chained to."""
@@ -54,10 +55,17 @@ class AuditSigner:
     """The server's identity, for signing heads."""
 
     def __init__(self, key: bytes) -> None:
-        """``key``: PEM, unencrypted, on a NIST curve."""
+        """``key``: PEM, unencrypted.
+
+        Raises:
+            CredentialsError: it is no ECDSA key.
+        """
         loaded = serialization.load_pem_private_key(key, password=None)
         if not isinstance(loaded, ec.EllipticCurvePrivateKey):
-            raise ValueError("the server's key is not on a NIST curve")  # noqa: TRY004
+            raise CredentialsError(
+                "key.pem: the audit is signed with ECDSA, and this is another kind of key; use the"
+                " one that `auror certs` made"
+            )
         self._key = loaded
 
     def sign(self, head: str) -> bytes:
@@ -80,9 +88,14 @@ def check_head(certificate: bytes, head: str, signature: bytes) -> None:
 
 
 def check_issued(certificate: bytes, ca: bytes) -> None:
-    """Raises AuthenticationFailed when ``ca`` did not issue ``certificate``; both PEM."""
+    """Raises AuthenticationFailed when ``ca`` did not issue ``certificate`` for a server; both PEM.
+
+    Clients have certificates of the same CA, for clients."""
     try:
         own, issuer = (x509.load_pem_x509_certificate(pem) for pem in (certificate, ca))
         own.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError) as error:
+        usages = own.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (InvalidSignature, ValueError, TypeError, x509.ExtensionNotFound) as error:
         raise AuthenticationFailed("the deployment's CA did not issue it") from error
+    if ExtendedKeyUsageOID.SERVER_AUTH not in usages:
+        raise AuthenticationFailed("the deployment's CA issued it for a client")

@@ -10,6 +10,7 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tampering import Edit, broken, checked, edited, rows, rows_of, signed
 
@@ -19,7 +20,9 @@ from auror.audit.start import Roots
 from auror.audit.verify import verify_audit
 from auror.deployment import certs
 from auror.deployment.audit_log import AuditSigner
+from auror.deployment.audit_reader import read_audited
 from auror.errors import ConfigError, DataError
+from auror.ids import ClientId
 
 # Without the server's key -----------------------------------------------------------------------
 
@@ -131,6 +134,43 @@ def test_another_key_than_the_servers_signs_nothing(played: Path, tmp_path: Path
     assert "entry 0: the server's signature does not verify" in broken(
         played, tmp_path, lambda raw: signed(raw, rows_of(raw), other)
     )
+
+
+def test_a_clients_certificate_of_the_same_ca_signs_nothing(played: Path, tmp_path: Path) -> None:
+    now = certs._now()
+    ca = certs._issue_ca("test", now)
+    client = certs._issue_client(ca, "test", ClientId(4), now)
+
+    def edit(raw: sqlite3.Connection) -> None:
+        start, *others = rows_of(raw)
+        named = {"ca": ca.certificate_pem.decode(), "certificate": client.certificate_pem.decode()}
+        texts = [json.dumps({**json.loads(start), **named}), *others]
+        signed(raw, texts, AuditSigner(client.key_pem))
+
+    said = broken(played, tmp_path, edit)
+    assert said == "entry 0: the server's certificate: the deployment's CA issued it for a client"
+
+
+def test_whatever_byte_of_the_file_is_flipped_what_is_verified_is_what_was_written(
+    played: Path, tmp_path: Path
+) -> None:
+    folder = edited(played, tmp_path, lambda _: None)
+    path, before = folder / "state.db", read_audited(folder)
+    (folder / "state.db-wal").unlink(missing_ok=True)
+    whole = path.read_bytes()
+    found: list[AuditBroken | DataError] = []
+    rng = np.random.default_rng(7)
+    for at in rng.integers(0, len(whole), 40):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        try:
+            checked(folder)
+        except (AuditBroken, DataError) as error:
+            found.append(error)
+        else:
+            assert read_audited(folder) == before
+    assert len(found) > 10
+    assert {error.exit_code for error in found} <= {4, 12}
+    assert not [error for error in found if "\n" in str(error)]
 
 
 def test_whom_the_reader_trusts_is_the_readers_choice(played: Path, tmp_path: Path) -> None:
