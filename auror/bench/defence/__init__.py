@@ -80,7 +80,7 @@ def run_bench(sections: Sequence[str], bench: Bench) -> BenchReport:
         raise ConfigError(f"only = {unknown[0]}: choose of {', '.join(SECTIONS)}")
     if not bench.seeds:
         raise ConfigError("seeds = 0: choose 1 or more")
-    if bench.device != "cpu":
+    if not bench.collect:
         resolve_device(bench.device)
     if bench.data_dir is not None and not (bench.data_dir / "gtsrb" / "GTSRB").is_dir():
         raise ConfigError(

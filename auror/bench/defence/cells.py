@@ -76,9 +76,9 @@ class Cell:
         """What names one row of this cell."""
         return {
             "dataset": self.dataset, "task": self.task, "clients": self.clients,
-            "malicious": self.malicious, "flips": self.flips, "attack": self.attack(seed), "partition": self.partition,
-            "group_size": self.group_size, "rounds": self.rounds, "device": self.device,
-            "seed": seed,
+            "malicious": self.malicious, "flips": self.flips, "attack": self.attack(seed),
+            "partition": self.partition, "group_size": self.group_size, "rounds": self.rounds,
+            "device": self.device, "seed": seed,
         }  # fmt: skip
 
 
