@@ -62,8 +62,8 @@ _TAIL = """
 - **Smaller data**: mnist5k has 4,000 training samples, 133 a client, where `--data-dir` has no full
   MNIST. Attacks on digits succeed less here than the paper reports: with equally dealt data
   averaging outvotes them.
-- **Another model**: an MLP with 64 hidden units. The LeNet (`cnn`) takes 20 minutes a training of
-  signs on a core without a GPU: not measured here.
+- **Another model**: an MLP with 64 hidden units. The LeNet (`cnn`) is in
+  [defence/signs.md](defence/signs.md): 30 → 50 and 38 → 39 by 9 of 30, all found on three seeds.
 - **Sums**: the paper reads single clients' gradients, this table's second part never does.
 """
 

@@ -21,8 +21,8 @@ _SEEDS = 10
 @click.option("--data-dir", type=click.Path(path_type=Path), default=None, envvar="AUROR_DATA",
               show_envvar=True,
               help="Folder that holds gtsrb.  [default: drawn signs instead]")  # fmt: skip
-@click.option("--device", default="cpu", show_default=True,
-              help="Where signs are trained: cpu, or cuda for other rounding, faster.")  # fmt: skip
+@click.option("--device", default=None,
+              help="Where signs are trained; cuda rounds otherwise.  [default: cpu]")  # fmt: skip
 @click.option("--only", default="", help="Sections, comma-separated.  [default: all]")
 @click.option("--reduced", is_flag=True, help="A setting or two per section: minutes.")
 @click.option("--collect", is_flag=True,
@@ -37,7 +37,7 @@ def command(
     seeds: int | None,
     first_seed: int,
     data_dir: Path | None,
-    device: str,
+    device: str | None,
     only: str,
     reduced: bool,
     collect: bool,
@@ -66,7 +66,7 @@ def command(
         reduced,
         lambda line: click.echo(line, err=True),
         data_dir,
-        device=device,
+        device=device or Bench.device,
         collect=collect,
     )
     report = run_bench(sections, bench)
