@@ -16,6 +16,7 @@ _log = logger("report")
 def make_report(folder: Path) -> None:
     """Write the page; a failure is a warning, the run itself is safe on disk."""
     command = f"auror report {folder}"
+    _log.info("making the report", at_most_s=_SECONDS)
     try:
         done = subprocess.run(
             [sys.executable, "-m", "auror.cli", "report", str(folder)],
