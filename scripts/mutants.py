@@ -27,7 +27,8 @@ from queue import SimpleQueue
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "tests" / "mutants" / "mutants.toml"
 _COPIED = ("auror", "server", "client", "tests", "deploy", "docs", "proto", "pyproject.toml")
-_SECONDS = 180
+_SECONDS, _SECONDS_UNCHANGED = 180, 1800
+"""Of the test of one mutant, and of all named tests on the sources as they are."""
 _FAILED = 1  # pytest's exit code for tests that ran and failed
 
 
@@ -90,7 +91,7 @@ def copies(count: int) -> Iterator[SimpleQueue[Path]]:
         yield free
 
 
-def run_tests(root: Path, tests: list[str]) -> int:
+def run_tests(root: Path, tests: list[str], seconds: int) -> int:
     """pytest's exit code for ``tests`` on the sources under ``root``; a hang counts as failed."""
     path = os.pathsep.join(str(root / part) for part in (".", "server", "client"))
     command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
@@ -98,7 +99,7 @@ def run_tests(root: Path, tests: list[str]) -> int:
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
-            command, cwd=root, env=environment, capture_output=True, timeout=_SECONDS, check=False
+            command, cwd=root, env=environment, capture_output=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
         return _FAILED
@@ -110,7 +111,7 @@ def judge(mutant: Mutant, free: SimpleQueue[Path]) -> Fate:
     root, started = free.get(), time.monotonic()
     before = mutant.apply(root)
     try:
-        code = run_tests(root, [mutant.test])
+        code = run_tests(root, [mutant.test], _SECONDS)
     finally:
         (root / mutant.file).write_text(before)
         free.put(root)
@@ -127,7 +128,7 @@ def main() -> int:
     mutants = [m for m in load() if options.only in m.name or options.only in m.file]
     with copies(options.workers) as free:
         root = free.get()
-        if code := run_tests(root, sorted({mutant.test for mutant in mutants})):
+        if code := run_tests(root, sorted({mutant.test for mutant in mutants}), _SECONDS_UNCHANGED):
             print(f"the tests do not pass without mutants (pytest: {code})", file=sys.stderr)
             return 2
         free.put(root)
