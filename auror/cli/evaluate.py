@@ -33,4 +33,5 @@ def command(run: Path, data: Path | None, form: str) -> None:
         click.echo(json.dumps(found, allow_nan=False))
         return
     for name, value in found.items():
-        click.echo(f"{name:<16}{value:.4f}" if isinstance(value, float) else f"{name:<16}{value}")
+        shown = f"{value:.4f}" if isinstance(value, float) else "–" if value is None else value
+        click.echo(f"{name:<16}{shown}")

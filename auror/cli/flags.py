@@ -60,7 +60,7 @@ def _flag(info: FieldInfo, meaning: str) -> Callable[[F], F]:
 
 def _notes(info: FieldInfo) -> list[str]:
     notes = [] if info.range is None else [str(info.range)]
-    if info.default in (dataclasses.MISSING, None):
+    if info.default in (dataclasses.MISSING, None, ""):
         return notes
     return [f"default: {info.default}", *notes]
 

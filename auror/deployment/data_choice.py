@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from auror.deployment.settings import Section
 from auror.errors import ConfigError
+from auror.params import DATASET
 
 OWN = "own"
 """The data set's name where a path is meant."""
@@ -14,20 +15,22 @@ Data = TypeVar("Data", bound=Section)
 
 
 def choose_data(data: Data, section: str, path: str) -> Data:
-    """``data`` with its field ``dataset`` decided: a named path is meant.
+    """``data`` with its field ``dataset`` decided: a named path is meant, then the data set that is
+    asked for, then what a task of one's own loads (""), and the usual one otherwise.
 
     Args:
-        data: a section with a field ``dataset``.
+        data: a section with fields ``dataset`` and ``task``.
         section: its name, for messages.
         path: its field that names somebody's own samples.
 
     Raises:
         ConfigError: two settings contradict each other.
     """
-    named = getattr(data, path)
-    if named and "dataset" not in data.model_fields_set:
-        data = data.model_copy(update={"dataset": OWN})
-    dataset: Any = getattr(data, "dataset")  # noqa: B009 - a field of every such section
+    told: Any = data
+    named, dataset = getattr(data, path), told.dataset
+    if not dataset:
+        dataset = OWN if named else "" if told.task else DATASET
+        data = data.model_copy(update={"dataset": dataset})
     if named and dataset != OWN:
         raise ConfigError(
             f'{section}.{path} = "{named}" and {section}.dataset = "{dataset}" contradict each'

@@ -12,8 +12,10 @@ from typing import Literal
 import structlog
 
 
-def configure(form: Literal["console", "json"], quiet: bool = False) -> None:
-    """Set up structlog for this process; ``quiet`` keeps warnings and errors only."""
+def configure(form: Literal["console", "json"], quiet: bool = False, verbose: bool = False) -> None:
+    """Set up structlog for this process; ``quiet`` keeps warnings and errors only, ``verbose`` the
+    phases of a round too."""
+    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
@@ -26,9 +28,7 @@ def configure(form: Literal["console", "json"], quiet: bool = False) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.WARNING if quiet else logging.INFO
-        ),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
 

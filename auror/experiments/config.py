@@ -17,7 +17,7 @@ from auror.learn.own_data import DataSource
 from auror.learn.partition import Partition, parse_partition
 from auror.learn.tasks import is_own
 from auror.learn.training import TrainingParams
-from auror.params import RoundParams
+from auror.params import DATASET, RoundParams
 from auror.round.arithmetic import check_round
 from auror.rules.choice import ChosenRule, choose_rule
 from auror.sim.simulate import Aggregation
@@ -71,7 +71,8 @@ NONE_VANISH = Dropout()
 class ExperimentConfig:
     """Everything that decides an experiment's outcome, and nothing that does not."""
 
-    dataset: str = Options.dataset
+    dataset: str = DATASET
+    """"": of a task of one's own, which loads its samples or takes the usual data set."""
     data_dir: Path | None = None
     data: Path | None = None
     """Own samples, dealt to the clients; ``dataset`` is then without effect."""

@@ -42,8 +42,9 @@ class Options:
     """Every dial of an experiment; None: decided by the others. In a program ``attack``, ``rule``
     and ``detector`` may be objects instead of their names."""
 
-    dataset: str = DATASET
-    """digits, mnist5k (both offline), mnist, fashion_mnist, gtsrb or signs-synthetic (drawn)."""
+    dataset: str = ""
+    """digits, mnist5k (both offline), mnist, fashion_mnist, gtsrb or signs-synthetic (drawn); by
+    default mnist5k, or the samples that a task of one's own loads."""
     data_dir: str | None = None
     """Folder of torchvision's sets; downloaded there when absent."""
     data: str | None = None
@@ -178,8 +179,9 @@ def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[s
         found |= dict.fromkeys(("dataset", "data_dir"), "with own data")
     else:
         found |= dict.fromkeys(("label_column", "data_range"), "without own data")
-    if options.data is None and options.dataset in PACKAGED:
-        found["data_dir"] = f"with dataset = {options.dataset}, which comes with a package"
+    named = options.dataset or DATASET
+    if options.data is None and named in PACKAGED:
+        found["data_dir"] = f"with dataset = {named}, which comes with a package"
     if attack is not None and attack.aim is None:  # an aim says what the evaluation reports on
         if not _malicious(options, attack):
             found["attack"] = "with malicious = 0"
@@ -237,7 +239,7 @@ def config_of(options: Options) -> ExperimentConfig:
     }
     colluders, attack = options.colluders, choose_attack(options.attack)
     return ExperimentConfig(
-        dataset=options.dataset if options.data is None else OWN,
+        dataset=_dataset(options),
         data_dir=None if options.data_dir is None else Path(options.data_dir),
         data=None if options.data is None else Path(options.data),
         label_column=options.label_column,
@@ -270,6 +272,15 @@ def config_of(options: Options) -> ExperimentConfig:
         dropout=Dropout(options.dropout_before, options.dropout_after),
         device=options.device,
     )
+
+
+def _dataset(options: Options) -> str:
+    """A task of one's own may load its samples: then a data set must not have been asked for."""
+    from auror.learn.tasks import is_own  # noqa: PLC0415 - loads torch
+
+    if options.data is not None:
+        return OWN
+    return options.dataset or ("" if is_own(options.task) else DATASET)
 
 
 def _usual_training(task: str) -> TrainingParams:

@@ -19,7 +19,7 @@ from auror.learn.readers.raw import refuse
 from auror.learn.samples import Samples, SampleSpec, read_samples
 from auror.learn.scale import parse_range, standardisation_of
 from auror.learn.splitting import per_class, stratified
-from auror.params import CLEAN_PER_CLASS
+from auror.params import CLEAN_PER_CLASS, DATASET
 
 Labels = NDArray[np.int64]
 
@@ -32,7 +32,8 @@ class DataSource:
     """Which samples: a data set by name, or a path to one's own.
 
     Attributes:
-        dataset: a name; without effect where ``path`` is given.
+        dataset: a name; without effect where ``path`` is given. "": none was asked for, so the
+            usual one is read where a task loads no samples itself.
         data_dir: folder of the named data set.
         path: npz file, CSV file, image folder, or a folder of parts.
         label_column: of a CSV file; "": the last one.
@@ -40,7 +41,7 @@ class DataSource:
         setting: what named ``path``, for messages.
     """
 
-    dataset: str = "mnist5k"
+    dataset: str = ""
     data_dir: Path | None = None
     path: Path | None = None
     label_column: str = ""
@@ -68,7 +69,8 @@ def load_data(
     """
     if source.path is None:
         by = None if task is None else task.standardisation
-        data = load_dataset(source.dataset, source.data_dir, seed, clean_per_class, by)
+        name = source.dataset or DATASET
+        data = load_dataset(name, source.data_dir, seed, clean_per_class, by)
         return data if task is None else _fitting(data, task)
     return _Own(source, task, dealt, clean_per_class, seed).load(source.path)
 

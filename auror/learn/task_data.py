@@ -23,7 +23,7 @@ from auror.learn.partition import Indices, Labels, Partition
 from auror.learn.task import Task
 from auror.learn.tasks import find_task, is_own
 from auror.learn.training import Floats, Targets
-from auror.params import CLEAN_PER_CLASS, DATASET
+from auror.params import CLEAN_PER_CLASS
 from auror.registry import fault_in
 
 Array = NDArray[np.generic]
@@ -135,13 +135,13 @@ def server_side(task: Task, source: DataSource, seed: int, clean_per_class: int)
 def _refuse_unread(task: Task, source: DataSource) -> None:
     """Raises ConfigError where something else than the task's loaders is told of samples."""
     told = {
-        "dataset": source.dataset if source.path is None else DATASET,
+        "dataset": source.dataset if source.path is None else "",
         "data_dir": source.data_dir,
         "label_column": source.label_column,
         "range": source.range,
     }
     for name, value in told.items():
-        if value and value != DATASET:
+        if value:
             raise ConfigError(
                 f"{name} = {value} has no effect: {task} loads its own samples: leave it out"
             )

@@ -16,7 +16,7 @@ from auror.deployment.model_file import read_model
 from auror.errors import ConfigError, DataError
 from auror.experiments.options import Options
 from auror.fields import Like, Range, check_fields, default_of
-from auror.params import PACKAGED, SKETCH_PART, Budget, PlanCaps, RoundParams
+from auror.params import DATASET, PACKAGED, SKETCH_PART, Budget, PlanCaps, RoundParams
 from auror.round.policy import Policy
 from auror.training.host import ModelHost
 
@@ -33,7 +33,7 @@ class Enrolment:
     """c, clients assumed to collude; by default g - 2."""
     dataset: str = Options.dataset
     """digits, mnist5k, mnist, fashion_mnist, gtsrb or signs-synthetic: decides shape and scale of
-    the samples."""
+    the samples; by default mnist5k, or the samples that a task of one's own loads."""
     data_dir: Path | None = None
     """Folder of torchvision's sets; downloaded there when absent."""
     data: Path | None = None
@@ -60,16 +60,16 @@ class Enrolment:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.data is not None and self.data_dir is not None:
-            raise ConfigError(
-                f"data_dir = {self.data_dir} has no effect with own data: leave it out"
-            )
+        for name, value in (("dataset", self.dataset), ("data_dir", self.data_dir)):
+            if self.data is not None and value:
+                raise ConfigError(f"{name} = {value} has no effect with own data: leave it out")
         if self.data is None and (self.label_column or self.data_range):
             name = "label_column" if self.label_column else "data_range"
             raise ConfigError(f"{name} has no effect without own data: leave it out")
-        if self.data_dir is not None and self.dataset in PACKAGED:
+        named = self.dataset or DATASET
+        if self.data_dir is not None and named in PACKAGED:
             raise ConfigError(
-                f"data_dir = {self.data_dir} has no effect with dataset = {self.dataset}, which"
+                f"data_dir = {self.data_dir} has no effect with dataset = {named}, which"
                 " comes with a package: leave it out"
             )
 

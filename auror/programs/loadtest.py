@@ -149,6 +149,7 @@ def _start(test: LoadTest, folder: Path, starter: Starter, address: str, door: s
             "server.credentials": folder / "certs" / "server",
             "server.run_dir": folder / "run",
             "server.keep_totals": True,
+            "server.verbose": True,  # _last_phase reads them
             "session.rounds": test.rounds,
             "session.phase_deadline_s": _DEADLINE_SECONDS,
             "session.upload_deadline_s": _DEADLINE_SECONDS,

@@ -13,7 +13,7 @@ from auror.deployment.data_choice import OWN, choose_data
 from auror.deployment.settings import Section, load
 from auror.deployment.without_effect import WithoutEffect, refuse_idle
 from auror.ids import ClientId
-from auror.params import DATASET, PACKAGED, PARTITION, SEED, OwnRules
+from auror.params import PACKAGED, PARTITION, SEED, OwnRules
 
 PREFIX = "AUROR_CLIENT"
 CLIENT = "{client}"
@@ -56,9 +56,9 @@ class DataSection(Section):
 
     task: str = ""
     """package.module:name when the policy trains code of your own: no other code is imported."""
-    dataset: str = DATASET
+    dataset: str = ""
     """digits, mnist5k, mnist, fashion_mnist, gtsrb, signs-synthetic, "own" (data.path) or
-    "synthetic" (load tests)."""
+    "synthetic" (load tests); "" = mnist5k, or what data.task loads."""
     data_dir: str = ""
     """Folder of the data set where it is not packaged."""
     path: str = ""
@@ -145,7 +145,7 @@ _DATASET = 'with data.dataset = "{data.dataset}"'
 _SHARED_ONLY = ("data.data_dir", "data.partition", "data.parts", "data.part")
 IDLE: tuple[WithoutEffect[ClientConfig], ...] = (
     WithoutEffect(_SHARED_ONLY, lambda c: c.data.dataset in {OWN, SYNTHETIC}, _DATASET),
-    WithoutEffect(("data.data_dir",), lambda c: c.data.dataset in PACKAGED, _DATASET),
+    WithoutEffect(("data.data_dir",), lambda c: c.data.dataset in {"", *PACKAGED}, _DATASET),
     WithoutEffect(("data.label_column", "data.range"), lambda c: c.data.dataset != OWN, _DATASET),
     WithoutEffect(
         ("data.task", "data.attack", "client.device"),

@@ -86,7 +86,7 @@ def main(
         from auror_server import app, start  # noqa: PLC0415
         from auror_server.session import SessionEnding  # noqa: PLC0415
 
-        configure(config.server.log)
+        configure(config.server.log, verbose=config.server.verbose)
         if only_check:
             sys.exit(start.check(config))
         ending = asyncio.run(app.serve(config))

@@ -14,7 +14,7 @@ from auror.deployment.settings import Section, load
 from auror.deployment.without_effect import WithoutEffect, refuse_idle
 from auror.errors import ConfigError
 from auror.fields import default_of
-from auror.params import CLEAN_PER_CLASS, DATASET, DETECTOR, ERROR_RATE, PACKAGED, ROUNDS, SEED
+from auror.params import CLEAN_PER_CLASS, DETECTOR, ERROR_RATE, PACKAGED, ROUNDS, SEED
 from auror.training.config import AfterFlag, CampaignConfig
 from auror.training.detectors import ChosenDetector, DetectorDials, choose_detector
 from auror.training.observations import PlanChoice
@@ -38,6 +38,8 @@ class ServerSection(Section):
     signs (`auror certs --from-model`). "" = whatever the policy signs."""
     log: Literal["console", "json"] = "console"
     """Form of the log on standard error."""
+    verbose: bool = False
+    """Also log every phase of a round, not only its end."""
     threads: int = Field(default=2, ge=1, le=64)
     """Threads for decoding, cryptography and arrays."""
     keep_totals: bool = False
@@ -103,9 +105,9 @@ class LearningSection(Section):
 
     task: str = ""
     """package.module:name when the policy trains code of your own: no other code is imported."""
-    dataset: str = DATASET
+    dataset: str = ""
     """digits, mnist5k, mnist, fashion_mnist, gtsrb, signs-synthetic or "own" (learning.data): the
-    server's own clean and test samples."""
+    server's own clean and test samples; "" = mnist5k, or what learning.task loads."""
     data_dir: str = ""
     """Folder of the data set where it is not packaged."""
     data: str = ""
@@ -209,7 +211,7 @@ IDLE: tuple[WithoutEffect[ServerConfig], ...] = (
         "with statistics.confusion = false",
     ),
     WithoutEffect(
-        ("learning.data_dir",), lambda c: c.learning.dataset in {OWN, *PACKAGED}, _DATASET
+        ("learning.data_dir",), lambda c: c.learning.dataset in {"", OWN, *PACKAGED}, _DATASET
     ),
     WithoutEffect(
         ("learning.label_column", "learning.range"), lambda c: c.learning.dataset != OWN, _DATASET

@@ -266,7 +266,7 @@ class Session:
                 case Persist(fact):
                     self._recorder.note(fact)
                 case PhaseStarted(phase, waiting):
-                    _log.info(
+                    _log.debug(
                         "phase",
                         round=str(player.round_id),
                         phase=phase.name.lower(),

@@ -20,7 +20,11 @@ def test_a_client_ends_while_it_trains_and_started_anew_it_holds_up_nobody(tmp_p
     kit.enrol(tmp_path)
     address = free_address()
     # neither the deadline nor the grace may end the upload phase
-    patient = {"session.reconnect_grace_s": 300, "session.upload_deadline_s": 300}
+    patient = {
+        "session.reconnect_grace_s": 300,
+        "session.upload_deadline_s": 300,
+        "server.verbose": True,
+    }
     own = kit.client_settings(tmp_path, address, "5")
     words = {key: value if isinstance(value, int) else str(value) for key, value in own.items()}
     flags = [part for key in own for part in ("--set", f"{key}={json.dumps(words[key])}")]

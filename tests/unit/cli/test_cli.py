@@ -92,6 +92,14 @@ def test_without_clean_samples_the_statistics_are_others_and_the_clients_the_sam
     assert found["as_recorded"] is True
 
 
+def test_what_was_not_measured_is_a_dash(tmp_path: Path) -> None:
+    folder = str(tmp_path / "run")
+    done = auror(*SMALL, "--runs", "defended", "--attack", "flip-all", "--out", folder)
+    assert done.exit_code == 0, done.output
+    lines = dict(line.split() for line in auror("evaluate", folder).stdout.splitlines())
+    assert (lines["source_recall"], lines["attack_success"]) == ("–", "–")
+
+
 def test_text_output_is_a_table() -> None:
     done = auror(*SMALL, "--runs", "clean,defended")
     assert done.exit_code == 0

@@ -68,7 +68,8 @@ def test_help_says_what_the_model_says(name: str, field: str, model: type) -> No
     shown = " ".join((option.help or "").split())
     assert info.meaning, f"{model.__name__}.{field} has no docstring"
     assert shown.startswith(info.meaning.replace("``", "")[:30])
-    if info.default not in (None, dataclasses.MISSING):
+    assert "default: ]" not in shown
+    if info.default not in (None, "", dataclasses.MISSING):
         switch = ("" if info.default else "no-") + field.replace("_", "-")
         assert f"default: {switch if info.kind is bool else info.default}" in shown
     if info.range is not None:

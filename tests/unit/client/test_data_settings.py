@@ -31,11 +31,13 @@ def test_a_named_path_is_meant(tmp_path: Path, layer: str) -> None:
 
 
 def test_printed_settings_select_the_same_data(tmp_path: Path) -> None:
-    for flags in (["data.path=own.npz"], [], ["data.dataset=synthetic"]):
+    chosen = (["data.path=own.npz"], [], ["data.dataset=synthetic"], ["data.task=own:Task"])
+    for flags, dataset in zip(chosen, ("own", "mnist5k", "synthetic", ""), strict=True):
         config = load_config(None, {}, flags)
         path = tmp_path / "printed.toml"
         path.write_text(to_toml(config))
         assert load_config(path, {}, []).data == config.data
+        assert config.data.dataset == dataset
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_an_attack_that_nobody_plays_is_refused(tmp_path: Path) -> None:
         trained(path, task_of(path), 1, "data.attack=flip:1:2", 'data.malicious="5"')
 
 
-@pytest.mark.parametrize("flag", [*SHARED, *OWN, "data.dataset=digits"])
+@pytest.mark.parametrize("flag", [*SHARED, *OWN, "data.dataset=digits", "data.dataset=mnist5k"])
 def test_what_a_task_with_loaders_does_not_look_at_is_refused(tmp_path: Path, flag: str) -> None:
     class Loads(Task):
         input_shape = (1, 8, 8)

@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from own_tasks import SmallResNet, amounts, images, rows
+from own_tasks import Sites, SmallResNet, amounts, images, rows
 
 from auror.errors import ConfigError
+from auror.experiments.config import ExperimentConfig
 from auror.experiments.experiment import run_experiment
 from auror.experiments.options import experiment_config
 from auror.experiments.prepared import Prepared
 from auror.experiments.progress import Progress
 from auror.experiments.result import ExperimentResult
 from auror.experiments.runfolder import read_run
+from auror.learn.task import ServerData
 from auror.library.experiment import save_run
+from auror.programs.enrol import Enrolment, terms_of
 
 SMALL = {"clients": 6, "malicious": 2, "group_size": 2, "colluders": 1, "device": "cpu",
          "rounds": 3, "attack": "flip:0:1", "runs": "clean,defended"}  # fmt: skip
@@ -103,6 +106,28 @@ def test_how_ones_own_task_trains_is_the_default_and_dials_change_single_values(
     assert own == SmallResNet.training
     changed = experiment_config({**SMALL, "task": "own_tasks:SmallResNet", "epochs": 5}).training
     assert changed == replace(own, epochs=5)
+
+
+def test_a_data_set_beside_a_task_that_loads_its_own_is_refused(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def here(_task: Sites, _path: Path | None) -> ServerData:
+        with np.load(files / "server.npz") as file:
+            return ServerData(file["x"][:100], file["y"][:100])
+
+    load = Sites.client_data
+    monkeypatch.setattr(Sites, "server_data", here)
+    monkeypatch.setattr(Sites, "client_data", lambda task, _path, i: load(task, files, i))
+    for dataset in ("mnist5k", "digits"):
+        with pytest.raises(ConfigError, match=f"dataset = {dataset} has no effect: .* loads"):
+            run(task="own_tasks:Sites", dataset=dataset)
+        with pytest.raises(ConfigError, match=f"dataset = {dataset} has no effect: .* loads"):
+            terms_of(Enrolment(clients=6, task="own_tasks:Sites", dataset=dataset))
+        with pytest.raises(ConfigError, match=f"dataset = {dataset} has no effect with own data"):
+            Enrolment(clients=6, data=files, dataset=dataset)
+    config = experiment_config({**SMALL, "task": "own_tasks:Sites"})
+    again = ExperimentConfig.from_dict(config.to_dict())  # of a run folder
+    assert len(Prepared.of(again).data.test_y) == 100
 
 
 @pytest.mark.slow

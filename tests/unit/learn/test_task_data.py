@@ -16,6 +16,7 @@ from auror.learn.partition import Dirichlet, Iid
 from auror.learn.standardisation import Standardisation
 from auror.learn.task import ServerData, Task
 from auror.learn.task_data import AsLoaded, client_side, server_side, simulated
+from auror.params import DATASET
 
 
 @pytest.fixture
@@ -131,6 +132,7 @@ def test_clean_samples_of_a_task_without_classes_are_refused() -> None:
     ("told", "each", "words"),
     [
         ({"dataset": "digits"}, 10, "dataset = digits has no effect: .* loads its own samples"),
+        ({"dataset": DATASET}, 10, f"dataset = {DATASET} has no effect"),
         ({"data_dir": Path("x")}, 10, "data_dir = x has no effect"),
         ({"label_column": "y"}, 10, "label_column = y has no effect"),
         ({"range": "0:1"}, 10, "range = 0:1 has no effect"),

@@ -62,6 +62,21 @@ def test_a_setting_without_effect_is_refused(beside: str, flag: str) -> None:
         load_config(None, {}, [beside, flag])
 
 
+@pytest.mark.parametrize(
+    ("flags", "dataset"),
+    [
+        ([], "mnist5k"),
+        (["learning.task=own:Task"], ""),
+        (["learning.task=own:Task", "learning.dataset=mnist5k"], "mnist5k"),
+        (["learning.task=own:Task", "learning.data=own.npz"], "own"),
+    ],
+)
+def test_a_data_set_that_was_asked_for_can_be_told_beside_a_task_of_ones_own(
+    flags: list[str], dataset: str
+) -> None:
+    assert load_config(None, {}, flags).learning.dataset == dataset
+
+
 def test_a_load_test_has_no_layers_to_open() -> None:
     config = load_config(None, {}, ["statistics.output_layer=true"])
     assert config.campaign().plan.output_layer

@@ -8,11 +8,13 @@ import io
 from pathlib import Path
 
 import pytest
+import structlog
 from auror_server.events import Message
 from auror_server.metrics import RoundMeter
 from auror_server.reception import Reception
 from auror_server.session import SessionEnding
 from stage import Inline, Stage, invitations
+from structlog.testing import capture_logs
 
 from auror.deployment.run_reader import RunReader
 from auror.errors import UnavailableError, UntrainedError
@@ -32,7 +34,15 @@ def test_a_session_plays_its_rounds_and_says_goodbye(tmp_path: Path) -> None:
         assert await stage.run() is SessionEnding.FINISHED
         return stage
 
-    stage = asyncio.run(scene())
+    structlog.reset_defaults()  # every level, whatever a program run before has set up
+    with capture_logs() as logged:
+        stage = asyncio.run(scene())
+    of_rounds = [
+        line["event"] for line in logged if line["log_level"] == "info" and "index" in line
+    ]
+    assert of_rounds == ["round ended"] * 2
+    assert all(line["log_level"] == "debug" for line in logged if "phase" in line)
+    assert len({line["phase"] for line in logged if "phase" in line}) == 9
     assert [line["accepted"] for line in stage.rounds] == [list(range(7))] * 2
     assert [line["aborted"] for line in stage.rounds] == [None] * 2
     assert stage.elapsed == 0.0  # nobody was waited for

@@ -1,0 +1,35 @@
+"""What the programs' logs say at which level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from auror.deployment.logs import configure, logger
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize(
+    ("quiet", "verbose", "said"),
+    [
+        (False, False, ["end", "wrong"]),
+        (False, True, ["phase", "end", "wrong"]),
+        (True, False, ["wrong"]),
+    ],
+)
+def test_phases_are_said_to_who_asks_for_them(
+    quiet: bool, verbose: bool, said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("console", quiet=quiet, verbose=verbose)
+    log = logger("here")
+    log.debug("phase")
+    log.info("end")
+    log.warning("wrong")
+    assert [line.split("]")[1].split()[0] for line in capsys.readouterr().err.splitlines()] == said
