@@ -22,7 +22,7 @@ _SEEDS = 10
               show_envvar=True,
               help="Folder that holds gtsrb.  [default: drawn signs instead]")  # fmt: skip
 @click.option("--device", default=None,
-              help="Where signs are trained; a GPU rounds differently.  [default: cpu]")  # fmt: skip
+              help="Where signs are trained; GPUs round differently.  [default: cpu]")  # fmt: skip
 @click.option("--only", default="", help="Sections, comma-separated.  [default: all]")
 @click.option("--reduced", is_flag=True, help="A setting or two per section: minutes.")
 @click.option("--collect", is_flag=True,
