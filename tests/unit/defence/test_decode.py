@@ -164,6 +164,15 @@ def test_inequality_is_none_of_alike_columns_and_the_width_of_unequal_ones() -> 
         assert inequality(Design(groups, N).gather(loud)) == pytest.approx(width, abs=0.15)
 
 
+def test_what_chance_makes_of_a_few_sums_is_no_inequality() -> None:
+    for seed in range(3):
+        groups, values = each(np.ones(400), np.full(400, 1e-3), seed)
+        few = Design(groups[:4], N).gather(values[:4])
+        by_chance = 1.0 / np.sqrt(2.0 * few.freedom)
+        assert by_chance > 0.1
+        assert inequality(few) < by_chance / 2.0
+
+
 def test_leverage() -> None:
     groups = tuple(
         GroupObservation(cohort(N)[start : start + 4], np.zeros(1)) for start in range(0, N, 4)
