@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import re
 import sys
 import traceback
@@ -102,6 +103,20 @@ def maker(found: object) -> Callable[[], Any]:
     return found if isinstance(found, type) else lambda: found
 
 
+def takes(found: object, values: int) -> bool:
+    """Whether ``found`` can be called with so many values; of a class, which is made first, that is
+    not looked at."""
+    if isinstance(found, type) or not callable(found):
+        return isinstance(found, type)
+    try:
+        inspect.signature(found).bind(*range(values))
+    except TypeError:
+        return False
+    except ValueError:  # written in C, without a signature
+        return True
+    return True
+
+
 class Registry(Mapping[str, T]):
     """Name → object of one kind, and one's own by ``package.module:attribute``."""
 
@@ -161,7 +176,7 @@ class Registry(Mapping[str, T]):
 
     def _fitting(self, name: str, found: object) -> T:
         if not self._fits(found):
-            raise ConfigError(f"{self.kind} {name!r} is {_described(found)}, not {self._wanted}")
+            raise ConfigError(f"{self.kind} {name!r} is {described(found)}, not {self._wanted}")
         return cast("T", found)
 
 
@@ -170,5 +185,8 @@ def _nearest(word: str, known: Iterable[str]) -> str:
     return f", did you mean {near[0]}?" if near else ""
 
 
-def _described(found: object) -> str:
+def described(found: object) -> str:
+    """What ``found`` is, for messages."""
+    if inspect.isfunction(found):
+        return f"a function {inspect.signature(found)}"
     return f"the class {found.__name__}" if isinstance(found, type) else type(found).__name__

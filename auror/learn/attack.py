@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from auror.errors import ConfigError
 from auror.ids import ClientId
-from auror.registry import load_reference, reference_to
+from auror.registry import described, load_reference, reference_to, takes
 from auror.round.output import OutputShape
 
 Floats = NDArray[np.float32]
@@ -198,10 +198,10 @@ def own_attack(given: object, name: str | None = None) -> Own:
             raise ConfigError(
                 f"attack {name!r}: {error}; name an object that was made from the class"
             ) from error
-    if inspect.isroutine(given):
+    if inspect.isroutine(given) and takes(given, 3):
         return Own(name, Poisoning(given))
     raise ConfigError(
-        f"attack {name!r} is {type(given).__name__}: give a subclass of auror.Attack, an object of"
+        f"attack {name!r} is {described(given)}: give a subclass of auror.Attack, an object of"
         " one, or a function (x, y, rng) -> (x, y)"
     )
 

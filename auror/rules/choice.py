@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from auror.errors import ConfigError
-from auror.registry import Registry, maker, reference_to
+from auror.registry import Registry, maker, reference_to, takes
 from auror.rules import robust
 from auror.rules.robust import Aggregate, AggregationRule, Floats
 
@@ -42,7 +42,7 @@ RULES: Registry[RuleKind | AggregationRule] = Registry(
         "foolsgold": RuleKind(lambda _f: robust.FoolsGold()),
         "fltrust": RuleKind(lambda _f: robust.fltrust, rooted=True, needs_root=True),
     },
-    callable,
+    lambda found: takes(found, 2),
     "a function (updates, root) -> auror.Aggregate, or a class of such",
 )
 """All of them see every client's update."""

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from auror.errors import ConfigError
-from auror.registry import Registry, fault_in, is_reference, load_reference
+from auror.registry import Registry, fault_in, is_reference, load_reference, takes
 
 KNOWN: Registry[Callable[[int], int]] = Registry(
     "rule", {"double": lambda x: 2 * x, "halve": lambda x: x // 2}, callable, "a function"
@@ -116,3 +116,25 @@ def test_an_error_elsewhere_is_nobodys_code() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         KNOWN.find("double")(1 // 0)
     assert fault_in(caught.value) is None
+
+
+class Adds:
+    def __call__(self, x: int, y: int, z: int = 0) -> int:
+        return x + y + z
+
+
+@pytest.mark.parametrize(
+    ("found", "fitting"),
+    [
+        (lambda x, y: x, {2}),
+        (lambda x, y=0: x, {1, 2}),
+        (lambda *values: values, {1, 2, 3}),
+        (lambda x, *, y: x, set()),
+        (Adds(), {2, 3}),
+        (Adds, {1, 2, 3}),  # its objects are called
+        (max, {1, 2, 3}),  # says nothing of itself
+        (3, set()),
+    ],
+)
+def test_how_many_values_something_takes(found: object, fitting: set[int]) -> None:
+    assert {count for count in (1, 2, 3) if takes(found, count)} == fitting

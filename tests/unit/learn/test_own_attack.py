@@ -34,6 +34,10 @@ def shift(x: Floats, y: Labels, rng: np.random.Generator) -> tuple[Floats, Label
     return x, (y + 1) % 3
 
 
+def halve(updates, root):  # type: ignore[no-untyped-def]  # as people write a rule
+    return updates.mean(axis=0) / 2
+
+
 class Ones(Attack):
     def __init__(self, times: float = 1.0) -> None:
         self.times = times
@@ -117,6 +121,7 @@ def test_an_aim_beyond_the_classes_is_refused(name: str) -> None:
     ("written", "words"),
     [
         ("X", "is ndarray: give a subclass of auror.Attack"),
+        ("halve", r"is a function \(updates, root\): give .* a function \(x, y, rng\)"),
         ("Needy", "name an object that was made from the class"),
         ("Absent", "has no Absent"),
     ],

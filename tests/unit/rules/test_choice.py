@@ -87,5 +87,7 @@ def test_what_a_rule_returns_is_checked(returned: object, words: str) -> None:
 def test_an_unknown_rule_says_which_there_are() -> None:
     with pytest.raises(ConfigError, match="did you mean median"):
         choose_rule("medain")
+    with pytest.raises(ConfigError, match=r"is a function \(x, y, rng\), not a function \(updates"):
+        choose_rule(lambda x, y, rng: y)
     with pytest.raises(ConfigError, match="is int, not a function"):
         choose_rule(3)
