@@ -40,7 +40,8 @@ def evaluate_run(run: FinishedRun, data: Path | None = None) -> Json:
             settings = replace(
                 settings, data=str(data), range="", label_column="", clean_per_class=0
             )
-        host, _notes = host_of(settings, run.task)
+        named = "learning.data" if data is None else "--data"
+        host, _notes = host_of(settings, run.task, named)
         measured = Metrics.of(host.evaluate(model))
     known = data is None and run.metrics is not None
     same = {"as_recorded": measured == run.metrics} if known else {}

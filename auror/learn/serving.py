@@ -31,30 +31,30 @@ class Learning:
 
 
 def host_of(
-    settings: Learning, task: bytes, setting: str = "learning"
+    settings: Learning, task: bytes, named: str = "learning.data"
 ) -> tuple[TorchHost, list[str]]:
     """The host of the signed ``task``, and what somebody should know about its samples.
 
     Args:
-        setting: the section, as errors call it.
+        named: what named the samples, as errors call it.
 
     Raises:
         UserError: the data set or device cannot be used, or does not fit the task.
     """
-    pinned = PinnedTask.from_bytes(task, settings.task, f"{setting}.task")
+    pinned = PinnedTask.from_bytes(task, settings.task, "learning.task")
     source = DataSource(
         settings.dataset,
         Path(settings.data_dir) if settings.data_dir else None,
         Path(settings.data) if settings.data else None,
         settings.label_column,
         settings.range,
-        setting=f"{setting}.data",
+        setting=named,
     )
     data = server_side(pinned.task, source, settings.seed, settings.clean_per_class)
     attack = parse_attack(settings.report_attack or "none", pinned.task.classes)
     if attack is not None and pinned.task.classes is None:
         raise ConfigError(
-            f"{setting}.report_attack = {attack}: {pinned.task} has no labels; leave it out"
+            f"learning.report_attack = {attack}: {pinned.task} has no labels; leave it out"
         )
     device = resolve_device(settings.device)
     return TorchHost(pinned, data, device, settings.seed, attack), list(data.notes)

@@ -146,7 +146,9 @@ def test_evaluate_measures_the_served_model_again_and_on_other_samples(
     assert other["accuracy"] == pytest.approx(found["accuracy"], abs=0.1)
     assert other["accuracy"] != found["accuracy"]
     (tmp_path / "bad.npz").write_bytes(b"no samples")
-    assert invoke("evaluate", run, "--data", tmp_path / "bad.npz").exit_code == 4
+    bad = invoke("evaluate", run, "--data", tmp_path / "bad.npz")
+    assert bad.exit_code == 4
+    assert bad.stderr.startswith("auror: --data = ")
 
 
 def test_every_client_has_the_servers_model_and_can_use_it(run: Path, tmp_path: Path) -> None:
