@@ -14,6 +14,7 @@ import click
 
 from auror.deployment.console import HELP, VERSION, OneLine, one_line, with_flags
 from auror.deployment.logs import configure
+from auror.deployment.private_memory import keep_memory_private
 from auror.deployment.settings import to_toml
 from auror.errors import UserError, machine_error
 from auror_client.config import load_config
@@ -86,6 +87,8 @@ def main(
         from auror_client.driver import ClientEnding  # noqa: PLC0415
 
         configure(config.client.log, config.client.quiet)
+        if not config.client.core_dumps:
+            keep_memory_private()
         if only_check:
             leave(start.check(config))
         if account:

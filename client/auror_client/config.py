@@ -49,6 +49,9 @@ class ClientSection(Section):
     """Form of the log on standard error."""
     quiet: bool = False
     """Only warnings and errors."""
+    core_dumps: bool = False
+    """Allow core dumps and debuggers, to look for a fault of the program: both show keys, masks
+    and updates."""
 
 
 class DataSection(Section):

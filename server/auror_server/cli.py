@@ -15,6 +15,7 @@ import click
 
 from auror.deployment.console import HELP, VERSION, OneLine, one_line, with_flags
 from auror.deployment.logs import configure
+from auror.deployment.private_memory import keep_memory_private
 from auror.deployment.settings import to_toml
 from auror.errors import UserError, machine_error
 from auror_server.config import load_config
@@ -87,6 +88,8 @@ def main(
         from auror_server.session import SessionEnding  # noqa: PLC0415
 
         configure(config.server.log, verbose=config.server.verbose)
+        if not config.server.core_dumps:
+            keep_memory_private()
         if only_check:
             sys.exit(start.check(config))
         ending = asyncio.run(app.serve(config))

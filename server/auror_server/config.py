@@ -40,6 +40,8 @@ class ServerSection(Section):
     """Form of the log on standard error."""
     verbose: bool = False
     """Also log every phase of a round, not only its end."""
+    core_dumps: bool = False
+    """Allow core dumps and debuggers, to look for a fault of the program: both show keys."""
     threads: int = Field(default=2, ge=1, le=64)
     """Threads for decoding, cryptography and arrays."""
     keep_totals: bool = False
