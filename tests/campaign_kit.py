@@ -14,6 +14,7 @@ from auror.defence.ledger import Ledger
 from auror.ids import ClientId
 from auror.round.description import model_digest
 from auror.round.messages import MaskedStatistics
+from auror.round.past import common_past
 from auror.sim.seeded import seeded_entropy
 from auror.training.campaign import Campaign
 from auror.training.config import CampaignConfig
@@ -77,19 +78,30 @@ class Run:
         self, rounds: int = 3, flags: dict[int, set[int]] | None = None, **more: Any
     ) -> None:
         params = replace(PARAMS, challenge_rows=0, **more.pop("params", {}))
+        eras = more.pop("eras", 2)
         detector = Scripted(flags or {}, more.pop("cleared_after", None))
         self.deployment = Deployment(
             9,
             params=params,
             budget=more.pop("budget", BUDGET),
             task=Host.task,
-            first_models=tuple(model_digest(Host().initial(era)) for era in (0, 1)),
+            first_models=tuple(model_digest(Host().initial(era)) for era in range(eras)),
         )
         config = CampaignConfig(rounds=rounds, plan=PLAN, detector=detector, **more)
-        self.campaign = Campaign(config, Host(), self.deployment.policy, seeded_entropy(3))
         self.machines = self.deployment.machines()
+        self._begin(config)
+
+    def _begin(self, config: CampaignConfig) -> None:
+        self.campaign = Campaign(config, Host(), self.deployment.policy, seeded_entropy(3))
         self.records: list[Any] = []
         self.ends: list[Any] = []
+
+    def again(self, **changes: Any) -> bool:
+        """Another run of the same clients, whose memories stay; by a server that knows nothing of
+        the one before. Returns whether it follows any."""
+        self._begin(replace(self.campaign.config, **changes))
+        pasts = [machine.memory.past for machine in self.machines.values()]
+        return self.campaign.follow(common_past(pasts, self.deployment.policy.params.colluders))
 
     def round(self, to_server: Any = None) -> Any:
         start = self.campaign.next_round()

@@ -104,7 +104,7 @@ def _rounds(found: RunStatus) -> str:
     text = f"{found.rounds_done} of {found.rounds_planned} with a total"
     if found.rounds_failed:
         text += f", {found.rounds_failed} without"
-    if found.era:
+    if found.restarted:
         text += " (training anew after a flag)"
     if found.broken_off:
         text += f"; {len(found.broken_off)} ended with the server"

@@ -18,6 +18,12 @@ def in_words(client: ClientId, exclusion: Exclusion, task: bytes) -> str:
             " the protocol; check that its program is unchanged and that nobody else holds its"
             " keys, then ask the operator"
         )
+    if exclusion.cause is ExclusionCause.EARLIER_FLAG:
+        return (
+            f"{start}: it was flagged in a training before, and this one is under the same version"
+            " of the policy; what to check stands in its log of then: check that, then ask the"
+            " operator, who can sign the next version"
+        )
     source, target = named(exclusion.source, names), named(exclusion.target, names)
     match source, target:
         case None, None:

@@ -161,12 +161,13 @@ def _first_models(host: ModelHost, wanted: Enrolment) -> tuple[NDArray[np.float3
     return (model, *fresh[1:])
 
 
-def synthetic_terms(dim: int, params: RoundParams, rounds: int) -> Terms:
+def synthetic_terms(dim: int, params: RoundParams, rounds: int, trainings: int = 1) -> Terms:
     """For load tests: a model of ``dim`` numbers that nobody trains."""
+    first = (np.full(dim, era, dtype=np.float32) for era in range(trainings))
     return Terms(
         params=params,
         task=json.dumps({"synthetic": dim}, separators=(",", ":")).encode(),
-        first_models=(np.zeros(dim, dtype=np.float32),),
-        budget=Budget.for_rounds(rounds, 1),
+        first_models=tuple(first),
+        budget=Budget.for_rounds(rounds, trainings),
         release_model=False,
     )

@@ -65,7 +65,9 @@ class RunStatus:
     members: int | None = None
     finished: bool = False
     era: int = 0
-    """0: the first training; 1: the one after the restart."""
+    """Of all trainings under the policy, earlier runs' included."""
+    restarted: bool = False
+    """Whether the run trains anew after a flag."""
     rounds_done: int = 0
     """Of this training, those that ended with a total."""
     rounds_planned: int | None = None
@@ -131,6 +133,7 @@ def _status(
         members=found.members,
         finished=found.finished,
         era=state.models.era,
+        restarted=state.models.era > state.first_era,
         rounds_done=state.models.era_round,
         rounds_planned=state.rounds,
         rounds_failed=state.models.failed,

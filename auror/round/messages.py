@@ -286,6 +286,7 @@ class ExclusionCause(enum.Enum):
     """Why a client is excluded for good."""
 
     FLAG = "a verdict that audited rounds confirmed"
+    EARLIER_FLAG = "a flag of a training before this one"
     PROOF = "messages that prove a lie"
 
 

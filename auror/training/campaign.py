@@ -20,6 +20,7 @@ from auror.round.arithmetic import quantiser
 from auror.round.description import RoundDescription, model_digest
 from auror.round.interrupted import InterruptedRound
 from auror.round.messages import FinalModel, RoundEnd, RoundStart
+from auror.round.past import Past
 from auror.round.plan import StatisticsPlan
 from auror.round.policy import Policy
 from auror.round.record import OpenedGroup, RoundRecord
@@ -28,7 +29,8 @@ from auror.round.summary import RoundSummary
 from auror.round.watch import Watch
 from auror.training import exclusions
 from auror.training.audits import AuditDraw, drawn_by
-from auror.training.config import CampaignConfig, check_campaign
+from auror.training.config import CampaignConfig, check_campaign, check_eras
+from auror.training.confirmation import BEFORE
 from auror.training.defence import Defence, DefendedRound
 from auror.training.ends import check_failures, check_members, check_steps
 from auror.training.host import ModelHost
@@ -124,6 +126,30 @@ class Campaign:
         """Members that may still be invited, sorted."""
         uninvited = self.uninvited
         return tuple(client for client in self.everybody if client not in uninvited)
+
+    def follow(self, past: Past) -> bool:
+        """Go on after what clients took part in beside this run. Round counters go on from there;
+        a run that has not begun takes an era that is new, and does without whom they know as
+        flagged.
+
+        Returns whether that changes anything that has to be kept before the first round.
+
+        Raises:
+            ConfigError: the policy signs no training that is new to them.
+        """
+        state, models = self.state, self.state.models
+        state.counter = max(state.counter, past.counter)
+        if state.index or (past.era, past.flagged) == (models.era, self.flagged):
+            return False
+        check_eras(self.config, self.policy, past.era)
+        while models.era < past.era:
+            models.restart(self._first_model(models.era + 1))
+        state.first_era = models.era
+        for client in past.flagged:
+            state.confirmation.flagged.setdefault(client, BEFORE)
+            state.exclusions.setdefault(client, exclusions.EARLIER)
+        self._check_plan()
+        return True
 
     def adopt(self, policy: Policy) -> None:
         """Go on under a later version of the policy."""
@@ -309,7 +335,7 @@ class Campaign:
     def _restart(self) -> bool:
         """Begin the second training, once, when somebody was flagged in the first."""
         models = self.state.models
-        if not self.config.restarts or models.era > 0:
+        if not self.config.restarts or models.era > self.state.first_era:
             return False
         # Whom the closing verdict accuses the first rounds of the second training will test.
         if not (self.flagged or self._accused()):

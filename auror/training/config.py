@@ -62,8 +62,21 @@ def check_campaign(config: CampaignConfig, policy: Policy) -> None:
             f"rounds = {config.rounds}: the policy allows {policy.budget.max_steps} steps of a"
             " training; choose fewer, or enrol with `auror certs --rounds`"
         )
-    if config.restarts and policy.eras < 2:
-        raise ConfigError(
-            'after_flag = "restart" needs a second training, the policy allows one: choose'
-            ' "continue", or enrol with `auror certs --eras 2`'
-        )
+    check_eras(config, policy, 0)
+
+
+def check_eras(config: CampaignConfig, policy: Policy, used: int) -> None:
+    """Raises ConfigError when ``policy`` signs too few trainings for another run after ``used``."""
+    left, wanted = policy.eras - used, 1 + config.restarts
+    if left >= wanted:
+        return
+    others = f" and clients took part in {used} of them" if used else ""
+    more = "enrol with `auror certs --eras 2`"
+    if used:
+        more = "let the operator run `auror policy next DIR --trainings N` and copy what it says"
+    if left < 1:
+        raise ConfigError(f"the policy signs {policy.eras} trainings{others}: {more}")
+    raise ConfigError(
+        f'after_flag = "restart" may train twice, the policy signs {policy.eras}{others}:'
+        f' choose "continue", or {more}'
+    )

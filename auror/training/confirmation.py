@@ -24,6 +24,8 @@ CONFIRMATIONS = 3
 lie, in two rounds of five at least, or the evidence would be too weak (docs/defence.md)."""
 DOUBTED_CONFIRMATIONS = 6
 """The same for whom the verdict doubts: its evidence varies like that of lies."""
+BEFORE = -1
+"""Index of the round in which a flag of an earlier run fell."""
 
 
 @dataclass

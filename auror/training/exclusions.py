@@ -15,6 +15,8 @@ from auror.round.messages import Exclusion, ExclusionCause
 from auror.training.verdict import Verdict
 
 PROVEN = Exclusion(ExclusionCause.PROOF)
+EARLIER = Exclusion(ExclusionCause.EARLIER_FLAG)
+"""Flagged in an earlier run under this policy; what for, that run's record says."""
 
 
 def flagged(client: ClientId, verdict: Verdict | None, rounds: int, audits: int) -> Exclusion:

@@ -32,9 +32,11 @@ class CampaignState:
     """Who is excluded for good, and what it is told."""
     watching: Watching = field(default_factory=Watching)
     index: int = 0
-    """Rounds that are over, in all eras."""
+    """Rounds of the run that are over, in all its eras."""
     counter: int = 0
-    """Of the next round's id: invitations so far."""
+    """Of the next round's id."""
+    first_era: int = 0
+    """Of this run: eras before it were earlier runs'."""
     rounds: int = 0
     """Of one training, as they were asked for."""
     extended: int = 0
@@ -72,6 +74,7 @@ class CampaignState:
             "watching": self.watching.to_dict(),
             "index": self.index,
             "counter": self.counter,
+            "first_era": self.first_era,
             "rounds": self.rounds,
             "extended": self.extended,
             "over": self.over,
@@ -102,6 +105,7 @@ class CampaignState:
             watching=Watching.from_dict(raw["watching"]),
             index=int(raw["index"]),
             counter=int(raw["counter"]),
+            first_era=int(raw["first_era"]),
             rounds=int(raw["rounds"]),
             extended=int(raw["extended"]),
             over=bool(raw["over"]),

@@ -38,7 +38,7 @@ class ModelSuccession:
     parent: Digest = NO_DIGEST
     """Hash of the model of the step before, in this era."""
     era: int = 0
-    """0: the first training; 1: the one after the restart."""
+    """Of all trainings under the policy; a restart begins another one."""
     era_round: int = 0
     """Rounds of this era that ended with a total."""
     failed: int = 0

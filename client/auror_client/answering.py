@@ -36,6 +36,7 @@ from auror.round.messages import (
     ServerMessage,
     Withdraw,
 )
+from auror.round.past import Past
 from auror.secagg.quantise import CLIPPED_WARNING, Quantiser
 from auror.wire import codec
 from auror.wire.fields import WireError
@@ -129,6 +130,11 @@ class Answering:
     def account(self) -> Account:
         """What this client's data were used for so far."""
         return Account.of(self._me, self._machine.memory)
+
+    @property
+    def past(self) -> Past:
+        """What this client has taken part in."""
+        return self._machine.memory.past
 
     def check_budget(self) -> None:
         """Raises BudgetSpent when nothing is left to take part with."""

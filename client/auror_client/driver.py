@@ -63,8 +63,9 @@ class ClientSession:
         now, address, diagnosed = self._clock.now, self._transport.address, False
         again = Reconnection(self._give_up_after, now(), lambda: secrets.randbelow(1000) / 1000)
         while True:
+            past = self.answering.past
             try:
-                async with self._transport.connect(self._credentials) as link:
+                async with self._transport.connect(self._credentials, past) as link:
                     self._log.info("connected", server=address)
                     again.connected()
                     diagnosed = True

@@ -17,6 +17,7 @@ from auror.deployment.addresses import check_address
 from auror.deployment.credentials import CA_FILE, CERTIFICATE_FILE, KEY_FILE, ClientCredentials
 from auror.errors import CredentialsError, UserError
 from auror.round.description import PROTOCOL_VERSION
+from auror.round.past import Past
 from auror.wire.service import CLIENT_OPTIONS, PATH
 from auror.wire.v1 import transport_pb2 as pb
 
@@ -57,8 +58,10 @@ class Transport(Protocol):
     @property
     def address(self) -> str: ...
 
-    def connect(self, credentials: ClientCredentials) -> AbstractAsyncContextManager[Link]:
-        """Connect and exchange hellos on entering.
+    def connect(
+        self, credentials: ClientCredentials, past: Past
+    ) -> AbstractAsyncContextManager[Link]:
+        """Connect and exchange hellos on entering. ``past``: of this client, for the hello.
 
         Raises:
             ConnectionLost, UserError: as for reading.
@@ -75,8 +78,8 @@ class GrpcTransport:
     def __init__(self, address: str) -> None:
         self.address = address
 
-    def connect(self, credentials: ClientCredentials) -> GrpcLink:
-        return GrpcLink(self.address, credentials)
+    def connect(self, credentials: ClientCredentials, past: Past) -> GrpcLink:
+        return GrpcLink(self.address, credentials, past)
 
     async def diagnose(self, folder: Path) -> str | None:
         return await diagnose(self.address, folder)
@@ -85,12 +88,13 @@ class GrpcTransport:
 class GrpcLink:
     """One stream. Use as an async context manager."""
 
-    def __init__(self, address: str, credentials: ClientCredentials) -> None:
+    def __init__(self, address: str, credentials: ClientCredentials, past: Past) -> None:
         tls = credentials.tls
         secure = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
         self._channel = grpc.aio.secure_channel(address, secure, options=CLIENT_OPTIONS)
         self._call: Any = None
         self._credentials = credentials
+        self._past = past
         self._writing = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -151,6 +155,9 @@ class GrpcLink:
             protocol_version=PROTOCOL_VERSION,
             deployment=self._credentials.policy.name,
             client=self._credentials.client,
+            next_counter=self._past.counter,
+            next_era=self._past.era,
+            flagged=self._past.flagged,
         )
         try:
             await self.send([pb.ClientFrame(hello=hello).SerializeToString()])

@@ -57,6 +57,12 @@ class Notices:
             event = "client flagged" if cause.name == "FLAG" else "client proven to have lied"
             _log.warning(event, client=client, index=index, **known)
 
+    def follows(self, era: int) -> None:
+        """The run begins with ``era``, and with the exclusions of earlier runs."""
+        without = sorted(int(client) for client in self._exclusions)
+        _log.info("follows earlier trainings", era=era, without=without)
+        self._said, self._era = set(self._exclusions), era
+
     def begins(self, era: int) -> None:
         """A round of ``era`` is about to begin."""
         if era > self._era:

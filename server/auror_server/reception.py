@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 
 from auror.ids import ClientId, Digest, RoundId
+from auror.round.past import Past
 from auror.wire import codec
 from auror.wire.fields import WireError
 from auror.wire.frames import Announcement, Received
@@ -30,6 +31,8 @@ class Reception:
     ) -> None:
         self.connections = Connections(members, now())
         self.inbox = Inbox()
+        self.pasts: dict[ClientId, Past] = {}
+        """As every client told it last."""
         self.refusals = Refusals(now)
         self._reopenings = Reopenings(now)
         self._allowance = Allowance(limits)
@@ -67,7 +70,9 @@ class Reception:
         """Raises TooOften when ``client`` has to wait before it opens another stream."""
         self._reopenings.take(client)
 
-    def connected(self, client: ClientId) -> Connection:
+    def connected(self, client: ClientId, past: Past) -> Connection:
+        """``past``: what it says to have taken part in."""
+        self.pasts[client] = past
         connection = self.connections.add(client)
         self.inbox.put_nowait(Joined(client))
         return connection

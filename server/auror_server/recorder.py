@@ -84,6 +84,10 @@ class Recorder:
             **{name: round(value, 4) for name, value in metrics.items() if value is not None},
         )
 
+    def keep(self, campaign: Campaign) -> None:
+        """Make durable what ``campaign`` begins with."""
+        self._store.state.close_rounds([], campaign.state)
+
     def pass_interrupted(self, campaign: Campaign, lost: bool = False) -> None:
         """Close every round that a crash broke off: its id is never used again, and what clients
         may have counted in it stays counted (rule 3).

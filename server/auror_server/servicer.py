@@ -17,6 +17,7 @@ from auror.deployment.credentials import certificate_fingerprint
 from auror.errors import ProtocolError
 from auror.ids import ClientId, Digest
 from auror.round.description import PROTOCOL_VERSION
+from auror.round.past import MOST_COUNTER, MOST_ERAS, Past
 from auror.round.policy import Policy
 from auror.wire.fields import WireError
 from auror.wire.frames import Assembler, Received
@@ -42,7 +43,7 @@ class StreamHandler(Protocol):
 
     def reopens(self, client: ClientId) -> None: ...
 
-    def connected(self, client: ClientId) -> Connection: ...
+    def connected(self, client: ClientId, past: Past) -> Connection: ...
 
     def disconnected(self, connection: Connection) -> None: ...
 
@@ -58,6 +59,7 @@ class Servicer:
 
     def __init__(self, policy: Policy, handler: StreamHandler, spool: Path) -> None:
         self._deployment = policy.name
+        self._id_bound = policy.id_bound
         self._handler = handler
         self._spool = spool
         self._clients = {entry.certificate: c for c, entry in policy.members.items()}
@@ -72,13 +74,13 @@ class Servicer:
         try:
             client = identify(context.auth_context(), self._clients)
             self._handler.reopens(client)
-            await self._check_hello(context, client)
+            past = await self._check_hello(context, client)
         except ProtocolError as error:
             self._handler.refusals.note(type(error).__name__, context.peer(), str(error))
             await context.abort(*status_of(error))
         welcome = pb.Welcome(protocol_version=PROTOCOL_VERSION, deployment=self._deployment)
         await context.write(pb.ServerFrame(welcome=welcome).SerializeToString())
-        connection = self._handler.connected(client)
+        connection = self._handler.connected(client, past)
         reader = asyncio.create_task(self._read(context, client))
         writer = asyncio.create_task(self._write(context, connection))
         try:
@@ -95,7 +97,7 @@ class Servicer:
             writer.cancel()
             await asyncio.gather(reader, writer, return_exceptions=True)
 
-    async def _check_hello(self, context: Any, client: ClientId) -> None:
+    async def _check_hello(self, context: Any, client: ClientId) -> Past:
         try:
             async with asyncio.timeout(HELLO_SECONDS):
                 frame = await context.read()
@@ -110,6 +112,16 @@ class Servicer:
             raise WrongHello("another deployment")
         if hello.client != client:
             raise WrongHello(f"certificate of client {client}, hello of client {hello.client}")
+        return self._past(hello)
+
+    def _past(self, hello: pb.Hello) -> Past:
+        """Raises WrongHello: no client's memory holds that."""
+        flagged = tuple(map(ClientId, hello.flagged))
+        if hello.next_counter > MOST_COUNTER or hello.next_era > MOST_ERAS:
+            raise WrongHello("absurd counters")
+        if len(flagged) > self._id_bound or list(flagged) != sorted(set(flagged)):
+            raise WrongHello("flagged clients that are no set")
+        return Past(hello.next_counter, hello.next_era, flagged)
 
     async def _read(self, context: Any, client: ClientId) -> None:
         assembler = Assembler(from_client=True, spool=self._spool)

@@ -18,6 +18,7 @@ from auror.deployment.logs import logger
 from auror.errors import UnavailableError, UntrainedError
 from auror.ids import NO_ROUND, ClientId
 from auror.round.messages import RoundEnd, RoundStart
+from auror.round.past import common_past
 from auror.round.server.context import Dropped, Persist, PhaseStarted, Send
 from auror.round.server.machine import RoundServer
 from auror.training.campaign import Campaign
@@ -109,6 +110,7 @@ class Session:
         while not self._stopping:
             await self._wait_for_returning()
             self._standing = Standing(Activity.PREPARING)
+            await self._follow_past()
             start = await self._compute(
                 functools.partial(self._campaign.next_round, self._available())
             )
@@ -123,6 +125,14 @@ class Session:
                     " see the log for the clients that dropped out, and start again to go on"
                 )
         return SessionEnding.STOPPED
+
+    async def _follow_past(self) -> None:
+        """The next round is one that clients may join, whatever they took part in before."""
+        campaign = self._campaign
+        past = common_past(self.reception.pasts.values(), self._policy.params.colluders)
+        if await self._compute(functools.partial(campaign.follow, past)):
+            await self._compute(functools.partial(self._recorder.keep, campaign))
+            self._notices.follows(campaign.state.models.era)
 
     async def _release(self) -> None:
         """Give the final model to everybody connected, where the policy lets it go."""

@@ -37,9 +37,11 @@ PARAMS = RoundParams(group_size=2, colluders=1, audit_probability=0.0)
 """Of small tests that want whole cohorts."""
 
 
-def enrol(folder: Path, clients: int = 6, rounds: int = 500, **params: Any) -> Policy:
+def enrol(
+    folder: Path, clients: int = 6, rounds: int = 500, trainings: int = 1, **params: Any
+) -> Policy:
     """A deployment in ``folder``/certs for quick rounds of numbers that nobody trains."""
-    terms = synthetic_terms(500, replace(PARAMS, **params), rounds)
+    terms = synthetic_terms(500, replace(PARAMS, **params), rounds, trainings)
     return create_deployment(folder / "certs", clients, ["127.0.0.1"], terms)
 
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from auror.errors import ConfigError, Refusal, Refused
 from auror.ids import ClientId, Digest
 from auror.round.description import RoundDescription
+from auror.round.past import Past
 from auror.round.policy import Policy
 from auror.round.watch import Watch
 
@@ -76,6 +77,11 @@ class ClientMemory:
             )
         known = replace(self, policy_version=version, policy=digest)
         return known if version == self.policy_version else replace(known, flagged=(), watched=0)
+
+    @property
+    def past(self) -> Past:
+        """What a server that begins has to go on from."""
+        return Past(self.counter + 1, self.era + 1, self.flagged)
 
     def joined(self, counter: int) -> ClientMemory:
         return replace(self, counter=counter, rounds=self.rounds + 1, signed=MappingProxyType({}))

@@ -85,6 +85,7 @@ class ExclusionCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     EXCLUSION_CAUSE_UNSPECIFIED: _ClassVar[ExclusionCause]
     EXCLUSION_CAUSE_FLAG: _ClassVar[ExclusionCause]
+    EXCLUSION_CAUSE_EARLIER_FLAG: _ClassVar[ExclusionCause]
     EXCLUSION_CAUSE_PROOF: _ClassVar[ExclusionCause]
 WATCH_UNSPECIFIED: Watch
 WATCH_ALWAYS: Watch
@@ -147,6 +148,7 @@ ABORT_REASON_BAD_RECONSTRUCTION: AbortReason
 ABORT_REASON_SERVER_STOPPED: AbortReason
 EXCLUSION_CAUSE_UNSPECIFIED: ExclusionCause
 EXCLUSION_CAUSE_FLAG: ExclusionCause
+EXCLUSION_CAUSE_EARLIER_FLAG: ExclusionCause
 EXCLUSION_CAUSE_PROOF: ExclusionCause
 
 class ClientMessage(_message.Message):

@@ -1,7 +1,8 @@
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -85,14 +86,20 @@ class Header(_message.Message):
     def __init__(self, kind: _Optional[_Union[MessageKind, str]] = ..., size: _Optional[int] = ..., sha256: _Optional[bytes] = ..., round_counter: _Optional[int] = ..., round_nonce: _Optional[bytes] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("protocol_version", "deployment", "client")
+    __slots__ = ("protocol_version", "deployment", "client", "next_counter", "next_era", "flagged")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
     CLIENT_FIELD_NUMBER: _ClassVar[int]
+    NEXT_COUNTER_FIELD_NUMBER: _ClassVar[int]
+    NEXT_ERA_FIELD_NUMBER: _ClassVar[int]
+    FLAGGED_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     deployment: str
     client: int
-    def __init__(self, protocol_version: _Optional[int] = ..., deployment: _Optional[str] = ..., client: _Optional[int] = ...) -> None: ...
+    next_counter: int
+    next_era: int
+    flagged: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, protocol_version: _Optional[int] = ..., deployment: _Optional[str] = ..., client: _Optional[int] = ..., next_counter: _Optional[int] = ..., next_era: _Optional[int] = ..., flagged: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ClientFrame(_message.Message):
     __slots__ = ("hello", "header", "chunk")

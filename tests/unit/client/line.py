@@ -28,6 +28,7 @@ from auror.deployment.credentials import ClientCredentials, TlsFiles
 from auror.ids import ClientId, RoundId
 from auror.round.client.state import Reply
 from auror.round.messages import ClientMessage, RoundStart, ServerMessage
+from auror.round.past import Past
 from auror.round.plan import OutputLayer, StatisticsPlan
 from auror.round.run import accept_all
 from auror.round.server.context import Finished, Opened, Send
@@ -200,12 +201,15 @@ class Network:
         self.attempts: list[Line | Refused] = []
         self.tried: list[float] = []
         """When, per attempt."""
+        self.pasts: list[Past] = []
+        """As told in the hello, per attempt."""
         self.diagnosis: str | None = None
 
     def away(self, times: int = 1) -> None:
         self.attempts += [Refused(ConnectionLost("nobody there"))] * times
 
-    def connect(self, credentials: ClientCredentials) -> Line | Refused:
+    def connect(self, credentials: ClientCredentials, past: Past) -> Line | Refused:
+        self.pasts.append(past)
         self.tried.append(self.clock.now())
         return self.attempts.pop(0) if self.attempts else Refused(ConnectionLost("nobody there"))
 

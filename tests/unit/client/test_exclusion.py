@@ -30,6 +30,7 @@ PROOF = Exclusion(ExclusionCause.PROOF)
         (Exclusion(ExclusionCause.FLAG, None, 9), b"{}", "move other classes towards class 9"),
         (Exclusion(ExclusionCause.FLAG, 4), b"{}", "move class 4 towards others"),
         (Exclusion(ExclusionCause.FLAG), b"[]", "its updates stand apart from those of the others"),
+        (Exclusion(ExclusionCause.EARLIER_FLAG), b"{}", "it was flagged in a training before"),
         (PROOF, b"{}", "what it sent contradicts what it signed"),
     ],
 )

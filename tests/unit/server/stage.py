@@ -77,7 +77,7 @@ class Site:
         self._limits = Limits(house.policy.id_bound, DIM, house.policy.caps.max_statistics)
 
     def connect(self) -> None:
-        self._connection = self._reception.connected(self.client)
+        self._connection = self._reception.connected(self.client, self._machine.memory.past)
 
     def leave(self) -> None:
         if self._connection is not None:

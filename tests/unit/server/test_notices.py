@@ -73,6 +73,19 @@ def test_flags_and_restarts_are_events_of_their_own() -> None:
     assert restart["without"] == [1, 3, 5]
 
 
+def test_a_run_that_follows_others_says_so_once_and_no_restart() -> None:
+    exclusions = {ClientId(3): FLAG}
+    notices = Notices(exclusions, Connections([], 0.0), 0)
+    exclusions[ClientId(4)] = Exclusion(ExclusionCause.EARLIER_FLAG)
+    with capture_logs() as said:
+        notices.follows(2)
+        notices.begins(2)
+        notices.say(0)
+    assert [(entry["event"], entry["era"], entry["without"]) for entry in said] == [
+        ("follows earlier trainings", 2, [3, 4])
+    ]
+
+
 @pytest.mark.parametrize("mended", [False, True])
 def test_who_withdraws_for_good_is_invited_no_more_until_it_comes_back(
     tmp_path: Path, mended: bool

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -27,6 +28,7 @@ from auror.ids import ClientId, RoundId
 from auror.params import RoundParams
 from auror.programs.enrol import synthetic_terms
 from auror.round.description import PROTOCOL_VERSION
+from auror.round.past import MOST_COUNTER, MOST_ERAS, Past
 from auror.wire.fields import WireError
 from auror.wire.limits import Kind, Limits
 from auror.wire.v1 import transport_pb2 as pb
@@ -238,3 +240,35 @@ def test_the_sample_loads_and_the_defaults_print() -> None:
     sample = load_config(ROOT / "deploy" / "server.toml", {}, [])
     assert sample.server.listen == "0.0.0.0:7443"
     assert "[session]" in to_toml(ServerConfig())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"next_counter": MOST_COUNTER + 1},
+        {"next_era": MOST_ERAS + 1},
+        {"flagged": [1, 1]},
+        {"flagged": [2, 1]},
+        {"flagged": [0, 1, 2, 3]},
+    ],
+)
+def test_a_past_that_no_memory_holds_is_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
+    policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
+    pem = (client_folder(tmp_path / "certs", 1) / "cert.pem").read_bytes()
+
+    async def said(**more: Any) -> Reception:
+        hello = pb.Hello(
+            protocol_version=PROTOCOL_VERSION, deployment=policy.name, client=1, **more
+        )
+        with ThreadPoolExecutor(1) as pool:
+            reception = Reception(policy.members, Limits(3, 7, 0), pool, lambda: 0.0)
+            servicer = Servicer(policy, reception, tmp_path)
+            await servicer.participate(None, Busy(pem, hello, [grpc.aio.EOF]))  # type: ignore[list-item]
+            return reception
+
+    taken = asyncio.run(said(next_counter=7, next_era=2, flagged=[0, 2]))
+    assert taken.pasts == {1: Past(7, 2, (ClientId(0), ClientId(2)))}
+    with pytest.raises(Refused) as refused:
+        asyncio.run(said(**wrong))
+    assert refused.value.args[0] is grpc.StatusCode.FAILED_PRECONDITION

@@ -85,10 +85,10 @@ def test_what_the_policy_does_not_allow_is_said_at_once() -> None:
     run = Run(rounds=500)
     for config, words in (
         (replace(run.campaign.config, rounds=501), "rounds = 501: the policy allows 500 steps"),
-        (run.campaign.config, "restart.* needs a second training, the policy allows one"),
+        (run.campaign.config, "restart.* may train twice, the policy signs 1"),
     ):
         policy = run.deployment.policy
-        if "second" in words:
+        if "twice" in words:
             policy = replace(policy, first_models=policy.first_models[:1])
         with pytest.raises(ConfigError, match=words):
             Campaign(config, Host(), policy, seeded_entropy(1))
