@@ -5,7 +5,7 @@ Everything here is checked when it is made, so later code need not ask again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from auror.errors import ConfigError
@@ -219,6 +219,20 @@ class Budget:
             max_steps=rounds + spare,
             max_disputed=max(10, whole // 4),
             max_watched=rounds + spare if watched is None else watched,
+        )
+
+    def extended(self, trainings: int, more: int) -> Budget:
+        """The same for ``more`` trainings beside the ``trainings`` that this one is for."""
+        whole, before = trainings + more, trainings
+
+        def larger(number: int) -> int:
+            return -(-number * whole // before)
+
+        return replace(
+            self,
+            max_openings=larger(self.max_openings),
+            max_totals=larger(self.max_totals),
+            max_disputed=larger(self.max_disputed),
         )
 
 

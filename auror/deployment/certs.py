@@ -10,7 +10,7 @@ import datetime
 import ipaddress
 import os
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -33,7 +33,6 @@ from auror.deployment.credentials import (
     OPERATOR_FILE,
     client_folder,
     first_model_file,
-    load_policy,
     operator_pem,
 )
 from auror.deployment.policy_file import POLICY_FILE, policy_json
@@ -138,46 +137,6 @@ def check_new(folder: Path, clients: int, hosts: Sequence[str]) -> None:
         )
 
 
-def next_policy(
-    folder: Path,
-    without: Collection[ClientId],
-    days: int | None,
-    release_model: bool | None = None,
-) -> Policy:
-    """Sign the next version of the policy of the deployment in ``folder``, without some members,
-    and write it for operator, server and the clients that stay.
-
-    ``days``: until it expires; None keeps the date of the version before, as it does for
-    ``release_model``: whether clients get the trained model.
-
-    Raises:
-        ConfigError: one of ``without`` is no member, or too few would be left.
-        CredentialsError: the operator's files are missing or do not fit.
-    """
-    home = folder / OPERATOR_FOLDER
-    before = load_policy(home)
-    try:
-        operator = SigningKey.from_pem((home / OPERATOR_KEY_FILE).read_bytes())
-    except (OSError, ValueError) as error:
-        raise CredentialsError(
-            f"{home / OPERATOR_KEY_FILE} is missing or not a key: run this where the folder that"
-            " `auror certs` made is kept"
-        ) from error
-    if operator_pem(operator.verify_key) != (home / OPERATOR_FILE).read_bytes():
-        raise CredentialsError(
-            f"{home / OPERATOR_KEY_FILE} is another operator's: {OPERATOR_FILE} does not fit it"
-        )
-    expires = before.expires if days is None else _expiry(_now(), days)
-    after = before.successor(operator, without, expires, release_model)
-    folders = [home, folder / "server", *(client_folder(folder, c) for c in after.members)]
-    for one in (one for one in folders if one.is_dir()):
-        try:
-            replace_file(one / POLICY_FILE, policy_json(after))
-        except OSError as error:
-            raise CredentialsError(f"cannot write {one / POLICY_FILE}: {error.strerror}") from error
-    return after
-
-
 def _create(
     folder: Path, clients: int, hosts: Sequence[str], terms: Terms, entropy: Entropy
 ) -> Policy:
@@ -188,7 +147,7 @@ def _create(
     unsigned = Policy(  # checked before the first file is written
         deployment=deployment,
         version=1,
-        expires=_expiry(now, terms.days),
+        expires=expiry(terms.days),
         predecessor=NO_DIGEST,
         members={i: RosterEntry(i, key.verify_key, NO_DIGEST) for i, key in identities.items()},
         params=terms.params,
@@ -223,9 +182,7 @@ def _create(
         {KEY_FILE: server.key_pem},
     )
     for era, model in enumerate(terms.first_models):
-        path = first_model_file(folder / "server", era)
-        content = safetensors.numpy.save({"model": np.ascontiguousarray(model)})
-        _write(path.parent, {path.name: content}, {})
+        write_first_model(folder / "server", era, model)
     for i, one in issued.items():
         _write(
             client_folder(folder, i),
@@ -239,10 +196,11 @@ def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def _expiry(now: datetime.datetime, days: int) -> int:
+def expiry(days: int) -> int:
+    """``days`` from now in Unix seconds. Raises ConfigError: certificates last no longer."""
     if not 1 <= days <= VALID_DAYS:  # certificates last no longer
         raise ConfigError(f"days = {days}: choose 1 … {VALID_DAYS}")
-    return int((now + datetime.timedelta(days=days)).timestamp())
+    return int((_now() + datetime.timedelta(days=days)).timestamp())
 
 
 def _issue_ca(deployment: str, now: datetime.datetime) -> _Issued:
@@ -329,6 +287,20 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         return x509.DNSName(host)
+
+
+def write_first_model(folder: Path, era: int, model: NDArray[np.float32]) -> None:
+    """For the server whose credentials are in ``folder``.
+
+    Raises:
+        CredentialsError: it cannot be written.
+    """
+    path = first_model_file(folder, era)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, safetensors.numpy.save({"model": np.ascontiguousarray(model)}))
+    except OSError as error:
+        raise CredentialsError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _write(folder: Path, public: dict[str, bytes], private: dict[str, bytes]) -> None:

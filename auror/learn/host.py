@@ -54,8 +54,7 @@ class TorchHost:
         return self._task.layout.output
 
     def initial(self, index: int) -> NDArray[np.float32]:
-        seed = int(np.random.SeedSequence([self._seed, index]).generate_state(1)[0])
-        return flatten(build(self._task, seed))
+        return first_model(self._pinned, self._seed, index)
 
     def class_means(self, model: NDArray[np.float32]) -> NDArray[np.float32] | None:
         data = self._data
@@ -77,3 +76,9 @@ class TorchHost:
         """Which samples the server itself holds; those it dealt to nobody are not its own."""
         data = self._data
         return fingerprint(replace(data, train_x=data.train_x[:0], train_y=data.train_y[:0]))
+
+
+def first_model(pinned: PinnedTask, seed: int, era: int) -> NDArray[np.float32]:
+    """The fresh model (d,) with which training ``era`` begins."""
+    drawn = int(np.random.SeedSequence([seed, era]).generate_state(1)[0])
+    return flatten(build(pinned.task, drawn))

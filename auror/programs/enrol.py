@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from auror.deployment.addresses import MAX_CLIENTS
 from auror.deployment.certs import VALID_DAYS, Terms
-from auror.deployment.model_file import read_model
+from auror.deployment.model_file import read_model, tensor_entries, tensor_shapes
 from auror.errors import ConfigError, DataError
 from auror.experiments.options import Options
 from auror.fields import Like, Range, check_fields, default_of
@@ -43,8 +43,8 @@ class Enrolment:
     task: Annotated[str, Like(Options)] = Options.task
     rounds: Annotated[int, Range(1)] = 100
     """Most rounds of one training: the budget of everybody's data."""
-    eras: Annotated[int, Range(1)] = 2
-    """Trainings from a fresh model; a restart after a flag is one."""
+    trainings: Annotated[int, Range(1)] = 2
+    """How many are signed, each from a fresh model; a restart after a flag is one."""
     from_model: Path | None = None
     """Model file of a finished run, from which the first training begins instead of a fresh
     model; no round may have been trained from it yet."""
@@ -125,7 +125,7 @@ def terms_of(wanted: Enrolment) -> Terms:
 
     params = wanted.params()
     watched = params.rounds_of_doubt(wanted.clients)
-    budget = Budget.for_rounds(wanted.rounds, wanted.eras, watched)
+    budget = Budget.for_rounds(wanted.rounds, wanted.trainings, watched)
     source = DataSource(
         wanted.dataset, wanted.data_dir, wanted.data, wanted.label_column, wanted.data_range
     )
@@ -149,16 +149,45 @@ def terms_of(wanted: Enrolment) -> Terms:
 
 def _first_models(host: ModelHost, wanted: Enrolment) -> tuple[NDArray[np.float32], ...]:
     """One of each era, (d,). A restart after a flag begins afresh in any case."""
-    fresh = tuple(host.initial(era) for era in range(wanted.eras))
+    fresh = tuple(host.initial(era) for era in range(wanted.trainings))
     if wanted.from_model is None:
         return fresh
-    model = read_model(wanted.from_model)
-    if model.shape != (host.dim,) or not np.isfinite(model).all():
+    return (_begun(wanted.from_model, host.dim), *fresh[1:])
+
+
+def further_models(
+    policy: Policy, count: int, seed: int, own: str = "", first: Path | None = None
+) -> tuple[NDArray[np.float32], ...]:
+    """First models, (d,) each, of ``count`` trainings beside those that ``policy`` signs.
+
+    Args:
+        own: the task, where it is code of one's own.
+        first: model file from which the first of these trainings begins instead.
+
+    Raises:
+        UserError: the task is other code than the policy's, or ``first`` is no model of it.
+    """
+    eras = range(policy.eras, policy.eras + count)
+    dim = tensor_entries(policy.task)
+    if not tensor_shapes(policy.task):  # a load test's
+        fresh = tuple(np.full(dim, era, dtype=np.float32) for era in eras)
+    else:
+        from auror.learn.host import first_model  # noqa: PLC0415
+        from auror.learn.pinned import PinnedTask  # noqa: PLC0415
+
+        pinned = PinnedTask.from_bytes(policy.task, own, "task")
+        fresh = tuple(first_model(pinned, seed, era) for era in eras)
+    return fresh if first is None else (_begun(first, dim), *fresh[1:])
+
+
+def _begun(path: Path, dim: int) -> NDArray[np.float32]:
+    model = read_model(path)
+    if model.shape != (dim,) or not np.isfinite(model).all():
         raise DataError(
-            f"from_model = {wanted.from_model}: {model.size} numbers, the task trains {host.dim}"
-            " finite ones; give a model of the same task"
+            f"from_model = {path}: {model.size} numbers, the task trains {dim} finite ones; give a"
+            " model of the same task"
         )
-    return (model, *fresh[1:])
+    return model
 
 
 def synthetic_terms(dim: int, params: RoundParams, rounds: int, trainings: int = 1) -> Terms:

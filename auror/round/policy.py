@@ -7,7 +7,7 @@ neither invent nor loosen a rule; a client's own rules (``OwnRules``) can only b
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
@@ -155,10 +155,14 @@ class Policy:
         without: Collection[ClientId],
         expires: int,
         release_model: bool | None = None,
+        further: Sequence[Digest] = (),
     ) -> Policy:
         """The next version, signed: the same rules for everybody but ``without``.
 
-        ``release_model``: None keeps what the version before says.
+        Args:
+            release_model: None keeps what the version before says.
+            further: hashes of the first models of trainings beside those that are signed; the
+                budget grows with them.
 
         Raises:
             ConfigError: one of them is no member, or too few are left.
@@ -177,6 +181,8 @@ class Policy:
             members=members,
             expires=expires,
             release_model=self.release_model if release_model is None else release_model,
+            first_models=(*self.first_models, *further),
+            budget=self.budget.extended(self.eras, len(further)),
         ).signed(operator)
 
     # Floors ---------------------------------------------------------------------------------------

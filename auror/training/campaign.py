@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from auror.crypto.entropy import Entropy
 from auror.defence.ledger import Ledger
-from auror.errors import AbortReason, ConfigError, Refused
+from auror.errors import AbortReason, ConfigError
 from auror.ids import ROUND_NONCE_BYTES, ClientId, RoundId
 from auror.round.arithmetic import quantiser
 from auror.round.description import RoundDescription, model_digest
@@ -29,12 +29,12 @@ from auror.round.summary import RoundSummary
 from auror.round.watch import Watch
 from auror.training import exclusions
 from auror.training.audits import AuditDraw, drawn_by
-from auror.training.config import CampaignConfig, check_campaign, check_eras
-from auror.training.confirmation import BEFORE
+from auror.training.config import CampaignConfig, check_campaign
 from auror.training.defence import Defence, DefendedRound
-from auror.training.ends import check_failures, check_members, check_steps
+from auror.training.ends import check_failures, check_members, check_steps, released
+from auror.training.following import begin_after
 from auror.training.host import ModelHost
-from auror.training.observations import build_plan, how_found, ledger_blocks, usable
+from auror.training.observations import build_plan, check_plan, how_found, ledger_blocks, usable
 from auror.training.state import CampaignState
 from auror.training.succession import ModelSuccession
 from auror.training.told import told_of
@@ -77,7 +77,7 @@ class Campaign:
             ModelSuccession(self._first_model(0)), Ledger(ledger_blocks(self.plan, host.output))
         )
         self.state.extend(config.rounds)
-        self._check_plan()
+        check_plan(self.plan, host, self.state.models.model, policy)
         self.defence = Defence(
             config.detector,
             self.state.ledger,
@@ -137,18 +137,11 @@ class Campaign:
         Raises:
             ConfigError: the policy signs no training that is new to them.
         """
-        state, models = self.state, self.state.models
+        state = self.state
         state.counter = max(state.counter, past.counter)
-        if state.index or (past.era, past.flagged) == (models.era, self.flagged):
+        if not begin_after(past, state, self.config, self.policy, self._first_model):
             return False
-        check_eras(self.config, self.policy, past.era)
-        while models.era < past.era:
-            models.restart(self._first_model(models.era + 1))
-        state.first_era = models.era
-        for client in past.flagged:
-            state.confirmation.flagged.setdefault(client, BEFORE)
-            state.exclusions.setdefault(client, exclusions.EARLIER)
-        self._check_plan()
+        check_plan(self.plan, self._host, state.models.model, self.policy)
         return True
 
     def adopt(self, policy: Policy) -> None:
@@ -300,17 +293,7 @@ class Campaign:
     def final_model(self) -> FinalModel | None:
         """For clients, when the training is over; None: nothing was trained, or the policy keeps
         it back."""
-        models = self.state.models
-        if not models.trained or not self.policy.release_model:
-            return None
-        return FinalModel(
-            policy=self.policy.digest(),
-            era=models.era,
-            step=models.step,
-            parent=models.parent,
-            digest=model_digest(models.model),
-            model=models.model.copy(),
-        )
+        return released(self.state.models, self.policy)
 
     def book(self, *, attempted: bool, unmasking: bool, disputed: bool, watched: bool) -> None:
         """Count a round as its clients count it: an attempt once uploads may have left, a total
@@ -348,18 +331,6 @@ class Campaign:
         if self.verdict is None:
             self.defence.judge(self.invitable)
         return bool(self.defence.accused(self.invitable))
-
-    def _check_plan(self) -> None:
-        policy, model = self.policy, self.state.models.model
-        anchor = policy.digest()
-        plan = build_plan(self.plan, self._host, model, policy.params, anchor).plan
-        try:
-            plan.check(policy.caps, policy.params, anchor, model)
-        except Refused as error:
-            raise ConfigError(
-                f"statistics: clients would refuse the plan ({error.detail}): choose what the"
-                " signed policy allows, or enrol with `auror certs --parts`"
-            ) from error
 
     def _first_model(self, era: int) -> NDArray[np.float32]:
         model = self._drawn(era)

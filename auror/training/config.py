@@ -71,7 +71,7 @@ def check_eras(config: CampaignConfig, policy: Policy, used: int) -> None:
     if left >= wanted:
         return
     others = f" and clients took part in {used} of them" if used else ""
-    more = "enrol with `auror certs --eras 2`"
+    more = "enrol with `auror certs --trainings 2`"
     if used:
         more = "let the operator run `auror policy next DIR --trainings N` and copy what it says"
     if left < 1:

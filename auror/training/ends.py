@@ -1,4 +1,4 @@
-"""What ends a training before its last round, in one line for the operator."""
+"""What a training ends with: a model, or one line for the operator where it ends too early."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Collection
 
 from auror.errors import MembersMissing, UntrainedError
 from auror.ids import ClientId
+from auror.round.description import model_digest
+from auror.round.messages import FinalModel
 from auror.round.policy import Policy
 from auror.training.config import CampaignConfig
 from auror.training.succession import ModelSuccession
@@ -42,3 +44,18 @@ def check_members(policy: Policy, invitable: Collection[ClientId]) -> None:
             f" {floor}: let the operator run `auror policy next DIR --without {names}`, copy"
             " policy.json to server and clients, and start them again to resume"
         )
+
+
+def released(models: ModelSuccession, policy: Policy) -> FinalModel | None:
+    """For clients, when the training is over; None: nothing was trained, or ``policy`` keeps it
+    back."""
+    if not models.trained or not policy.release_model:
+        return None
+    return FinalModel(
+        policy=policy.digest(),
+        era=models.era,
+        step=models.step,
+        parent=models.parent,
+        digest=model_digest(models.model),
+        model=models.model.copy(),
+    )

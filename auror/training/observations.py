@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from auror.defence.confusion import dual_of
 from auror.defence.features import FeatureBlock, FeatureKind
 from auror.defence.ledger import GroupObservation
-from auror.errors import ConfigError
+from auror.errors import ConfigError, Refused
 from auror.ids import Digest
 from auror.params import SKETCH_PART, PlanCaps, RoundParams
 from auror.round.label_rows import LabelRows, rows_of_means, rows_of_weights
 from auror.round.output import OutputShape
 from auror.round.plan import OutputLayer, PlanPart, StatisticsPlan, session_sketch
+from auror.round.policy import Policy
 from auror.round.record import OpenedGroup
 from auror.secagg.quantise import Quantiser
 from auror.training.host import ModelHost
@@ -215,3 +216,18 @@ def observe_challenge(
         for group in opened
     )
     return observations, FeatureBlock(FeatureKind.CHALLENGE, 0, rows, (rows,))
+
+
+def check_plan(
+    choice: PlanChoice, host: ModelHost, model: NDArray[np.float32], policy: Policy
+) -> None:
+    """Raises ConfigError when clients would refuse what ``choice`` opens of ``model`` (d,)."""
+    anchor = policy.digest()
+    plan = build_plan(choice, host, model, policy.params, anchor).plan
+    try:
+        plan.check(policy.caps, policy.params, anchor, model)
+    except Refused as error:
+        raise ConfigError(
+            f"statistics: clients would refuse the plan ({error.detail}): choose what the signed"
+            " policy allows, or enrol with `auror certs --parts`"
+        ) from error

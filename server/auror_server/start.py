@@ -67,12 +67,14 @@ def check_first_model(path: str, policy: Policy) -> None:
     would refuse it."""
     if not path:
         return
-    given, signed = model_digest(read_model(Path(path))), policy.first_models[0]
-    if given != signed:
+    given = model_digest(read_model(Path(path)))
+    if given not in policy.first_models:
+        signed = ", ".join(f"{digest.hex()[:16]}…" for digest in policy.first_models)
         raise ConfigError(
-            f"server.from_model = {path}: its hash is {given.hex()[:16]}…, the policy's first model"
-            f" has {signed.hex()[:16]}…, and clients refuse any other: let the operator enrol with"
-            f" `auror certs --from-model {path}`"
+            f"server.from_model = {path}: its hash is {given.hex()[:16]}…, the policy signs"
+            f" {signed} as first models, and clients refuse any other: let the operator enrol with"
+            f" `auror certs --from-model {path}`, or run `auror policy next DIR --trainings 1"
+            f" --from-model {path}`"
         )
 
 

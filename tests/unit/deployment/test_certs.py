@@ -14,7 +14,7 @@ import pytest
 import safetensors.numpy
 from cryptography import x509
 
-from auror.deployment.certs import create_deployment, next_policy
+from auror.deployment.certs import create_deployment
 from auror.deployment.credentials import (
     check_expiry,
     client_folder,
@@ -22,10 +22,12 @@ from auror.deployment.credentials import (
     load_policy,
     load_server,
 )
-from auror.errors import ConfigError, CredentialsError
+from auror.deployment.model_file import model_bytes
+from auror.deployment.policy_versions import next_policy, operator_policy
+from auror.errors import ConfigError, CredentialsError, DataError
 from auror.ids import ClientId
 from auror.params import RoundParams
-from auror.programs.enrol import Enrolment, synthetic_terms
+from auror.programs.enrol import Enrolment, further_models, synthetic_terms, terms_of
 from auror.round.description import model_digest
 
 TERMS = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
@@ -234,3 +236,37 @@ def test_another_clients_identity_is_refused(made: Path, tmp_path: Path) -> None
 def test_secrets_are_not_printed(made: Path) -> None:
     client = load_client(client_folder(made, 0))
     assert "PRIVATE" not in repr(client)
+
+
+def test_further_trainings_are_signed_with_their_models_and_a_larger_budget(tmp_path: Path) -> None:
+    create_deployment(tmp_path, 4, ["localhost"], TERMS)
+    before = operator_policy(tmp_path)
+    for added, trainings in ((2, 3), (1, 4)):
+        models = further_models(operator_policy(tmp_path), added, 0)
+        after = next_policy(tmp_path, (), None, further=models)
+        assert after.eras == trainings
+        server = load_server(tmp_path / "server")
+        digests = [model_digest(model) for model in server.first_models]
+        assert digests == list(after.first_models)
+        assert len(set(digests)) == trainings
+        assert after.budget.max_totals >= trainings * before.budget.max_totals
+        assert after.budget.max_steps == before.budget.max_steps
+    assert after.first_models[:1] == before.first_models
+
+
+def test_a_further_training_may_begin_with_a_model(tmp_path: Path) -> None:
+    terms = terms_of(Enrolment(clients=3, dataset="digits"))
+    policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
+    dim = terms.first_models[0].size
+    model = np.arange(dim, dtype=np.float32) / dim
+    (tmp_path / "model.safetensors").write_bytes(model_bytes(terms.task, model))
+    (tmp_path / "other.safetensors").write_bytes(
+        (tmp_path / "certs" / "server" / "models" / "era-0.safetensors").read_bytes()
+    )
+    fresh = further_models(policy, 2, Enrolment.seed)
+    assert not any(np.array_equal(fresh[0], one) for one in (*terms.first_models, fresh[1]))
+    found = further_models(policy, 2, Enrolment.seed, first=tmp_path / "model.safetensors")
+    assert np.array_equal(found[0], model)
+    assert np.array_equal(found[1], fresh[1])
+    with pytest.raises(DataError, match="is not a model of a run folder"):
+        further_models(policy, 1, 0, first=tmp_path / "other.safetensors")

@@ -42,6 +42,27 @@ def test_three_trainings_and_no_fourth(tmp_path: Path) -> None:
     assert json.loads(account[1])[0]["totals"] == 9
 
 
+def test_the_operator_allows_further_trainings(tmp_path: Path) -> None:
+    kit.enrol(tmp_path, 6)
+    for training in range(2):
+        if training:
+            code, said = kit.invoke(
+                "auror", "policy", "next", "certs", "--trainings", 1, cwd=tmp_path
+            )
+            assert code == 0
+            assert "2 trainings; copy server/policy.json, and server/models, to the server" in said
+        address = free_address()
+        with programs(tmp_path / f"logs-{training}") as starter:
+            server = starter.server(
+                kit.server_settings(tmp_path, address, server__run_dir=tmp_path / str(training))
+            )
+            wait_until_listening(address, server)
+            clients = starter.clients(kit.client_settings(tmp_path, address, "0-5"))
+            assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
+            assert clients.process.wait(kit.PATIENCE) == 0, clients.last_line()
+    assert {line["era"] for line in RunReader(tmp_path / "1").rounds()} == {1}
+
+
 def test_a_server_killed_in_its_first_round_goes_on_where_it_followed(tmp_path: Path) -> None:
     kit.enrol(tmp_path, 6, trainings=2)
     address = free_address()
