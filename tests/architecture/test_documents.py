@@ -43,3 +43,7 @@ def test_both_kinds_of_page_are_told_apart() -> None:
     assert by_hand("README.md")
     assert by_hand("docs/results/defence/fresh-seeds.md")
     assert not by_hand("docs/results/defence/detection.md")
+
+
+def test_the_readme_is_read_to_its_end() -> None:
+    assert len(FILES["README.md"].splitlines()) <= 120
