@@ -71,6 +71,10 @@ class Canaries:
         """How many of each kind."""
         return {kind: self._kinds.count(kind) for kind in sorted(set(self._kinds))}
 
+    def some_of_each(self) -> list[bytes]:
+        """One of each kind, to plant."""
+        return [self._values[self._kinds.index(kind)] for kind in self.counts()]
+
     def search(self, root: Path, without: Iterable[Path] = ()) -> tuple[list[Hit], int]:
         """Everything below ``root``, but not below ``without``: hits, and bytes looked at."""
         left_out, hits, size = tuple(without), list[Hit](), 0
@@ -84,11 +88,8 @@ class Canaries:
     def _in_file(self, path: Path, raw: bytes) -> set[tuple[str, str]]:
         found = self.in_bytes(raw)
         if raw.startswith(_SQLITE):
-            found |= {
-                (kind, f"{form}, in a cell")
-                for cell in _cells(path)
-                for kind, form in self.in_bytes(cell)
-            }
+            cells = self.in_bytes(_joined(_cells(path)))
+            found |= {(kind, f"{form}, in a cell") for kind, form in cells}
         return found
 
     def in_bytes(self, raw: bytes) -> set[tuple[str, str]]:
@@ -125,15 +126,22 @@ def _forms(raw: bytes) -> Iterator[tuple[str, bytes]]:
     yield "as it is", raw
     if raw.startswith(_CORE):  # hundreds of megabytes of memory as it was
         return
-    for run in _HEX.findall(raw):
-        for start in (0, 1):
-            even = run[start : len(run) - (len(run) - start) % 2]
-            yield "hexadecimal", bytes.fromhex(even.decode())
-    for run in _BASE64.findall(_LINE_END.sub(b"", raw)):
-        for start in range(4):
-            rest = run[start:].translate(bytes.maketrans(b"-_", b"+/"))
-            whole = rest[: len(rest) - (len(rest) % 4 == 1)]
-            yield "base64", base64.b64decode(whole + b"=" * (-len(whole) % 4))
+    yield (
+        "hexadecimal",
+        _joined(
+            bytes.fromhex(run[start : len(run) - (len(run) - start) % 2].decode())
+            for run in _HEX.findall(raw)
+            for start in (0, 1)
+        ),
+    )
+    yield (
+        "base64",
+        _joined(
+            _decoded(run[start:])
+            for run in _BASE64.findall(_LINE_END.sub(b"", raw))
+            for start in range(4)
+        ),
+    )
     if _ESCAPE.search(raw):
         yield "escaped", _ESCAPE.sub(_unescaped, raw)
     for run in _LARGE.findall(raw):
@@ -147,6 +155,16 @@ def _forms(raw: bytes) -> Iterator[tuple[str, bytes]]:
             yield "numbers", numbers.astype("<u4").tobytes()
             if numbers.max() < 256:
                 yield "numbers", numbers.astype("u1").tobytes()
+
+
+def _joined(parts: Iterable[bytes]) -> bytes:
+    """One piece to search is much quicker than many short ones."""
+    return b"\0".join(parts)
+
+
+def _decoded(run: bytes) -> bytes:
+    whole = run[: len(run) - (len(run) % 4 == 1)].translate(bytes.maketrans(b"-_", b"+/"))
+    return base64.b64decode(whole + b"=" * (-len(whole) % 4))
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:

@@ -11,7 +11,6 @@ from pathlib import Path
 import grpc
 import grpc.aio
 import numpy as np
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from numpy.typing import NDArray
 
 from auror.crypto.entropy import system_entropy
@@ -23,10 +22,11 @@ from auror.deployment.policy_file import POLICY_FILE, policy_json
 from auror.deployment.settings import to_toml
 from auror.errors import UnavailableError
 from auror.training.campaign import Campaign
-from auror.wire.service import SERVICE, probe_options, server_options
+from auror.wire.service import server_options
 from auror_server.clock import LoopSessionClock
 from auror_server.config import ServerConfig
 from auror_server.hosts import make_host, synthetic_dim
+from auror_server.probes import PROBES, Health, probe_server
 from auror_server.recorder import Recorder
 from auror_server.reporting import make_report
 from auror_server.servicer import Servicer
@@ -40,7 +40,6 @@ GOODBYE_SECONDS = 5.0
 STRANGERS = 4096
 """Connections beside those of the members, most of them about to prove who they are: an idle one
 costs 20 KB and is cut off after 10 s."""
-PROBES = 64
 _log = logger("server")
 
 
@@ -117,8 +116,7 @@ async def serve(config: ServerConfig) -> SessionEnding:
         healthy = await _start_health(config.server.health, stack)
         _stop_on_signals(session, healthy)
         await _listen(config, credentials, connections, session, recorder.spool, stack)
-        await healthy.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
-        await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
+        await healthy.serving()
         ending = SessionEnding.STOPPED
         try:
             ending = await session.run()
@@ -134,7 +132,7 @@ async def serve(config: ServerConfig) -> SessionEnding:
         return ending
 
 
-def _stop_on_signals(session: Session, healthy: health.aio.HealthServicer) -> None:
+def _stop_on_signals(session: Session, healthy: Health) -> None:
     """The round may take a while to drain: nobody is sent here meanwhile."""
     loop, draining = asyncio.get_running_loop(), set[asyncio.Task[None]]()
 
@@ -180,16 +178,14 @@ async def _listen(
     _log.info("listening", address=config.server.listen, deployment=credentials.policy.name)
 
 
-async def _start_health(address: str, stack: AsyncExitStack) -> health.aio.HealthServicer:
-    """The health service on its own plaintext port: probes have no client certificate."""
-    servicer = health.aio.HealthServicer()
+async def _start_health(address: str, stack: AsyncExitStack) -> Health:
+    healthy = Health()
     if address:
-        server = grpc.aio.server(options=probe_options(PROBES))
-        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+        server = probe_server()
         _bind("server.health", address, server.add_insecure_port)
-        await server.start()
-        stack.push_async_callback(server.stop, 0.5)
-    return servicer
+        await healthy.start(server)
+        stack.push_async_callback(healthy.stop)
+    return healthy
 
 
 def _bind(setting: str, address: str, bind: object) -> None:

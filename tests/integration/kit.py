@@ -150,12 +150,19 @@ class Proxy:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
-    def cut(self) -> int:
-        """How many connections were broken."""
-        return asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(5)
+    def cut(self, only: int | None = None) -> int:
+        """Break all connections, or that one of them, counted round and round.
 
-    async def _cut(self) -> int:
+        Returns:
+            How many were broken.
+        """
+        return asyncio.run_coroutine_threadsafe(self._cut(only), self._loop).result(5)
+
+    async def _cut(self, only: int | None) -> int:
         broken = list(self._open)
+        if only is not None and broken:
+            broken[only % len(broken)].transport.abort()
+            return 1
         for writer in broken:
             writer.transport.abort()
         return len(broken) // 2

@@ -67,3 +67,28 @@ def test_a_client_that_cannot_remember_withdraws_and_ends(folder: Path) -> None:
     withdrawn = [line for line in kit.rounds(folder) if line["withdrawn"]]
     assert [line["withdrawn"] for line in withdrawn] == [{"5": "STATE_UNWRITABLE"}]
     assert withdrawn[0]["seconds"] < 30  # no phase waited for its deadline of 60 s
+
+
+def test_a_server_whose_disk_is_full_ends_with_a_line_and_loses_nothing(folder: Path) -> None:
+    address = free_address()
+    settings = kit.server_settings(folder, address, session__rounds=500)
+    with programs(folder / "logs") as starter:
+        server = starter.server(settings)
+        wait_until_listening(address, server)
+        clients = starter.clients(kit.client_settings(folder, address, "0-5"))
+        kit.wait_for(lambda: len(kit.rounds(folder)) >= 2, starter)
+        room = (folder / "run" / "state.db").stat().st_size
+        assert room > 2 * server.log.stat().st_size  # the log has room all the same
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (room, room))
+        assert server.process.wait(kit.PATIENCE) == 11
+        assert clients.process.wait(kit.PATIENCE) == 6
+    assert "mend that and start again" in server.last_line()
+    before = kit.rounds(folder)
+    with programs(folder / "again") as starter:
+        server = starter.server(settings)
+        wait_until_listening(address, server)
+        starter.clients(kit.client_settings(folder, address, "0-5"))
+        kit.wait_for(lambda: len(kit.rounds(folder)) >= len(before) + 3, starter)
+    lines = kit.rounds(folder)
+    assert lines[: len(before)] == before
+    assert [line["index"] for line in lines] == list(range(len(lines)))

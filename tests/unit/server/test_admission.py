@@ -19,9 +19,10 @@ from auror_server.admission import (
     Reopenings,
     TooOften,
 )
-from auror_server.app import PROBES, STRANGERS, connections_for
+from auror_server.app import STRANGERS, connections_for
 from auror_server.connections import Connections, EncodedMessage
 from auror_server.events import Joined, Message
+from auror_server.probes import PROBES
 from auror_server.status import status_of
 
 from auror.errors import ConfigError
