@@ -52,6 +52,7 @@ Exit codes:
 @click.option("--data-range", help="In which range own samples are, e.g. 0:1 (data.range).")
 @click.option("--device", help="auto, cpu, cuda or cuda:N (client.device).")
 @click.option("--clients", help='Many clients in one process, e.g. "0-14" (swarm.clients).')
+@click.option("--stand", is_flag=True, help="Stay for the next training (client.stand).")
 @click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
 @click.option(
     "--check",
@@ -65,7 +66,7 @@ Exit codes:
               help="Of --account.  [default: text]")  # fmt: skip
 def main(
     path: Path | None, flags: tuple[str, ...], only_check: bool, print_config: bool, account: bool,
-    form: str | None,
+    form: str | None, stand: bool,
     **common: str | None,
 ) -> None:  # fmt: skip
     """Take part in federated training without showing anybody the own update.
@@ -77,7 +78,7 @@ def main(
     if form is not None and not account:
         raise click.UsageError("--format has no effect without --account: leave it out.")
     try:
-        config = load_config(path, os.environ, [*_flags(common), *flags])
+        config = load_config(path, os.environ, [*_flags(common), *_STAND[:stand], *flags])
         if print_config:
             click.echo(to_toml(config), nl=False)
             return
@@ -112,6 +113,7 @@ def main(
     leave(0 if ending is ClientEnding.FINISHED else STOPPED)
 
 
+_STAND = ["client.stand=true"]
 _OPTIONS = ("print_config",)
 _COMMON = {
     "server": "client.server",

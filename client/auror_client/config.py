@@ -43,6 +43,8 @@ class ClientSection(Section):
     """Clients of this process that train at the same time."""
     give_up_after_s: float = Field(default=120, gt=0)
     """End when the server could not be reached for this long."""
+    stand: bool = False
+    """Stay for the next training, and wait for a server that is away however long it takes."""
     max_dim: int = Field(default=20_000_000, ge=1)
     """Largest model this client accepts, in entries."""
     log: Literal["console", "json"] = "console"
@@ -166,6 +168,7 @@ IDLE: tuple[WithoutEffect[ClientConfig], ...] = (
         lambda c: len(parse_ids("swarm.clients", c.swarm.clients)) < 2,
         "for one client; swarm.clients names several",
     ),
+    WithoutEffect(("client.give_up_after_s",), lambda c: c.client.stand, "with client.stand"),
     WithoutEffect(("faults.seed",), lambda c: not c.faults.dropout, "without faults.dropout"),
 )
 """What is set in vain."""

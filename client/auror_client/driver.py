@@ -67,10 +67,9 @@ class ClientSession:
             try:
                 async with self._transport.connect(self._credentials, past) as link:
                     self._log.info("connected", server=address)
-                    again.connected()
                     diagnosed = True
                     try:
-                        return await self._converse(link)
+                        return await self._converse(link, again)
                     finally:
                         again.lost(now())
             except Vanish as fault:
@@ -99,7 +98,7 @@ class ClientSession:
                 self._log.info("no connection, trying again", pause=round(pause, 2), why=str(error))
                 await self._clock.sleep(pause)
 
-    async def _converse(self, link: Link) -> ClientEnding:
+    async def _converse(self, link: Link, again: Reconnection) -> ClientEnding:
         assembler = Assembler(from_client=False)
         self.answering.link = link
         try:
@@ -110,6 +109,7 @@ class ClientSession:
                         self._log.info("session finished, the final model is not wanted")
                         return ClientEnding.FINISHED
                     case "header":
+                        again.heard()
                         assembler.header(frame.header, self._limits)
                     case "chunk":
                         whole = assembler.chunk(frame.chunk)

@@ -48,6 +48,10 @@ class ModelFolder:
         if folder is not None:
             check_folder(folder, SETTING)
 
+    def fresh(self) -> ModelFolder:
+        """The same place, for the model of the next training."""
+        return ModelFolder(self.folder, self._own, self._samples)
+
     @property
     def declined(self) -> bool:
         """The policy would give it, this client does not want it."""

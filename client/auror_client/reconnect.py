@@ -19,8 +19,9 @@ class Reconnection:
         self._contact = now
         self._pause = FIRST_PAUSE
 
-    def connected(self) -> None:
-        """The server answers again: the next pause is the shortest."""
+    def heard(self) -> None:
+        """The server has something to say: the next pause is the shortest. A handshake alone is
+        not enough, or a server that hangs up after it would be tried four times a second."""
         self._pause = FIRST_PAUSE
 
     def lost(self, now: float) -> None:

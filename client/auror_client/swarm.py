@@ -4,10 +4,16 @@ they share one event loop and two bounded executors."""
 from __future__ import annotations
 
 import asyncio
+import functools
+import math
 import signal
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
+from auror.deployment.credentials import ClientCredentials
 from auror.deployment.locks import allow_many_files
 from auror.deployment.model_file import tensor_entries
 from auror.wire.limits import Limits
@@ -22,6 +28,7 @@ from auror_client.final_model import check_released, make_folders
 from auror_client.journal import Journal
 from auror_client.participation import check_took_part
 from auror_client.recording import Recording
+from auror_client.standing import stand
 from auror_client.start import load, load_members
 from auror_client.trainer import make_trainers
 from auror_client.trainings import TrainingPool
@@ -55,7 +62,7 @@ async def run(config: ClientConfig) -> ClientEnding:
         stack.callback(training.abandon)
         shared = ProcessShared(
             GrpcTransport(config.client.server),
-            config.client.give_up_after_s,
+            math.inf if config.client.stand else config.client.give_up_after_s,
             compute,
             training,
             Recording(config.record),
@@ -64,17 +71,22 @@ async def run(config: ClientConfig) -> ClientEnding:
             LoopClock(),
         )
         rules = config.own_rules()
-        started = []
-        for folder, own in members:
+
+        def begin(folder: Path, own: ClientCredentials) -> ClientSession:
             journal, trainer = journals[own.client], trainers[own.client]
-            final = finals[own.client]
+            final = finals[own.client].fresh()
             answering = Answering(own, rules, journal, trainer, final, limits, shared)
-            started.append(ClientSession(own, folder, answering, limits, shared))
+            return ClientSession(own, folder, answering, limits, shared)
+
+        begins = [functools.partial(begin, *member) for member in members]
         try:
-            return await _together(started)
+            if config.client.stand:
+                return await _standing([stand(begin, shared.clock) for begin in begins])
+            return await _together([begin() for begin in begins])
         finally:
             if not config.client.quiet:
-                print(as_text([session.answering.account for session in started]), flush=True)
+                kept = [Account.of(client, journal.load()) for client, journal in journals.items()]
+                print(as_text(kept), flush=True)
 
 
 def accounts(config: ClientConfig) -> list[Account]:
@@ -90,15 +102,33 @@ def accounts(config: ClientConfig) -> list[Account]:
     return found
 
 
-async def _together(sessions: list[ClientSession]) -> ClientEnding:
+async def _until_stopped(
+    clients: Sequence[Coroutine[Any, Any, ClientEnding]],
+) -> list[ClientEnding | BaseException]:
+    """What every one of ``clients`` ended with; a signal ends them all."""
     loop = asyncio.get_running_loop()
-    tasks = [asyncio.create_task(session.run()) for session in sessions]
+    tasks = [asyncio.create_task(client) for client in clients]
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: [task.cancel() for task in tasks])
-    results = await asyncio.gather(*tasks, return_exceptions=True)
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _errors(results: Sequence[ClientEnding | BaseException]) -> BaseException | None:
+    return first_error([r for r in results if not isinstance(r, asyncio.CancelledError)])
+
+
+async def _standing(clients: Sequence[Coroutine[Any, Any, ClientEnding]]) -> ClientEnding:
+    error = _errors(await _until_stopped(clients))
+    if error is not None:
+        raise error
+    return ClientEnding.STOPPED
+
+
+async def _together(sessions: list[ClientSession]) -> ClientEnding:
+    results = await _until_stopped([session.run() for session in sessions])
     await asyncio.gather(*(session.answering.close() for session in sessions))
     told = [(s.answering.account.client, s.answering.excluded) for s in sessions]
-    error = first_error([r for r in results if not isinstance(r, asyncio.CancelledError)])
+    error = _errors(results)
     if error is not None:
         raise error
     check_excluded([(client, why) for client, why in told if why is not None])

@@ -35,14 +35,19 @@ def test_a_server_that_is_away_is_tried_again_ever_more_rarely(tmp_path: Path) -
     played(tmp_path, scene)
 
 
-def test_after_a_connection_the_pauses_begin_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("speaks", [False, True])
+def test_once_the_server_has_spoken_the_pauses_begin_anew(tmp_path: Path, speaks: bool) -> None:
     async def scene(bench: Bench) -> None:
         bench.network.away(5)
-        bench.line().lose()
+        line = bench.line()
+        if speaks:
+            bench.invite(line)
+        line.lose()
         bench.line().goodbye()
         assert await bench.session.run() is ClientEnding.FINISHED
         assert len(bench.clock.pauses) == 6
-        assert bench.clock.pauses[-1] < 0.375
+        assert (bench.clock.pauses[-1] < 0.375) is speaks
+        assert (bench.clock.pauses[-1] >= 4.0) is not speaks
 
     played(tmp_path, scene)
 
@@ -62,6 +67,7 @@ def test_the_wait_for_a_server_counts_from_the_last_connection(tmp_path: Path) -
         bench.network.away(5)  # about eight seconds
         bench.clock.time = 0.0
         lost = bench.line()
+        bench.invite(lost)
         lost.lose()
         bench.network.away(4)
         bench.line().goodbye()

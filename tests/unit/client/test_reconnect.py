@@ -12,11 +12,11 @@ def test_pauses_double_up_to_the_longest() -> None:
     assert pauses == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]
 
 
-def test_after_a_connection_they_begin_anew() -> None:
+def test_after_a_message_they_begin_anew() -> None:
     again = Reconnection(1e9, 0.0, lambda: 0.5)
     for _ in range(5):
         again.pause(0.0)
-    again.connected()
+    again.heard()
     assert again.pause(0.0) == FIRST_PAUSE
 
 
