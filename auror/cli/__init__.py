@@ -18,7 +18,7 @@ from auror.deployment.console import HELP, VERSION, Program
 
 COMMANDS = (
     "audit", "certs", "defend-bench", "demo", "evaluate", "export", "loadtest", "plan", "policy",
-    "protocol", "replay", "report", "simulate", "status", "sweep",
+    "protocol", "replay", "report", "runs", "simulate", "start", "status", "sweep",
 )  # fmt: skip
 """Each is the object ``command`` in the file of its name."""
 

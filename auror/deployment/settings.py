@@ -67,6 +67,11 @@ def load(
             )
         given[key.strip()] = flag
         _set(tree, model, known, key.strip(), value.strip(), flag)
+    return validated(model, tree, "" if path is None else f"{path}: ")
+
+
+def validated(model: type[Model], tree: Mapping[str, Any], source: str = "") -> Model:
+    """``tree`` as settings. Raises ConfigError: one line, after ``source``."""
     try:
         return model.model_validate(tree)
     except ValidationError as error:
@@ -74,7 +79,6 @@ def load(
         key = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         shown = "" if first["type"] == "missing" else f" = {_shown(first['input'])}"
-        source = f"{path}: " if path is not None else ""
         raise ConfigError(f"{source}{key}{shown}: {message}") from error
 
 

@@ -44,7 +44,7 @@ def ask(folder: Path) -> tuple[Presence, dict[str, Any] | None]:
             line.settimeout(PATIENCE_S)
             with short_name(folder) as path:
                 line.connect(path)
-            return _answer(line)
+            return answer_of(line)
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         return Presence.ABSENT, None  # a killed server leaves a socket on which nobody listens
     except PermissionError:
@@ -53,8 +53,11 @@ def ask(folder: Path) -> tuple[Presence, dict[str, Any] | None]:
         return Presence.SILENT, None
 
 
-def _answer(line: socket.socket) -> tuple[Presence, dict[str, Any] | None]:
-    raw, until = b"", time.monotonic() + PATIENCE_S
+def answer_of(
+    line: socket.socket, patience: float = PATIENCE_S
+) -> tuple[Presence, dict[str, Any] | None]:
+    """The JSON object that comes over ``line`` until its end."""
+    raw, until = b"", time.monotonic() + patience
     while part := line.recv(1 << 16):
         raw += part
         if len(raw) > LARGEST or time.monotonic() > until:
@@ -67,19 +70,19 @@ def _answer(line: socket.socket) -> tuple[Presence, dict[str, Any] | None]:
 
 
 @contextlib.contextmanager
-def short_name(folder: Path) -> Iterator[str]:
-    """The socket's path in ``folder``; of a long one, which no address holds, Linux's other name
-    for it, while this lasts.
+def short_name(folder: Path, name: str = SOCKET) -> Iterator[str]:
+    """The path of the socket ``name`` in ``folder``; of a long one, which no address holds, Linux's
+    other name for it, while this lasts.
 
     Raises:
         OSError: there is no such folder.
     """
-    whole = str(folder.absolute() / SOCKET)
+    whole = str(folder.absolute() / name)
     if len(os.fsencode(whole)) <= _LONGEST_NAME:
         yield whole
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        yield f"/proc/self/fd/{descriptor}/{SOCKET}"
+        yield f"/proc/self/fd/{descriptor}/{name}"
     finally:
         os.close(descriptor)

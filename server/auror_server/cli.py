@@ -23,7 +23,8 @@ from auror_server.config import load_config
 STOPPED = 6
 _EPILOG = """\b
 Exit codes:
-  0  the training finished: as many rounds as were asked for ended with a total
+  0  the training finished: as many rounds as were asked for ended with a total; with --runs,
+     stopped by a signal between two trainings
   2  a setting cannot be used
   3  a certificate, key or policy is missing, does not fit or has expired
   4  a data set cannot be loaded
@@ -43,6 +44,7 @@ Exit codes:
 @click.option("--health", help='host:port of the health service, "" = off (server.health).')
 @click.option("--credentials", help="Folder made by `auror certs` (server.credentials).")
 @click.option("--run-dir", help="Run folder; an unfinished run is resumed (server.run_dir).")
+@click.option("--runs", help="Stand, for the trainings of `auror start`, in this folder.")
 @click.option(
     "--rounds",
     help="Rounds of one training (session.rounds); +N extends a finished run (session.add_rounds).",
@@ -84,7 +86,7 @@ def main(
             click.echo(to_toml(config), nl=False)
             return
         # imported here: --help and --print-config need neither gRPC nor the model
-        from auror_server import app, start  # noqa: PLC0415
+        from auror_server import app, start, trainings  # noqa: PLC0415
         from auror_server.session import SessionEnding  # noqa: PLC0415
 
         configure(config.server.log, verbose=config.server.verbose)
@@ -92,7 +94,7 @@ def main(
             keep_memory_private()
         if only_check:
             sys.exit(start.check(config))
-        ending = asyncio.run(app.serve(config))
+        ending = asyncio.run((trainings.stand if config.server.runs else app.serve)(config))
     except UserError as error:
         text = with_flags(one_line(str(error)), _OPTIONS)
         click.echo(f"auror-server: {text}", err=True)
@@ -115,6 +117,7 @@ _COMMON = {
     "health": "server.health",
     "credentials": "server.credentials",
     "run_dir": "server.run_dir",
+    "runs": "server.runs",
     "rounds": "session.rounds",
     "from_model": "server.from_model",
     "min_clients": "session.min_clients",

@@ -33,6 +33,9 @@ class ServerSection(Section):
     """Folder with ca.pem, cert.pem, key.pem, policy.json, operator.pub and models/."""
     run_dir: Path = Path("runs/server")
     """Run folder; an unfinished run in it is resumed."""
+    runs: str = ""
+    """Stand, and run the trainings that `auror start` asks for, one after the other: each in a run
+    folder of its own in this one, 0001, 0002, …; "" = one training, in server.run_dir."""
     from_model: str = ""
     """Model file that the training is to begin from; it must be the first model that the policy
     signs (`auror certs --from-model`). "" = whatever the policy signs."""
@@ -197,6 +200,11 @@ class ServerConfig(Section):
 
 _DATASET = 'with learning.dataset = "{learning.dataset}"'
 IDLE: tuple[WithoutEffect[ServerConfig], ...] = (
+    WithoutEffect(
+        ("server.run_dir", "server.from_model", "server.generation", "session.add_rounds"),
+        lambda c: bool(c.server.runs),
+        "with server.runs",
+    ),
     WithoutEffect(
         ("session.detector", "session.after_flag", "session.error_rate"),
         lambda c: not c.session.defend,

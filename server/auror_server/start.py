@@ -103,9 +103,9 @@ def check(config: ServerConfig) -> int:
         if config.server.from_model:
             checks.run("from_model", lambda: check_first_model(config.server.from_model, policy))
         checks.run("task and data", lambda: make_host(config.learning, policy.task))
-    run_dir = config.server.run_dir
+    run_dir = Path(config.server.runs or config.server.run_dir)
     checks.run("run folder", lambda: check_folder(run_dir), str)
-    if policy is not None and run_dir.is_dir():
+    if policy is not None and run_dir.is_dir() and not config.server.runs:
         checks.run("unfinished run", lambda: _look(config, policy), _resumable)
     checks.run("listen", lambda: check_free("server.listen", config.server.listen), str)
     if config.server.health:

@@ -32,7 +32,7 @@ class StatusPort:
         """… in ``folder``, which this process has locked. Where that cannot be, the log says so:
         a training does not depend on it."""
         try:
-            server = await asyncio.start_unix_server(self._answer, sock=_bound(folder))
+            server = await asyncio.start_unix_server(self._answer, sock=bound(folder, SOCKET))
         except OSError as error:
             _log.warning("no status socket", folder=str(folder), why=error.strerror)
             yield
@@ -63,12 +63,15 @@ class StatusPort:
             del self._open[task]
 
 
-def _bound(folder: Path) -> socket.socket:
-    """Raises OSError where the file system knows no sockets."""
-    (folder / SOCKET).unlink(missing_ok=True)  # of a server that was killed: the lock is ours
+def bound(folder: Path, name: str) -> socket.socket:
+    """The socket ``name`` in ``folder``, for this user only.
+
+    Raises OSError where the file system knows no sockets.
+    """
+    (folder / name).unlink(missing_ok=True)  # of a server that was killed: the lock is ours
     line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with short_name(folder) as path:
+        with short_name(folder, name) as path:
             line.bind(path)
             Path(path).chmod(0o600)  # nobody can connect before it listens
     except OSError:

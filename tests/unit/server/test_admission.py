@@ -64,7 +64,7 @@ def test_who_reopens_faster_than_clients_do_has_to_wait_and_nobody_else() -> Non
 
 
 def test_a_client_that_loses_every_connection_at_once_is_let_in_again() -> None:
-    """Cut a moment after each handshake, for ten minutes: refusals lengthen its pauses."""
+    """Cut a moment after each first message, for ten minutes: refusals lengthen its pauses."""
     clock = Clock()
     streams, again = Reopenings(clock), Reconnection(3600.0, clock.now, lambda: 0.5)
     welcomed, longest, last = 0, 0.0, clock.now
@@ -74,7 +74,7 @@ def test_a_client_that_loses_every_connection_at_once_is_let_in_again() -> None:
         except TooOften:
             pass
         else:
-            again.connected()
+            again.heard()
             welcomed, longest, last = welcomed + 1, max(longest, clock.now - last), clock.now
         again.lost(clock.now)
         pause = again.pause(clock.now)
