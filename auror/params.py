@@ -34,6 +34,9 @@ DETECTOR = "decoded"
 WORKERS = 2
 """Processes that share long work on one machine."""
 
+PATIENCE_S, TRAINING_PATIENCE_S = 10.0, 120.0
+"""Seconds of a phase, and of the one with training, that the rest get once enough have answered."""
+
 ERROR_RATE = 0.01
 """At most the chance that a training in which nobody lies ever accuses anybody."""
 

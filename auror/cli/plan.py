@@ -19,14 +19,15 @@ from auror.tools.plan import Published, make_plan, published_parameters
 from auror.tools.plan_text import as_text
 
 _PARAMS = ("dropouts", "quantisation_bits", "audit_probability", "watch_rate")
-_ROUND = ("dim", "statistics", "rounds", *_PARAMS[1:])
+_DEMAND = ("dim", "statistics", "rounds", "patience", "training_patience")
+_ROUND = (*_DEMAND, *_PARAMS[1:])
 _PUBLISHED = ("sigma", "eta")
 
 
 @click.command("plan", epilog=EPILOG)
 @flags_of(Demand, "clients")
 @flags_of(Enrolment, "colluders", "group_size")
-@flags_of(Demand, "dim", "statistics", "rounds")
+@flags_of(Demand, "dim", "statistics", "rounds", "patience", "training_patience")
 @flags_of(RoundParams, *_PARAMS)
 @click.option("--published", type=click.Choice([one.value for one in Adversary]), default=None,
               help="Degree and threshold of Bell et al. 2020, one masked sum.")  # fmt: skip
@@ -50,7 +51,7 @@ def command(published: str | None, form: str, **options: Any) -> None:
         clients=n,
         colluders=params.colluders,
         params=params,
-        **{name: asked[name] for name in ("dim", "statistics", "rounds") if name in asked},
+        **{name: asked[name] for name in _DEMAND if name in asked},
     )
     if published is None:
         made = make_plan(demand)

@@ -25,6 +25,8 @@ from auror.training.audits import WORTH_AUDITING
 RUN_ROUNDS = 30
 _TRAININGS = 2
 _LOST = (0.01, 0.05, 0.1)
+_WAITING = 8
+"""Phases of a round whose check passes, without that in which clients train."""
 _WEAK = 0.01
 """A chance over a run above which a promise is called weak."""
 _GROUP = 3
@@ -91,6 +93,9 @@ class Plan:
     """Chance per round that a random audit leaves out one given group."""
     most_watched: int
     """Rounds that open label rows for certain, until somebody is flagged."""
+    tolerated_delay_s: float
+    """By which one client can lengthen every round without losing its invitation: it answers each
+    phase, but one after a failed check, at the last moment."""
     fewest_present: int
     """Clients in every round, the policy's floor."""
     fewest_accepted: int
@@ -122,6 +127,7 @@ def make_plan(demand: Demand) -> Plan:
     seats = _seats(demand, Budget.for_rounds(demand.rounds, _TRAININGS))
     return Plan(
         most_watched=params.rounds_of_doubt(n),
+        tolerated_delay_s=_WAITING * demand.patience + demand.training_patience,
         fewest_present=params.fewest_present(n, disputed=False),
         fewest_accepted=params.fewest_accepted(n, n),
         seats=seats,

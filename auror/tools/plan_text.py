@@ -15,6 +15,7 @@ def as_text(plan: Plan) -> str:
     graph = "complete graph" if wired.complete else f"sparse graph, {wired.degree} neighbours each"
     signers = "everybody" if wired.committee == n else f"a committee of {wired.committee}"
     alive = "" if wired.complete else " or left out, but for 2^-20"
+    patience = f"{demand.patience:g} s a phase, {demand.training_patience:g} s with training"
     title_of_seats = "a chosen client among colluders only"
     title = f"per round, d = {demand.dim}, k = {demand.statistics}"
     sightings = f"{plan.lonely_sightings:.2g} such groups in {RUN_ROUNDS} rounds"
@@ -50,6 +51,8 @@ def as_text(plan: Plan) -> str:
         f"  ({sightings})",
         f"  audits: a given group is left out in {plan.dump_audited:.2%} of the rounds,",
         "  and the groups of whoever the verdict accuses in half of them",
+        f"  who answers at the last moment makes every round {plan.tolerated_delay_s:.0f} s longer,",
+        f"  or more where others need long ({patience})",
         f"  label rows: opened in {plan.most_watched} rounds at most until somebody is flagged,",
         f"  then, and once everybody is decided, in {params.watch_rate:.0%} of the rounds",
         "",

@@ -14,7 +14,16 @@ from auror.deployment.settings import Section, load
 from auror.deployment.without_effect import WithoutEffect, refuse_idle
 from auror.errors import ConfigError
 from auror.fields import default_of
-from auror.params import CLEAN_PER_CLASS, DETECTOR, ERROR_RATE, PACKAGED, ROUNDS, SEED
+from auror.params import (
+    CLEAN_PER_CLASS,
+    DETECTOR,
+    ERROR_RATE,
+    PACKAGED,
+    PATIENCE_S,
+    ROUNDS,
+    SEED,
+    TRAINING_PATIENCE_S,
+)
 from auror.training.config import AfterFlag, CampaignConfig
 from auror.training.detectors import ChosenDetector, DetectorDials, choose_detector
 from auror.training.observations import PlanChoice
@@ -73,10 +82,10 @@ class SessionSection(Section):
     """Deadline of every phase but the upload, and of handing out the final model."""
     upload_deadline_s: float = Field(default=600, gt=0)
     """Deadline of the upload phase, local training included."""
-    patience_s: float = Field(default=10, gt=0)
+    patience_s: float = Field(default=PATIENCE_S, gt=0)
     """Once as many have answered a phase as it needs, the rest get so long, or five times as long
     as these took: wide enough for the slowest device and uplink."""
-    training_patience_s: float = Field(default=120, gt=0)
+    training_patience_s: float = Field(default=TRAINING_PATIENCE_S, gt=0)
     """The same for the upload phase, local training included."""
     reconnect_grace_s: float = Field(default=5, ge=0)
     """A client gone for longer than this no longer holds up a phase."""

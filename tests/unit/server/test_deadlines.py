@@ -7,7 +7,10 @@ from auror_server.config import SessionSection
 from auror_server.deadlines import Deadlines
 
 from auror.ids import ClientId
+from auror.params import RoundParams
 from auror.round.server.context import Phase
+from auror.tools.costs import Demand
+from auror.tools.plan import make_plan
 
 A, B = ClientId(0), ClientId(1)
 TIMING = SessionSection(
@@ -101,3 +104,15 @@ def test_a_lost_client_gets_the_grace_within_what_is_left() -> None:
     deadlines = entered(Phase.SHARE_KEYS, A=107.0)
     deadlines.enough(100.1)
     assert deadlines.due({A}) == 108.0
+
+
+def test_the_plan_says_by_how_much_one_client_can_lengthen_a_round() -> None:
+    settings, waited = SessionSection(), 0.0
+    for phase in Phase:
+        deadlines = Deadlines(settings, lambda _client: None)
+        deadlines.enter(phase, 0.0)
+        deadlines.enough(0.0)
+        waited += deadlines.due({ClientId(0)}) * (phase is not Phase.LOCALISE)
+    params = RoundParams(group_size=5, colluders=3)
+    planned = make_plan(Demand(clients=30, colluders=3, params=params))
+    assert planned.tolerated_delay_s == waited == 200.0
