@@ -6,6 +6,7 @@ manifest, a program's own configuration), never one that came from a peer.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import inspect
@@ -16,14 +17,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from auror.errors import ConfigError
+from auror.errors import ConfigError, UserError
 
 T = TypeVar("T")
 
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 _FILES: set[str] = set()
-"""Of modules that came by reference."""
+"""Of modules with somebody's own code."""
 
 
 def is_reference(text: str) -> bool:
@@ -57,8 +58,7 @@ def load_reference(kind: str, text: str) -> object:
             " lies, or install it"
         ) from error
     except Exception as error:  # whatever somebody else's code raises
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise ConfigError(f"{kind} {text!r}: importing {name} failed: {reason}") from error
+        raise ConfigError(f"{kind} {text!r}: importing {name} failed: {_said(error)}") from error
     _FILES.add(str(getattr(found, "__file__", "")))
     for part in attribute.split("."):
         try:
@@ -78,6 +78,8 @@ def reference_to(found: object) -> str:
     """
     owner = found if hasattr(found, "__qualname__") else type(found)
     module = sys.modules.get(owner.__module__)
+    if owner.__module__.partition(".")[0] != "auror":
+        _FILES.add(str(getattr(module, "__file__", "")))
     name, attribute = owner.__module__, str(getattr(owner, "__qualname__", ""))
     if owner is not found:
         names = (key for key, value in vars(module).items() if value is found)
@@ -94,8 +96,7 @@ def fault_in(error: BaseException) -> str | None:
     places = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in _FILES]
     if not places:
         return None
-    said = f"{type(error).__name__}: {error}".splitlines()[0]
-    return f"{Path(places[-1].filename).name}, line {places[-1].lineno}: {said}"
+    return f"{Path(places[-1].filename).name}, line {places[-1].lineno}: {_said(error)}"
 
 
 def maker(found: object) -> Callable[[], Any]:
@@ -104,10 +105,15 @@ def maker(found: object) -> Callable[[], Any]:
 
 
 def takes(found: object, values: int) -> bool:
-    """Whether ``found`` can be called with so many values; of a class, which is made first, that is
-    not looked at."""
-    if isinstance(found, type) or not callable(found):
-        return isinstance(found, type)
+    """Whether ``found`` can be called with so many values; of a class, whether it can be made
+    without any and its objects be called with so many."""
+    if isinstance(found, type):
+        call = _call_of(found)
+        return call is not None and _binds(found, 0) and _binds(call, 1 + values)
+    return callable(found) and _binds(found, values)
+
+
+def _binds(found: Callable[..., Any], values: int) -> bool:
     try:
         inspect.signature(found).bind(*range(values))
     except TypeError:
@@ -115,6 +121,32 @@ def takes(found: object, values: int) -> bool:
     except ValueError:  # written in C, without a signature
         return True
     return True
+
+
+def _call_of(kind: type) -> Callable[..., Any] | None:
+    """What calls objects of ``kind``; None: they cannot be called."""
+    return next((vars(c)["__call__"] for c in kind.__mro__ if "__call__" in vars(c)), None)
+
+
+@contextlib.contextmanager
+def in_own_code(what: str, kind: type[UserError] = ConfigError) -> Iterator[None]:
+    """Whatever somebody's own code raises in here is one line that begins with ``what``.
+
+    Raises:
+        UserError: of ``kind``, with the place in that code.
+    """
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        said = fault_in(error) or _said(error)
+        raise kind(f"{what} failed: {said}") from error
+
+
+def _said(error: BaseException) -> str:
+    text = str(error).strip()
+    return ": ".join((type(error).__name__, *text.splitlines()[:1]))
 
 
 class Registry(Mapping[str, T]):
@@ -187,6 +219,22 @@ def _nearest(word: str, known: Iterable[str]) -> str:
 
 def described(found: object) -> str:
     """What ``found`` is, for messages."""
+    if isinstance(found, type):
+        call = _call_of(found)
+        objects = "" if call is None else f", whose objects take {_parameters(call)}"
+        return f"the class {found.__name__}{_parameters(found)}{objects}"
     if inspect.isfunction(found):
-        return f"a function {inspect.signature(found)}"
-    return f"the class {found.__name__}" if isinstance(found, type) else type(found).__name__
+        return f"a function {_parameters(found)}"
+    call = _call_of(type(found))
+    shown = "" if call is None else f", called with {_parameters(call)}"
+    return f"{type(found).__name__}{shown}"
+
+
+def _parameters(found: Callable[..., Any]) -> str:
+    """``(x, y=0)``: without annotations."""
+    try:
+        signature = inspect.signature(found)
+    except (TypeError, ValueError):  # written in C
+        return "(…)"
+    bare = [p.replace(annotation=p.empty) for n, p in signature.parameters.items() if n != "self"]
+    return str(signature.replace(parameters=bare, return_annotation=signature.empty))

@@ -22,7 +22,7 @@ def shift_labels(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tupl
 class Push(Attack):
     """What a malicious client sends: its honest update, and a push against everybody's mean.
 
-    An attack that wants one class called another says so: ``aim = auror.Aim(target=9, source=4)``.
+    An attack that wants one class called another says so: ``aim = auror.Aim(source=4, target=9)``.
     """
 
     def forge(self, known: Knowledge) -> Mapping[int, np.ndarray]:

@@ -3,7 +3,8 @@
     python scripts/mutants.py [--only WORD] [--format json]
 
 The table is tests/mutants/mutants.toml. Mutants live in copies of the sources under a temporary
-folder; the tree itself is never touched. Exit code 1 when a mutant survives.
+folder; the tree itself is never touched. Exit code 1 when a mutant survives, 2 when nothing can be
+said: no mutant is meant, or the tests do not pass without one.
 """
 
 from __future__ import annotations
@@ -126,6 +127,10 @@ def main() -> int:
     parser.add_argument("--format", choices=["text", "json"], default="text")
     options = parser.parse_args()
     mutants = [m for m in load() if options.only in m.name or options.only in m.file]
+    if not mutants:
+        said = f"--only {options.only}: no mutant holds this word in its name or file"
+        print(f"mutants.py: {said}", file=sys.stderr)
+        return 2
     with copies(options.workers) as free:
         root = free.get()
         if code := run_tests(root, sorted({mutant.test for mutant in mutants}), _SECONDS_UNCHANGED):

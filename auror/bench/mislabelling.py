@@ -24,7 +24,7 @@ class Pairs(Attack):
     @property
     def aim(self) -> Aim:
         source, target = self.pairs[0]
-        return Aim(target, source)
+        return Aim(source=source, target=target)
 
     def poison(self, x: Floats, y: Labels, rng: np.random.Generator) -> tuple[Floats, Labels]:
         mine = [self.pairs[rng.integers(len(self.pairs))]] if self.camps else self.pairs
@@ -46,7 +46,7 @@ class Blurred(Attack):
     @property
     def aim(self) -> Aim:
         source, target = self.pair
-        return Aim(target, source)
+        return Aim(source=source, target=target)
 
     def poison(self, x: Floats, y: Labels, rng: np.random.Generator) -> tuple[Floats, Labels]:
         free = rng.permutation(np.setdiff1d(np.arange(self.classes), self.pair))

@@ -24,7 +24,7 @@ Labels = NDArray[np.int64]
 Updates = Mapping[ClientId, Floats]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Aim:
     """What success means: samples of class ``source`` are called ``target``.
 
@@ -32,8 +32,8 @@ class Aim:
     (N, …) before the model sees them; None for nothing.
     """
 
-    target: int
     source: int | None = None
+    target: int
     trigger: Callable[[Floats], Floats] | None = None
 
 

@@ -67,7 +67,7 @@ class LabelFlip(Attack):
 
     @property
     def aim(self) -> Aim:
-        return Aim(self.target, self.source)
+        return Aim(source=self.source, target=self.target)
 
     def poison(self, x: Floats, y: Labels, rng: np.random.Generator) -> tuple[Floats, Labels]:
         """With a fraction below 1, which samples change is drawn from ``rng``; their number is
@@ -127,7 +127,7 @@ class Backdoor(Attack):
 
     @property
     def aim(self) -> Aim:
-        return Aim(self.target, trigger=self.stamp)
+        return Aim(target=self.target, trigger=self.stamp)
 
     def poison(self, x: Floats, y: Labels, rng: np.random.Generator) -> tuple[Floats, Labels]:
         chosen = _draw(np.arange(len(y)), self.fraction, rng)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from auror.errors import ConfigError
-from auror.registry import Registry, maker, reference_to, takes
+from auror.registry import Registry, in_own_code, maker, reference_to, takes
 from auror.rules import robust
 from auror.rules.robust import Aggregate, AggregationRule, Floats
 
@@ -83,23 +83,35 @@ class _Own:
     rule: AggregationRule
 
     def __call__(self, updates: Floats, root: Floats | None, /) -> Aggregate:
-        found = self.rule(updates, root)
+        with in_own_code(f"rule {self.name!r}"):
+            found = self.rule(updates, root)
         if not isinstance(found, Aggregate):
             raise ConfigError(
-                f"rule {self.name!r} returned {type(found).__name__}, not auror.Aggregate"
+                f"rule {self.name!r} returned {type(found).__name__}, not auror.Aggregate(change)"
             )
         clients, dim = updates.shape
-        if np.shape(found.change) != (dim,) or not np.isfinite(found.change).all():
+        if np.shape(found.change) != (dim,) or not _finite(found.change):
             raise ConfigError(
                 f"rule {self.name!r}: change must be {dim} finite entries (d,), it is of shape"
                 f" {np.shape(found.change)}"
             )
-        if found.weights is not None and np.shape(found.weights) != (clients,):
+        if found.weights is None:
+            return Aggregate(np.asarray(found.change, np.float64))
+        if np.shape(found.weights) != (clients,) or not _finite(found.weights):
             raise ConfigError(
-                f"rule {self.name!r}: weights must have a part for each of {clients} clients (n,),"
-                f" they are of shape {np.shape(found.weights)}"
+                f"rule {self.name!r}: weights must be a finite part for each of {clients} clients"
+                f" (n,), they are of shape {np.shape(found.weights)}"
             )
-        return found
+        return Aggregate(
+            np.asarray(found.change, np.float64), np.asarray(found.weights, np.float64)
+        )
+
+
+def _finite(values: object) -> bool:
+    try:
+        return bool(np.isfinite(np.asarray(values, np.float64)).all())
+    except (TypeError, ValueError):  # no numbers
+        return False
 
 
 def choose_rule(given: object) -> ChosenRule | None:
@@ -122,4 +134,9 @@ def choose_rule(given: object) -> ChosenRule | None:
     if isinstance(found, RuleKind):
         return ChosenRule(name, found)
     make = maker(found)
-    return ChosenRule(name, RuleKind(lambda _f: _Own(name, make()), rooted=True))
+
+    def begin(_malicious: int) -> AggregationRule:
+        with in_own_code(f"rule {name!r}"):
+            return _Own(name, make())
+
+    return ChosenRule(name, RuleKind(begin, rooted=True))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from types import NoneType
+from dataclasses import dataclass, field, replace
+from types import MethodType, NoneType
+from typing import Any
+
+import numpy as np
 
 from auror.defence.direction import DirectionParams, judge_direction
 from auror.defence.features import FeatureKind
@@ -14,7 +18,7 @@ from auror.defence.verdict import VerdictParams, judge
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.params import ERROR_RATE, TAU
-from auror.registry import Registry, maker, reference_to
+from auror.registry import Registry, described, in_own_code, maker, reference_to, takes
 from auror.training.observations import PlanChoice
 from auror.training.verdict import Detector, Verdict
 
@@ -120,8 +124,8 @@ DETECTORS: Registry[DetectorKind | Detector] = Registry(
         ),
         "direction": DetectorKind(lambda _: _direction, OUTPUT_LAYER),
     },
-    callable,
-    "a function (ledger, invited) -> a verdict, or a class of such",
+    lambda found: isinstance(found, DetectorKind) or takes(found, 2),
+    "a function (ledger, invited) -> auror.PlainVerdict, or a class of such",
 )
 """``decoded``: the default, label confusion decoded from the group sums of many rounds.
 ``published``: AUROR as in the paper, on every single client's output layer. ``direction``: one
@@ -147,7 +151,8 @@ class _Own:
     detector: Detector
 
     def __call__(self, ledger: Ledger, invited: tuple[ClientId, ...]) -> Verdict:
-        found = self.detector(ledger, invited)
+        with in_own_code(f"detector {self.name!r}"):
+            found = self.detector(ledger, invited)
         number = (float, int, NoneType)
         for part, kind in (
             ("flagged", frozenset),
@@ -156,13 +161,33 @@ class _Own:
             ("scores", Mapping),
             ("strength", number),
             ("required", number),
+            ("to_dict", MethodType),
         ):
-            if not isinstance(getattr(found, part, _MISSING), kind):
+            if not isinstance(value := getattr(found, part, _MISSING), kind):
+                lacks = f"without {part}" if value is _MISSING else f"whose {part} is {value!r:.40}"
                 raise ConfigError(
-                    f"detector {self.name!r} returned {type(found).__name__} without {part}:"
-                    " return auror.PlainVerdict(flagged=…, scores=…)"
+                    f"detector {self.name!r} returned {type(found).__name__} {lacks}: return"
+                    f" auror.PlainVerdict(flagged=…, scores=…); {part} is {_KINDS[part]}"
+                )
+        named: tuple[object, ...] = (
+            *found.flagged, *found.doubted, *found.cleared, *found.scores
+        )  # fmt: skip
+        for client in named:
+            if not isinstance(client, int | np.integer):
+                raise ConfigError(
+                    f"detector {self.name!r} names client {client!r:.40}: clients are whole"
+                    " numbers, as in invited and auror.GroupObservation.members"
                 )
         return found
+
+
+_KINDS: Mapping[str, str] = {
+    **dict.fromkeys(("flagged", "doubted", "cleared"), "a frozenset of clients"),
+    "scores": "a number by client",
+    **dict.fromkeys(("strength", "required"), "a number or None"),
+    "to_dict": "a method",
+}
+"""What each part of a verdict is, as errors call it."""
 
 
 def choose_detector(given: object) -> ChosenDetector:
@@ -179,9 +204,33 @@ def choose_detector(given: object) -> ChosenDetector:
     if isinstance(given, ChosenDetector):
         return given
     if isinstance(given, DetectorKind):
-        return ChosenDetector(reference_to(given), given)
+        return _of_kind(reference_to(given), given)
     name, found = DETECTORS.choose(given)
     if isinstance(found, DetectorKind):
-        return ChosenDetector(name, found)
+        return ChosenDetector(name, found) if name in DETECTORS else _of_kind(name, found)
     make = maker(found)
-    return ChosenDetector(name, DetectorKind(lambda _: _Own(name, make())))
+    return ChosenDetector(name, DetectorKind(lambda _dials: _own(name, make)))
+
+
+def _of_kind(name: str, kind: DetectorKind) -> ChosenDetector:
+    """Somebody's own kind, whose detectors are checked as they are made and called."""
+    plan: object = kind.plan
+    if not takes(kind.make, 1) or not isinstance(plan, PlanChoice):
+        raise ConfigError(
+            f"detector {name!r}: write auror.DetectorKind(make, plan), make a function (dials) -> a"
+            " detector, plan an auror.PlanChoice"
+        )
+    make = kind.make
+    checked = replace(kind, make=lambda dials: _own(name, functools.partial(make, dials)))
+    return ChosenDetector(name, checked)
+
+
+def _own(name: str, make: Callable[[], Any]) -> Detector:
+    with in_own_code(f"detector {name!r}"):
+        made = make()
+    if not takes(made, 2):
+        raise ConfigError(
+            f"detector {name!r} is {described(made)}, not a function (ledger, invited) ->"
+            " auror.PlainVerdict"
+        )
+    return _Own(name, made)

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from script_kit import load_script
 
 ROOT = Path(__file__).parents[2]
 TABLE = tomllib.loads((ROOT / "tests" / "mutants" / "mutants.toml").read_text())["mutant"]
@@ -29,3 +30,13 @@ def test_the_check_is_where_the_table_says_and_its_test_exists(row: dict[str, st
         if isinstance(node, ast.FunctionDef)
     }
     assert name in names
+
+
+def test_a_word_that_no_mutant_has_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["mutants.py", "--only", "no-such-check"])
+    assert load_script("scripts/mutants.py").main() == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert "--only no-such-check: no mutant" in said.err

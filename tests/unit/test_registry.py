@@ -123,6 +123,14 @@ class Adds:
         return x + y + z
 
 
+class Made:
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    def __call__(self, x: int) -> int:
+        return self.factor * x
+
+
 @pytest.mark.parametrize(
     ("found", "fitting"),
     [
@@ -131,7 +139,9 @@ class Adds:
         (lambda *values: values, {1, 2, 3}),
         (lambda x, *, y: x, set()),
         (Adds(), {2, 3}),
-        (Adds, {1, 2, 3}),  # its objects are called
+        (Adds, {2, 3}),  # its objects are called
+        (Made, set()),  # cannot be made without a value
+        (int, set()),  # its objects cannot be called
         (max, {1, 2, 3}),  # says nothing of itself
         (3, set()),
     ],

@@ -169,7 +169,7 @@ def test_a_backdoor_stamps_and_relabels_a_part_and_leaves_its_input() -> None:
 def test_a_forgery_trains_on_what_its_payload_says() -> None:
     x, none = np.zeros((8, 1, 2, 2), dtype=np.float32), Forged(None, Sign())
     both = Forged(LabelFlip(4, 9), Scale(10.0))
-    assert (both.poisons, both.forges, both.aim) == (True, True, Aim(9, 4))
+    assert (both.poisons, both.forges, both.aim) == (True, True, Aim(source=4, target=9))
     assert both.poison(x, LABELS, np.random.default_rng(1))[1].tolist() == [9, 9, 9, 1, 9, 0, 9, 9]
     assert (none.poisons, none.forges, none.aim) == (False, True, None)
     assert none.poison(x, LABELS, np.random.default_rng(1))[1] is LABELS

@@ -47,7 +47,7 @@ class Ones(Attack):
 
 
 class Aimed(Attack):
-    aim = Aim(2, 7)  # type: ignore[assignment]
+    aim = Aim(source=7, target=2)  # type: ignore[assignment]
 
 
 class Needy(Attack):

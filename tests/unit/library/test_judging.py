@@ -52,5 +52,8 @@ def test_an_error_inside_ones_own_detector_is_not_hidden() -> None:
     def broken(found: Ledger, invited: tuple[int, ...]) -> PlainVerdict:
         raise ValueError("mine")
 
-    with pytest.raises(ValueError, match="mine"):
+    with pytest.raises(
+        ConfigError, match=r"broken' failed: test_judging.py, line \d+: .*mine"
+    ) as said:
         judge(ledger(), detector=broken)
+    assert isinstance(said.value.__cause__, ValueError)

@@ -76,7 +76,7 @@ def test_what_cannot_work_is_said_before_the_run() -> None:
         (UPDATES[0], "returned ndarray, not auror.Aggregate"),
         (Aggregate(np.zeros(2)), "3 finite entries"),
         (Aggregate(np.array([0.0, np.nan, 0.0])), "3 finite entries"),
-        (Aggregate(np.zeros(3), np.zeros(3)), "a part for each of 4 clients"),
+        (Aggregate(np.zeros(3), np.zeros(3)), "a finite part for each of 4 clients"),
     ],
 )
 def test_what_a_rule_returns_is_checked(returned: object, words: str) -> None:

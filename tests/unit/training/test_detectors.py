@@ -65,6 +65,58 @@ def test_what_a_detector_returns_is_checked() -> None:
         wrong.kind.make(DetectorDials())(ledger(), cohort(12))
 
 
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (PlainVerdict(frozenset({"3"})), r"names client '3': clients are whole numbers"),  # type: ignore[arg-type]
+        (PlainVerdict([3]), r"whose flagged is \[3\]: .*; flagged is a frozenset of clients"),  # type: ignore[arg-type]
+        (None, "returned NoneType without flagged"),
+    ],
+)
+def test_parts_of_a_verdict_are_checked(returned: object, words: str) -> None:
+    wrong = choose_detector(lambda _ledger, _invited: returned)
+    with pytest.raises(ConfigError, match=words):
+        wrong.kind.make(DetectorDials())(ledger(), cohort(12))
+
+
+class Needy:
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, ledger: Ledger, invited: tuple[ClientId, ...]) -> PlainVerdict:
+        return PlainVerdict()
+
+
+class Deaf:
+    def __call__(self, ledger: Ledger) -> PlainVerdict:
+        return PlainVerdict()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (lambda ledger: PlainVerdict(), r"is a function \(ledger\), not a function \(ledger, inv"),
+        (Needy, r"is the class Needy\(factor\), whose objects take \(ledger, invited\), not"),
+        (Deaf, r"is the class Deaf\(\), whose objects take \(ledger\), not a function"),
+        (Deaf(), r"is Deaf, called with \(ledger\), not a function"),
+        (DetectorKind(lambda: last), r"write auror.DetectorKind\(make, plan\)"),  # type: ignore[arg-type]
+        (DetectorKind(lambda _dials: last, "output"), "plan an auror.PlanChoice"),  # type: ignore[arg-type]
+    ],
+)
+def test_one_with_other_parameters_is_refused_before_the_run(given: object, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        choose_detector(given)
+
+
+def test_what_a_kind_makes_is_checked_as_it_is_made() -> None:
+    wrong = choose_detector(DetectorKind(lambda _dials: Deaf()))
+    with pytest.raises(ConfigError, match=r"is Deaf, called with \(ledger\), not a function"):
+        wrong.kind.make(DetectorDials())
+    broken = choose_detector(DetectorKind(lambda _dials: {}["factor"]))
+    with pytest.raises(ConfigError, match=r"failed: test_detectors.py, line \d+: KeyError"):
+        broken.kind.make(DetectorDials())
+
+
 def test_an_unknown_detector_says_which_there_are() -> None:
     with pytest.raises(ConfigError, match="did you mean decoded"):
         choose_detector("decode")
