@@ -40,6 +40,9 @@ PATIENCE_S, TRAINING_PATIENCE_S = 10.0, 120.0
 ERROR_RATE = 0.01
 """At most the chance that a training in which nobody lies ever accuses anybody."""
 
+RATED_CLIENTS = 15
+"""With fewer, ``ERROR_RATE`` was seen to fail (docs/defence.md, section 5)."""
+
 TAU = 0.5
 """AUROR as published: part of the evidence above which a client is flagged."""
 

@@ -74,6 +74,8 @@ def _table(summary: dict[str, Any]) -> None:
             f"clipped:   up to {clipped:.1%} of an update's entries; raise --quantisation-range or"
             " bring the samples to the task's scale"
         )
+    for line in summary["warnings"]:
+        print(f"warning:   {line}")
     print(f"{summary['rounds_total']} rounds, {summary['seconds']:.0f} s")
 
 

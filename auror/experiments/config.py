@@ -23,6 +23,7 @@ from auror.rules.choice import ChosenRule, choose_rule
 from auror.sim.simulate import Aggregation
 from auror.training.config import AfterFlag
 from auror.training.detectors import ChosenDetector, choose_detector
+from auror.training.notices import too_few
 
 
 class RunName(enum.StrEnum):
@@ -143,6 +144,13 @@ class ExperimentConfig:
         return DataSource(
             self.dataset, self.data_dir, self.data, self.label_column, self.data_range
         )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is not claimed of this experiment, a line each."""
+        judged = RunName.DEFENDED in self.runs and self.rule is None and self.detector.kind.rated
+        few = too_few(self.clients, "take no flag for proof") if judged else None
+        return () if few is None else (few,)
 
     def to_dict(self) -> dict[str, Any]:
         """TOML and JSON values; options appear as they are written on the command line.

@@ -234,5 +234,6 @@ class ExperimentResult:
             if found
             else None,
             "model_sha256": model_sha256(self.model),
+            "warnings": list(self.config.warnings),
             "stages": {name: round(spent, 2) for name, spent in self.stages.items()},
         }

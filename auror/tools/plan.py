@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from auror.fields import Range, check_fields
-from auror.params import Budget
+from auror.params import RATED_CLIENTS, Budget
 from auror.privacy.collusion import honest_members
 from auror.privacy.company import GroupDraw, groups_lost, over_run, worst_draw
 from auror.round.arithmetic import check_round
@@ -21,6 +21,7 @@ from auror.secagg.quantise import ring_bits
 from auror.secagg.topology import Topology, complete_graph
 from auror.tools.costs import Cost, Demand, Speeds, cost, measure
 from auror.training.audits import WORTH_AUDITING
+from auror.training.notices import too_few
 
 RUN_ROUNDS = 30
 _TRAININGS = 2
@@ -212,6 +213,12 @@ def _promises(demand: Demand, wired: Topology, seats: tuple[Seat, ...]) -> tuple
             "audits can leave a group out of a total",
             groups >= WORTH_AUDITING and n - largest >= accepted,
             f"{groups} group(s) of up to {largest}, {accepted} clients must stay in a total",
+        ),
+        Promise(
+            "a training without liars accuses somebody with a chance of error_rate at most",
+            n >= RATED_CLIENTS,
+            too_few(n, "accuse nobody: session.defend = false")
+            or f"{n} clients, with ten samples and more each (docs/defence.md)",
         ),
     )
 

@@ -34,7 +34,7 @@ from auror.training.defence import Defence, DefendedRound
 from auror.training.ends import check_failures, check_members, check_steps, released
 from auror.training.following import begin_after
 from auror.training.host import ModelHost
-from auror.training.observations import build_plan, check_plan, how_found, ledger_blocks, usable
+from auror.training.observations import build_plan, check_plan, ledger_blocks, usable
 from auror.training.state import CampaignState
 from auror.training.succession import ModelSuccession
 from auror.training.told import told_of
@@ -85,11 +85,6 @@ class Campaign:
             draw or drawn_by(entropy, policy.params.audit_probability),
         )
         self._start: RoundStart | None = None
-
-    @property
-    def notice(self) -> str | None:
-        """A line for the operator where the defence has less to go by than label rows."""
-        return how_found(self.plan) if self.config.defend else None
 
     @property
     def everybody(self) -> tuple[ClientId, ...]:

@@ -22,6 +22,7 @@ from auror.deployment.policy_file import POLICY_FILE, policy_json
 from auror.deployment.settings import to_toml
 from auror.errors import UnavailableError
 from auror.training.campaign import Campaign
+from auror.training.notices import notices_of
 from auror.wire.service import server_options
 from auror_server.clock import LoopSessionClock
 from auror_server.config import ServerConfig
@@ -89,8 +90,8 @@ async def serve(config: ServerConfig) -> SessionEnding:
             first_model=first_model,
         )
         campaign.check_failures()
-        if campaign.notice is not None:
-            _log.warning(campaign.notice)
+        for line in notices_of(campaign.config, campaign.plan, len(policy.members)):
+            _log.warning(line)
         if resumed is None:
             run = begin(folder, identity, campaign.state)
             stack.callback(run.close)

@@ -40,6 +40,9 @@ def test_stdout_is_one_json_object_and_stderr_has_the_progress(
         assert set(summary[run]) == {"accuracy", "source_recall", "attack_success"}  # type: ignore[call-overload]
         assert run in progress
     assert "time: prepare" in progress
+    few = "6 clients: below 15 error_rate is not claimed"
+    assert [line.partition(",")[0] for line in summary["warnings"]] == [few]  # type: ignore[attr-defined]
+    assert progress.index(few) < progress.index("accuracy")  # before the first round is over
     assert json.loads((folder / "summary.json").read_text()) == summary
     assert (folder / "report.html").stat().st_size > 10_000
 

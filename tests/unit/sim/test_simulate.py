@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from auror.sim.population import LocalTrainer, Population
 from auror.sim.seeded import seeded_bytes, seeded_entropy
 from auror.sim.simulate import Aggregation, SimulationConfig, SimulationResult, simulate
 from auror.training.config import AfterFlag, CampaignConfig
+from auror.training.detectors import PlainVerdict
+from auror.training.notices import notices_of
 from auror.training.observations import PlanChoice
 
 
@@ -120,9 +123,16 @@ def test_without_label_rows_the_defence_goes_on_and_says_with_what(
     result = run(Aggregation.PLAIN, True, rounds=6, plan=plan)
     assert [record.aborted for record in result.records] == [None] * 6
     assert result.campaign.ledger.width == width
-    assert notice in (result.campaign.notice or "")
+    assert notice in notices_of(result.campaign.config, result.campaign.plan, 10)[0]
     assert (result.campaign.verdict is not None) == (width > 0)
 
 
-def test_with_label_rows_there_is_nothing_to_say() -> None:
-    assert run(Aggregation.PLAIN, True, rounds=1).campaign.notice is None
+def test_with_label_rows_small_cohorts_alone_are_told_of() -> None:
+    ten = run(Aggregation.PLAIN, True, rounds=1).campaign
+    (line,) = notices_of(ten.config, ten.plan, 10)
+    assert line.startswith("10 clients: below 15 error_rate is not claimed")
+    assert "session.defend = false" in line
+    assert notices_of(ten.config, ten.plan, 15) == ()
+    assert notices_of(replace(ten.config, defend=False), ten.plan, 10) == ()
+    own = replace(ten.config, detector=lambda ledger, invited: PlainVerdict())
+    assert notices_of(own, ten.plan, 10) == ()

@@ -116,6 +116,13 @@ def test_weak_promises_of_other_kinds() -> None:
     assert not two["colluders who fall silent stop no round"]
 
 
+def test_below_fifteen_clients_the_error_rate_is_no_promise() -> None:
+    rate = "a training without liars accuses somebody with a chance of error_rate at most"
+    assert not verdicts(planned("--clients", "14"))[rate]
+    text = CliRunner().invoke(main, ["plan", "--clients", "6"]).output
+    assert f"WEAK  {rate}: 6 clients: below 15 error_rate is not claimed" in text
+
+
 def test_groups_lost_to_dropouts_after_the_upload() -> None:
     lost = planned("--clients", "30")["groups_lost"]
     assert lost == pytest.approx({"1%": 0.049, "5%": 0.226, "10%": 0.41}, abs=0.001)
