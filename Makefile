@@ -5,16 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SUITES := tests/unit tests/vectors tests/property tests/adversary tests/fuzz tests/architecture tests/reproductions \
-	tests/integration
+	tests/integration tests/soak
 
 # One thread per worker: the tests run in parallel processes already.
 # Work is dealt in runs of neighbours, so that what a file's tests share is made once.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist worksteal
 WORKERS ?= 2
 FUZZ_SECONDS ?= 60
+SOAK ?= soak
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all oracle crash fuzz mutants vectors test-gpu lint format proto proto-check constraints clean
+.PHONY: help venv demo test test-all oracle crash soak fuzz mutants vectors test-gpu lint format proto proto-check constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -44,6 +45,9 @@ oracle: $(STAMP) ## 10,000 random and 2,000 adversarial rounds against plain sum
 
 crash: $(STAMP) ## a server killed before and after every durable step, one to three times in a row
 	$(PYTEST) -n $(WORKERS) --timeout=600 --no-cov tests/crash
+
+soak: $(STAMP) ## ten minutes of 30 clients, with kills and dropped connections: table and plot in SOAK (./soak)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/soak/run.py --out $(SOAK)
 
 fuzz: $(STAMP) ## every parser for FUZZ_SECONDS each (default 60)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'

@@ -80,10 +80,13 @@ class Canaries:
         left_out, hits, size = tuple(without), list[Hit](), 0
         for path in sorted(root.rglob("*")):
             if path.is_file() and not any(path.is_relative_to(one) for one in left_out):
-                raw = path.read_bytes()
-                size += len(raw)
-                hits += [Hit(path, kind, form) for kind, form in sorted(self._in_file(path, raw))]
+                size += path.stat().st_size
+                hits += self.search_file(path)
         return hits, size
+
+    def search_file(self, path: Path) -> list[Hit]:
+        found = self._in_file(path, path.read_bytes())
+        return [Hit(path, kind, form) for kind, form in sorted(found)]
 
     def _in_file(self, path: Path, raw: bytes) -> set[tuple[str, str]]:
         found = self.in_bytes(raw)

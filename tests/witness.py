@@ -38,7 +38,7 @@ ENTRIES = 8
 """Of an update, as many as tell it from others."""
 _PR_GET_DUMPABLE = 3
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_FILES = Path("/proc/self/fd")
+_FILES, _THREADS = Path("/proc/self/fd"), Path("/proc/self/task")
 _HEAD = struct.Struct("<BH")
 KINDS = ("identity", "round key", "mask seed", "self mask", "share", "update")
 
@@ -55,6 +55,7 @@ class Sample:
     """Open descriptors."""
     tasks: int
     """Tasks of asyncio, the witness's own not counted."""
+    threads: int
     dumpable: int
 
 
@@ -163,7 +164,8 @@ class Witness:
         while True:
             rss = int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
             files, tasks = len(list(_FILES.iterdir())) - 1, len(asyncio.all_tasks()) - 1
-            seen = Sample(time.monotonic(), rss, files, tasks, self._prctl(_PR_GET_DUMPABLE))
+            threads, dumpable = len(list(_THREADS.iterdir())), self._prctl(_PR_GET_DUMPABLE)
+            seen = Sample(time.monotonic(), rss, files, tasks, threads, dumpable)
             self._samples.write(json.dumps(asdict(seen)) + "\n")
             await asyncio.sleep(SECONDS)
 
