@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from auror.wire.fields import WireError
 from auror.wire.v1 import transport_pb2 as pb
 
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 64 * 1024
+"""Small enough that one arrives within ``auror.wire.alive.SILENT_SECONDS`` over a slow link."""
 PLAN_PARTS = 16
 
 _ENTRY = 16  # tags, lengths and the client id around one entry of a map

@@ -12,15 +12,6 @@ PATH = f"/{SERVICE}/{METHOD}"
 
 Options = Sequence[tuple[str, int]]
 
-# Middleboxes forget idle connections after a minute or more; a ping every 20 s keeps them, and
-# ping_timeout finds a dead peer within seconds (keepalive_timeout alone takes a minute).
-_KEEPALIVE: Options = (
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-)
 _SIZES: Options = (
     ("grpc.max_receive_message_length", MAX_FRAME_BYTES),
     ("grpc.max_send_message_length", MAX_FRAME_BYTES),
@@ -30,7 +21,6 @@ _SIZES: Options = (
 def server_options(connections: int) -> Options:
     """Of a port that takes at most ``connections`` at once, those without a handshake included."""
     return (
-        *_KEEPALIVE,
         *_SIZES,
         # without these two the server cuts clients off for pinging too often
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
@@ -41,7 +31,7 @@ def server_options(connections: int) -> Options:
         ("grpc.server_handshake_timeout_ms", 10_000),
         # what one peer may have on the way: windows that grow with the bandwidth cost 16 MB a peer
         ("grpc.http2.bdp_probe", 0),
-        ("grpc.http2.lookahead_bytes", 2 * MAX_FRAME_BYTES),
+        ("grpc.http2.lookahead_bytes", 8 * MAX_FRAME_BYTES),
         # one stream, and those that it replaced a moment ago
         ("grpc.max_concurrent_streams", 4),
         # of a connection without any stream
@@ -62,7 +52,6 @@ def probe_options(connections: int) -> Options:
 
 
 CLIENT_OPTIONS: Options = (
-    *_KEEPALIVE,
     *_SIZES,
     # every client of a process has its own connection and certificate
     ("grpc.use_local_subchannel_pool", 1),

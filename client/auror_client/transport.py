@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
@@ -18,12 +19,14 @@ from auror.deployment.credentials import CA_FILE, CERTIFICATE_FILE, KEY_FILE, Cl
 from auror.errors import CredentialsError, UserError
 from auror.round.description import PROTOCOL_VERSION
 from auror.round.past import Past
+from auror.wire.alive import BEAT_SECONDS, heard
 from auror.wire.service import CLIENT_OPTIONS, PATH
 from auror.wire.v1 import transport_pb2 as pb
 
-CONNECT_SECONDS = 20.0
+CONNECT_SECONDS = 12.0
 FINISH_SECONDS = 3.0
 _PROBE_SECONDS = 3.0
+_BEAT = pb.ClientFrame(beat=pb.Beat()).SerializeToString()
 
 
 class ConnectionLost(Exception):
@@ -86,7 +89,11 @@ class GrpcTransport:
 
 
 class GrpcLink:
-    """One stream. Use as an async context manager."""
+    """One stream. Use as an async context manager.
+
+    A task of its own listens, so that a dead connection is noticed also while nobody reads, because
+    what was read is being computed with or a long body is being sent.
+    """
 
     def __init__(self, address: str, credentials: ClientCredentials, past: Past) -> None:
         tls = credentials.tls
@@ -96,6 +103,10 @@ class GrpcLink:
         self._credentials = credentials
         self._past = past
         self._writing = asyncio.Lock()
+        self._frames: asyncio.Queue[pb.ServerFrame | None] = asyncio.Queue(1)
+        """What was read and not taken yet; None: nothing comes any more."""
+        self._ended: ConnectionLost | UserError | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         """Connect and exchange hellos."""
@@ -103,11 +114,12 @@ class GrpcLink:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._greet()
         except TimeoutError as error:
-            await self._channel.close()
+            await self._close()
             raise ConnectionLost("no answer") from error
         except BaseException:
-            await self._channel.close()
+            await self._close()
             raise
+        self._tasks.append(asyncio.create_task(self._beat()))
         return self
 
     async def __aexit__(
@@ -116,11 +128,54 @@ class GrpcLink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._call is not None:
-            self._call.cancel()
-        await self._channel.close()
+        await self._close()
 
     async def read(self) -> pb.ServerFrame:
+        frame = await self._frames.get()
+        if frame is None:
+            self._frames.put_nowait(None)  # for whoever reads again
+            raise self._ended or ConnectionLost("stream ended")
+        return frame
+
+    async def send(self, frames: Iterable[bytes]) -> None:
+        async with self._writing:
+            for frame in frames:
+                try:
+                    await self._call.write(frame)
+                except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+                    raise ConnectionLost("stream lost while sending") from error
+                except asyncio.CancelledError as error:
+                    if _is_cancelled():
+                        raise
+                    # the call is, by who listens
+                    raise ConnectionLost("nothing heard while sending") from error
+
+    async def finish(self) -> None:
+        try:
+            async with asyncio.timeout(FINISH_SECONDS):
+                await self._call.done_writing()
+                while True:
+                    await self.read()
+        except (TimeoutError, grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            pass  # it is gone: nobody waits for this client's words any more
+        except (ConnectionLost, UserError):
+            pass  # it has read everything
+
+    async def _listen(self) -> None:
+        """Read frames until the stream ends, is silent for too long or is closed."""
+        try:
+            while True:
+                frame = await heard(self._receive())
+                if frame.WhichOneof("frame") != "beat":
+                    await self._frames.put(frame)
+        except TimeoutError as error:
+            self._ended = ConnectionLost(str(error))
+            self._call.cancel()  # nobody may wait for it to take what is being sent
+        except (ConnectionLost, UserError) as error:
+            self._ended = error
+        await self._frames.put(None)
+
+    async def _receive(self) -> pb.ServerFrame:
         try:
             frame = await self._call.read()
         except grpc.aio.AioRpcError as error:
@@ -131,22 +186,21 @@ class GrpcLink:
             raise ConnectionLost("not a frame")
         return frame
 
-    async def send(self, frames: Iterable[bytes]) -> None:
-        async with self._writing:
-            for frame in frames:
-                try:
-                    await self._call.write(frame)
-                except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-                    raise ConnectionLost("stream lost while sending") from error
+    async def _beat(self) -> None:
+        """A sign of life wherever no message is being sent, until the stream is gone."""
+        with contextlib.suppress(ConnectionLost):
+            while True:
+                await asyncio.sleep(BEAT_SECONDS)
+                if not self._writing.locked():
+                    await self.send([_BEAT])
 
-    async def finish(self) -> None:
-        try:
-            async with asyncio.timeout(FINISH_SECONDS):
-                await self._call.done_writing()
-                while await self._call.read() is not grpc.aio.EOF:
-                    pass
-        except (TimeoutError, grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            pass  # it is gone: nobody waits for this client's words any more
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._call is not None:
+            self._call.cancel()
+        await self._channel.close()
 
     async def _greet(self) -> None:
         method = self._channel.stream_stream(PATH, bytes, pb.ServerFrame.FromString)
@@ -163,9 +217,16 @@ class GrpcLink:
             await self.send([pb.ClientFrame(hello=hello).SerializeToString()])
         except ConnectionLost as error:
             raise ConnectionLost("the server does not answer yet") from error
+        self._tasks.append(asyncio.create_task(self._listen()))
         frame = await self.read()
         if frame.WhichOneof("frame") != "welcome":
             raise ConnectionLost("no welcome")
+
+
+def _is_cancelled() -> bool:
+    """Whether the task itself is, not only what it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _translate(code: grpc.StatusCode, details: str | None) -> ConnectionLost | UserError:

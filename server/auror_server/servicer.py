@@ -19,17 +19,19 @@ from auror.ids import ClientId, Digest
 from auror.round.description import PROTOCOL_VERSION
 from auror.round.past import MOST_COUNTER, MOST_ERAS, Past
 from auror.round.policy import Policy
+from auror.wire.alive import BEAT_SECONDS, heard
 from auror.wire.fields import WireError
 from auror.wire.frames import Assembler, Received
 from auror.wire.limits import Limits
 from auror.wire.service import METHOD, SERVICE
 from auror.wire.v1 import transport_pb2 as pb
 from auror_server.admission import Refusals
-from auror_server.connections import Connection
+from auror_server.connections import Connection, EncodedMessage
 from auror_server.status import NotEnrolled, Silent, WrongHello, status_of
 
 HELLO_SECONDS = 15.0
 HANG_UP_SECONDS = 3.0
+_BEAT = EncodedMessage((pb.ServerFrame(beat=pb.Beat()).SerializeToString(),))
 
 
 class StreamHandler(Protocol):
@@ -87,6 +89,8 @@ class Servicer:
             done, _ = await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+        except TimeoutError as error:
+            self._handler.refusals.note("deaf", context.peer(), f"client {client}: {error}")
         except WireError as error:
             self._handler.malformed(client, error)
             await context.abort(*status_of(error))
@@ -126,7 +130,7 @@ class Servicer:
     async def _read(self, context: Any, client: ClientId) -> None:
         assembler = Assembler(from_client=True, spool=self._spool)
         try:
-            while (frame := await context.read()) is not grpc.aio.EOF:
+            while (frame := await heard(context.read())) is not grpc.aio.EOF:
                 match frame.WhichOneof("frame"):
                     case "header":
                         self._handler.announced(client, frame.header.size)
@@ -135,6 +139,8 @@ class Servicer:
                         whole = assembler.chunk(frame.chunk)
                         if whole is not None:
                             await self._handler.received(client, whole)
+                    case "beat":
+                        pass
                     case _:
                         raise WireError("a second hello, or an empty frame")
         finally:
@@ -142,7 +148,11 @@ class Servicer:
 
     async def _write(self, context: Any, connection: Connection) -> None:
         while True:
-            message = await connection.outbox.get()
+            try:
+                async with asyncio.timeout(BEAT_SECONDS):
+                    message = await connection.outbox.get()
+            except TimeoutError:
+                message = _BEAT
             for frame in message.frames:
                 await context.write(frame)
             if message.last:

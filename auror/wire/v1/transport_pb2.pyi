@@ -101,15 +101,21 @@ class Hello(_message.Message):
     flagged: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, protocol_version: _Optional[int] = ..., deployment: _Optional[str] = ..., client: _Optional[int] = ..., next_counter: _Optional[int] = ..., next_era: _Optional[int] = ..., flagged: _Optional[_Iterable[int]] = ...) -> None: ...
 
+class Beat(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class ClientFrame(_message.Message):
-    __slots__ = ("hello", "header", "chunk")
+    __slots__ = ("hello", "header", "chunk", "beat")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     HEADER_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
+    BEAT_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     header: Header
     chunk: bytes
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., header: _Optional[_Union[Header, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+    beat: Beat
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., header: _Optional[_Union[Header, _Mapping]] = ..., chunk: _Optional[bytes] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ...) -> None: ...
 
 class Welcome(_message.Message):
     __slots__ = ("protocol_version", "deployment")
@@ -126,13 +132,15 @@ class Goodbye(_message.Message):
     def __init__(self, reason: _Optional[_Union[GoodbyeReason, str]] = ...) -> None: ...
 
 class ServerFrame(_message.Message):
-    __slots__ = ("welcome", "header", "chunk", "goodbye")
+    __slots__ = ("welcome", "header", "chunk", "goodbye", "beat")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     HEADER_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     GOODBYE_FIELD_NUMBER: _ClassVar[int]
+    BEAT_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     header: Header
     chunk: bytes
     goodbye: Goodbye
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., header: _Optional[_Union[Header, _Mapping]] = ..., chunk: _Optional[bytes] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ...) -> None: ...
+    beat: Beat
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., header: _Optional[_Union[Header, _Mapping]] = ..., chunk: _Optional[bytes] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ...) -> None: ...

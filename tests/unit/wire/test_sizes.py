@@ -114,4 +114,4 @@ def test_the_published_formula(clients: int, dim: int, expansion: float) -> None
 
 
 def test_large_uploads_are_cut_into_chunks() -> None:
-    assert sizes.framed(1 << 20, 0) - (1 << 20) == pytest.approx(4 * 9 + 70, abs=10)
+    assert sizes.framed(1 << 20, 0) - (1 << 20) == pytest.approx(16 * 9 + 70, abs=10)
