@@ -59,6 +59,8 @@ def inside(folder: Path) -> Iterator[None]:
         patch.setattr(sys, "path", [*sys.path])
         for name, value in QUICK.items():
             patch.setenv(name, value)
+        for program in (server_cli, client_cli):  # it lasts, and children inherit it
+            patch.setattr(program, "keep_memory_private", lambda: True)
         try:
             yield
         finally:

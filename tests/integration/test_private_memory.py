@@ -18,6 +18,7 @@ import pytest
 import witness
 
 from auror.deployment import private_memory
+from auror.deployment.logs import configure
 from auror.programs.processes import RunningProgram, free_address, wait_until_listening
 
 OWN = ("certs", "seen", "inputs")
@@ -91,6 +92,16 @@ def crash(program: RunningProgram) -> bool:
     return end.si_code == os.CLD_DUMPED
 
 
+def test_what_tests_run_within_their_process_leaves_its_core_limit(tmp_path: Path) -> None:
+    """Else the programs that they start would inherit a limit of 0, whatever they do themselves."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    kit.enrol(tmp_path, 3)
+    words = ("--credentials", "certs/server", "--listen", free_address(), "--check")
+    code, said = kit.invoke("auror_server", *words, cwd=tmp_path)
+    assert code == 0, said
+    assert resource.getrlimit(resource.RLIMIT_CORE) == before
+
+
 def core_limit(program: RunningProgram) -> list[str]:
     """Soft and hard."""
     lines = Path(f"/proc/{program.process.pid}/limits").read_text().splitlines()
@@ -140,5 +151,6 @@ def test_where_there_is_no_prctl_a_line_says_so(
 ) -> None:
     monkeypatch.setattr(private_memory.ctypes, "CDLL", lambda *_given, **_more: object())
     monkeypatch.setattr(resource, "setrlimit", lambda *_given: None)  # the tests keep theirs
+    configure("console")
     assert private_memory.keep_memory_private() is False
     assert "run it as a user of its own" in "".join(capsys.readouterr())
