@@ -7,9 +7,10 @@ STAMP := $(VENV)/.installed
 SUITES := tests/unit tests/vectors tests/property tests/adversary tests/fuzz tests/architecture tests/reproductions \
 	tests/integration tests/soak
 
-# One thread per worker: the tests run in parallel processes already.
+# One thread per worker: the tests run in parallel processes already. Compiled modules are kept whatever
+# the environment says: every program that a test starts would compile Auror again.
 # Work is dealt in runs of neighbours, so that what a file's tests share is made once.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist worksteal
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --dist worksteal
 WORKERS ?= 2
 FUZZ_SECONDS ?= 60
 SOAK ?= soak

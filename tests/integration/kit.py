@@ -30,7 +30,17 @@ from auror.round.policy import Policy
 PATIENCE = 200
 """Seconds to wait for what takes few on an idle machine; pytest ends a test after 300."""
 
-QUICK = {**os.environ, "OMP_NUM_THREADS": "1", "AUROR_SERVER__SERVER__HEALTH": ""}
+QUICK = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+    "AUROR_SERVER__SERVER__HEALTH": "",
+}
+
+
+def environment() -> dict[str, str]:
+    """Of a program that a test starts."""
+    return {**os.environ, **QUICK}
 
 
 PARAMS = RoundParams(group_size=2, colluders=1, audit_probability=0.0)
@@ -85,7 +95,7 @@ def run(program: str, *words: str, cwd: Path) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", f"{program}.cli", *words],
         cwd=cwd,
-        env=QUICK,
+        env=environment(),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

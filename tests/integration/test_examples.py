@@ -21,18 +21,14 @@ from auror.programs.processes import free_address
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 PROGRAMS = Path(sys.executable).parent
-ENVIRONMENT = {
-    **os.environ,
-    "OMP_NUM_THREADS": "1",
-    "AUROR_SERVER__SERVER__HEALTH": "",
-    "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
-}
 
 
 def run(*command: str, cwd: Path) -> str:
     """What it printed."""
+    environment = kit.environment()
+    environment["PATH"] = f"{PROGRAMS}{os.pathsep}{environment['PATH']}"
     found = subprocess.run(
-        command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=280
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=280
     )
     assert found.returncode == 0, found.stdout + found.stderr
     return found.stdout

@@ -34,7 +34,7 @@ def test_a_flagged_client_ends_with_a_code_and_a_line_of_its_own(tmp_path: Path)
         with (tmp_path / f"{name}.log").open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", *words],
-                cwd=tmp_path, env=kit.QUICK, stdout=log, stderr=subprocess.STDOUT,
+                cwd=tmp_path, env=kit.environment(), stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
     server = started(

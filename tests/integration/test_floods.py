@@ -24,7 +24,9 @@ MOST_MIB = 400
 @contextlib.contextmanager
 def flooded(kind: str, address: str, certs: Path) -> Iterator[None]:
     command = [sys.executable, floods.__file__, kind, address, str(certs)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=kit.QUICK) as flood:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=kit.environment()
+    ) as flood:
         try:
             assert flood.stdout is not None
             assert flood.stdout.readline().strip() == "under way"

@@ -33,7 +33,7 @@ def test_a_client_ends_while_it_trains_and_started_anew_it_holds_up_nobody(tmp_p
         server = starter.server({**settings, **patient})
         wait_until_listening(address, server)
         starter.clients(kit.client_settings(tmp_path, address, "0-4"), "quick")
-        slow = subprocess.Popen([sys.executable, str(SLOW), *flags], env=kit.QUICK)
+        slow = subprocess.Popen([sys.executable, str(SLOW), *flags], env=kit.environment())
         kit.wait_for(lambda: "phase=upload" in server.log.read_text(), starter)
         slow.send_signal(signal.SIGTERM)
         asked = time.monotonic()

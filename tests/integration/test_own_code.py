@@ -57,7 +57,9 @@ def test_ones_own_attack_and_detector_play_in_the_programs(tmp_path: Path) -> No
         "--clients", "0-5", "--state", "state", "--dataset", "digits",
         "--set", 'data.attack="own:relabel"', "--set", 'data.malicious="2"',
     )  # fmt: skip
-    running = [subprocess.Popen(words, cwd=tmp_path, env=kit.QUICK) for words in (server, clients)]
+    running = [
+        subprocess.Popen(words, cwd=tmp_path, env=kit.environment()) for words in (server, clients)
+    ]
     try:
         codes = [process.wait(kit.PATIENCE) for process in running]
     finally:

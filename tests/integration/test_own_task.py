@@ -57,17 +57,22 @@ def test_the_example_in_one_process(site: Path) -> None:
 def test_the_example_over_grpc(site: Path) -> None:
     address = free_address()
     enrolled = subprocess.run(
-        command("auror certs"), cwd=site, env=kit.QUICK, capture_output=True, text=True, check=False
+        command("auror certs"),
+        cwd=site,
+        env=kit.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert enrolled.returncode == 0, enrolled.stderr
     everybody = command("auror-client", "--server", address, "--clients", "0-5")
     everybody[everybody.index("certs/clients/000")] = "certs/clients"
     serving = command("auror-server", "--listen", address)
     with (site / "server.log").open("w") as log:
-        server = subprocess.Popen(serving, cwd=site, env=kit.QUICK, stderr=log)
+        server = subprocess.Popen(serving, cwd=site, env=kit.environment(), stderr=log)
         try:
             joined = subprocess.run(
-                everybody, cwd=site, env=kit.QUICK, capture_output=True, text=True,
+                everybody, cwd=site, env=kit.environment(), capture_output=True, text=True,
                 timeout=kit.PATIENCE, check=False,
             )  # fmt: skip
             assert joined.returncode == 0, joined.stderr + (site / "server.log").read_text()
@@ -82,14 +87,14 @@ def test_the_example_over_grpc(site: Path) -> None:
 
 @pytest.mark.slow
 def test_a_client_without_the_setting_imports_nothing_and_says_what_to_set(site: Path) -> None:
-    subprocess.run(command("auror certs"), cwd=site, env=kit.QUICK, check=True)
+    subprocess.run(command("auror certs"), cwd=site, env=kit.environment(), check=True)
     (site / "site_task.py").write_text("open('imported', 'w')\nraise SystemExit\n")
     words = command("auror-client", "--server", free_address())
     words[words.index("data.task=site_task:Scans")] = "data.seed=1"
     done = subprocess.run(
         words,
         cwd=site,
-        env=kit.QUICK,
+        env=kit.environment(),
         capture_output=True,
         text=True,
         timeout=kit.PATIENCE,

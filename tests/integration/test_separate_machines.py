@@ -64,10 +64,10 @@ def test_the_documented_commands_work_between_machines(tmp_path: Path) -> None:
         shutil.copytree(operator / "certs" / "clients" / f"{i:03d}", machine / f"{i:03d}")
     running: list[subprocess.Popen[bytes]] = []
     try:
-        running.append(subprocess.Popen(words(serve, port), cwd=server, env=kit.QUICK))
+        running.append(subprocess.Popen(words(serve, port), cwd=server, env=kit.environment()))
         for i, machine in enumerate(clients):
             own = words(join.replace("--credentials 000", f"--credentials {i:03d}"), port)
-            running.append(subprocess.Popen(own, cwd=machine, env=kit.QUICK))
+            running.append(subprocess.Popen(own, cwd=machine, env=kit.environment()))
         codes = [process.wait(kit.PATIENCE) for process in running]
     finally:
         for process in running:

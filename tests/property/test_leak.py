@@ -87,7 +87,9 @@ def watched_round(seed: int) -> tuple[Played, Observer, int]:
     return played, seen, steps
 
 
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize(
+    "block", [0, 1, *(pytest.param(block, marks=pytest.mark.slow) for block in (2, 3))]
+)
 def test_the_server_derives_opened_group_sums_and_the_total_and_nothing_else(block: int) -> None:
     finished = localised = 0
     for seed in range(15 * block, 15 * (block + 1)):

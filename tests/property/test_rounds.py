@@ -126,7 +126,9 @@ def run_many(seeds: range, largest: int = 8) -> None:
     assert any(outcome.aborted is not None for outcome in outcomes)
 
 
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize(
+    "block", [0, 1, *(pytest.param(block, marks=pytest.mark.slow) for block in (2, 3))]
+)
 def test_random_rounds_equal_plain_sums_bit_for_bit(block: int) -> None:
     run_many(range(75 * block, 75 * (block + 1)))
 

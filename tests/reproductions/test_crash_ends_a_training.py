@@ -105,7 +105,9 @@ def test_three_times_in_a_row_after_the_list_of_uploads(tmp_path: Path) -> None:
     assert all(record.attempted for record in found)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, 3, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+)
 def test_in_rounds_in_a_row(tmp_path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     moments = (RoundStart, DealerList, UploadList, RandomnessList, AcceptedSet, AgreementList)

@@ -10,7 +10,7 @@ import pytest
 from auror.bench.defence import ablation
 from auror.bench.defence.ablation import RULES, Case, cases, judged, summarise
 from auror.bench.defence.cells import Cell, recorded
-from auror.bench.defence.rows import Bench
+from auror.bench.defence.rows import Bench, Row
 from auror.defence import confusion, selection, verdict
 from auror.defence.verdict import VerdictParams
 
@@ -34,12 +34,18 @@ def test_a_rule_is_off_only_while_it_is_asked_to(cache: Path) -> None:
         assert [getattr(module, name) for module, name in parts] == before
 
 
-def test_every_rule_can_be_off_and_families_are_what_finds(cache: Path) -> None:
-    made = recorded(CELL, cache, 1)
-    found = {}
-    for name, off in RULES.items():
-        with off.applied() as params:
-            found[name] = judged(made, Case(CELL), params, 1)
+@pytest.fixture(scope="module")
+def rows(cache: Path) -> list[Row]:
+    """Of every rule switched off, on one cell and seed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ablation, "cases", lambda _bench: [Case(CELL)])
+        return ablation.run(Bench(cache, [1], False, lambda _line: None))
+
+
+def test_every_rule_can_be_off_and_families_are_what_finds(rows: list[Row]) -> None:
+    found = {row["without"]: {name: row[name] for name in ("tpr", "fpr", "strength")}
+             for row in rows}  # fmt: skip
+    assert found.keys() == RULES.keys()
     assert found["none"]["tpr"] == 1.0
     assert found["none"]["fpr"] == 0.0
     assert found["Against"]["tpr"] == 1.0
@@ -54,11 +60,8 @@ def test_lies_in_the_statistics_reach_the_verdict(cache: Path) -> None:
     assert true != told
 
 
-def test_a_line_says_whether_the_rule_changes_anything(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ablation, "cases", lambda _bench: [Case(CELL)])
-    lines = summarise(ablation.run(Bench(cache, [1], False, lambda _line: None)))
+def test_a_line_says_whether_the_rule_changes_anything(rows: list[Row]) -> None:
+    lines = summarise(rows)
     assert [line["without"] for line in lines] == list(RULES)
     changes = {line["without"]: line["changes"] for line in lines}
     assert not changes["none"]

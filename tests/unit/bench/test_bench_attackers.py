@@ -35,10 +35,14 @@ def test_lies_cancel_over_all_groups_and_move_evidence(scheme: str, tmp_path: Pa
     assert moved[list(found.malicious)].any()
 
 
-def test_a_failed_check_is_counted(tmp_path: Path) -> None:
-    rows = [redistribution_row("spread", 9, 5, 12, seed, tmp_path) for seed in (1, 2, 3)]
-    assert sum(row["checks_failed"] for row in rows) > 0
-    assert all(row["fpr"] == 0 for row in rows)
+@pytest.mark.parametrize(
+    ("seed", "failed"),
+    [(1, 2), *(pytest.param(*more, marks=pytest.mark.slow) for more in ((2, 0), (3, 1)))],
+)
+def test_failed_checks_are_counted(tmp_path: Path, seed: int, failed: int) -> None:
+    row = redistribution_row("spread", 9, 5, 12, seed, tmp_path)
+    assert row["checks_failed"] == failed
+    assert row["fpr"] == 0
 
 
 def test_plain_averaging_as_a_rule_is_the_undefended_run() -> None:

@@ -19,6 +19,7 @@ from auror.training.observations import PlanChoice
 N, ROUNDS = 30, 30
 COLLUDERS = tuple(range(9))
 VICTIMS = np.arange(12, 21)
+pytestmark = pytest.mark.no_cover  # long replays of what test_replays measures
 
 
 def world(seed: int) -> RecordedTraining:
@@ -46,13 +47,14 @@ def world(seed: int) -> RecordedTraining:
 
 
 @pytest.mark.parametrize(("seed", "group_size", "alone"), [
-    (0, 10, True), (0, 5, False),
+    (0, 10, True),
     *(pytest.param(*more, marks=pytest.mark.slow)
-      for more in ((1, 10, True), (3, 10, True), (1, 5, False))),
+      for more in ((1, 10, True), (3, 10, True), (0, 5, False), (1, 5, False))),
 ])  # fmt: skip
 def test_victims_of_colluders_are_not_flagged(seed: int, group_size: int, alone: bool) -> None:
     """In groups of ten somebody can nearly always lie for a victim: evidence ``alone`` cannot
-    tell it from its own doing, so without audits the framing succeeds."""
+    tell it from its own doing, so without audits the framing succeeds. In groups of five it does
+    not; ``test_consistency`` shows that on evidence alone."""
     made = world(seed)
     lie = liars("onto-honests", made, VICTIMS, seed)
     found = replay(made, group_size, seed, lie=lie, audits=None)

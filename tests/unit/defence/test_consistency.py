@@ -20,6 +20,8 @@ PAIR = (9, 4)
 EAGER = VerdictParams(alpha=0.999, inclusion=0.1, early_inclusion=0.2)
 """Flags whoever leans: what is left to protect a victim is the guard."""
 
+pytestmark = pytest.mark.no_cover  # forty verdicts; test_verdict measures one
+
 
 def framed(seed: int, lie: float, *, always: bool = False) -> Ledger:
     """Honest clients, and colluders who add ``lie`` at 4 → 9 to the sum that holds the victim.

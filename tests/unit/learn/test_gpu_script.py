@@ -37,6 +37,7 @@ def script() -> ModuleType:
     return load_script(SCRIPT)
 
 
+@pytest.mark.no_cover
 def test_the_checks_pass_on_the_cpu_and_the_report_is_written(
     script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

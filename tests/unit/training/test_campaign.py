@@ -138,6 +138,7 @@ def test_a_training_ends_with_the_policy_s_steps() -> None:
         run.campaign.next_round()
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("rounds", [40, pytest.param(400, marks=pytest.mark.slow)])
 def test_no_rule_refuses_an_honest_run(rounds: int) -> None:
     """Failed checks five times in a row, now and then a client that is lost, a restart, cautious
