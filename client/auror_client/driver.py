@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import math
 import secrets
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from auror_client.reconnect import Reconnection
 from auror_client.transport import ConnectionLost, Link
 
 _UNREADABLE = 3
+_LOOK_EVERY_S = 30.0
 _log = logger("client")
 
 
@@ -51,6 +53,9 @@ class ClientSession:
         self._clock = shared.clock
         self._unreadable = 0
         """Connections in a row that ended with something unreadable."""
+        self._found: UserError | None = None
+        """What is in the way, as it was looked at last."""
+        self._next_look = -math.inf
         self._log = _log.bind(client=int(credentials.client))
 
     async def run(self) -> ClientEnding:
@@ -60,14 +65,14 @@ class ClientSession:
             UserError: the server cannot be reached, or refuses this client; the budget is spent.
         """
         self.answering.check_budget()
-        now, address, diagnosed = self._clock.now, self._transport.address, False
+        now, address, contact = self._clock.now, self._transport.address, False
         again = Reconnection(self._give_up_after, now(), lambda: secrets.randbelow(1000) / 1000)
         while True:
             past = self.answering.past
             try:
                 async with self._transport.connect(self._credentials, past) as link:
                     self._log.info("connected", server=address)
-                    diagnosed = True
+                    contact, self._found = True, None
                     try:
                         return await self._converse(link, again)
                     finally:
@@ -86,10 +91,9 @@ class ClientSession:
                 if self.answering.final.settled:  # the model comes last, but for the goodbye
                     self._log.info("session finished")
                     return ClientEnding.FINISHED
-                if not diagnosed:
-                    found = await self._transport.diagnose(self._folder)
-                    if found is not None:
-                        raise CredentialsError(found) from error
+                await self._diagnose()
+                if isinstance(self._found, CredentialsError) and not contact:
+                    raise self._found from error
                 pause = again.pause(now())
                 if pause is None:
                     raise UnavailableError(
@@ -146,7 +150,21 @@ class ClientSession:
     def _declines(self, header: pb.Header) -> bool:
         return self.answering.final.declined and header.kind == pb.MESSAGE_KIND_FINAL_MODEL
 
+    async def _diagnose(self) -> None:
+        """Look for what keeps it from connecting, now and then; what is found is said once.
+
+        Once there was contact it ends nothing: what is in the way may go away again."""
+        now = self._clock.now()
+        if now < self._next_look:
+            return
+        self._next_look = now + _LOOK_EVERY_S
+        before, self._found = self._found, await self._transport.diagnose(self._folder)
+        if self._found is not None and str(self._found) != str(before):
+            self._log.warning(str(self._found))
+
     def _advice(self) -> str:
+        if self._found is not None:
+            return str(self._found)
         if self.answering.participation.trained and not self.answering.final.declined:
             return "if its training is over, ask the operator for the model; else start again"
         return "is it running, and is client.server right?"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -14,18 +13,17 @@ from typing import Any, Protocol, Self
 import grpc
 import grpc.aio
 
-from auror.deployment.addresses import check_address
-from auror.deployment.credentials import CA_FILE, CERTIFICATE_FILE, KEY_FILE, ClientCredentials
+from auror.deployment.credentials import ClientCredentials
 from auror.errors import CredentialsError, UserError
 from auror.round.description import PROTOCOL_VERSION
 from auror.round.past import Past
 from auror.wire.alive import BEAT_SECONDS, heard
 from auror.wire.service import CLIENT_OPTIONS, PATH
 from auror.wire.v1 import transport_pb2 as pb
+from auror_client.diagnosis import diagnose
 
 CONNECT_SECONDS = 12.0
 FINISH_SECONDS = 3.0
-_PROBE_SECONDS = 3.0
 _BEAT = pb.ClientFrame(beat=pb.Beat()).SerializeToString()
 
 
@@ -70,9 +68,9 @@ class Transport(Protocol):
             ConnectionLost, UserError: as for reading.
         """
 
-    async def diagnose(self, folder: Path) -> str | None:
-        """Why connecting with the files in ``folder`` cannot work; None when it may be something
-        that passes, such as a server that is not up yet."""
+    async def diagnose(self, folder: Path) -> UserError | None:
+        """What keeps connections with the files in ``folder`` from being made, as
+        :func:`auror_client.diagnosis.diagnose` says it."""
 
 
 class GrpcTransport:
@@ -84,7 +82,7 @@ class GrpcTransport:
     def connect(self, credentials: ClientCredentials, past: Past) -> GrpcLink:
         return GrpcLink(self.address, credentials, past)
 
-    async def diagnose(self, folder: Path) -> str | None:
+    async def diagnose(self, folder: Path) -> UserError | None:
         return await diagnose(self.address, folder)
 
 
@@ -241,34 +239,3 @@ def _translate(code: grpc.StatusCode, details: str | None) -> ConnectionLost | U
             " auror; use the same on both sides"
         )
     return ConnectionLost(f"{code.name.lower()}: {details or 'stream ended'}")
-
-
-async def diagnose(address: str, folder: Path) -> str | None:
-    """Why TLS to ``address`` cannot work with the files in ``folder``; None when it may be
-    something that passes, such as a server that is not up yet."""
-    host, port = check_address("client.server", address)
-    context = ssl.create_default_context(cafile=str(folder / CA_FILE))
-    context.load_cert_chain(folder / CERTIFICATE_FILE, folder / KEY_FILE)
-    context.set_alpn_protocols(["h2"])
-    writer: asyncio.StreamWriter | None = None
-    rejected = (
-        f"the server at {address} rejects this client's certificate: use the clients/NNN folder of"
-        " the server's deployment, and check that the certificate has not expired"
-    )
-    try:
-        async with asyncio.timeout(_PROBE_SECONDS):
-            reader, writer = await asyncio.open_connection(host, port, ssl=context)
-            # With TLS 1.3 a server judges the client's certificate after the client's handshake;
-            # one that accepts it speaks first (HTTP/2 settings).
-            return None if await reader.read(1) else rejected
-    except ssl.SSLCertVerificationError as error:
-        return (
-            f"cannot trust the server at {address} ({error.verify_message}): use the ca.pem of its"
-            " deployment and a host name or address that `auror certs --server` was given"
-        )
-    except (OSError, TimeoutError) as error:
-        lost = isinstance(error, ssl.SSLError | ConnectionResetError)
-        return rejected if writer is not None and lost else None
-    finally:
-        if writer is not None:
-            writer.close()

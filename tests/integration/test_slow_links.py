@@ -5,64 +5,28 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import auror_client.transport
 import auror_server.servicer
-import grpc
-import grpc.aio
-import kit
 import pytest
 from auror_client.transport import ConnectionLost, GrpcLink, GrpcTransport
 from auror_server.connections import EncodedMessage
-from auror_server.reception import Reception
-from auror_server.servicer import Servicer
 from fault_proxy import FaultProxy, Weather
+from streams import DIM, ME, House
 
 import auror.wire.alive
-from auror.deployment.credentials import client_folder, load_client, load_server
-from auror.ids import ClientId, Digest, RoundId
-from auror.programs.processes import free_address
+from auror.deployment.credentials import client_folder, load_client
+from auror.ids import Digest, RoundId
 from auror.round.messages import Upload
 from auror.round.past import Past
 from auror.wire import codec
 from auror.wire.frames import client_frames, server_frames
-from auror.wire.limits import Kind, Limits
-from auror.wire.service import server_options
+from auror.wire.limits import Kind
 
-DIM = 50_000
-ME = ClientId(0)
 SILENT = 1.5
 ROUND = RoundId(0, bytes(16))
 Scene = Callable[[GrpcLink, "House", FaultProxy], Awaitable[None]]
-
-
-class House:
-    """A server of streams without a session."""
-
-    def __init__(self, folder: Path) -> None:
-        self.policy = kit.enrol(folder, 3)
-        self.folder = folder
-        self.address = free_address()
-        self.pool = ThreadPoolExecutor(1)
-        limits = Limits(self.policy.id_bound, DIM, 0)
-        self.reception = Reception(self.policy.members, limits, self.pool, time.monotonic)
-
-    async def open(self) -> grpc.aio.Server:
-        tls = load_server(self.folder / "certs" / "server").tls
-        server = grpc.aio.server(options=server_options(10))
-        servicer = Servicer(self.policy, self.reception, self.folder)
-        server.add_generic_rpc_handlers((servicer.handler(),))
-        secure = grpc.ssl_server_credentials(
-            [(tls.key, tls.certificate)], root_certificates=tls.ca, require_client_auth=True
-        )
-        server.add_secure_port(self.address, secure)
-        await server.start()
-        return server
-
-    def is_here(self) -> bool:
-        return self.reception.connections.get(ME) is not None
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from auror_client.transport import ConnectionLost
 from rounds_kit import DIM, Deployment, answer, rounding
 
 from auror.deployment.credentials import ClientCredentials, TlsFiles
+from auror.errors import CredentialsError, UserError
 from auror.ids import ClientId, RoundId
 from auror.round.client.state import Reply
 from auror.round.messages import ClientMessage, RoundStart, ServerMessage
@@ -213,8 +214,8 @@ class Network:
         self.tried.append(self.clock.now())
         return self.attempts.pop(0) if self.attempts else Refused(ConnectionLost("nobody there"))
 
-    async def diagnose(self, folder: Path) -> str | None:
-        return self.diagnosis
+    async def diagnose(self, folder: Path) -> UserError | None:
+        return None if self.diagnosis is None else CredentialsError(self.diagnosis)
 
 
 class Bench:

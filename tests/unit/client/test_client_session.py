@@ -97,6 +97,16 @@ def test_once_connected_a_lost_server_is_only_away(tmp_path: Path) -> None:
     played(tmp_path, scene)
 
 
+def test_what_is_found_after_the_first_contact_is_the_last_word(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        bench.line().lose()
+        bench.network.diagnosis = "cert.pem expired"
+        with pytest.raises(UnavailableError, match=r"no server at .* cert\.pem expired"):
+            await bench.session.run()
+
+    played(tmp_path, scene, give_up_after=50.0)
+
+
 def test_a_refusal_ends_it_without_another_attempt(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         bench.network.attempts.append(Refused(CredentialsError("not in the policy")))
