@@ -51,7 +51,7 @@ def as_text(plan: Plan) -> str:
         f"  ({sightings})",
         f"  audits: a given group is left out in {plan.dump_audited:.2%} of the rounds,",
         "  and the groups of whoever the verdict accuses in half of them",
-        f"  who answers at the last moment makes every round {plan.tolerated_delay_s:.0f} s longer,",
+        f"  who answers at the last moment makes a round {plan.tolerated_delay_s:.0f} s longer,",
         f"  or more where others need long ({patience})",
         f"  label rows: opened in {plan.most_watched} rounds at most until somebody is flagged,",
         f"  then, and once everybody is decided, in {params.watch_rate:.0%} of the rounds",

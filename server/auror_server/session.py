@@ -18,7 +18,7 @@ from auror.deployment.logs import logger
 from auror.errors import UnavailableError, UntrainedError
 from auror.ids import NO_ROUND, ClientId
 from auror.round.messages import RoundEnd, RoundStart
-from auror.round.past import common_past
+from auror.round.past import Past, common_past
 from auror.round.server.context import Dropped, Persist, PhaseStarted, Send
 from auror.round.server.machine import RoundServer
 from auror.training.campaign import Campaign
@@ -105,7 +105,7 @@ class Session:
             UntrainedError: too many rounds without a total.
         """
         wanted = self._settings.min_clients or len(self._policy.members)
-        await self._wait_for_clients(min(wanted, len(self._campaign.invitable)))
+        await self._wait_for_clients(wanted)
         aborted = 0
         while not self._stopping:
             await self._wait_for_returning()
@@ -129,8 +129,7 @@ class Session:
     async def _follow_past(self) -> None:
         """The next round is one that clients may join, whatever they took part in before."""
         campaign = self._campaign
-        past = common_past(self.reception.pasts.values(), self._policy.params.colluders)
-        if await self._compute(functools.partial(campaign.follow, past)):
+        if await self._compute(functools.partial(campaign.follow, self._past())):
             await self._compute(functools.partial(self._recorder.keep, campaign))
             self._notices.follows(campaign.state.models.era)
 
@@ -168,7 +167,9 @@ class Session:
         while not self._stopping:
             available = self._available()
             here = len(available)
-            missing = frozenset(self._campaign.invitable).difference(available)
+            expected = self._expected()
+            wanted = min(wanted, len(expected))
+            missing = expected.difference(available)
             self._standing = Standing(Activity.WAITING, missing, deadline)
             if here >= wanted:
                 _log.info("clients connected", connected=here, wanted=wanted)
@@ -200,6 +201,15 @@ class Session:
         fewest = min(self._policy.fewest_present(False), len(self._campaign.invitable))
         if len(self._available()) < fewest:
             await self._wait_for_clients(fewest)
+
+    def _expected(self) -> frozenset[ClientId]:
+        """Who may be invited to the next round, as far as is known by now: whom clients know as
+        flagged need not come."""
+        past = self._past() if not self._campaign.state.index else Past()
+        return frozenset(self._campaign.invitable).difference(past.flagged)
+
+    def _past(self) -> Past:
+        return common_past(self.reception.pasts.values(), self._policy.params.colluders)
 
     def _available(self) -> frozenset[ClientId]:
         here = self._connections.clients() - self._campaign.uninvited

@@ -21,6 +21,7 @@ from auror.errors import UnavailableError, UntrainedError
 from auror.ids import ClientId, Digest, RoundId
 from auror.round.facts import Attempted, GroupsDrawn, RoundBegun, UnmaskingBegun
 from auror.round.messages import Agreement
+from auror.round.past import Past
 from auror.wire import codec
 from auror.wire.frames import Announcement, Received
 from auror.wire.limits import Limits
@@ -49,6 +50,32 @@ def test_a_session_plays_its_rounds_and_says_goodbye(tmp_path: Path) -> None:
     for site in stage.sites:
         assert site.told[-1] == "GOODBYE_REASON_FINISHED"
         assert invitations(site) == 2
+
+
+@pytest.mark.parametrize("knowing", [6, 1])
+def test_nobody_waits_for_whom_clients_know_as_flagged(tmp_path: Path, knowing: int) -> None:
+    """More than c = 1 of them, that is."""
+
+    async def scene() -> Stage:
+        stage = Stage(tmp_path, rounds=1, join_timeout_s=30)
+        reception, gone = stage.session.reception, stage.sites[6].client
+        for k, site in enumerate(stage.sites[:6]):
+            site.connect()
+            if k < knowing:
+                reception.pasts[site.client] = Past(counter=9, era=1, flagged=(gone,))
+        if knowing == 6:
+            assert await stage.run() is SessionEnding.FINISHED
+        else:
+            with pytest.raises(UnavailableError, match="6 of 7 clients connected within 30 s"):
+                await stage.run()
+        return stage
+
+    stage = asyncio.run(scene())
+    if knowing == 6:
+        assert stage.elapsed == 0.0
+        (line,) = stage.rounds
+        assert (line["era"], line["round_id"]["counter"]) == (1, 9)
+        assert line["accepted"] == list(range(6))
 
 
 def test_too_few_clients_within_the_join_timeout_end_it(tmp_path: Path) -> None:
