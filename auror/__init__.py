@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from auror.library.sums import masked_sum
     from auror.rules.robust import Aggregate, AggregationRule
     from auror.training.detectors import DetectorDials, DetectorKind, PlainVerdict
+    from auror.training.observations import PlanChoice
     from auror.training.verdict import Detector, Verdict
 
 __all__ = [
     "Aggregate", "AggregationRule", "Aim", "Attack", "Detector", "DetectorDials", "DetectorKind",
     "Experiment", "FeatureBlock", "FeatureKind", "GroupObservation", "Knowledge", "Ledger",
-    "PlainVerdict", "RoundObservation", "RoundResult", "ServerData", "Standardisation", "Task",
-    "TrainingParams", "UserError", "Verdict", "__version__", "judge", "masked_sum", "run_round",
-    "simulate",
+    "PlainVerdict", "PlanChoice", "RoundObservation", "RoundResult", "ServerData",
+    "Standardisation", "Task", "TrainingParams", "UserError", "Verdict", "__version__", "judge",
+    "masked_sum", "run_round", "simulate",
 ]  # fmt: skip
 
 _HOMES = {
@@ -48,6 +49,7 @@ _HOMES = {
     "auror.library.sums": ("masked_sum",),
     "auror.rules.robust": ("Aggregate", "AggregationRule"),
     "auror.training.detectors": ("DetectorDials", "DetectorKind", "PlainVerdict"),
+    "auror.training.observations": ("PlanChoice",),
     "auror.training.verdict": ("Detector", "Verdict"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

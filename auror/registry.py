@@ -15,6 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar, cast
 
 from auror.errors import ConfigError, UserError
@@ -74,20 +75,54 @@ def load_reference(kind: str, text: str) -> object:
 def reference_to(found: object) -> str:
     """How to write ``found`` as ``package.module:attribute``.
 
-    An object that its module has no name for is written with ``()``: that cannot be loaded again.
+    An object that no module has a name for is written with ``()``: that cannot be loaded again.
     """
     owner = found if hasattr(found, "__qualname__") else type(found)
-    module = sys.modules.get(owner.__module__)
-    if owner.__module__.partition(".")[0] != "auror":
-        _FILES.add(str(getattr(module, "__file__", "")))
     name, attribute = owner.__module__, str(getattr(owner, "__qualname__", ""))
     if owner is not found:
-        names = (key for key, value in vars(module).items() if value is found)
-        attribute = next(names, f"{attribute}()")
-    file = getattr(module, "__file__", None)
-    if name == "__main__" and file is not None:
-        name = Path(file).stem  # another program finds the script under its own name
-    return f"{name}:{attribute}"
+        name, attribute = _variable(found, name) or (name, f"{attribute}()")
+    if name.partition(".")[0] != "auror":
+        _FILES.add(str(getattr(sys.modules.get(name), "__file__", "")))
+    return f"{outside_name(name)}:{attribute}"
+
+
+def outside_name(module: str) -> str:
+    """How another program finds ``module``: a script that was started under its own name."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return Path(file).stem if module == "__main__" and file is not None else module
+
+
+def module_of(name: str) -> ModuleType | None:
+    """The module that is called ``name`` outside, if it was imported or started."""
+    started = sys.modules.get("__main__")
+    return started if name == outside_name("__main__") else sys.modules.get(name)
+
+
+def is_lasting(name: str) -> bool:
+    """Whether another program finds what is called ``name``, as ``reference_to`` writes it."""
+    return is_reference(name) and not name.startswith("__main__:")
+
+
+def check_lasting(kind: str, name: str) -> None:
+    """Raises ConfigError when no other program would find what was given as an object."""
+    if not is_lasting(name):
+        raise ConfigError(
+            f"{kind} {name!r} has no name that could be found again, so no run folder can hold it:"
+            " define it at the top level of a file and import it, or use auror.simulate, which"
+            " keeps no folder"
+        )
+
+
+def _variable(found: object, first: str) -> tuple[str, str] | None:
+    """Module and name of a variable that holds ``found``; what Python shares has none."""
+    if first == "builtins":
+        return None
+    modules = dict.fromkeys((first, "__main__", *sys.modules))
+    for name in modules:
+        for key, value in tuple(getattr(sys.modules.get(name), "__dict__", {}).items()):
+            if value is found and not key.startswith("_"):
+                return name, key
+    return None
 
 
 def fault_in(error: BaseException) -> str | None:
@@ -111,6 +146,11 @@ def takes(found: object, values: int) -> bool:
         call = _call_of(found)
         return call is not None and _binds(found, 0) and _binds(call, 1 + values)
     return callable(found) and _binds(found, values)
+
+
+def makes(kind: type) -> bool:
+    """Whether an object of ``kind`` can be made without any value."""
+    return _binds(kind, 0)
 
 
 def _binds(found: Callable[..., Any], values: int) -> bool:

@@ -11,18 +11,19 @@ from typing import Annotated, Any
 from auror.errors import ConfigError
 from auror.experiments.options import Options, thirty_percent
 from auror.fields import Like, check_fields, default_of
-from auror.learn.attack import Attack
-from auror.learn.attacks import parse_attack
+from auror.learn.attack import Attack, Own
+from auror.learn.attacks import Forged, parse_attack
 from auror.learn.own_data import DataSource
 from auror.learn.partition import Partition, parse_partition
-from auror.learn.tasks import is_own
+from auror.learn.tasks import ChosenTask, choose_task
 from auror.learn.training import TrainingParams
 from auror.params import DATASET, RoundParams
+from auror.registry import check_lasting
 from auror.round.arithmetic import check_round
-from auror.rules.choice import ChosenRule, choose_rule
+from auror.rules.choice import RULES, ChosenRule, choose_rule
 from auror.sim.simulate import Aggregation
 from auror.training.config import AfterFlag
-from auror.training.detectors import ChosenDetector, choose_detector
+from auror.training.detectors import DETECTORS, ChosenDetector, choose_detector
 from auror.training.notices import too_few
 
 
@@ -86,7 +87,7 @@ class ExperimentConfig:
     clean_per_class: _Number = Options.clean_per_class
     """Of the server's own of each class, to read class means from; 0: the centred output weights
     stand in."""
-    task: str = Options.task
+    task: ChosenTask = field(default_factory=lambda: choose_task(Options.task))
     training: TrainingParams = field(default_factory=TrainingParams)
     rounds: _Number = Options.rounds
     seed: _Number = Options.seed
@@ -110,7 +111,6 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        is_own(self.task)  # raises for what is no task at all
         if self.malicious >= self.clients:
             raise ConfigError(
                 f"malicious = {self.malicious}: choose 0 … {self.clients - 1} of {self.clients}"
@@ -152,6 +152,20 @@ class ExperimentConfig:
         few = too_few(self.clients, "take no flag for proof") if judged else None
         return () if few is None else (few,)
 
+    def check_lasting(self) -> None:
+        """Raises ConfigError when a run folder could not name what somebody gave as an object."""
+        rule, payload = self.rule, self.attack
+        if isinstance(payload, Forged) and payload.payload is not None:
+            payload = payload.payload
+        for kind, name, own in (
+            ("task", self.task.name, self.task.own),
+            ("attack", str(payload), isinstance(payload, Own)),
+            ("rule", str(rule), rule is not None and rule.name not in RULES),
+            ("detector", self.detector.name, self.detector.name not in DETECTORS),
+        ):
+            if own:
+                check_lasting(kind, name)
+
     def to_dict(self) -> dict[str, Any]:
         """TOML and JSON values; options appear as they are written on the command line.
 
@@ -168,7 +182,7 @@ class ExperimentConfig:
             "malicious": self.malicious,
             "attack": "none" if self.attack is None else str(self.attack),
             "partition": str(self.partition),
-            "task": self.task,
+            "task": self.task.name,
             "rounds": self.rounds,
             "seed": self.seed,
             "detector": self.detector.name,
@@ -212,6 +226,7 @@ class ExperimentConfig:
                 data=Path(own) if own else None,
                 attack=parse_attack(str(values.pop("attack"))),
                 partition=parse_partition(str(values.pop("partition"))),
+                task=choose_task(str(values.pop("task"))),
                 rule=choose_rule(values.pop("rule", None)),
                 detector=choose_detector(str(values.pop("detector"))),
                 aggregation=Aggregation(str(values.pop("aggregation"))),

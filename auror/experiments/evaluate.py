@@ -14,7 +14,6 @@ from auror.experiments.finished import FinishedRun
 from auror.experiments.prepared import Prepared
 from auror.experiments.result import Metrics
 from auror.learn.serving import Learning, host_of
-from auror.learn.tasks import is_own
 
 Json = dict[str, Any]
 _SETTINGS = "config.toml"
@@ -54,7 +53,7 @@ def _learning(run: FinishedRun) -> Learning:
     if run.experiment is not None:
         config = run.experiment.result.config
         attack = "" if config.attack is None else str(config.attack)
-        own = config.task if is_own(config.task) else ""
+        own = config.task.name if config.task.own else ""
         return Learning(
             task=own,
             dataset=config.dataset,

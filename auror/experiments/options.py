@@ -32,6 +32,7 @@ from auror.rules.choice import AUROR, choose_rule
 if TYPE_CHECKING:
     from auror.experiments.config import ExperimentConfig, RunName
     from auror.learn.attack import Attack
+    from auror.learn.tasks import ChosenTask
     from auror.learn.training import TrainingParams
 
 _OfRound = Annotated[int, Like(RoundParams)]
@@ -39,8 +40,8 @@ _OfRound = Annotated[int, Like(RoundParams)]
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Every dial of an experiment; None: decided by the others. In a program ``attack``, ``rule``
-    and ``detector`` may be objects instead of their names."""
+    """Every dial of an experiment; None: decided by the others. In a program ``task``, ``attack``,
+    ``rule`` and ``detector`` may be objects instead of their names."""
 
     dataset: str = ""
     """digits, mnist5k (both offline), mnist, fashion_mnist, gtsrb or signs-synthetic (drawn); by
@@ -67,7 +68,7 @@ class Options:
     iid-samples or dirichlet-samples:ALPHA."""
     clean_per_class: Annotated[int, Range(0)] = CLEAN_PER_CLASS
     """Labelled samples of the server's own, of each class; 0 = none, its model serves."""
-    task: str = "mlp"
+    task: Any = "mlp"
     """What is trained: mlp, cnn, resnet18:width=16, or one's own as package.module:name."""
     group_size: _OfRound = default_of(RoundParams, "group_size")
     rounds: Annotated[int, Range(1)] = ROUNDS
@@ -228,6 +229,7 @@ def config_of(options: Options) -> ExperimentConfig:
     from auror.experiments.config import Dropout, ExperimentConfig  # noqa: PLC0415
     from auror.learn.attacks import choose_attack  # noqa: PLC0415
     from auror.learn.partition import parse_partition  # noqa: PLC0415
+    from auror.learn.tasks import choose_task  # noqa: PLC0415
     from auror.sim.simulate import Aggregation  # noqa: PLC0415
     from auror.training.config import AfterFlag  # noqa: PLC0415
     from auror.training.detectors import choose_detector  # noqa: PLC0415
@@ -238,6 +240,7 @@ def config_of(options: Options) -> ExperimentConfig:
         if getattr(options, name) is not None
     }
     colluders, attack = options.colluders, choose_attack(options.attack)
+    task = choose_task(options.task)
     return ExperimentConfig(
         dataset=_dataset(options),
         data_dir=None if options.data_dir is None else Path(options.data_dir),
@@ -249,8 +252,8 @@ def config_of(options: Options) -> ExperimentConfig:
         attack=attack,
         partition=parse_partition(options.partition),
         clean_per_class=options.clean_per_class,
-        task=options.task,
-        training=replace(_usual_training(options.task), **training),
+        task=task,
+        training=replace(_usual_training(task), **training),
         rounds=options.rounds,
         seed=options.seed,
         round_params=RoundParams(
@@ -276,19 +279,18 @@ def config_of(options: Options) -> ExperimentConfig:
 
 def _dataset(options: Options) -> str:
     """A task of one's own may load its samples: then a data set must not have been asked for."""
-    from auror.learn.tasks import is_own  # noqa: PLC0415 - loads torch
+    from auror.learn.tasks import choose_task  # noqa: PLC0415 - loads torch
 
     if options.data is not None:
         return OWN
-    return options.dataset or ("" if is_own(options.task) else DATASET)
+    return options.dataset or ("" if choose_task(options.task).own else DATASET)
 
 
-def _usual_training(task: str) -> TrainingParams:
+def _usual_training(task: ChosenTask) -> TrainingParams:
     """How clients train if no dial says otherwise: one's own task knows."""
-    from auror.learn.tasks import find_task, is_own  # noqa: PLC0415 - loads torch
     from auror.learn.training import TrainingParams  # noqa: PLC0415
 
-    return find_task(task).training if is_own(task) else TrainingParams()
+    return task.find().training if task.own else TrainingParams()
 
 
 def _runs(text: str) -> tuple[RunName, ...]:

@@ -21,7 +21,7 @@ from auror.learn.models import first_line
 from auror.learn.own_data import DataSource, load_data
 from auror.learn.partition import Indices, Labels, Partition
 from auror.learn.task import Task
-from auror.learn.tasks import find_task, is_own
+from auror.learn.tasks import ChosenTask
 from auror.learn.training import Floats, Targets
 from auror.params import CLEAN_PER_CLASS
 from auror.registry import fault_in
@@ -55,7 +55,7 @@ class TaskData:
 
 
 def simulated(
-    name: str,
+    chosen: ChosenTask,
     source: DataSource,
     seed: int,
     clean_per_class: int,
@@ -67,10 +67,10 @@ def simulated(
     Raises:
         UserError: the task or its samples cannot be used, or ``partition`` has no effect on them.
     """
-    if not is_own(name):
+    if not chosen.own:
         data = load_data(source, seed, clean_per_class)
-        return TaskData(find_task(name, data.spec), data, partition)
-    task = find_task(name)
+        return TaskData(chosen.find(data.spec), data, partition)
+    task = chosen.find()
     if task.classes is None and str(partition) != "iid":
         raise ConfigError(
             f"partition = {partition} deals by label, and {task} has none: choose iid"

@@ -24,19 +24,22 @@ def _silent(progress: Progress) -> None:
 class Experiment:
     """Clean, undefended, oracle and defended training, as ``auror simulate`` runs them.
 
-    The dials are that command's options, with underscores (docs/library.md). ``attack``, ``rule``
-    and ``detector`` may be objects of one's own instead of their names.
+    The dials are that command's options, with underscores (docs/library.md). ``task``, ``attack``,
+    ``rule`` and ``detector`` may be objects or classes of one's own instead of their names; the run
+    folder names them, so they stand at the top level of a module.
     """
 
     def __init__(self, config: ExperimentConfig | None = None, **dials: Any) -> None:
         """``config``: a whole configuration in place of ``dials``.
 
         Raises:
-            ConfigError: an unknown dial, a value that cannot be used, or both given.
+            ConfigError: an unknown dial, a value that cannot be used, an object without a name
+                that could be found again, or both given.
         """
         if config is not None and dials:
             raise ConfigError("give a configuration or dials, not both")
         self.config: ExperimentConfig = config or experiment_config(dials)
+        self.config.check_lasting()
         self._result: ExperimentResult | None = None
 
     @property
@@ -82,10 +85,11 @@ def save_run(folder: Path, result: ExperimentResult) -> None:
 def simulate(**dials: Any) -> ExperimentResult:
     """Run one experiment: ``simulate(dataset="digits", clients=12, malicious=3, rounds=10)``.
 
-    The dials are the options of ``auror simulate``; :class:`Experiment` keeps the result too, and
-    saves it.
+    The dials are the options of ``auror simulate``, with ``task``, ``attack``, ``rule`` and
+    ``detector`` by name or as objects, also such as have no name (a lambda). :class:`Experiment`
+    keeps the result too, and saves it.
 
     Raises:
         UserError: a dial or the data cannot be used.
     """
-    return Experiment(**dials).run()
+    return run_experiment(experiment_config(dials), _silent)

@@ -26,7 +26,6 @@ from auror.experiments.prepared import Prepared
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import ExperimentResult, RunOutcome
 from auror.files import claim_folder
-from auror.learn.tasks import is_own
 from auror.params import DETECTOR, Budget
 from auror.programs.processes import (
     RunningProgram,
@@ -199,7 +198,7 @@ def _client_settings(
 
 def _own_task(config: ExperimentConfig) -> str:
     """What programs must be told before they import it; tasks that come along need no setting."""
-    return config.task if is_own(config.task) else ""
+    return config.task.name if config.task.own else ""
 
 
 def _data_dir(config: ExperimentConfig) -> str:

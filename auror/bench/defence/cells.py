@@ -19,6 +19,7 @@ from auror.experiments.config import ExperimentConfig, RunName
 from auror.learn.attacks import parse_attack
 from auror.learn.partition import parse_partition
 from auror.learn.signs import SYNTHETIC
+from auror.learn.tasks import choose_task
 from auror.params import CLEAN_PER_CLASS, RoundParams
 from auror.training.observations import PlanChoice
 
@@ -121,7 +122,7 @@ def configured(cell: Cell, seed: int) -> ExperimentConfig:
         attack=parse_attack(attack),
         partition=parse_partition(cell.partition),
         clean_per_class=cell.clean_per_class,
-        task=cell.task,
+        task=choose_task(cell.task),
         seed=seed,
         rounds=cell.recorded,
         device=cell.device,

@@ -11,6 +11,7 @@ from auror.experiments.config import Dropout, ExperimentConfig, RunName
 from auror.experiments.options import experiment_config
 from auror.learn.attacks import LabelFlip
 from auror.learn.partition import Dirichlet, LabelShards
+from auror.learn.tasks import choose_task
 from auror.params import RoundParams
 from auror.rules.choice import choose_rule
 from auror.training.config import AfterFlag
@@ -85,7 +86,7 @@ def test_a_configuration_of_another_version_is_refused(wrong: dict[str, object])
 
 def test_an_unknown_task_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="mlp, cnn, resnet18"):
-        ExperimentConfig(task="vgg")
+        ExperimentConfig(task=choose_task("vgg"))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from auror.learn.partition import Dirichlet, Iid
 from auror.learn.standardisation import Standardisation
 from auror.learn.task import ServerData, Task
 from auror.learn.task_data import AsLoaded, client_side, server_side, simulated
+from auror.learn.tasks import choose_task
 from auror.params import DATASET
 
 
@@ -28,7 +29,7 @@ def sites(tmp_path: Path) -> Path:
 
 
 def test_a_task_with_loaders_deals_what_each_client_has(sites: Path) -> None:
-    found = simulated("own_tasks:Sites", DataSource(path=sites), 1, 10, 3, Iid())
+    found = simulated(choose_task("own_tasks:Sites"), DataSource(path=sites), 1, 10, 3, Iid())
     assert isinstance(found.partition, AsLoaded)
     shares = found.partition.split(found.data.train_y, 3, 1)
     assert [len(share) for share in shares] == [10, 11, 12]
@@ -38,12 +39,12 @@ def test_a_task_with_loaders_deals_what_each_client_has(sites: Path) -> None:
         inputs = SmallResNet.standardisation.apply(x)
         np.testing.assert_array_equal(found.data.train_x[share], inputs)
     assert (len(found.data.test_y), len(found.data.clean_y)) == (20, 40)
-    none = simulated("own_tasks:Sites", DataSource(path=sites), 1, 0, 3, Iid())
+    none = simulated(choose_task("own_tasks:Sites"), DataSource(path=sites), 1, 0, 3, Iid())
     assert not len(none.data.clean_y)
     with pytest.raises(ConfigError, match=r"dirichlet:1\.0 has no effect"):
-        simulated("own_tasks:Sites", DataSource(path=sites), 1, 10, 3, Dirichlet(1.0))
+        simulated(choose_task("own_tasks:Sites"), DataSource(path=sites), 1, 10, 3, Dirichlet(1.0))
     with pytest.raises(DataError, match=r"client_data failed: own_tasks\.py, line .*site-3"):
-        simulated("own_tasks:Sites", DataSource(path=sites), 1, 10, 4, Iid())
+        simulated(choose_task("own_tasks:Sites"), DataSource(path=sites), 1, 10, 4, Iid())
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_a_task_without_loaders_reads_a_file(name: str, made: Any, tmp_path: Pat
     np.savez(tmp_path / "all.npz", x=x, y=y)
     source = DataSource(path=tmp_path / "all.npz")
     each = 0 if name == "Regression" else 5
-    found = simulated(f"own_tasks:{name}", source, 1, each, 4, Iid())
+    found = simulated(choose_task(f"own_tasks:{name}"), source, 1, each, 4, Iid())
     clean = each * (found.task.classes or 0)
     assert (len(found.data.test_y), len(found.data.clean_y)) == (40, clean)
     everything = np.concatenate([found.data.train_y, found.data.test_y, found.data.clean_y])
@@ -67,7 +68,7 @@ def test_a_task_without_loaders_reads_a_file(name: str, made: Any, tmp_path: Pat
 
 def test_numbers_cannot_be_dealt_by_label(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="deals by label"):
-        simulated("own_tasks:Regression", DataSource(), 1, 0, 4, Dirichlet(1.0))
+        simulated(choose_task("own_tasks:Regression"), DataSource(), 1, 0, 4, Dirichlet(1.0))
 
 
 def loading(x: object, y: object) -> Task:

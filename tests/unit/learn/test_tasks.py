@@ -143,7 +143,7 @@ def test_the_code_behind_an_instance_is_hashed_too(package: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("site_code.tasks:nothing", "is no auror.Task but int"),
+        ("site_code.tasks:nothing", "is int: give an object or a subclass of auror.Task"),
         ("site_code.tasks:missing", "has no missing"),
         ("site_code.absent:mine", "no module site_code.absent"),
         ("site_code.tasks:Needs", "width"),
