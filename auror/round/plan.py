@@ -226,13 +226,15 @@ def _check_weights(part: LabelRows, model: NDArray[np.float32], bits: int) -> No
 
 @dataclass(frozen=True)
 class _SketchHash:
-    signs: NDArray[np.int64]
-    order: NDArray[np.intp]
+    """Five bytes an entry of the model, nine from 2^31 entries on; two of these are kept."""
+
+    signs: NDArray[np.int8]
+    order: NDArray[np.int32] | NDArray[np.int64]
     starts: NDArray[np.intp]
     counts: NDArray[np.int64]
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=2)  # the session's, and that of the round's challenge
 def _sketch_hash(seed: bytes, rows: int, dim: int) -> _SketchHash:
     """Bucket and sign of every entry, from 32 bits of key stream each.
 
@@ -242,8 +244,9 @@ def _sketch_hash(seed: bytes, rows: int, dim: int) -> _SketchHash:
     for positions, block in words(expand(seed, Tag.SKETCH), dim, np.uint32):
         drawn[positions] = block
     buckets = ((drawn >> np.uint32(1)).astype(np.uint64) * np.uint64(rows)) >> np.uint64(31)
-    signs = 1 - 2 * (drawn & np.uint32(1)).astype(np.int64)
-    order = np.argsort(buckets, kind="stable")
+    signs = 1 - 2 * (drawn & np.uint32(1)).astype(np.int8)
+    narrow = np.int32 if dim < 2**31 else np.int64
+    order = np.argsort(buckets, kind="stable").astype(narrow)
     counts = np.bincount(buckets.astype(np.intp), minlength=rows).astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.intp)
     return _SketchHash(signs, order, starts, counts)
