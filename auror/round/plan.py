@@ -229,7 +229,7 @@ class _SketchHash:
     """Five bytes an entry of the model, nine from 2^31 entries on; two of these are kept."""
 
     signs: NDArray[np.int8]
-    order: NDArray[np.int32] | NDArray[np.int64]
+    order: NDArray[np.signedinteger]
     starts: NDArray[np.intp]
     counts: NDArray[np.int64]
 
@@ -245,8 +245,7 @@ def _sketch_hash(seed: bytes, rows: int, dim: int) -> _SketchHash:
         drawn[positions] = block
     buckets = ((drawn >> np.uint32(1)).astype(np.uint64) * np.uint64(rows)) >> np.uint64(31)
     signs = 1 - 2 * (drawn & np.uint32(1)).astype(np.int8)
-    narrow = np.int32 if dim < 2**31 else np.int64
-    order = np.argsort(buckets, kind="stable").astype(narrow)
+    order = np.argsort(buckets, kind="stable").astype("i4" if dim < 2**31 else "i8")
     counts = np.bincount(buckets.astype(np.intp), minlength=rows).astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.intp)
     return _SketchHash(signs, order, starts, counts)
