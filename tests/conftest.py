@@ -1,7 +1,7 @@
 """Makes the modules beside this file (``rounds_kit``) importable from every test folder.
 
-Coverage is measured where lines are run for the first time. Its tracer more than doubles the time
-of what computes, so what repeats it many times over is marked ``no_cover``.
+Coverage is measured where lines are run for the first time. Its tracer about doubles the time of
+what computes, so what repeats the same lines is not traced: it is marked ``no_cover``.
 """
 
 from pathlib import Path
@@ -14,6 +14,12 @@ REPEATING = ("adversary", "property", "reproductions", "vectors")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = Path(__file__).parent
+    seen = set()
     for item in items:
-        if item.path.relative_to(tests).parts[0] in REPEATING:
+        found = getattr(item, "callspec", None)
+        others = {} if found is None else {k: v for k, v in found.params.items() if k != "seed"}
+        test = (item.nodeid.partition("[")[0], repr(others))
+        another_seed = found is not None and "seed" in found.params and test in seen
+        seen.add(test)
+        if another_seed or item.path.relative_to(tests).parts[0] in REPEATING:
             item.add_marker(pytest.mark.no_cover)

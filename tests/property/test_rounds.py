@@ -134,7 +134,7 @@ def test_random_rounds_equal_plain_sums_bit_for_bit(block: int) -> None:
 
 
 def test_larger_random_rounds_equal_plain_sums_bit_for_bit() -> None:
-    run_many(range(30), largest=20)
+    run_many(range(15), largest=20)
 
 
 @pytest.mark.oracle
