@@ -28,8 +28,13 @@ def named_generation(server: KilledServer) -> int:
     return int(found[1])
 
 
-@pytest.mark.parametrize("moment", [RoundStart, DealerList, AgreementList])
-@pytest.mark.parametrize("trained", [1, 3])
+@pytest.mark.parametrize(
+    ("trained", "moment"),
+    [
+        (1, RoundStart), (1, DealerList), (1, AgreementList), (3, AgreementList),
+        *(pytest.param(3, moment, marks=pytest.mark.slow) for moment in (RoundStart, DealerList)),
+    ],
+)  # fmt: skip
 def test_a_lost_model_costs_one_step_and_no_client_refuses(
     tmp_path: Path, moment: type[ServerMessage], trained: int
 ) -> None:
