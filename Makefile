@@ -16,7 +16,7 @@ FUZZ_SECONDS ?= 60
 SOAK ?= soak
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all oracle crash soak fuzz mutants vectors test-gpu lint format proto proto-check constraints clean
+.PHONY: help venv demo test test-all oracle crash faults soak fuzz mutants vectors test-gpu lint format proto proto-check constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ oracle: $(STAMP) ## 10,000 random and 2,000 adversarial rounds against plain sum
 
 crash: $(STAMP) ## a server killed before and after every durable step, one to three times in a row
 	$(PYTEST) -n $(WORKERS) --timeout=600 --no-cov tests/crash
+
+faults: $(STAMP) ## twenty schedules of a failing network, real programs: totals exact, everybody back within 15 s
+	$(PYTEST) -n $(WORKERS) --timeout=600 --no-cov tests/faults
 
 soak: $(STAMP) ## ten minutes of 30 clients, with kills and dropped connections: table and plot in SOAK (./soak)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak/run.py --out $(SOAK)

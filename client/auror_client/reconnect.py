@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 10.0
-"""Seconds, before the spread."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 8.0
+"""Seconds, before the spread of half to one and a half: who has a link again is back in 12 s."""
 
 
 class Reconnection:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,7 +22,7 @@ from auror.deployment.certs import create_deployment
 from auror.deployment.run_reader import RunReader
 from auror.params import RoundParams
 from auror.programs.enrol import synthetic_terms
-from auror.programs.processes import Starter, free_address, wait_until_listening
+from auror.programs.processes import Starter, wait_until_listening
 from auror.round.policy import Policy
 
 PATIENCE = 200
@@ -149,70 +147,6 @@ def client_settings(folder: Path, address: str, ids: str, **more: Any) -> dict[s
 def rounds(folder: Path) -> list[dict[str, Any]]:
     """What the server whose run folder is ``folder``/run kept of its rounds."""
     return RunReader(folder / "run").rounds()
-
-
-class Proxy:
-    """Forwards TCP to ``target``; ``cut()`` breaks every connection that is open."""
-
-    def __init__(self, target: str) -> None:
-        self.address = free_address()
-        self._target = target
-        self._loop = asyncio.new_event_loop()
-        self._open: set[asyncio.StreamWriter] = set()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def cut(self, only: int | None = None) -> int:
-        """Break all connections, or that one of them, counted round and round.
-
-        Returns:
-            How many were broken.
-        """
-        return asyncio.run_coroutine_threadsafe(self._cut(only), self._loop).result(5)
-
-    async def _cut(self, only: int | None) -> int:
-        broken = list(self._open)
-        if only is not None and broken:
-            broken[only % len(broken)].transport.abort()
-            return 1
-        for writer in broken:
-            writer.transport.abort()
-        return len(broken) // 2
-
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        host, _, port = self.address.rpartition(":")
-        server = self._loop.run_until_complete(asyncio.start_server(self._pipe, host, int(port)))
-        self._ready.set()
-        self._loop.run_forever()
-        server.close()
-
-    async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        host, _, port = self._target.rpartition(":")
-        try:
-            far_reader, far_writer = await asyncio.open_connection(host, int(port))
-        except OSError:
-            writer.transport.abort()
-            return
-        self._open |= {writer, far_writer}
-        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
-        self._open -= {writer, far_writer}
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-    def __enter__(self) -> Proxy:
-        self._thread.start()
-        assert self._ready.wait(PATIENCE)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
 
 
 @contextlib.contextmanager

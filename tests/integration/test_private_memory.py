@@ -16,6 +16,7 @@ import canaries
 import kit
 import pytest
 import witness
+from fault_proxy import FaultProxy
 
 from auror.deployment import private_memory
 from auror.deployment.logs import configure
@@ -109,7 +110,7 @@ def core_limit(program: RunningProgram) -> list[str]:
 
 
 def test_a_run_with_faults_shows_no_secret_and_leaves_no_core(tmp_path: Path) -> None:
-    with house(tmp_path) as made, kit.Proxy(made.address) as proxy:
+    with house(tmp_path) as made, FaultProxy(made.address) as proxy:
         server = made.server()
         clients = [made.clients("0-1"), made.clients("2-3", proxy.address)]
         victim = made.clients("4-5")

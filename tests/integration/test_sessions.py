@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 import kit
 import pytest
+from fault_proxy import FaultProxy
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from auror.deployment.run_reader import RunReader
@@ -43,7 +44,7 @@ def test_a_client_killed_in_a_round_stalls_nobody(folder: Path) -> None:
 
 def test_cut_connections_come_back_within_the_round(folder: Path) -> None:
     address = free_address()
-    with programs(folder / "logs") as starter, kit.Proxy(address) as proxy:
+    with programs(folder / "logs") as starter, FaultProxy(address) as proxy:
         settings = kit.server_settings(
             folder, address, session__rounds=8, session__reconnect_grace_s=20
         )

@@ -18,6 +18,7 @@ import grpc
 import kit
 import numpy as np
 import witness
+from fault_proxy import FaultProxy
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from auror.deployment.certs import create_deployment
@@ -57,7 +58,7 @@ class House:
         self.names = (*self._ids,)
         """Of the clients' processes."""
         self._address, self._probe = free_address(), free_address()
-        self.proxy = kit.Proxy(self._address)
+        self.proxy = FaultProxy(self._address)
         self.probed = 0
         """Answers of the health port."""
         self._over = threading.Event()

@@ -9,7 +9,7 @@ from auror_client.reconnect import FIRST_PAUSE, LONGEST_PAUSE, Reconnection
 def test_pauses_double_up_to_the_longest() -> None:
     again = Reconnection(1e9, 0.0, lambda: 0.5)
     pauses = [again.pause(0.0) for _ in range(9)]
-    assert pauses == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]
+    assert pauses == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0]
 
 
 def test_after_a_message_they_begin_anew() -> None:

@@ -84,6 +84,12 @@ class Site:
             self._reception.disconnected(self._connection)
             self._connection = None
 
+    def abandon(self) -> Callable[[], None]:
+        """Nobody is at the end of its stream any more, and the server is not told before what is
+        returned is called."""
+        stream, self._connection = self._connection, None
+        return lambda: None if stream is None else self._reception.disconnected(stream)
+
     async def play(self) -> bool:
         """Read everything and answer; whether there was anything."""
         busy = False
