@@ -17,7 +17,7 @@ from auror.learn.own_data import DataSource
 from auror.learn.partition import Partition, parse_partition
 from auror.learn.tasks import ChosenTask, choose_task
 from auror.learn.training import TrainingParams
-from auror.params import DATASET, RoundParams
+from auror.params import DATASET, DETECTOR, RoundParams
 from auror.registry import check_lasting
 from auror.round.arithmetic import check_round
 from auror.rules.choice import RULES, ChosenRule, choose_rule
@@ -99,6 +99,8 @@ class ExperimentConfig:
     """What AUROR reads and how."""
     error_rate: Annotated[float, Like(Options)] = Options.error_rate
     """What AUROR's own detector is told."""
+    flag_small_cohorts: bool = Options.flag_small_cohorts
+    """Whether it flags where its error rate is not claimed."""
     alpha: Annotated[float | None, Like(Options)] = Options.alpha
     """Of the published detector: centre distance that makes a feature indicative, in units of the
     update; None takes the smallest that names no feature in a run known to be honest."""
@@ -148,8 +150,10 @@ class ExperimentConfig:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is not claimed of this experiment, a line each."""
-        judged = RunName.DEFENDED in self.runs and self.rule is None and self.detector.kind.rated
-        few = too_few(self.clients, "take no flag for proof") if judged else None
+        judged = (
+            RunName.DEFENDED in self.runs and self.rule is None and self.detector.name == DETECTOR
+        )
+        few = too_few(self.clients, self.flag_small_cohorts) if judged else None
         return () if few is None else (few,)
 
     def check_lasting(self) -> None:
@@ -169,8 +173,9 @@ class ExperimentConfig:
     def to_dict(self) -> dict[str, Any]:
         """TOML and JSON values; options appear as they are written on the command line.
 
-        ``clean_per_class``, ``watch_rate``, ``rule`` and own data are written only where they are
-        not the default: what was made before they were dials keeps its name in caches.
+        ``clean_per_class``, ``watch_rate``, ``flag_small_cohorts``, ``rule`` and own data are
+        written only where they are not the default: what was made before they were dials keeps its
+        name in caches.
         """
         rounds = asdict(self.round_params)
         if self.round_params.watch_rate == default_of(RoundParams, "watch_rate"):
@@ -200,6 +205,8 @@ class ExperimentConfig:
             plain["clean_per_class"] = self.clean_per_class
         if self.error_rate != Options.error_rate:
             plain["error_rate"] = self.error_rate
+        if self.flag_small_cohorts:
+            plain["flag_small_cohorts"] = True
         if self.rule is not None:
             plain["rule"] = self.rule.name
         if self.data is not None:

@@ -22,6 +22,7 @@ from auror.params import (
     ERROR_RATE,
     PACKAGED,
     PARTITION,
+    RATED_CLIENTS,
     ROUNDS,
     SEED,
     TAU,
@@ -105,6 +106,9 @@ class Options:
     published, groups of one), or your own as package.module:attribute."""
     error_rate: Annotated[float, Range(above=0, below=1)] = ERROR_RATE
     """Of detector decoded: at most the chance that a run in which nobody lies accuses anybody."""
+    flag_small_cohorts: bool = False
+    """Flag with detector decoded in cohorts of fewer than 15 clients too, where its error rate is
+    not claimed; otherwise whom it accuses there is shown as suspected, and nobody is flagged."""
     alpha: Annotated[float, Range(above=0)] | None = None
     """Of the published detector: centre distance of an indicative feature, in units of the update;
     by default calibrated on an honest run."""
@@ -165,6 +169,10 @@ def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[s
         found |= dict.fromkeys(("alpha", "tau"), f"with detector = {detector}")
     if not detector.kind.rated:
         found["error_rate"] = f"with detector = {detector}"
+    if detector.name != DETECTOR:
+        found["flag_small_cohorts"] = f"with detector = {detector}"
+    elif options.clients >= RATED_CLIENTS:
+        found["flag_small_cohorts"] = f"with clients = {options.clients}"
     if not detector.kind.plan.confusion:
         found["clean_per_class"] = f"with detector = {detector}"
     if rule is not None:
@@ -195,8 +203,8 @@ def without_effect(options: Options, given: Collection[str]) -> Iterator[tuple[s
 
 _OF_AUROR = (
     "group_size", "quantisation_bits", "quantisation_range", "audit_probability", "aggregation",
-    "watch_rate", "after_flag", "detector", "error_rate", "alpha", "tau", "dropout_before",
-    "dropout_after",
+    "watch_rate", "after_flag", "detector", "error_rate", "flag_small_cohorts", "alpha", "tau",
+    "dropout_before", "dropout_after",
 )  # fmt: skip
 _OF_DEFENCE = ("rule", "colluders", "clean_per_class")
 
@@ -267,6 +275,7 @@ def config_of(options: Options) -> ExperimentConfig:
         rule=choose_rule(options.rule),
         detector=choose_detector(options.detector),
         error_rate=options.error_rate,
+        flag_small_cohorts=options.flag_small_cohorts,
         alpha=options.alpha,
         tau=options.tau,
         aggregation=Aggregation(options.aggregation),

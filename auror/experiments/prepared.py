@@ -100,6 +100,7 @@ class Prepared:
             after_flag=config.after_flag,
             plan=kind.plan,
             detector=kind.make(DetectorDials(config.error_rate, alpha, config.tau)),
+            flag_small_cohorts=config.flag_small_cohorts,
         )
 
     def root_update(self, model: NDArray[np.float32], index: int) -> NDArray[np.float32] | None:

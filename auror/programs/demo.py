@@ -156,6 +156,7 @@ def _server_settings(
         "session.rounds": config.rounds,
         "session.min_clients": config.clients,
         "session.after_flag": config.after_flag.value,
+        "session.flag_small_cohorts": config.flag_small_cohorts,
         "learning.task": _own_task(config),
         "learning.dataset": config.dataset,
         "learning.data_dir": _data_dir(config),

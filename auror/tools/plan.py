@@ -217,7 +217,7 @@ def _promises(demand: Demand, wired: Topology, seats: tuple[Seat, ...]) -> tuple
         Promise(
             "a training without liars accuses somebody with a chance of error_rate at most",
             n >= RATED_CLIENTS,
-            too_few(n, "accuse nobody: session.defend = false")
+            too_few(n, flags=False)
             or f"{n} clients, with ten samples and more each (docs/defence.md)",
         ),
     )

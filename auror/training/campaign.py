@@ -83,6 +83,7 @@ class Campaign:
             self.state.ledger,
             self.state.confirmation,
             draw or drawn_by(entropy, policy.params.audit_probability),
+            watch_only=config.watches_only(len(policy.members)),
         )
         self._start: RoundStart | None = None
 
@@ -107,9 +108,12 @@ class Campaign:
 
     @property
     def suspected(self) -> tuple[ClientId, ...]:
-        """Clients that the last round tested and did not flag, sorted."""
-        confirmation = self.state.confirmation
-        return tuple(sorted(confirmation.tested - confirmation.flagged.keys()))
+        """Clients that the last round tested and did not flag; where nobody is tested, whom the
+        latest verdict accuses. Sorted."""
+        confirmation, named = self.state.confirmation, self.state.confirmation.tested
+        if self.defence.watch_only and self.verdict is not None:
+            named = self.verdict.flagged
+        return tuple(sorted(named - confirmation.flagged.keys()))
 
     @property
     def uninvited(self) -> frozenset[ClientId]:

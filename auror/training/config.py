@@ -6,8 +6,9 @@ import enum
 from dataclasses import dataclass, field
 
 from auror.errors import ConfigError
+from auror.params import RATED_CLIENTS
 from auror.round.policy import Policy
-from auror.training.detectors import decoded_detector
+from auror.training.detectors import DecodedDetector, decoded_detector
 from auror.training.observations import PlanChoice
 from auror.training.verdict import Detector
 
@@ -37,6 +38,10 @@ class CampaignConfig:
     defend: bool = True
     """Whether verdicts have consequences; without, every opened group is accepted."""
     detector: Detector = decoded_detector
+    flag_small_cohorts: bool = False
+    """Whether detector ``decoded`` flags in cohorts of fewer than 15 clients too, where its error
+    rate is not claimed; without, whom it accuses there is shown, and nobody is tested or flagged.
+    """
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
@@ -48,6 +53,14 @@ class CampaignConfig:
     def most_failed(self) -> int:
         """Rounds without a total after which a training is given up."""
         return self.max_failed or max(_LEAST_FAILED, self.rounds)
+
+    def rated(self, clients: int) -> bool:
+        """Whether the detector's error rate, if it has one, is claimed of so many enrolled."""
+        return clients >= RATED_CLIENTS or not isinstance(self.detector, DecodedDetector)
+
+    def watches_only(self, clients: int) -> bool:
+        """Whether verdicts on so many enrolled are shown and have no consequences."""
+        return self.defend and not self.flag_small_cohorts and not self.rated(clients)
 
     @property
     def restarts(self) -> bool:
@@ -63,6 +76,11 @@ def check_campaign(config: CampaignConfig, policy: Policy) -> None:
             " training; choose fewer, or enrol with `auror certs --rounds`"
         )
     check_eras(config, policy, 0)
+    if config.flag_small_cohorts and config.defend and config.rated(len(policy.members)):
+        raise ConfigError(
+            f"flag_small_cohorts = true has no effect with {len(policy.members)} clients: leave it"
+            " out"
+        )
 
 
 def check_eras(config: CampaignConfig, policy: Policy, used: int) -> None:

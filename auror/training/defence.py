@@ -43,10 +43,17 @@ class Defence:
     """From opened sums to flags, over all rounds of a run."""
 
     def __init__(
-        self, detector: Detector, ledger: Ledger, confirmation: Confirmation, draw: AuditDraw
+        self,
+        detector: Detector,
+        ledger: Ledger,
+        confirmation: Confirmation,
+        draw: AuditDraw,
+        *,
+        watch_only: bool = False,
     ) -> None:
         """``ledger`` and ``confirmation`` are kept up to date here; ``draw`` chooses the groups
-        that audits leave out."""
+        that audits leave out. ``watch_only``: whom the verdict accuses is not tested or flagged."""
+        self.watch_only = watch_only
         self.detector = detector
         self.ledger = ledger
         self.confirmation = confirmation
@@ -138,6 +145,8 @@ class Defence:
 
     def accused(self, invited: Collection[ClientId]) -> dict[ClientId, int]:
         """Whom the latest verdict accuses beyond the flagged → audited rounds that flag it."""
+        if self.watch_only:
+            return {}
         return self.confirmation.accused_in(
             self.ledger, self.verdict, lambda ledger: self.detector(ledger, tuple(invited))
         )

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from auror.params import RATED_CLIENTS
 from auror.training.config import CampaignConfig
-from auror.training.detectors import DecodedDetector
 from auror.training.observations import PlanChoice, how_found
 
 
-def too_few(clients: int, without: str) -> str | None:
+def too_few(clients: int, flags: bool) -> str | None:
     """A line where so few clients take part that the stated error rate was seen to fail; None
     elsewhere.
 
     Args:
-        without: how to train without accusing anybody, in the words of the program.
+        flags: whether they may be flagged all the same (``flag_small_cohorts``).
     """
     if clients >= RATED_CLIENTS:
         return None
+    claim = f"{clients} clients: below {RATED_CLIENTS} error_rate is not claimed"
+    if flags:
+        return (
+            f"{claim}, honest clients may be flagged more often (docs/defence.md): let more take"
+            " part, or leave out flag_small_cohorts = true"
+        )
     return (
-        f"{clients} clients: below {RATED_CLIENTS} error_rate is not claimed, honest clients are"
-        f" flagged more often (docs/defence.md): let more take part, or {without}"
+        f"{claim}, so nobody is flagged, and who stands out is shown as suspected: let more take"
+        " part, or set flag_small_cohorts = true (docs/defence.md)"
     )
 
 
@@ -27,6 +32,5 @@ def notices_of(config: CampaignConfig, plan: PlanChoice, clients: int) -> tuple[
     """Lines for the operator of a training of ``clients`` in which ``plan`` is opened."""
     if not config.defend:
         return ()
-    rated = isinstance(config.detector, DecodedDetector) and plan.confusion
-    few = too_few(clients, "accuse nobody: session.defend = false") if rated else None
+    few = None if config.rated(clients) else too_few(clients, config.flag_small_cohorts)
     return tuple(line for line in (how_found(plan), few) if line is not None)

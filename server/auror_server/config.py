@@ -98,6 +98,9 @@ class SessionSection(Section):
     detector: str = DETECTOR
     """Who reads the statistics: decoded (label confusion), direction (the output layer), or your
     own as package.module:attribute, imported from this machine."""
+    flag_small_cohorts: bool = default_of(CampaignConfig, "flag_small_cohorts")
+    """Flag with detector decoded in cohorts of fewer than 15 clients too, where its error rate is
+    not claimed; otherwise whom it accuses there is shown, and nobody is flagged."""
     error_rate: float = Field(default=ERROR_RATE, gt=0, lt=1)
     """Of detector decoded: at most the chance that a training in which nobody lies accuses
     anybody."""
@@ -204,6 +207,7 @@ class ServerConfig(Section):
             defend=defend,
             plan=plan,
             detector=detector.kind.make(DetectorDials(session.error_rate)),
+            flag_small_cohorts=session.flag_small_cohorts,
         )
 
 
@@ -215,12 +219,17 @@ IDLE: tuple[WithoutEffect[ServerConfig], ...] = (
         "with server.runs",
     ),
     WithoutEffect(
-        ("session.detector", "session.after_flag", "session.error_rate"),
+        (
+            "session.detector",
+            "session.after_flag",
+            "session.error_rate",
+            "session.flag_small_cohorts",
+        ),
         lambda c: not c.session.defend,
         "with session.defend = false",
     ),
     WithoutEffect(
-        ("session.error_rate",),
+        ("session.error_rate", "session.flag_small_cohorts"),
         lambda c: not choose_detector(c.session.detector).kind.rated,
         'with session.detector = "{session.detector}"',
     ),

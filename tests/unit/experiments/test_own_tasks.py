@@ -133,6 +133,7 @@ def test_a_data_set_beside_a_task_that_loads_its_own_is_refused(
 @pytest.mark.slow
 def test_poisoners_are_found_with_a_module_and_loaders_of_ones_own(files: Path) -> None:
     result, _said = run(
-        task="own_tasks:Sites", data=str(files), rounds=24, runs="defended", aggregation="plain"
-    )
+        task="own_tasks:Sites", data=str(files), rounds=24, runs="defended", aggregation="plain",
+        flag_small_cohorts=True,
+    )  # fmt: skip
     assert set(result.flagged) == set(result.malicious)

@@ -122,6 +122,11 @@ def test_ones_own_detector_through_the_command_line(own: str) -> None:
             "detector = decoded has no effect",
         ),
         ({"tau": 0.4}, "tau = 0.4 has no effect with detector = decoded"),
+        ({"flag_small_cohorts": True, "clients": 15}, "flag_small_cohorts = True has no effect"),
+        (
+            {"flag_small_cohorts": True, "detector": "direction"},
+            "flag_small_cohorts = True has no effect with detector = direction",
+        ),
         ({"runs": "clean", "rule": "krum"}, "rule = krum has no effect without the defended run"),
         ({"rule": "mean", "attack": "sign", "group_size": 2}, "group_size = 2 has no effect"),
         ({"rule": "mean", "attack": "sign", "clean_per_class": 5}, "clean_per_class = 5 has no"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from auror.defence.ledger import Ledger
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.learn.architectures import Mlp
@@ -23,7 +24,7 @@ from auror.sim.population import LocalTrainer, Population
 from auror.sim.seeded import seeded_bytes, seeded_entropy
 from auror.sim.simulate import Aggregation, SimulationConfig, SimulationResult, simulate
 from auror.training.config import AfterFlag, CampaignConfig
-from auror.training.detectors import PlainVerdict
+from auror.training.detectors import DecodedDetector, PlainVerdict
 from auror.training.notices import notices_of
 from auror.training.observations import PlanChoice
 
@@ -131,8 +132,38 @@ def test_with_label_rows_small_cohorts_alone_are_told_of() -> None:
     ten = run(Aggregation.PLAIN, True, rounds=1).campaign
     (line,) = notices_of(ten.config, ten.plan, 10)
     assert line.startswith("10 clients: below 15 error_rate is not claimed")
-    assert "session.defend = false" in line
+    assert "nobody is flagged" in line
+    (line,) = notices_of(replace(ten.config, flag_small_cohorts=True), ten.plan, 10)
+    assert "honest clients may be flagged" in line
     assert notices_of(ten.config, ten.plan, 15) == ()
     assert notices_of(replace(ten.config, defend=False), ten.plan, 10) == ()
     own = replace(ten.config, detector=lambda ledger, invited: PlainVerdict())
     assert notices_of(own, ten.plan, 10) == ()
+
+
+class AccusesTheFirst(DecodedDetector):
+    """The default detector, whatever it decodes."""
+
+    def __call__(self, ledger: Ledger, invited: tuple[ClientId, ...]) -> PlainVerdict:  # type: ignore[override]
+        return PlainVerdict(flagged=frozenset({ClientId(0)}), scores={ClientId(0): 9.0})
+
+
+@pytest.mark.parametrize("flags", [False, True])
+def test_below_fifteen_clients_nobody_is_flagged_unless_asked_for(flags: bool) -> None:
+    result = run(
+        Aggregation.PLAIN, True, rounds=8, detector=AccusesTheFirst(), flag_small_cohorts=flags
+    )
+    campaign = result.campaign
+    assert campaign.flagged == ((ClientId(0),) if flags else ())
+    assert campaign.suspected == (() if flags else (ClientId(0),))
+    tested = [group for r in result.records for k in r.audited for group in [r.groups[k]]]
+    assert flags or len(tested) < 4  # random audits alone, and no suspect's group in every round
+
+
+def test_from_fifteen_clients_on_flagging_needs_no_permission() -> None:
+    decoded = CampaignConfig(rounds=1)
+    assert [decoded.watches_only(clients) for clients in (14, 15)] == [True, False]
+    for other in ({"defend": False}, {"flag_small_cohorts": True}):
+        assert not CampaignConfig(rounds=1, **other).watches_only(6)
+    own = replace(decoded, detector=lambda ledger, invited: PlainVerdict())
+    assert not own.watches_only(6)
