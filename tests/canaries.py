@@ -114,10 +114,12 @@ class Canaries:
         if count <= 0:
             return
         keys: NDArray[np.uint64] = np.frombuffer(data, dtype="<u8", offset=offset, count=count)
-        for place in np.flatnonzero(self._likely[_mixed(keys)]):
-            at = offset + int(place) * _PREFIX
-            first = int(np.searchsorted(self._keys, keys[place], "left"))
-            last = int(np.searchsorted(self._keys, keys[place], "right"))
+        places = np.flatnonzero(self._likely[_mixed(keys)])
+        begins = np.searchsorted(self._keys, keys[places], "left")
+        ends = np.searchsorted(self._keys, keys[places], "right")
+        for there in np.flatnonzero(begins < ends):
+            at = offset + int(places[there]) * _PREFIX
+            first, last = int(begins[there]), int(ends[there])
             yield from (i for i in range(first, last) if data.startswith(self._values[i], at))
 
 

@@ -111,6 +111,12 @@ class House:
             return 0
         return seen.recent[-1]["index"] + 1 if seen is not None and seen.recent else 0
 
+    def without_total(self) -> int:
+        """Rounds that the server says it aborted, or found interrupted, so far."""
+        said = (self.folder / "logs" / f"{SERVER}.log").read_text(errors="replace")
+        aborted = said.count(" aborted=") - said.count(" aborted=None")
+        return aborted + said.count("round was interrupted")
+
     def database_bytes(self) -> int:
         """Of ``state.db`` and its log, not of its copy."""
         files = (self.folder / "run" / name for name in (STATE, f"{STATE}-wal"))

@@ -41,7 +41,7 @@ SPARED = 3
 _POLL = 0.1
 _CRASHES = 2
 _SAY_SECONDS = 15
-_SPARE_ROUNDS = 10
+_SPARE_ROUNDS = 5
 
 
 class Faults:
@@ -102,9 +102,7 @@ class Play:
                 self.faults.kill_server()
             end = self.edges[-1] + seconds * share
             while (now := time.monotonic()) < end or (
-                part == 3
-                and self.clock[-1][1] < figures.FEWEST_ROUNDS + _SPARE_ROUNDS
-                and now < began + most
+                part == 3 and self.clock[-1][1] < self._enough() and now < began + most
             ):
                 if part in (1, 3):
                     self.faults.step(min(now - last, 1.0), server=part == 1)
@@ -113,6 +111,10 @@ class Play:
                 time.sleep(_POLL)
         self.edges.append(time.monotonic())
         self._look(len(PARTS), self.edges[-1] + 1)
+
+    def _enough(self) -> int:
+        """Rounds closed after which enough have a total, whatever the last few become."""
+        return figures.FEWEST_ROUNDS + self._house.without_total() + _SPARE_ROUNDS
 
     def _look(self, part: int, now: float) -> None:
         """Once in a second."""
