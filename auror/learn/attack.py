@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from auror.errors import ConfigError
 from auror.ids import ClientId
-from auror.registry import described, load_reference, reference_to, takes
+from auror.registry import (
+    described,
+    in_own_code,
+    load_reference,
+    makes,
+    reference_to,
+    takes,
+)
 from auror.round.output import OutputShape
 
 Floats = NDArray[np.float32]
@@ -129,7 +136,11 @@ class Own(Attack):
         return self.attack.reads_basis
 
     def on(self, classes: int) -> Self:
-        return replace(self, attack=self.attack.on(classes))
+        with in_own_code(f"attack {self.name!r}: on"):
+            made: object = self.attack.on(classes)
+        if not isinstance(made, Attack):
+            raise ConfigError(f"attack {self.name!r}: on must return an auror.Attack, not {made!r}")
+        return replace(self, attack=made)
 
     def check(self, classes: int) -> None:
         aim = self.attack.aim
@@ -139,15 +150,22 @@ class Own(Attack):
                 f"attack {self.name!r} aims at a class that the data does not have; classes are"
                 f" 0..{classes - 1}"
             )
-        self.attack.check(classes)
+        with in_own_code(f"attack {self.name!r}: check"):
+            self.attack.check(classes)
 
     def poison(self, x: Floats, y: Labels, rng: np.random.Generator) -> tuple[Floats, Labels]:
         """Raises ConfigError when the attack returns something else than samples and labels."""
-        made = self.attack.poison(x, y, rng)
+        with in_own_code(f"attack {self.name!r}: poison"):
+            made = self.attack.poison(x, y, rng)
         if not isinstance(made, tuple) or len(made) != 2:
             raise ConfigError(f"attack {self.name!r}: poison must return two arrays, x and y")
-        samples = np.ascontiguousarray(made[0], dtype=x.dtype)
-        labels = np.ascontiguousarray(made[1], dtype=y.dtype)
+        try:
+            samples = np.ascontiguousarray(made[0], dtype=x.dtype)
+            labels = np.ascontiguousarray(made[1], dtype=y.dtype)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"attack {self.name!r}: poison must return numbers, samples and labels: {error}"
+            ) from error
         if samples.shape[1:] != x.shape[1:] or labels.shape[1:] != y.shape[1:]:
             raise ConfigError(
                 f"attack {self.name!r}: poison made samples {samples.shape} and labels"
@@ -161,12 +179,25 @@ class Own(Attack):
 
     def forge(self, known: Knowledge) -> Updates:
         """Raises ConfigError when the attack returns something else than updates."""
-        sent = {c: np.asarray(u, np.float32) for c, u in self.attack.forge(known).items()}
+        with in_own_code(f"attack {self.name!r}: forge"):
+            made: object = self.attack.forge(known)
+        if not isinstance(made, Mapping):
+            raise ConfigError(
+                f"attack {self.name!r}: forge must return a dict from client to update (d,), not"
+                f" {type(made).__name__}"
+            )
+        with in_own_code(f"attack {self.name!r}: what forge returned"):
+            sent = {c: np.asarray(u, np.float32) for c, u in made.items()}
         for client, update in sent.items():
             if client not in known.own or update.shape != known.own[client].shape:
                 raise ConfigError(
                     f"attack {self.name!r}: forge sent {update.shape} for client {client}; it may"
                     " send one update (d,) for each client in known.own"
+                )
+            if not np.isfinite(update).all():
+                raise ConfigError(
+                    f"attack {self.name!r}: forge sent client {client} entries that are not finite,"
+                    " which nobody can mask: send numbers"
                 )
         return {**known.attacking, **sent}
 
@@ -189,21 +220,50 @@ def own_attack(given: object, name: str | None = None) -> Own:
         ConfigError: it is none of these.
     """
     name = name or reference_to(given)
-    if isinstance(given, Attack):
-        return Own(name, given)
     if isinstance(given, type) and issubclass(given, Attack):
-        try:
-            return Own(name, given())
-        except TypeError as error:
+        if not makes(given):
             raise ConfigError(
-                f"attack {name!r}: {error}; name an object that was made from the class"
-            ) from error
+                f"attack {name!r} is {described(given)}: name an object that was made from it"
+            )
+        with in_own_code(f"attack {name!r}"):
+            return own_attack(given(), name)
+    if isinstance(given, Attack):
+        _check_members(name, given)
+        return Own(name, given)
     if inspect.isroutine(given) and takes(given, 3):
         return Own(name, Poisoning(given))
     raise ConfigError(
         f"attack {name!r} is {described(given)}: give a subclass of auror.Attack, an object of"
         " one, or a function (x, y, rng) -> (x, y)"
     )
+
+
+def _check_members(name: str, attack: Attack) -> None:
+    """Raises ConfigError where a subclass writes a member of :class:`Attack` in another way."""
+    members = (
+        ("poison", "(self, x, y, rng)"),
+        ("forge", "(self, known)"),
+        ("check", "(self, classes)"),
+        ("on", "(self, classes)"),
+    )
+    for member, written in members:
+        if not takes(getattr(attack, member), written.count(",")):
+            raise ConfigError(
+                f"attack {name!r}: {member} is {described(getattr(type(attack), member))}: write"
+                f" {member}{written}"
+            )
+    with in_own_code(f"attack {name!r}: aim"):
+        aim: object = attack.aim
+    if aim is not None and not isinstance(aim, Aim):
+        raise ConfigError(
+            f"attack {name!r}: aim is {described(aim)}: write aim = auror.Aim(source=…, target=…),"
+            " or a property that returns one"
+        )
+    trigger = None if aim is None else aim.trigger
+    if trigger is not None and not takes(trigger, 1):
+        raise ConfigError(
+            f"attack {name!r}: trigger is {described(trigger)}: write a function of samples (N, …)"
+        )
 
 
 def load_attack(text: str) -> Own:

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from auror.errors import ConfigError, DataError
+from auror.errors import ConfigError, DataError, UserError
 from auror.learn.attack import Attack
 from auror.learn.models import first_line, loaded, penultimate
 from auror.learn.task import Task
 from auror.learn.training import Floats, Labels, Targets
+from auror.registry import fault_in, in_own_code
 from auror.round.label_rows import ClassMeans
 
 _TAKEN = frozenset(("run", "round", "era", "record", "source_recall", "attack_success"))
@@ -79,7 +80,14 @@ def evaluate(
     predicted = outputs.argmax(1).numpy()[aimed_at]
     recall = None if aim.source is None else float(np.mean(predicted == aim.source))
     if aim.trigger is not None:
-        predicted = predict(task, model, aim.trigger(x[aimed_at]), device)
+        with in_own_code(f"attack {str(attack)!r}: trigger"):
+            marked = np.asarray(aim.trigger(x[aimed_at]), np.float32)
+        if marked.shape != x[aimed_at].shape:
+            raise ConfigError(
+                f"attack {str(attack)!r}: trigger made samples {marked.shape} of"
+                f" {x[aimed_at].shape}: keep their shape"
+            )
+        predicted = predict(task, model, marked, device)
     success = float(np.mean(predicted == aim.target))
     return Evaluation(accuracy, recall, success, more)
 
@@ -124,8 +132,11 @@ def _metrics(task: Task, outputs: torch.Tensor, y: Targets) -> dict[str, float]:
     try:
         found = dict(task.metrics(outputs, torch.as_tensor(y)))
         numbers = {_checked(name): float(value) for name, value in found.items()}
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise ConfigError(f"{task}: metrics() failed: {first_line(error)}") from error
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # whatever somebody's metrics() raises
+        said = fault_in(error) or first_line(error)
+        raise ConfigError(f"{task}: metrics() failed: {said}") from error
     # A model that diverged has no mean error; reports hold no infinities.
     return {name: value for name, value in numbers.items() if math.isfinite(value)}
 

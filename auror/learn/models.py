@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from auror.errors import ConfigError, DataError
+from auror.errors import ConfigError, DataError, UserError
+from auror.registry import fault_in, in_own_code
 from auror.round.output import OutputShape
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def build(task: Task, seed: int) -> nn.Module:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module: object = task.build()
+        with in_own_code(f"{task}: build()"):
+            module: object = task.build()
     if not isinstance(module, nn.Module):
         raise ConfigError(f"{task}: build() must return a torch.nn.Module, not {module!r:.60}")
     for name, tensor in _tensors(module):
@@ -204,8 +206,10 @@ def _try(task: Task, module: nn.Module) -> str | None:
             loss: object = task.loss(
                 seen.outputs, torch.zeros_like(seen.outputs) if task.classes is None else y
             )
-    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
-        raise ConfigError(f"{shown}: {first_line(error)}") from error
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # whatever somebody's module or loss raises
+        raise ConfigError(f"{shown}: {fault_in(error) or first_line(error)}") from error
     outputs, wanted = seen.outputs, (_PROBE, task.classes)
     if task.classes is not None and outputs.shape != wanted:
         raise ConfigError(

@@ -125,7 +125,10 @@ class Task(abc.ABC):
         classes: object = self.classes
         if classes is not None and not _whole(classes, 2):
             raise ConfigError(f"{self}: classes must be 2 or more, or None, not {classes!r}")
-        self.samples  # noqa: B018 - as many names as classes and features
+        try:
+            self.samples  # noqa: B018 - as many names as classes and features
+        except (ConfigError, TypeError) as error:
+            raise ConfigError(f"{self}: class_names or feature_names: {error}") from error
         for name, kind in (("standardisation", Standardisation), ("training", TrainingParams)):
             if not isinstance(getattr(self, name), kind):
                 raise ConfigError(f"{self}: {name} must be a {kind.__name__}")

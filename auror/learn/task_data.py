@@ -6,8 +6,6 @@ server, at each client and in simulations alike.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,16 +13,15 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.errors import ConfigError, DataError, UserError
+from auror.errors import ConfigError, DataError
 from auror.learn.datasets import Dataset
-from auror.learn.models import first_line
 from auror.learn.own_data import DataSource, load_data
 from auror.learn.partition import Indices, Labels, Partition
-from auror.learn.task import Task
+from auror.learn.task import ServerData, Task
 from auror.learn.tasks import ChosenTask
 from auror.learn.training import Floats, Targets
 from auror.params import CLEAN_PER_CLASS
-from auror.registry import fault_in
+from auror.registry import in_own_code
 
 Array = NDArray[np.generic]
 
@@ -110,10 +107,17 @@ def server_side(task: Task, source: DataSource, seed: int, clean_per_class: int)
     Raises:
         UserError: they cannot be read, or do not fit the task.
     """
-    with _one_line(task, "server_data"):
-        found = task.server_data(source.path)
+    with in_own_code(f"{task}: server_data", DataError):
+        found: object = task.server_data(source.path)
     if found is None:
         return load_data(source, seed, clean_per_class, task.samples, dealt=False)
+    if not isinstance(found, ServerData):
+        raise DataError(
+            f"{task}: server_data must return auror.ServerData(test_x, test_y, …) or None, not"
+            f" {type(found).__name__}"
+        )
+    if (found.clean_x is None) != (found.clean_y is None):
+        raise DataError(f"{task}: server_data: give clean_x and clean_y, or neither")
     _refuse_unread(task, source)
     test = _checked(task, "server_data: test", found.test_x, found.test_y)
     clean_x, clean_y = _nothing(task)
@@ -154,23 +158,16 @@ def client_side(task: Task, path: Path | None, client: int) -> tuple[Floats, Tar
     Raises:
         UserError: they cannot be read, or do not fit the task.
     """
-    with _one_line(task, "client_data"):
-        found = task.client_data(path, client)
+    with in_own_code(f"{task}: client_data", DataError):
+        found: object = task.client_data(path, client)
     if found is None:
         return None
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        raise DataError(
+            f"{task}: client_data({client}) must return two arrays (x, y) or None, not"
+            f" {type(found).__name__}"
+        )
     return _checked(task, f"client_data({client})", *found)
-
-
-@contextlib.contextmanager
-def _one_line(task: Task, loader: str) -> Iterator[None]:
-    """What somebody's loader raises, whatever it is, as one line with the loader's name."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        said = fault_in(error) or f"{type(error).__name__}: {first_line(error)}"
-        raise DataError(f"{task}: {loader} failed: {said}") from error
 
 
 def _checked(task: Task, where: str, x: Array, y: Array) -> tuple[Floats, Targets]:
@@ -178,7 +175,11 @@ def _checked(task: Task, where: str, x: Array, y: Array) -> tuple[Floats, Target
     shown = f"{task}: {where}"
     if raw.dtype.kind not in "biuf" or targets.dtype.kind not in "biuf":
         raise DataError(f"{shown}: x is {raw.dtype} and y {targets.dtype}: give real numbers")
-    if raw.ndim == 0 or raw.shape[1:] != task.input_shape or len(raw) != len(targets):
+    if (
+        not (raw.ndim and targets.ndim)
+        or raw.shape[1:] != task.input_shape
+        or len(raw) != len(targets)
+    ):
         raise DataError(
             f"{shown}: x must be (samples, {', '.join(map(str, task.input_shape))}) and y as long,"
             f" not {raw.shape} and {targets.shape}"

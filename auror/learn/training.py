@@ -22,8 +22,9 @@ from torch import nn
 from torch.func import functional_call, vmap
 from torch.nn import functional
 
-from auror.errors import ConfigError, DataError
+from auror.errors import ConfigError, DataError, UserError
 from auror.learn.models import first_line, loaded, tensors
+from auror.registry import fault_in, in_own_code
 
 if TYPE_CHECKING:
     from auror.learn.task import Task
@@ -108,8 +109,11 @@ def train_client(
     with _repeatable_cudnn(), _drawing(seed, device):
         try:
             _descend(task, module, (x, y), params, seed)
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            raise ConfigError(f"{task} cannot be trained: {first_line(error)}") from error
+        except (UserError, MemoryError):
+            raise
+        except Exception as error:  # whatever somebody's module or loss raises
+            said = fault_in(error) or first_line(error)
+            raise ConfigError(f"{task} cannot be trained: {said}") from error
     with torch.no_grad():
         update = torch.cat([(new - old).reshape(-1) for new, old in zip(whole, start, strict=True)])
     return _finite(update.cpu().numpy(), params)
@@ -195,7 +199,8 @@ def train_clients(
             index, weight = _pad([orders[i][step] + offsets[i] for i in active])
             rows = torch.from_numpy(index).to(device)
             values = tuple(p[: len(active)] for p in stacked)
-            logits = many(values, samples[rows])
+            with in_own_code(f"{task}: training with vectorised = True"):
+                logits = many(values, samples[rows])
             losses = functional.cross_entropy(
                 logits.flatten(0, 1), labels[rows].flatten(), reduction="none"
             )

@@ -122,7 +122,7 @@ def test_an_aim_beyond_the_classes_is_refused(name: str) -> None:
     [
         ("X", "is ndarray: give a subclass of auror.Attack"),
         ("halve", r"is a function \(updates, root\): give .* a function \(x, y, rng\)"),
-        ("Needy", "name an object that was made from the class"),
+        ("Needy", "name an object that was made from it"),
         ("Absent", "has no Absent"),
     ],
 )
