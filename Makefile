@@ -44,7 +44,7 @@ test-all: $(STAMP) ## also the long ones: random rounds against plain sums, more
 oracle: $(STAMP) ## 10,000 random and 2,000 adversarial rounds against plain sums, two processes
 	$(PYTEST) -n $(WORKERS) --timeout=1800 -m oracle tests/property tests/adversary
 
-crash: $(STAMP) ## a server killed before and after every durable step, one to three times in a row
+crash: $(STAMP) ## a server killed at every durable step, one to three times; 20 trainings killed at random moments
 	$(PYTEST) -n $(WORKERS) --timeout=600 --no-cov tests/crash
 
 faults: $(STAMP) ## twenty schedules of a failing network, real programs: totals exact, everybody back within 15 s

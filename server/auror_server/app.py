@@ -21,6 +21,8 @@ from auror.deployment.logs import logger
 from auror.deployment.policy_file import POLICY_FILE, policy_json
 from auror.deployment.settings import to_toml
 from auror.errors import UnavailableError
+from auror.ids import ClientId
+from auror.round.past import Past
 from auror.training.campaign import Campaign
 from auror.training.notices import notices_of
 from auror.wire.service import server_options
@@ -44,8 +46,8 @@ costs 20 KB and is cut off after 10 s."""
 _log = logger("server")
 
 
-async def serve(config: ServerConfig) -> SessionEnding:
-    """Run one session.
+async def serve(config: ServerConfig, flagged: tuple[ClientId, ...] = ()) -> SessionEnding:
+    """Run one session. ``flagged``: in earlier runs of this server, under the same policy.
 
     Raises:
         UserError: bad settings or credentials, a port in use, too few clients; too many rounds
@@ -89,6 +91,8 @@ async def serve(config: ServerConfig) -> SessionEnding:
             found,
             first_model=first_model,
         )
+        if resumed is None and flagged:
+            campaign.follow(Past(flagged=flagged))
         campaign.check_failures()
         for line in notices_of(campaign.config, campaign.plan, len(policy.members)):
             _log.warning(line)

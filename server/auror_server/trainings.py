@@ -21,6 +21,8 @@ from auror.deployment.settings import validated
 from auror.deployment.without_effect import refuse_idle
 from auror.errors import ConfigError, UserError
 from auror.files import replace_file, sync
+from auror.ids import ClientId
+from auror.training.confirmation import Confirmation
 from auror_server.app import serve
 from auror_server.config import IDLE, ServerConfig
 from auror_server.control_port import ControlPort
@@ -117,7 +119,9 @@ class Trainings:
         try:
             # a process that ended after the last round and before it had written down that it did
             if not _finished(run):
-                training = asyncio.create_task(serve(self._settings(asked, run)))
+                settings = self._settings(asked, run)
+                flagged = await asyncio.to_thread(self._flagged, settings)
+                training = asyncio.create_task(serve(settings, flagged))
                 self._on_signals(training.cancel)  # until the session has handlers of its own
                 if await training is SessionEnding.STOPPED:
                     return SessionEnding.STOPPED
@@ -132,6 +136,17 @@ class Trainings:
         kept = json.dumps({"code": code, "why": why}).encode()
         await asyncio.to_thread(replace_file, run / ENDED, kept, 0o600)
         return SessionEnding.FINISHED
+
+    def _flagged(self, settings: ServerConfig) -> tuple[ClientId, ...]:
+        """Whom earlier trainings under this version of the policy flagged: a flag of a last round
+        is in no client's memory."""
+        version, found = load(settings).policy.version, set[ClientId]()
+        for run in numbered(self._runs):
+            kept = RunReader(run).glance(0)
+            if kept is not None and kept.policy_version == version:
+                confirmation = Confirmation.from_dict(kept.state["confirmation"])
+                found |= confirmation.flagged.keys()
+        return tuple(sorted(found))
 
     def _on_signals(self, act: Any) -> None:
         loop = asyncio.get_running_loop()

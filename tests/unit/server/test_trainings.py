@@ -1,0 +1,74 @@
+"""A standing server's trainings: what it is asked for, and what it knows from those before."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from auror_server.config import ServerConfig, load_config
+from auror_server.hosts import SyntheticHost
+from auror_server.start import identity_of
+from auror_server.state.opening import begin
+from auror_server.trainings import Trainings
+
+from auror.crypto.entropy import system_entropy
+from auror.deployment.certs import create_deployment
+from auror.deployment.control_socket import Asked, ended_of
+from auror.deployment.credentials import load_server
+from auror.deployment.policy_versions import next_policy
+from auror.errors import ConfigError
+from auror.ids import ClientId
+from auror.params import RoundParams
+from auror.programs.enrol import synthetic_terms
+from auror.training.campaign import Campaign
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> ServerConfig:
+    terms = synthetic_terms(7, RoundParams(group_size=2, colluders=1), 5, 2)
+    create_deployment(tmp_path / "certs", 6, ["localhost"], terms)
+    given = {"credentials": tmp_path / "certs" / "server", "runs": tmp_path}
+    return load_config(None, {}, [f"server.{k}={json.dumps(str(v))}" for k, v in given.items()])
+
+
+def left(config: ServerConfig, run: Path, *flagged: int) -> None:
+    """A run as a server leaves it that flagged these clients."""
+    policy = load_server(config.server.credentials).policy
+    host = SyntheticHost(policy.task, 7)
+    campaign = Campaign(config.campaign(synthetic=True), host, policy, system_entropy)
+    campaign.state.confirmation.flagged = {ClientId(client): 3 for client in flagged}
+    run.mkdir()
+    begin(run, identity_of(config, policy), campaign.state).close()
+
+
+def test_it_knows_whom_its_earlier_trainings_under_this_policy_flagged(
+    config: ServerConfig, tmp_path: Path
+) -> None:
+    config = config.model_copy(update={"session": config.session.model_copy(update={"rounds": 5})})
+    left(config, tmp_path / "0001", 3)
+    left(config, tmp_path / "0002", 3, 5)
+    left(config, tmp_path / "another", 1)
+    trainings = Trainings(config, tmp_path)
+    settings = trainings._settings(Asked(rounds=2), tmp_path / "0003")
+    assert trainings._flagged(settings) == (3, 5)
+    next_policy(tmp_path / "certs", (), None)
+    assert trainings._flagged(settings) == ()
+
+
+def test_what_is_asked_for_becomes_its_settings_or_is_refused(
+    config: ServerConfig, tmp_path: Path
+) -> None:
+    trainings = Trainings(config, tmp_path)
+    made = trainings._settings(Asked(rounds=2, min_clients=5), tmp_path / "0001")
+    assert (made.session.rounds, made.session.min_clients) == (2, 5)
+    assert (made.server.run_dir, made.server.runs) == (tmp_path / "0001", "")
+    assert made.server.credentials == config.server.credentials
+    for wrong in (Asked(rounds=0), Asked(after_flag="perhaps")):
+        with pytest.raises(ConfigError, match="session"):
+            trainings._settings(wrong, tmp_path / "0001")
+    with pytest.raises(ConfigError, match="rounds = 500"):
+        trainings._grant(Asked(rounds=500))
+    assert not (tmp_path / "0001").exists()
+    assert trainings._grant(Asked(rounds=3)) == tmp_path / "0001"
+    assert ended_of(tmp_path / "0001") is None
