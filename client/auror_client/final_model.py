@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,9 @@ class ModelFolder:
 
     def fresh(self) -> ModelFolder:
         """The same place, for the model of the next training."""
-        return ModelFolder(self.folder, self._own, self._samples)
+        other = copy.copy(self)
+        other.settled, other.refused = False, None
+        return other
 
     @property
     def declined(self) -> bool:

@@ -36,6 +36,8 @@ class Journal:
             ) from error
         if others:
             raise _of_another(folder, others[0], deployment)
+        self.memory = ClientMemory()
+        """As it was read or written last."""
         self._path = home / f"client-{client:03d}.json"
         self._lock = Lock(
             _lock_file(home, client),
@@ -53,14 +55,15 @@ class Journal:
     def load(self) -> ClientMemory:
         """Raises ConfigError when the file is there but cannot be read: forgetting is not safe."""
         try:
-            return decode_memory(self._path.read_text(encoding="utf-8"))
+            self.memory = decode_memory(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return ClientMemory()
+            self.memory = ClientMemory()
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"{self._path} cannot be read ({error}): restore it, or name another folder in"
                 " client.state"
             ) from error
+        return self.memory
 
     def save(self, memory: ClientMemory) -> None:
         """Replace what is on disk, for this user's eyes only.
@@ -72,6 +75,7 @@ class Journal:
         self._lock.check()
         try:
             replace_file(self._path, encode(memory).encode(), 0o600)
+            self.memory = memory
         except OSError as error:
             raise MachineError(
                 f"client.state: {self._path} cannot be written ({error.strerror}); mend that and"

@@ -85,7 +85,7 @@ async def run(config: ClientConfig) -> ClientEnding:
             return await _together([begin() for begin in begins])
         finally:
             if not config.client.quiet:
-                kept = [Account.of(client, journal.load()) for client, journal in journals.items()]
+                kept = [Account.of(client, journal.memory) for client, journal in journals.items()]
                 print(as_text(kept), flush=True)
 
 

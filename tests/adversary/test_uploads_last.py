@@ -114,6 +114,7 @@ def test_the_draw_told_at_once_is_out_of_turn() -> None:
         assert (victim, MaskedStatistics) not in stage.said
 
 
+@pytest.mark.slow
 def test_the_same_on_a_sparse_graph_with_a_committee() -> None:
     """(200, 10, 5): degree 46, committee 38, Q = 25. A member of the committee as victim, and one
     whose signature nobody counts. (A U3 whose draw isolates is one in 300,000 here: any other

@@ -144,6 +144,7 @@ def test_statistics_appear_with_the_whole_company_only() -> None:
     assert count["totals"] >= 3
 
 
+@pytest.mark.slow
 def test_the_same_at_thirty() -> None:
     """Ten rounds. Seen: statistics leave in four, somebody refuses in nine, two totals."""
     count = run([20, 25, 30], range(100, 110))

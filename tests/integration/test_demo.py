@@ -89,6 +89,7 @@ def test_the_demo_leaves_no_process_and_refuses_a_used_folder(
     assert "not empty" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_terminated_demo_ends_its_programs(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "auror.cli", "demo", *WORDS, "--out", str(folder)]

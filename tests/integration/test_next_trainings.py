@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import kit
+import pytest
 
 from auror.deployment.run_reader import RunReader
 from auror.programs.processes import free_address, programs, wait_until_listening
 
 
+@pytest.mark.slow
 def test_three_trainings_and_no_fourth(tmp_path: Path) -> None:
     kit.enrol(tmp_path, 6, trainings=3)
     counters = []

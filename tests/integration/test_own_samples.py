@@ -59,7 +59,7 @@ def make_tables(folder: Path) -> tuple[str, str]:
     return "operator.csv", "{client}.csv"
 
 
-@pytest.mark.parametrize("make", [make_images, make_tables])
+@pytest.mark.parametrize("make", [pytest.param(make_images, marks=pytest.mark.slow), make_tables])
 def test_six_clients_train_on_their_own_samples(tmp_path: Path, make: Any) -> None:
     operator, site = make(tmp_path)
     wanted = Enrolment(clients=6, group_size=2, colluders=0, data=tmp_path / operator)

@@ -266,7 +266,7 @@ def searched(histories: int) -> settings:
 
 
 class TestRounds(Rounds.TestCase):  # type: ignore[misc]
-    settings = searched(100)
+    settings = searched(40)
 
 
 @pytest.mark.slow

@@ -39,6 +39,7 @@ from auror.experiments.prepared import Prepared
 from auror.experiments.result import rates
 from auror.learn.attacks import draw_malicious
 from auror.learn.evaluate import evaluate
+from auror.learn.tasks import choose_task
 
 SOURCE, TARGET = 1, 7
 ATTACK = f"flip:{SOURCE}:{TARGET}"
@@ -120,7 +121,7 @@ def _row(model: str, method: str, malicious: int, rounds: int, seed: int) -> Row
         clients=CLIENTS,
         malicious=malicious,
         rounds=rounds,
-        task=MODELS[model],
+        task=choose_task(MODELS[model]),
     )
     if method != "auror":
         return {"drawn_from": drawn, **_plain(config, tested=method == "fedgt")}

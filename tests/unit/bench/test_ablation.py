@@ -42,6 +42,7 @@ def rows(cache: Path) -> list[Row]:
         return ablation.run(Bench(cache, [1], False, lambda _line: None))
 
 
+@pytest.mark.slow
 def test_every_rule_can_be_off_and_families_are_what_finds(rows: list[Row]) -> None:
     found = {row["without"]: {name: row[name] for name in ("tpr", "fpr", "strength")}
              for row in rows}  # fmt: skip
@@ -60,6 +61,7 @@ def test_lies_in_the_statistics_reach_the_verdict(cache: Path) -> None:
     assert true != told
 
 
+@pytest.mark.slow
 def test_a_line_says_whether_the_rule_changes_anything(rows: list[Row]) -> None:
     lines = summarise(rows)
     assert [line["without"] for line in lines] == list(RULES)

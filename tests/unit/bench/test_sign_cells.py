@@ -38,7 +38,7 @@ def test_every_pair_of_signs_is_a_cell_and_digits_take_theirs_by_seed(tmp_path: 
         ("iid-samples", 9, "1:2"),
         ("iid-samples", 9, "38:39"),
     }
-    assert {configured(cell, 1).task for cell in lenet} == {"cnn"}
+    assert {configured(cell, 1).task.name for cell in lenet} == {"cnn"}
     elsewhere = signs(replace(bench(tmp_path), device="cuda:0"), 9, 40, "iid")
     assert configured(elsewhere, 1).device == elsewhere.key(1)["device"] == "cuda:0"
     assert {configured(cell, 1).device for cell in mine} == {"cpu"}

@@ -214,7 +214,7 @@ def test_ones_own_code_that_fails_is_one_line(
     done = auror(*SMALL, "--attack", "breaking:shift")
     (line,) = [text for text in done.stderr.splitlines() if text.startswith("auror:")]
     assert done.exit_code == 2
-    assert line.startswith("auror: breaking.py, line 2: IndexError: index 5 is out of bounds")
+    assert "'breaking:shift': poison failed: breaking.py, line 2: IndexError: index 5" in line
 
 
 @pytest.mark.parametrize(("bound", "warned"), [("0.01", True), ("0.5", False)])
