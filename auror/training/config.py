@@ -85,7 +85,8 @@ def check_campaign(config: CampaignConfig, policy: Policy) -> None:
 
 def check_eras(config: CampaignConfig, policy: Policy, used: int) -> None:
     """Raises ConfigError when ``policy`` signs too few trainings for another run after ``used``."""
-    left, wanted = policy.eras - used, 1 + config.restarts
+    may_flag = not config.watches_only(len(policy.members))
+    left, wanted = policy.eras - used, 1 + (config.restarts and may_flag)
     if left >= wanted:
         return
     others = f" and clients took part in {used} of them" if used else ""

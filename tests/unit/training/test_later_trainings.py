@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from campaign_kit import Host, Run, without
+from rounds_kit import Deployment
 
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.params import Budget
 from auror.round.messages import Upload
 from auror.round.past import Past
-from auror.training.config import AfterFlag
+from auror.training.config import AfterFlag, CampaignConfig, check_eras
 from auror.training.state import CampaignState
 
 
@@ -94,3 +95,18 @@ def test_later_rules_of_the_policy_hold_for_a_run_that_follows() -> None:
     run.campaign.config = replace(run.campaign.config, rounds=2)
     assert run.again()
     assert run.campaign.state.first_era == 1
+
+
+def test_a_cohort_that_is_only_watched_needs_no_training_for_a_restart() -> None:
+    config = CampaignConfig(rounds=2)
+    for clients, flags in ((14, False), (15, True)):
+        policy = Deployment(clients).policy
+        assert policy.eras == 2
+        check_eras(config, policy, 0)
+        if flags:
+            with pytest.raises(ConfigError, match="may train twice"):
+                check_eras(config, policy, 1)
+        else:
+            check_eras(config, policy, 1)
+            with pytest.raises(ConfigError, match="may train twice"):
+                check_eras(replace(config, flag_small_cohorts=True), policy, 1)
