@@ -17,7 +17,7 @@ from auror.deployment.run_reader import RunReader
 from auror.programs.enrol import Enrolment, terms_of
 from auror.programs.processes import free_address, programs, wait_until_listening
 
-CLIENTS, ROUNDS, KILLS = 8, 12, 3
+CLIENTS, ROUNDS, KILLS = 8, 30, 3
 SEEDS = range(20)
 PATIENCE = 240
 _found: dict[int, float] = {}
@@ -91,7 +91,7 @@ def trained(certs: Path, folder: Path, kills: tuple[float, ...]) -> tuple[float,
 def test_a_killed_training_is_as_good_as_one_that_nobody_disturbs(
     certs: Path, undisturbed: float, tmp_path: Path, seed: int
 ) -> None:
-    kills = tuple(np.random.default_rng(seed).uniform(0.0, 4.0, KILLS))
+    kills = tuple(np.random.default_rng(seed).uniform(0.0, 2.5, KILLS))
     accuracy, broken = trained(certs, tmp_path, kills)
     _found[seed] = accuracy
     print(f"seed {seed}: {100 * (accuracy - undisturbed):+.2f} points, {broken} rounds broken off")
