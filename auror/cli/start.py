@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -40,8 +41,10 @@ def command(
     budget. What the policy does not allow is refused.
     """
     # imported here: keeps --help quick
+    from auror.cli.runs import as_text  # noqa: PLC0415
     from auror.deployment.control_socket import Asked, request  # noqa: PLC0415
     from auror.errors import UnavailableError, UserError  # noqa: PLC0415
+    from auror.report.runs import UNDER_WAY, look_at  # noqa: PLC0415
 
     asked = Asked(
         rounds=rounds,
@@ -61,14 +64,10 @@ def command(
         return
     run, before = said["run"], ""
     while True:
-        from auror.cli.runs import as_text  # noqa: PLC0415
-        from auror.report.runs import UNDER_WAY, list_runs  # noqa: PLC0415
-
-        found = list_runs(folder)
-        line = next(each for each in found.runs if each.run == run)
+        standing, line = look_at(folder, run)
         if line.code is not None:
             break
-        if not found.standing and line.state != UNDER_WAY:
+        if not standing and line.state != UNDER_WAY:
             raise UnavailableError(
                 f"the server on {folder} ended; its next start goes on with {run}"
             )
@@ -77,5 +76,5 @@ def command(
             click.echo(now, err=True)
             before = now
         time.sleep(_LOOK_S)
-    click.echo(json.dumps(line.__dict__) if form == "json" else as_text(line))
+    click.echo(json.dumps(asdict(line)) if form == "json" else as_text(line))
     sys.exit(line.code)

@@ -170,7 +170,7 @@ def further_models(
     eras = range(policy.eras, policy.eras + count)
     dim = tensor_entries(policy.task)
     if not tensor_shapes(policy.task):  # a load test's
-        fresh = tuple(np.full(dim, era, dtype=np.float32) for era in eras)
+        fresh = tuple(_synthetic_model(dim, era) for era in eras)
     else:
         from auror.learn.host import first_model  # noqa: PLC0415
         from auror.learn.pinned import PinnedTask  # noqa: PLC0415
@@ -192,11 +192,14 @@ def _begun(path: Path, dim: int) -> NDArray[np.float32]:
 
 def synthetic_terms(dim: int, params: RoundParams, rounds: int, trainings: int = 1) -> Terms:
     """For load tests: a model of ``dim`` numbers that nobody trains."""
-    first = (np.full(dim, era, dtype=np.float32) for era in range(trainings))
     return Terms(
         params=params,
         task=json.dumps({"synthetic": dim}, separators=(",", ":")).encode(),
-        first_models=tuple(first),
+        first_models=tuple(_synthetic_model(dim, era) for era in range(trainings)),
         budget=Budget.for_rounds(rounds, trainings),
         release_model=False,
     )
+
+
+def _synthetic_model(dim: int, era: int) -> NDArray[np.float32]:
+    return np.full(dim, era, dtype=np.float32)

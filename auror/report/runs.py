@@ -54,10 +54,7 @@ def list_runs(folder: Path) -> Runs:
     Raises:
         DataError: it cannot be read.
     """
-    try:
-        standing, now = True, request(folder, {"do": "look"}).get("under_way")
-    except UnavailableError:
-        standing, now = False, None
+    standing, now = _look(folder)
     try:
         found = [path for path in numbered(folder) if asked_of(path) is not None]
     except OSError as error:
@@ -65,6 +62,20 @@ def list_runs(folder: Path) -> Runs:
             f"{folder} cannot be read ({error.strerror}): name the folder of `auror-server --runs`"
         ) from error
     return Runs(str(folder), standing, tuple(_line(run, run.name == now) for run in found))
+
+
+def look_at(folder: Path, run: str) -> tuple[bool, RunLine]:
+    """Whether a server stands on ``folder``, and the training ``run`` alone."""
+    standing, now = _look(folder)
+    return standing, _line(folder / run, run == now)
+
+
+def _look(folder: Path) -> tuple[bool, str | None]:
+    """Whether a server stands on ``folder``, and which training is under way there."""
+    try:
+        return True, request(folder, {"do": "look"}).get("under_way")
+    except UnavailableError:
+        return False, None
 
 
 def _line(run: Path, now: bool) -> RunLine:

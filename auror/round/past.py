@@ -37,8 +37,8 @@ def common_past(told: Iterable[Past], colluders: int) -> Past:
     scarce, so all are taken, as far as they are not absurd.
     """
     claims = list(told)
-    counters, eras = (sorted(found, reverse=True) for found in
-                      ([one.counter for one in claims], [one.era for one in claims]))  # fmt: skip
+    counters = sorted((one.counter for one in claims), reverse=True)
+    eras = sorted((one.era for one in claims), reverse=True)
     if len(claims) <= colluders:
         return Past(counter=min(max(counters, default=0), _AHEAD))
     known = Counter(client for one in claims for client in set(one.flagged))

@@ -78,7 +78,10 @@ def main(
     if form is not None and not account:
         raise click.UsageError("--format has no effect without --account: leave it out.")
     try:
-        config = load_config(path, os.environ, [*_flags(common), *_STAND[:stand], *flags])
+        given = [*_flags(common), *flags]
+        if stand:
+            given.append("client.stand=true")
+        config = load_config(path, os.environ, given)
         if print_config:
             click.echo(to_toml(config), nl=False)
             return
@@ -113,7 +116,6 @@ def main(
     leave(0 if ending is ClientEnding.FINISHED else STOPPED)
 
 
-_STAND = ["client.stand=true"]
 _OPTIONS = ("print_config",)
 _COMMON = {
     "server": "client.server",

@@ -15,6 +15,7 @@ from auror.deployment.control_socket import (
     ended_of,
     numbered,
 )
+from auror.deployment.credentials import load_policy
 from auror.deployment.logs import logger
 from auror.deployment.run_reader import RunReader
 from auror.deployment.settings import validated
@@ -140,7 +141,7 @@ class Trainings:
     def _flagged(self, settings: ServerConfig) -> tuple[ClientId, ...]:
         """Whom earlier trainings under this version of the policy flagged: a flag of a last round
         is in no client's memory."""
-        version, found = load(settings).policy.version, set[ClientId]()
+        version, found = load_policy(settings.server.credentials).version, set[ClientId]()
         for run in numbered(self._runs):
             kept = RunReader(run).glance(0)
             if kept is not None and kept.policy_version == version:

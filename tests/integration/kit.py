@@ -22,7 +22,13 @@ from auror.deployment.certs import create_deployment
 from auror.deployment.run_reader import RunReader
 from auror.params import RoundParams
 from auror.programs.enrol import synthetic_terms
-from auror.programs.processes import Starter, wait_until_listening
+from auror.programs.processes import (
+    RunningProgram,
+    Starter,
+    free_address,
+    programs,
+    wait_until_listening,
+)
 from auror.round.policy import Policy
 
 PATIENCE = 200
@@ -154,3 +160,29 @@ def serving(starter: Starter, settings: dict[str, Any], name: str = "server") ->
     program = starter.server(settings, name)
     wait_until_listening(settings["server.listen"], program)
     yield program
+
+
+def session(folder: Path, name: str, code: int = 0, **settings: Any) -> str:
+    """A server with all its clients, to the end; what the server said last."""
+    address = free_address()
+    with programs(folder / name) as starter:
+        server = starter.server(server_settings(folder, address, **settings))
+        if code:
+            assert server.process.wait(PATIENCE) == code, server.last_line()
+            return server.last_line()
+        wait_until_listening(address, server)
+        clients = starter.clients(client_settings(folder, address, "0-5"))
+        assert server.process.wait(PATIENCE) == 0, server.last_line()
+        assert clients.process.wait(PATIENCE) == 0, clients.last_line()
+    return ""
+
+
+def playing(
+    starter: Starter, folder: Path, settings: dict[str, Any]
+) -> tuple[RunningProgram, RunningProgram]:
+    """The server and its six clients, two rounds of ``folder``/run later."""
+    server = starter.server(settings)
+    wait_until_listening(settings["server.listen"], server)
+    clients = starter.clients(client_settings(folder, settings["server.listen"], "0-5"))
+    wait_for(lambda: len(rounds(folder)) >= 2, starter)
+    return server, clients

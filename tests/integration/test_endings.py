@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import kit
 import numpy as np
@@ -22,26 +21,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def session(folder: Path, name: str, code: int = 0, **settings: Any) -> str:
-    """A server with all its clients, to the end; what the server said last."""
-    address = free_address()
-    with programs(folder / name) as starter:
-        server = starter.server(kit.server_settings(folder, address, **settings))
-        if code:
-            assert server.process.wait(kit.PATIENCE) == code, server.last_line()
-            return server.last_line()
-        wait_until_listening(address, server)
-        clients = starter.clients(kit.client_settings(folder, address, "0-5"))
-        assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
-        assert clients.process.wait(kit.PATIENCE) == 0, clients.last_line()
-    return ""
-
-
 def test_a_finished_run_is_extended_with_the_same_clients(folder: Path) -> None:
-    session(folder, "first", session__rounds=2)
+    kit.session(folder, "first", session__rounds=2)
     before = read_model(folder / "run" / "model.safetensors")
-    assert "extend it with `--rounds +N`" in session(folder, "again", 2, session__rounds=2)
-    session(folder, "more", session__add_rounds=3)
+    assert "extend it with `--rounds +N`" in kit.session(folder, "again", 2, session__rounds=2)
+    kit.session(folder, "more", session__add_rounds=3)
     lines = kit.rounds(folder)
     assert [line["accepted"] for line in lines] == [list(range(CLIENTS))] * 5
     assert [line["index"] for line in lines] == list(range(5))
@@ -50,7 +34,7 @@ def test_a_finished_run_is_extended_with_the_same_clients(folder: Path) -> None:
     assert counters == sorted(set(counters))
     assert (read_model(folder / "run" / "model.safetensors") != before).any()
     # four rounds were enrolled for, and ten to spare
-    said = session(folder, "too-many", 2, session__add_rounds=10)
+    said = kit.session(folder, "too-many", 2, session__add_rounds=10)
     assert "the policy allows 14 steps of a training and 5 are used: add at most 9" in said
     assert len(kit.rounds(folder)) == 5
 
@@ -71,7 +55,7 @@ def test_a_cap_on_rounds_without_a_total_has_its_own_code(folder: Path) -> None:
     said = server.last_line()
     assert "max_failed = 2: 2 rounds of this training ended without a total, 0 of 2 with" in said
     assert not (folder / "run" / "model.safetensors").exists()
-    session(folder, "later", session__rounds=2, session__max_failed=3)
+    kit.session(folder, "later", session__rounds=2, session__max_failed=3)
     assert [line["aborted"] is None for line in kit.rounds(folder)] == [False, False, True, True]
     assert (folder / "run" / "model.safetensors").exists()
 

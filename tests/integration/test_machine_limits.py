@@ -28,10 +28,7 @@ def test_a_server_that_may_open_no_file_ends_with_a_line_and_goes_on_later(folde
     address = free_address()
     settings = kit.server_settings(folder, address, session__rounds=500)
     with programs(folder / "logs") as starter:
-        server = starter.server(settings)
-        wait_until_listening(address, server)
-        clients = starter.clients(kit.client_settings(folder, address, "0-5"))
-        kit.wait_for(lambda: len(kit.rounds(folder)) >= 2, starter)
+        server, clients = kit.playing(starter, folder, settings)
         open_no_more(server)
         assert server.process.wait(kit.PATIENCE) == 11
         assert clients.process.wait(kit.PATIENCE) == 6
@@ -73,10 +70,7 @@ def test_a_server_whose_disk_is_full_ends_with_a_line_and_loses_nothing(folder: 
     address = free_address()
     settings = kit.server_settings(folder, address, session__rounds=500)
     with programs(folder / "logs") as starter:
-        server = starter.server(settings)
-        wait_until_listening(address, server)
-        clients = starter.clients(kit.client_settings(folder, address, "0-5"))
-        kit.wait_for(lambda: len(kit.rounds(folder)) >= 2, starter)
+        server, clients = kit.playing(starter, folder, settings)
         room = (folder / "run" / "state.db").stat().st_size
         assert room > 2 * server.log.stat().st_size  # the log has room all the same
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (room, room))

@@ -53,30 +53,16 @@ def test_the_operator_allows_further_trainings(tmp_path: Path) -> None:
             )
             assert code == 0
             assert "2 trainings; copy server/policy.json, and server/models, to the server" in said
-        address = free_address()
-        with programs(tmp_path / f"logs-{training}") as starter:
-            server = starter.server(
-                kit.server_settings(tmp_path, address, server__run_dir=tmp_path / str(training))
-            )
-            wait_until_listening(address, server)
-            clients = starter.clients(kit.client_settings(tmp_path, address, "0-5"))
-            assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
-            assert clients.process.wait(kit.PATIENCE) == 0, clients.last_line()
+        kit.session(tmp_path, f"logs-{training}", server__run_dir=tmp_path / str(training))
     assert {line["era"] for line in RunReader(tmp_path / "1").rounds()} == {1}
 
 
 def test_a_server_killed_in_its_first_round_goes_on_where_it_followed(tmp_path: Path) -> None:
     kit.enrol(tmp_path, 6, trainings=2)
     address = free_address()
-    settings = kit.server_settings(tmp_path, address, server__run_dir=tmp_path / "first")
+    kit.session(tmp_path, "logs", server__run_dir=tmp_path / "first")
+    settings = kit.server_settings(tmp_path, address)
     ids = "0-5"
-    with programs(tmp_path / "logs") as starter:
-        server = starter.server(settings)
-        wait_until_listening(address, server)
-        clients = starter.clients(kit.client_settings(tmp_path, address, ids))
-        assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
-        assert clients.process.wait(kit.PATIENCE) == 0, clients.last_line()
-    settings |= {"server.run_dir": tmp_path / "run"}
     with programs(tmp_path / "more") as starter:
         server = starter.server(settings, "killed")
         wait_until_listening(address, server)

@@ -95,10 +95,8 @@ def test_a_killed_server_resumes_with_new_round_ids(folder: Path) -> None:
 def test_sigterm_tells_the_clients(folder: Path) -> None:
     address = free_address()
     with programs(folder / "logs") as starter:
-        server = starter.server(kit.server_settings(folder, address, session__rounds=500))
-        wait_until_listening(address, server)
-        clients = starter.clients(kit.client_settings(folder, address, "0-5"))
-        kit.wait_for(lambda: len(kit.rounds(folder)) >= 2, starter)
+        settings = kit.server_settings(folder, address, session__rounds=500)
+        server, clients = kit.playing(starter, folder, settings)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(kit.PATIENCE) == 6
         assert clients.process.wait(kit.PATIENCE) == 6
