@@ -11,6 +11,7 @@ import click
 from auror.cli.flags import flags_of, given
 from auror.cli.shared import CHECK, EPILOG, one_line_errors, told
 from auror.deployment.checks import Checklist, check_writable
+from auror.deployment.private_memory import keep_memory_private
 from auror.programs.enrol import Enrolment, terms_of
 
 
@@ -25,6 +26,7 @@ def command(folder: Path, hosts: tuple[str, ...], only_check: bool, **options: A
     """Enrol everybody: certificates, identities and the signed policy, in the new folder DIR."""
     from auror.deployment.certs import check_new, create_deployment  # noqa: PLC0415
 
+    keep_memory_private()
     if only_check:
         checks = Checklist(told)
         asked = checks.run("settings", lambda: Enrolment(**given(options)))

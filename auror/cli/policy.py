@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from auror.cli.shared import EPILOG, one_line_errors
+from auror.deployment.private_memory import keep_memory_private
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +51,7 @@ def following(
     from auror.errors import ConfigError  # noqa: PLC0415 - keeps --help quick
     from auror.ids import ClientId  # noqa: PLC0415
 
+    keep_memory_private()
     words = [word.strip() for word in without.split(",") if word.strip()]
     if not all(word.isdecimal() for word in words):
         raise ConfigError(f'--without "{without}": write it like 3,7')

@@ -18,6 +18,8 @@ from auror_server import cli as server_cli
 from click.testing import CliRunner, Result
 
 from auror import cli
+from auror.cli import certs as certs_cli
+from auror.cli import policy as policy_cli
 from auror.deployment.certs import create_deployment
 from auror.deployment.run_reader import RunReader
 from auror.params import RoundParams
@@ -73,7 +75,8 @@ def inside(folder: Path) -> Iterator[None]:
         patch.setattr(sys, "path", [*sys.path])
         for name, value in QUICK.items():
             patch.setenv(name, value)
-        for program in (server_cli, client_cli):  # it lasts, and children inherit it
+        for program in (server_cli, client_cli, certs_cli, policy_cli):
+            # it lasts, and children inherit it
             patch.setattr(program, "keep_memory_private", lambda: True)
         try:
             yield

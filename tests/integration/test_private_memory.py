@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -145,6 +147,48 @@ def test_a_planted_leak_is_found_and_so_is_a_core_that_a_setting_allows(tmp_path
     }
     cores = {hit.path for hit in hits if hit.path.parent.name == "cwd"}
     assert cores == set((tmp_path / "cwd").iterdir())  # none where cores go elsewhere or are off
+
+
+OPERATOR = """
+import ctypes, resource, sys
+from auror.cli import certs, main
+from auror.params import RoundParams
+from auror.programs.enrol import synthetic_terms
+from auror.crypto.signing import SigningKey
+
+certs.terms_of = lambda _: synthetic_terms(9, RoundParams(group_size=2, colluders=0), 9)
+resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+made = SigningKey.__init__
+
+def seen(key, secret):
+    dumpable = ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
+    print("key", dumpable, *resource.getrlimit(resource.RLIMIT_CORE), file=sys.stderr)
+    made(key, secret)
+
+SigningKey.__init__ = seen
+main(sys.argv[1:])
+"""
+"""The command ``auror``, which says whenever it holds a key how its memory is guarded; it
+loads no data."""
+
+
+@pytest.mark.parametrize("command", ["certs", "policy"])
+def test_the_operators_commands_guard_their_key_too(tmp_path: Path, command: str) -> None:
+    words = ["certs", "made", "--server", "localhost", "--clients", "4"]
+    if command == "policy":
+        kit.enrol(tmp_path)
+        words = ["policy", "next", "certs", "--days", "9"]
+    done = subprocess.run(
+        [sys.executable, "-c", OPERATOR, *words],
+        cwd=tmp_path,
+        env=kit.environment(),
+        capture_output=True,
+        text=True,
+        timeout=kit.PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(done.stderr.splitlines()) == {"key 0 0 0"}
 
 
 def test_where_there_is_no_prctl_a_line_says_so(
