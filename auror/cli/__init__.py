@@ -17,8 +17,8 @@ from auror.cli.shared import EPILOG
 from auror.deployment.console import HELP, VERSION, Program
 
 COMMANDS = (
-    "audit", "certs", "defend-bench", "demo", "evaluate", "export", "loadtest", "plan", "policy",
-    "protocol", "replay", "report", "runs", "simulate", "start", "status", "sweep",
+    "audit", "bench", "certs", "defend-bench", "demo", "evaluate", "export", "loadtest", "plan",
+    "policy", "protocol", "replay", "report", "runs", "simulate", "start", "status", "sweep",
 )  # fmt: skip
 """Each is the object ``command`` in the file of its name."""
 

@@ -1,0 +1,41 @@
+"""``auror bench``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from auror.cli.shared import EPILOG, FORMAT, one_line_errors
+
+
+@click.command("bench", epilog=EPILOG)
+@click.argument("sections", nargs=-1, metavar="[SECTION]...")
+@click.option("--only", default="",
+              help="Clients x entries as 100x100000, comma-separated.  [default: all]")  # fmt: skip
+@click.option("--reduced", is_flag=True, help="One small size per section: seconds.")
+@click.option("--out", type=click.Path(path_type=Path), default=None,
+              help="File for floors, rows and hardware (JSON; seconds and bytes).")  # fmt: skip
+@FORMAT
+@one_line_errors
+def command(
+    sections: tuple[str, ...], only: str, reduced: bool, out: Path | None, form: str
+) -> None:
+    """Measure what each step of SECTIONs costs, beside the machine's own floors: key stream,
+    X25519, Ed25519 and copying on one core and on two. Sections: secagg.  [default: all]"""
+    from auror.bench.speed import (  # noqa: PLC0415 - keeps --help quick
+        SECTIONS,
+        as_text,
+        run_speed,
+        write_report,
+    )
+    from auror.experiments.progress import StderrReporter  # noqa: PLC0415 - the same
+
+    sizes = [word.strip() for word in only.split(",") if word.strip()]
+    with StderrReporter() as reporter:
+        report = run_speed(sections or tuple(SECTIONS), sizes, reduced, reporter)
+    if out is not None:
+        write_report(report, out)
+        click.echo(f"wrote {out}", err=True)
+    click.echo(json.dumps(report.to_dict()) if form == "json" else as_text(report))

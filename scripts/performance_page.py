@@ -1,0 +1,135 @@
+"""Render docs/performance.md from what ``auror bench`` measured, before and after.
+
+python scripts/performance_page.py [--check]
+
+The rows: ``auror bench --out docs/results/bench/after.json``; ``before.json`` is the same bench of
+the code that the changes began with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from auror.bench.speed import SECTIONS
+
+ROOT = Path(__file__).parents[1]
+BEFORE = ROOT / "docs" / "results" / "bench" / "before.json"
+AFTER = ROOT / "docs" / "results" / "bench" / "after.json"
+PAGE = ROOT / "docs" / "performance.md"
+
+Report = Mapping[str, Any]
+_RATES = (
+    ("stream_bytes", "AES-256-CTR, added to a 32-bit accumulator, GB/s", 1e9),
+    ("agreements", "X25519, thousand/s", 1e3),
+    ("verifications", "Ed25519 verified, thousand/s", 1e3),
+    ("copied_bytes", "memory copied, GB/s", 1e9),
+)
+_COMMANDS = """\
+    auror bench                                   # all sections, minutes
+    auror bench secagg --reduced                  # one small size, seconds
+    auror bench secagg --only 1000x100000 --format json
+"""
+_MEANING = """\
+*CPU* is time of the process on all cores together: other programs on the machine hardly count.
+*Clock* is that of the machine, with whatever else ran on it. The *floor* of a step is the key
+stream and the key agreements that no implementation of the protocol can do without, at the rates
+of the same run; of the server's steps it is that of the whole unmasking, so that their ratios add
+up. *Before* is the same bench on the code that the changes began with. No test asserts a time.
+"""
+
+
+def read(path: Path) -> Report:
+    """A report that ``auror bench --out`` wrote."""
+    found: Report = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def page(before: Report, after: Report) -> str:
+    """The whole of docs/performance.md."""
+    lines = [
+        "# Performance",
+        "",
+        "Tables of `python scripts/performance_page.py`, from what one command measures anywhere:",
+        "",
+        _COMMANDS,
+        textwrap.fill(_MEANING, 120),
+        "",
+        *_machine(before, after),
+    ]
+    for section, rows in after["rows"].items():
+        title = SECTIONS[section]
+        lines += ["", f"## {title[0].upper()}{title[1:]}", ""]
+        lines += _table(before["rows"].get(section, []), rows)
+    return "\n".join(lines) + "\n"
+
+
+def _machine(before: Report, after: Report) -> Iterator[str]:
+    hardware = after["hardware"]
+    yield "## The machine"
+    yield ""
+    yield (
+        f"{hardware['processor']}, {hardware['cores']} cores, {hardware['memory_gb']} GB;"
+        f" Python {hardware['python']}, numpy {hardware['numpy']}, cryptography"
+        f" {hardware['cryptography']} with {hardware['openssl']}."
+    )
+    yield ""
+    yield "| floor | one core | two at once | one core, before | two at once, before |"
+    yield "|---|---|---|---|---|"
+    for key, unit, scale in _RATES:
+        rates = (
+            report["floors"][cores][key] / scale
+            for report in (after, before)
+            for cores in ("one_core", "two_cores")
+        )
+        yield f"| {unit} | {' | '.join(f'{rate:.1f}' for rate in rates)} |"
+
+
+def _table(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Iterator[str]:
+    """CPU milliseconds, and multiples of the floor, side by side."""
+    known = {_key(row): row for row in before}
+    yield "| step | n | d | k | dropouts | CPU ms | before | clock ms | CPU / floor | before |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    for row in after:
+        was = known.get(_key(row))
+        cells = (
+            row["name"],
+            f"{row['n']:,}",
+            f"{row['d']:,}",
+            str(row["degree"]),
+            f"{row['dropout']:.0%}",
+            _milliseconds(row["cpu_seconds"]),
+            "–" if was is None else _milliseconds(was["cpu_seconds"]),
+            _milliseconds(row["seconds"]),
+            f"{row['ratio_to_floor']:.2f}",
+            "–" if was is None else f"{was['ratio_to_floor']:.2f}",
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("name", "n", "d", "degree", "dropout"))
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:,.1f}" if seconds < 1 else f"{1e3 * seconds:,.0f}"
+
+
+def main() -> None:
+    """Write the page, or say whether it is what the committed rows make."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if it differs")
+    made = page(read(BEFORE), read(AFTER))
+    if not parser.parse_args().check:
+        PAGE.write_text(made, encoding="utf-8")
+    elif PAGE.read_text(encoding="utf-8") != made:
+        sys.exit(f"{PAGE.name} is not what the rows make: python scripts/performance_page.py")
+
+
+if __name__ == "__main__":
+    main()

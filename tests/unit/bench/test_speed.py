@@ -1,0 +1,148 @@
+"""``auror bench`` measures what it says, on sums that come out; how fast is nobody's promise."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from click.testing import CliRunner
+from script_kit import load_script
+
+from auror.bench import speed
+from auror.bench.speed import as_text, floors, secagg
+from auror.bench.speed.cast import SumCast, make_cast
+from auror.bench.speed.clock import cheapest
+from auror.bench.speed.floors import CoreRates, FloorWork, MachineFloors
+from auror.bench.speed.rows import SpeedRow, SumSize
+from auror.cli import main
+
+SIZE = SumSize(12, 500, 6, 4)
+RATES = CoreRates(1e9, 1e4, 1e4, 1e10)
+FLOORS = MachineFloors(RATES, CoreRates(2e9, 2e4, 2e4, 2e10))
+
+
+@pytest.fixture(scope="module")
+def cast() -> SumCast:
+    return make_cast(SIZE)
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[SpeedRow]:
+    return secagg.run({SIZE: (0.0, 0.25)}, FLOORS, lambda _progress: None)
+
+
+def test_every_step_has_a_row_with_its_floor(rows: list[SpeedRow]) -> None:
+    assert [row.name.partition(":")[0] for row in rows] == ["client"] * 4 + ["server"] * 10
+    assert {row.dropout for row in rows} == {0.0, 0.25}
+    whole = [row for row in rows if row.name == "server: all"]
+    nobody_lost, some_lost = whole
+    # twelve self masks of 500 words of four bytes; then nine, and of three lost ones the masks
+    # against all six neighbours, none of whom is lost
+    assert nobody_lost.floor_seconds == pytest.approx(12 * 2000 / 1e9, abs=1e-6)
+    assert some_lost.floor_seconds == pytest.approx((9 + 18) * 2000 / 1e9 + 18 / 1e4, abs=1e-6)
+    assert some_lost.floor_seconds_two_cores == pytest.approx(some_lost.floor_seconds / 2, abs=1e-6)
+    for row in rows:
+        assert row.ratio_to_floor == pytest.approx(row.cpu_seconds / row.floor_seconds, rel=0.1)
+
+
+def test_bytes_are_those_of_the_wire(rows: list[SpeedRow]) -> None:
+    by_name = {row.name: row.bytes for row in rows if row.dropout == 0.0}
+    # sums of twelve 16-bit entries need 20 bits; a share is 33 bytes and a salt of 16
+    assert by_name["server: take uploads"] == 12 * 500 * 20 / 8
+    assert by_name["server: take shares"] == 12 * 7 * 49
+    assert by_name["client: deal shares"] == 6 * (3 * 49 + 16)
+
+
+def test_dropouts_leave_every_secret_its_holders(cast: SumCast) -> None:
+    gone = set(cast.dropped(0.25))
+    assert len(gone) == 3
+    for client in cast.cohort:
+        assert len(set(cast.graph.holders(client, frozenset(cast.cohort))) - gone) >= 4
+
+
+def test_a_total_that_is_wrong_is_no_row(cast: SumCast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        SumCast, "plain_sum", lambda self, _clients: self.context.ring.zeros(self.size.d)
+    )
+    with pytest.raises(AssertionError, match="not the plain sum"):
+        secagg._server_rows(cast, 0.0, FLOORS)
+
+
+def test_floors_are_work_over_rates() -> None:
+    work = FloorWork(stream_bytes=10**9, agreements=10**4, verifications=10**4, copied_bytes=10**10)
+    assert RATES.seconds(work) == pytest.approx(4.0)
+    assert RATES.seconds(FloorWork()) == 0.0
+
+
+def test_kernels_say_how_much_they_have_done() -> None:
+    done = {name: make()() for name, make in floors.KERNELS.items()}
+    assert done["stream_bytes"] == 400_000
+    assert done["agreements"] == done["verifications"] == 200
+    assert done["copied_bytes"] == 64 << 20
+
+
+def test_the_cheapest_of_five_counts() -> None:
+    made = iter(range(10))
+    spent = cheapest(lambda: next(made))
+    assert spent.made == 4
+    assert spent.cpu_seconds >= 0.0
+    assert 0.0 < spent.seconds < 1.0
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "measure_floors", lambda: FLOORS)
+    monkeypatch.setattr(secagg, "sizes", lambda reduced: {SIZE: (0.25,)})
+
+
+@pytest.mark.usefixtures("quick")
+def test_json_goes_to_standard_output_and_to_the_file(tmp_path: Path) -> None:
+    out = tmp_path / "made" / "rows.json"
+    done = CliRunner().invoke(main, ["bench", "secagg", "--format", "json", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    printed = json.loads(done.stdout)
+    assert printed == json.loads(out.read_text(encoding="utf-8"))
+    assert set(printed["rows"]["secagg"][0]) >= {
+        "name", "n", "d", "degree", "threshold", "dropout", "graph", "seconds", "cpu_seconds",
+        "bytes", "ratio_to_floor",
+    }  # fmt: skip
+    assert printed["hardware"]["cores"] >= 1
+    assert "secagg" in done.stderr
+
+
+@pytest.mark.usefixtures("quick")
+def test_text_is_a_table_with_the_floors_above() -> None:
+    done = CliRunner().invoke(main, ["bench"])
+    assert done.exit_code == 0, done.output
+    assert "10.0    20.0  thousand X25519/s" in done.stdout
+    assert "server: all" in done.stdout
+    assert as_text(speed.run_speed(["secagg"], [], True, lambda _p: None)).count("25%") == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["secaggg"], "choose of secagg"), (["--only", "7x7"], "--only 7x7: choose of")],
+)
+def test_what_does_not_exist_is_named(words: list[str], said: str) -> None:
+    done = CliRunner().invoke(main, ["bench", *words])
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    return load_script("scripts/performance_page.py")
+
+
+def test_the_committed_page_is_that_of_the_committed_rows(script: ModuleType) -> None:
+    made = script.page(script.read(script.BEFORE), script.read(script.AFTER))
+    assert script.PAGE.read_text(encoding="utf-8") == made
+
+
+def test_a_row_that_was_not_measured_before_has_dashes(script: ModuleType) -> None:
+    after = script.read(script.AFTER)
+    made = script.page({**after, "rows": {}}, after)
+    assert all(line.count("| – |") == 2 for line in made.splitlines() if "| server: all" in line)
+    assert "server: all | 100 | 100,000 | 20 | 10%" in made
