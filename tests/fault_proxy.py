@@ -77,9 +77,10 @@ class FaultProxy:
         """From now on, for what is open too (but for ``buffer``)."""
         self._weather = weather
 
-    def cut(self) -> int:
-        """Break every open connection, on both sides; how many. New ones get through."""
-        return self._do(self._break(near=True, far=True))
+    def cut(self, only: int | None = None) -> int:
+        """Break every open connection, on both sides, or the one that ``only`` draws; how many.
+        New ones get through."""
+        return self._do(self._break(near=True, far=True, only=only))
 
     def ghost(self) -> int:
         """Break every open connection on the near side only: the target keeps a stream that nobody
@@ -136,8 +137,10 @@ class FaultProxy:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
 
-    async def _break(self, near: bool, far: bool) -> int:
+    async def _break(self, near: bool, far: bool, only: int | None = None) -> int:
         broken = [pair for pair in self._open if not pair.deaf or far]
+        if only is not None and broken:
+            broken = [broken[only % len(broken)]]
         for pair in broken:
             pair.deaf = True
             if near:
