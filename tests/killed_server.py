@@ -81,6 +81,10 @@ class KilledServer:
         self._store.close()
         self.folder = left
 
+    def finish(self) -> None:
+        """As a server that has trained its rounds."""
+        self._recorder.finish(self.campaign)
+
     def verified(self) -> Verified:
         """Raises AuditBroken when the audit so far does not hold."""
         return verify_audit(self.folder, detector=lambda _: self.detector)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from auror.audit.broken import Broken
 from auror.crypto.signing import verify
@@ -11,7 +11,6 @@ from auror.deployment.round_evidence import RoundEvidence
 from auror.errors import AuthenticationFailed
 from auror.ids import ClientId, Digest
 from auror.round.arithmetic import check_round
-from auror.round.facts import Fact, GroupsDrawn, RoundBegun, SetAccepted, UploadsFixed
 from auror.round.policy import Policy
 from auror.round.public import (
     agreement_parts,
@@ -25,13 +24,8 @@ from auror.round.record import RoundRecord
 from auror.round.watch import opened_plan
 
 
-def check_messages(
-    policy: Policy, record: RoundRecord, facts: Iterable[Fact], found: RoundEvidence
-) -> int:
+def check_messages(policy: Policy, record: RoundRecord, found: RoundEvidence) -> int:
     """Whether ``record`` is what clients signed.
-
-    Args:
-        facts: what was durable before clients were told.
 
     Returns:
         How many signatures were verified.
@@ -39,12 +33,8 @@ def check_messages(
     Raises:
         Broken: the text says which.
     """
-    known = {type(fact): fact for fact in facts}
     one = found.description
     transcript = one.transcript()
-    begun = known.get(RoundBegun)
-    if not isinstance(begun, RoundBegun) or begun.transcript != transcript:
-        raise Broken("its description is not the one that the round began with")
     named = (one.round_id, one.era, one.attempt, one.cohort)
     if named != (record.round_id, record.era, record.attempt, record.cohort):
         raise Broken("its record is of another round than its description")
@@ -57,7 +47,7 @@ def check_messages(
         parts = transcript, *keys.signed_parts()
         signatures.check(client, keys.signature, "its keys", Tag.ADVERTISE, *parts)
     if record.statistics_asked:
-        _check_drawn(signatures, record, known, found, transcript)
+        _check_drawn(signatures, record, found, transcript)
     elif record.opened or record.groups or record.shares_asked:
         raise Broken("its record opened statistics that nobody was asked for")
     return signatures.verified
@@ -85,7 +75,6 @@ class _Signatures:
 def _check_drawn(
     signatures: _Signatures,
     record: RoundRecord,
-    known: Mapping[type, Fact],
     found: RoundEvidence,
     transcript: Digest,
 ) -> None:
@@ -106,9 +95,6 @@ def _check_drawn(
     if record.watched != (plan.stable_rows > 0):
         raise Broken("whether it was watched does not follow from what clients signed")
     view = view_digest(fixed, found.randomness, groups, plan.digest())
-    facts = (known.get(UploadsFixed), known.get(GroupsDrawn))
-    if facts != (UploadsFixed(fixed), GroupsDrawn(seed, view, groups, record.watched)):
-        raise Broken("other sets were durable than clients signed")
     for client, signature in found.views.items():
         signatures.check(client, signature, "its view (h)", Tag.VIEW_SIGNATURE, view)
     for group in record.opened:
@@ -116,13 +102,12 @@ def _check_drawn(
         if not whole or not set(group.members) <= set(record.sent):
             raise Broken(f"group {group.index} was opened and not whole")
     if record.shares_asked:
-        _check_accepted(signatures, record, known, found, transcript, view)
+        _check_accepted(signatures, record, found, transcript, view)
 
 
 def _check_accepted(
     signatures: _Signatures,
     record: RoundRecord,
-    known: Mapping[type, Fact],
     found: RoundEvidence,
     transcript: Digest,
     view: Digest,
@@ -132,7 +117,7 @@ def _check_accepted(
     for client, signature in found.agreed.items():
         signatures.check(client, signature, "the accepted set (A)", Tag.AGREEMENT, *parts)
     signatures.quorum(record, transcript, found.agreed)
-    if set(found.views) != set(accepted) or known.get(SetAccepted) != SetAccepted(accepted):
+    if set(found.views) != set(accepted):
         raise Broken("another set was accepted than clients signed")
     if record.total_opened:
         members = [c for k in record.accepted_groups for c in record.groups[k]]

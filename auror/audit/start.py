@@ -37,6 +37,8 @@ class Start:
     roots: Roots
     certificate: bytes
     """The server's, PEM."""
+    settings: str
+    """Hash of the configuration that decides the training."""
     detector: str
     error_rate: float
     defend: bool
@@ -59,6 +61,7 @@ def read_start(content: Mapping[str, Any], before: Start | None, trusted: Roots 
         policy=policy,
         roots=Roots(content["operator"].encode(), content["ca"].encode()),
         certificate=content["certificate"].encode(),
+        settings=str(content["settings"]),
         detector=str(content["detector"]),
         error_rate=float(content["error_rate"]),
         defend=bool(content["defend"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from auror.audit.evidence import (
     observation_of,
 )
 from auror.audit.messages import check_messages
+from auror.audit.rows import Names, check_broken_off, check_round, check_run, check_total
 from auror.audit.start import Roots, Start, read_start
 from auror.defence.ledger import RoundObservation
 from auror.deployment import run_seals
@@ -34,6 +35,7 @@ from auror.deployment.audit_reader import AuditedRun, KeptEvidence, read_audited
 from auror.deployment.round_evidence import RoundEvidence, evidence_from_json
 from auror.errors import AuthenticationFailed, ProtocolError, UserError
 from auror.round.facts import decode
+from auror.round.interrupted import interrupted_rounds
 from auror.round.record import RoundRecord
 from auror.round.record_json import record_from_json
 from auror.training.verdict import Detector
@@ -56,6 +58,8 @@ class Verified:
     """Of clients, verified again."""
     verdicts: int
     """Computed again."""
+    totals: int
+    """Opened ones that the server was told to keep, each the one that its round names."""
     finished: bool
     roots: str
     """Whom the reader trusted: "given", or "the run's own"."""
@@ -111,9 +115,10 @@ class _Walk:
         self._first: int | None = None
         self._next = 0
         """Index of the next round."""
-        self._ended = False
+        self._ended = self._reopened = False
+        self._names = Names(kept)
         self._ledger: list[RoundObservation] = []
-        self._signatures = 0
+        self._signatures = self._totals = 0
         self._lost: list[int] = []
 
     def take(self, number: int, entry: AuditEntry) -> None:
@@ -128,7 +133,8 @@ class _Walk:
         if self._start is None:
             raise Broken("nothing says who wrote it")
         check_head(self._start.certificate, entry.head, entry.signature)
-        self._ended = kind == END
+        self._reopened = kind == START
+        self._ended = kind == END or (kind == START and self._ended)
         if kind == ROUND:
             self._round(self._start, content)
         elif kind == END and int(content["rounds"]) != self._next:
@@ -138,13 +144,17 @@ class _Walk:
 
     def _begin(self, content: Mapping[str, Any]) -> None:
         start = read_start(content, self._start, self._trusted)
-        if start.policy.name != self._kept.deployment:
+        if start.policy.name != self._kept.run["deployment"]:
             raise Broken("it is of another deployment than the run")
+        self._names.begins(start)
         if self._first is None:
             self._first = self._next = start.first
             for index, evidence in self._kept.evidence.items():
                 if index < start.first:
                     self._ledger.append(observation_of(index, evidence))
+            for index in range(start.first):
+                row = self._kept.rounds[index]
+                self._names.unaudited(row, record_from_json(json.loads(row["record"])))
         if start.first != self._next:
             raise Broken(f"it follows {self._next} rounds and names {start.first}")
         self._start = start
@@ -157,34 +167,44 @@ class _Walk:
         counter = int(content["counter"])
         if row["counter"] != counter or run_seals.of_round(row) != content["row"]:
             raise Broken("the record of its round was changed")
-        noted = kept.facts.get(counter, ())
-        seals = [run_seals.of_fact({"counter": counter, "fact": fact}) for fact in noted]
-        if run_seals.of_facts(seals) != content["facts"]:
-            raise Broken("the facts of its round were changed")
         record = record_from_json(json.loads(row["record"]))
         if (record.index, record.round_id.counter) != (index, counter):
             raise Broken("the record is of another round")
-        found = self._messages(start, record, content, noted)
+        noted = kept.facts.get(counter, ())
+        seals = [run_seals.of_fact({"counter": counter, "fact": fact}) for fact in noted]
+        if (run_seals.of_facts(seals) if noted else None) != content["facts"]:
+            raise Broken("the facts of its round were changed")
+        if content["messages"] is None:
+            found = None
+            self._broken_off(record, row, noted)
+        else:
+            found = evidence_from_json(content["messages"])
+            self._played(start, record, row, found)
+        self._totals += check_total(kept, row)
         self._evidence(start, record, content, found)
         self._verdict(start, record, content)
         self._next += 1
 
-    def _messages(
-        self,
-        start: Start,
-        record: RoundRecord,
-        content: Mapping[str, Any],
-        noted: tuple[str, ...],
-    ) -> RoundEvidence | None:
-        if content["messages"] is None:
-            if not record.interrupted:
-                raise Broken("what clients signed is missing")
-            self._lost.append(record.index + 1)
-            return None
-        found = evidence_from_json(content["messages"])
-        facts = [decode(text) for text in noted]
-        self._signatures += check_messages(start.policy, record, facts, found)
-        return found
+    def _broken_off(
+        self, record: RoundRecord, row: Mapping[str, Any], noted: Iterable[str]
+    ) -> None:
+        """A crash ended it: what was durable is all there is."""
+        if not record.interrupted:
+            raise Broken("what clients signed is missing")
+        (broken,) = interrupted_rounds(map(decode, noted))
+        begun = broken.begun
+        check_broken_off(record, broken)
+        check_round(row, record, begun.step, begun.model, broken.disputed)
+        self._names.check(record, begun.step, begun.model, begun.parent)
+        self._lost.append(record.index + 1)
+
+    def _played(
+        self, start: Start, record: RoundRecord, row: Mapping[str, Any], found: RoundEvidence
+    ) -> None:
+        one = found.description
+        self._signatures += check_messages(start.policy, record, found)
+        check_round(row, record, one.step, one.model, one.disputed)
+        self._names.check(record, one.step, one.model, one.parent)
 
     def _evidence(
         self,
@@ -218,15 +238,16 @@ class _Walk:
     def end(self) -> None:
         kept = self._kept
         extra = [index for index in kept.rounds if index >= self._next]
-        if extra or kept.index != self._next:
+        if extra or int(kept.state["index"]) != self._next:
             raise Broken(f"round {self._next + 1} was closed and is no entry")
-        if kept.finished and not self._ended:
-            raise Broken("the run is finished, and no entry ends it")
+        if self._start is not None:
+            check_run(kept, self._start, self._ended, self._reopened)
+        self._names.check_others()
 
     def verified(self, roots: str) -> Verified:
         first = self._first or 0
         return Verified(
-            deployment=self._kept.deployment,
+            deployment=self._kept.run["deployment"],
             entries=len(self._kept.entries),
             head=self._head,
             rounds=self._next - first,
@@ -234,7 +255,8 @@ class _Walk:
             without_messages=tuple(self._lost),
             signatures=self._signatures,
             verdicts=self._verdicts.computed,
-            finished=self._kept.finished,
+            totals=self._totals,
+            finished=self._kept.run["finished"],
             roots=roots,
         )
 

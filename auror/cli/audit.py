@@ -73,6 +73,7 @@ def verified_text(found: Verified) -> str:
     lines = [
         f"holds: {found.entries} entries, {found.rounds} rounds of deployment {found.deployment}",
         f"{found.signatures} signatures of clients, {found.verdicts} verdicts computed again",
+        _VERIFIED + (f", {found.totals} totals" if found.totals else ""),
         f"trusted: {_ROOTS[found.roots]}",
     ]
     if found.unaudited:
@@ -83,6 +84,10 @@ def verified_text(found: Verified) -> str:
     return "\n".join([*lines, f"head: {found.head}"])
 
 
+_VERIFIED = (
+    "verified: chain, policies, records, models, sets and draws, evidence, verdicts, every table's"
+    " columns; not: the state to go on from, a round in play"
+)
 _ROOTS = {
     "given": "the given operator key and CA",
     "the run's own": "the operator key and CA that the run names; --credentials names yours",

@@ -21,6 +21,7 @@ from auror.deployment.run_tables import (
     facts,
     generations,
     ledger_rounds,
+    models,
     observations,
     rounds,
     runs,
@@ -47,19 +48,27 @@ class KeptEvidence:
 class AuditedRun:
     """Rows by what they are of; nothing of it is checked yet."""
 
-    deployment: str
-    finished: bool
-    index: int
-    """Rounds that the training's state counts."""
+    folder: Path
+    run: Row
+    newest: Row
+    """The training's state as a start would find it: the newest of ``generations``."""
+    state: Mapping[str, Any]
+    """… its JSON."""
     entries: tuple[AuditEntry, ...]
     rounds: Mapping[int, Row]
     """Closed ones, by position."""
+    open_rounds: tuple[Row, ...]
+    """Nobody has closed them: no entry tells of them yet."""
+    models: Mapping[tuple[int, int], tuple[str, str]]
+    """(digest, parent) by (era, step)."""
     facts: Mapping[int, tuple[str, ...]]
     """By counter of the round, in order."""
     evidence: Mapping[int, KeptEvidence]
     """By position, oldest first."""
     verdicts: Mapping[int, str]
     """By position."""
+    unsealed: str | None
+    """The first row that is not what its own seal says."""
 
 
 def read_audited(folder: Path) -> AuditedRun:
@@ -78,8 +87,8 @@ def read_audited(folder: Path) -> AuditedRun:
                 return connection.execute(wanted).all()
 
             run = connection.execute(select(runs)).one()
-            newest = select(generations.c.state).order_by(generations.c.number.desc()).limit(1)
-            state = json.loads(connection.execute(newest).scalar_one())
+            latest = select(generations).order_by(generations.c.number.desc()).limit(1)
+            newest = connection.execute(latest).one()
             noted: dict[int, list[str]] = defaultdict(list)
             for row in every(select(facts).order_by(facts.c.id)):
                 noted[row.counter].append(row.fact)
@@ -89,16 +98,22 @@ def read_audited(folder: Path) -> AuditedRun:
             )
             if not entries:
                 raise DataError(f"{folder} has no audit: an older version played it")
-            closed = select(rounds).where(rounds.c.position.is_not(None))
+            played = [row._asdict() for row in every(select(rounds).order_by(rounds.c.counter))]
             return AuditedRun(
-                deployment=run.deployment,
-                finished=run.finished,
-                index=int(state["index"]),
+                folder=folder,
+                run=run._asdict(),
+                newest=newest._asdict(),
+                state=json.loads(newest.state),
                 entries=entries,
-                rounds={row.position: row._asdict() for row in every(closed)},
+                rounds={row["position"]: row for row in played if row["position"] is not None},
+                open_rounds=tuple(row for row in played if row["position"] is None),
+                models={
+                    (row.era, row.step): (row.digest, row.parent) for row in every(select(models))
+                },
                 facts={counter: tuple(texts) for counter, texts in noted.items()},
                 evidence=_evidence(every),
                 verdicts={row.position: row.verdict for row in every(select(verdicts))},
+                unsealed=run_seals.find_broken(connection),
             )
     except (SQLAlchemyError, KeyError, TypeError, ValueError) as error:
         why = getattr(error, "orig", None) or error

@@ -89,7 +89,8 @@ class RunReader:
         return [counter for (counter,) in self._rows(select(rounds.c.counter))]
 
     def facts(self) -> list[Fact]:
-        """All that was durable before clients were told, in order."""
+        """What was durable before clients were told, in order, of rounds that are open or were
+        broken off."""
         return [decode(text) for (text,) in self._rows(select(facts.c.fact).order_by(facts.c.id))]
 
     def verdict(self) -> Json | None:

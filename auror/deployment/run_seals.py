@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from auror.crypto.tags import number
 from auror.deployment.run_tables import (
     facts,
     generations,
@@ -16,6 +18,7 @@ from auror.deployment.run_tables import (
     seal,
     verdicts,
 )
+from auror.round.policy import Policy
 
 FIRST = seal("ledger")
 """What the first round of a ledger is chained to."""
@@ -49,6 +52,19 @@ def of_evidence(before: str, index: int, era: int, gram: bytes | None, groups: l
     return seal(before, index, era, gram, *parts)
 
 
+def members(policy: Policy) -> dict[str, str]:
+    """Member → hash of its protocol key and its certificate."""
+    return {
+        str(client): seal(number(client), entry.verify_key, entry.certificate)
+        for client, entry in policy.members.items()
+    }
+
+
+def roster(policy: Policy) -> str:
+    """``members`` as ``runs.roster`` has them."""
+    return json.dumps(members(policy), sort_keys=True, separators=(",", ":"))
+
+
 def find_broken(connection: Connection) -> str | None:
     """The first row whose seal does not fit; None when all do."""
     for row in connection.execute(select(facts)):
@@ -70,12 +86,13 @@ def _broken_evidence(connection: Connection) -> str | None:
     last = FIRST
     for row in connection.execute(select(ledger_rounds).order_by(ledger_rounds.c.position)):
         groups = connection.execute(
-            select(observations.c.members, observations.c.mean)
+            select(observations.c.group, observations.c.members, observations.c.mean)
             .where(observations.c.position == row.position)
             .order_by(observations.c.group)
         ).all()
-        last = of_evidence(last, row.position, row.era, row.gram, [tuple(g) for g in groups])
-        if row.sealed != last:
+        content = [(members, mean) for _, members, mean in groups]
+        last = of_evidence(last, row.position, row.era, row.gram, content)
+        if row.sealed != last or [at for at, *_ in groups] != [*range(len(groups))]:
             return f"evidence of round {row.position}"
     newest = select(generations.c.evidence).order_by(generations.c.number.desc()).limit(1)
     found = connection.execute(newest).scalar()

@@ -92,7 +92,8 @@ facts = Table(
     Column("fact", String, nullable=False),
     Column("sealed", String, nullable=False),
 )
-"""What was durable before clients were told (``auror.round.facts``), in order."""
+"""What was durable before clients were told (``auror.round.facts``), in order: of rounds that are
+open, and of those that a crash broke off."""
 
 ledger_rounds = Table(
     "ledger_rounds",

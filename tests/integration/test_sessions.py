@@ -15,7 +15,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from auror.deployment.run_reader import RunReader
 from auror.programs.loadtest import LoadTest, run_loadtest
 from auror.programs.processes import free_address, programs, wait_until_listening
-from auror.round.facts import RoundBegun
 
 CLIENTS = 6
 
@@ -85,8 +84,7 @@ def test_a_killed_server_resumes_with_new_round_ids(folder: Path) -> None:
     assert [line["index"] for line in after] == list(range(len(after)))
     played = [line for line in after if not line["interrupted"]]
     assert (len(played), len(after) - len(played)) in {(12, 0), (12, 1)}
-    facts = RunReader(folder / "run").facts()
-    started = [fact.round_id.counter for fact in facts if isinstance(fact, RoundBegun)]
+    started = RunReader(folder / "run").begun()
     assert started == sorted(set(started))
     assert started == [line["round_id"]["counter"] for line in after]
     assert "resuming" in second.log.read_text()

@@ -81,7 +81,7 @@ class AuditTrail:
             "position": entry.position,
             "counter": entry.counter,
             "row": entry.row,
-            "facts": of_facts(entry.facts),
+            "facts": None if entry.facts is None else of_facts(entry.facts),
             "ledger": entry.ledger,
             "verdict": entry.verdict,
             "judged": None if entry.judged is None else [entry.judged[0], list(entry.judged[1])],
@@ -116,8 +116,8 @@ class AuditedRound:
     position: int
     counter: int
     row: str
-    facts: Iterable[str]
-    """Seal of each, in order."""
+    facts: Iterable[str] | None
+    """Seal of each, in order; None: they go, for ``evidence`` says more."""
     ledger: str | None
     """Of its evidence; None: it brought none."""
     verdict: str | None

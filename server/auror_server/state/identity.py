@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auror.crypto.tags import number
-from auror.deployment.run_tables import seal
+from auror.deployment.run_seals import members, roster
 from auror.errors import ConfigError
 from auror.round.policy import Policy
 
@@ -26,15 +25,8 @@ class RunIdentity:
             "deployment": self.policy.name,
             "policy_version": self.policy.version,
             "policy_digest": self.policy.digest().hex(),
-            "roster": json.dumps(self.roster(), sort_keys=True, separators=(",", ":")),
+            "roster": roster(self.policy),
             "settings": self.settings,
-        }
-
-    def roster(self) -> dict[str, str]:
-        """Member → hash of its protocol key and its certificate."""
-        return {
-            str(client): seal(number(client), entry.verify_key, entry.certificate)
-            for client, entry in self.policy.members.items()
         }
 
     def check(self, folder: Path, row: Any, extend: bool) -> None:
@@ -60,7 +52,7 @@ class RunIdentity:
                 f" {policy.version}: copy the newest policy.json from the operator"
             )
         known: dict[str, str] = json.loads(row.roster)
-        foreign = [c for c, keys in self.roster().items() if known.get(c) != keys]
+        foreign = [c for c, keys in members(policy).items() if known.get(c) != keys]
         if foreign:
             raise ConfigError(
                 f"{other} of other members: the policy's client {foreign[0]} is not the one that"

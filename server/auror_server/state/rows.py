@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from auror.defence.ledger import GroupObservation, RoundObservation
@@ -88,6 +88,11 @@ def of_fact(counter: int, fact: ServerFact) -> Iterator[Change]:
             yield round_row.values(shares_asked=True), None
     row = {"counter": counter, "fact": encode(fact)}
     yield facts.insert(), {**row, "sealed": seals.of_fact(row)}
+
+
+def without_facts(counter: int) -> Change:
+    """Their pages are used again by the next round's."""
+    return delete(facts).where(facts.c.counter == counter), None
 
 
 def of_model(era: int, step: int, digest: str, parent: str) -> Change:

@@ -65,8 +65,8 @@ class RunState:
         """
         with self._database.reading() as connection:
             trail = AuditTrail(signer, connection)
-        self._database.write([trail.start(begun, state)])
-        self._trail = trail
+        self._database.write([*self._pending, trail.start(begun, state)])
+        self._trail, self._pending = trail, []
 
     @property
     def audit_head(self) -> str | None:
@@ -107,6 +107,9 @@ class RunState:
     ) -> None:
         """What the ``closings`` leave, and the training's ``state`` after them: in one transaction.
 
+        Facts of a round that was played to its end go with it: what they told a restart stands in
+        its record, and in what clients signed. Those of one that a crash broke off stay.
+
         Raises:
             MachineError: the disk takes nothing more.
         """
@@ -128,35 +131,35 @@ class RunState:
         if self._trail is not None:
             for closing, row in sealed:
                 last = judged if closing is closings[-1] else None
-                audited = self._audited(closing, row, changes, evidence, last)
+                audited = self._audited(closing, row, evidence, last)
                 changes.append(self._trail.round(audited, state))
+        changes += [
+            rows.without_facts(closing.record.round_id.counter)
+            for closing in closings
+            if closing.evidence is not None
+        ]
         self._write(changes, state, finished=False)
 
     def _audited(
-        self,
-        closing: Closing,
-        row: str,
-        changes: Sequence[Change],
-        evidence: Mapping[int, str],
-        verdict: str | None,
+        self, closing: Closing, row: str, evidence: Mapping[int, str], verdict: str | None
     ) -> AuditedRound:
         counter, index = closing.record.round_id.counter, closing.record.index
-        kept = select(facts.c.sealed).where(facts.c.counter == counter).order_by(facts.c.id)
-        with self._database.reading() as connection:
-            noted = list(connection.execute(kept).scalars())
-        for _, pending in changes:
-            if isinstance(pending, dict) and "fact" in pending and pending["counter"] == counter:
-                noted.append(pending["sealed"])
         return AuditedRound(
             position=index,
             counter=counter,
             row=row,
-            facts=noted,
+            facts=self._facts(counter) if closing.evidence is None else None,
             ledger=evidence.get(index),
             verdict=verdict,
             judged=None if verdict is None else closing.judged,
             evidence=closing.evidence,
         )
+
+    def _facts(self, counter: int) -> tuple[str, ...]:
+        """Seals of the durable facts of a round, in order."""
+        kept = select(facts.c.sealed).where(facts.c.counter == counter).order_by(facts.c.id)
+        with self._database.reading() as connection:
+            return tuple(connection.execute(kept).scalars())
 
     def finish(self, state: CampaignState) -> None:
         """The training is over: nothing is left to resume, though it may be extended."""
@@ -191,8 +194,9 @@ class RunState:
         self._keep(number, row)
 
     def go_on_as(self, identity: RunIdentity) -> None:
-        """``identity`` fits the run; it may have a later version of the policy."""
-        self._database.write([(runs.update().values(**identity.row()), None)])
+        """``identity`` fits the run; it may have a later version of the policy. Durable with what
+        is written next: in a server's life, the start in the audit."""
+        self._pending.append((runs.update().values(**identity.row()), None))
 
     def close(self) -> None:
         """What was noted and not synced was told to nobody."""

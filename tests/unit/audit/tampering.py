@@ -77,7 +77,10 @@ def rewritten(position: int, change: Callable[[dict[str, Any], dict[str, Any]], 
         change(entry, record)
         row["record"] = json.dumps(record)
         entry["row"] = run_seals.of_round(row)
-        raw.execute(f"UPDATE rounds SET record = ? WHERE position = {position}", (row["record"],))
+        raw.execute(
+            f"UPDATE rounds SET record = ?, sealed = ? WHERE position = {position}",
+            (row["record"], entry["row"]),
+        )
         texts[at] = json.dumps(entry)
         signed(raw, texts)
 

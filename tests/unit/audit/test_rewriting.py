@@ -46,7 +46,7 @@ def regroup(record: dict[str, Any]) -> None:
         (lambda e, _: swap(e["messages"]["randomness"]), "groups do not follow from what clients"),
         (lambda e, _: e["messages"].update(consistency={}), "0 signatures of a quorum of"),
         (lambda e, _: e["messages"].update(agreed={}), "0 signatures of a quorum of"),
-        (lambda e, _: e["messages"]["description"].update(step=9), "is not the one that the round"),
+        (lambda e, _: e["messages"]["description"].update(step=9), "did not sign its keys"),
         (lambda e, _: e["messages"]["plan"].update(dim=23), "plan of statistics is not the one"),
         (lambda e, _: e.update(messages=None), "what clients signed is missing"),
         (lambda _, r: regroup(r), "groups do not follow from what clients signed"),

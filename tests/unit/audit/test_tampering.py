@@ -48,7 +48,7 @@ def flip(table: str, column: str, key: str, value: int) -> Edit:
         ("audit", "entry", "number", 0, "entry 0"),
         ("rounds", "record", "position", 3, "entry 5 (round 4): the record of its round was"),
         ("rounds", "timings", "position", 3, "entry 5 (round 4): the record of its round was"),
-        ("facts", "fact", "id", 1, "entry 1 (round 1): the facts of its round were changed"),
+        ("facts", "fact", "counter", 1, "entry 3 (round 2): the facts of its round were changed"),
         ("observations", "mean", "position", 3, "entry 5 (round 4): the evidence of its round"),
         ("verdicts", "verdict", "position", 3, "entry 5 (round 4): the verdict of its round was"),
     ],
@@ -64,7 +64,7 @@ def test_a_flipped_bit_is_named(
     [
         ("audit", "number = 3", "entry 3"),
         ("rounds", "position = 3", "entry 5 (round 4): round 4 is due, and it or its row is not"),
-        ("facts", "counter = 3", "entry 5 (round 4): the facts of its round were changed"),
+        ("facts", "counter = 1", "entry 3 (round 2): the facts of its round were changed"),
         ("observations", "position = 3", "entry 5 (round 4): the evidence of its round, or of one"),
         ("ledger_rounds", "position = 3", "entry 5 (round 4): the evidence of its round, or of"),
         ("verdicts", "position = 3", "entry 5 (round 4): the verdict of its round was changed"),
@@ -113,15 +113,14 @@ def test_a_tail_taken_off_with_its_rounds_takes_a_printed_head_to_see(
 
     def edit(raw: sqlite3.Connection) -> None:
         (last,) = raw.execute("SELECT max(number) FROM audit").fetchone()
-        (counter,) = raw.execute("SELECT counter FROM rounds WHERE position = 8").fetchone()
         raw.execute(f"DELETE FROM audit WHERE number = {last}")
-        raw.execute(f"DELETE FROM facts WHERE counter = {counter}")
         for table in ("observations", "ledger_rounds", "verdicts", "rounds"):
             raw.execute(f"DELETE FROM {table} WHERE position = 8")
         newest = "number = (SELECT max(number) FROM generations)"
-        (text,) = raw.execute(f"SELECT state FROM generations WHERE {newest}").fetchone()
-        state = {**json.loads(text), "index": 8}
-        raw.execute(f"UPDATE generations SET state = ? WHERE {newest}", (json.dumps(state),))
+        raw.execute(
+            f"DELETE FROM models WHERE digest = (SELECT digest FROM generations WHERE {newest})"
+        )
+        raw.execute(f"DELETE FROM generations WHERE {newest}")
 
     assert checked(edited(played, tmp_path, edit)).rounds == 8  # nothing in the folder tells
     with pytest.raises(AuditBroken, match=f"no entry leads to the head {head}"):

@@ -138,6 +138,7 @@ def test_the_next_version_goes_on_and_an_older_one_does_not(tmp_path: Path) -> N
     found = resume(tmp_path, RunIdentity(later(members=left), "settings"), None, Host().initial)
     assert found is not None
     same(found.state, state)
+    played(found.run, found.state)  # from what it writes first on, the run is of that version
     found.run.close()
     with pytest.raises(ConfigError, match="copy the newest policy"):
         go_on(tmp_path)
