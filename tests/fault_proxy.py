@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 from auror.programs.processes import free_address
 
 PATIENCE = 30.0
+CATCH_UP = 0.25
+"""Seconds by which a thread that was late itself may be too fast afterwards."""
 _T = TypeVar("_T")
 
 
@@ -27,6 +29,10 @@ class Weather:
 
     rate: float = 0.0
     """Bytes per second in each direction of a connection; 0 = as fast as it goes."""
+    fast_back: bool = False
+    """Whether ``rate`` is that of the way to the target only."""
+    cut_after: int = 0
+    """Bytes that a connection carries to the target before it breaks on both sides; 0 = never."""
     delay: float = 0.0
     """Seconds on the way, in each direction."""
     buffer: int = 0
@@ -46,6 +52,8 @@ class _Pair:
     far: asyncio.StreamWriter
     deaf: bool = False
     """Nothing gets through any more, and nobody is told."""
+    carried: int = 0
+    """Bytes to the target."""
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
@@ -142,13 +150,16 @@ class FaultProxy:
         if only is not None and broken:
             broken = [broken[only % len(broken)]]
         for pair in broken:
-            pair.deaf = True
-            if near:
-                pair.near.transport.abort()
-            if far:
-                pair.far.transport.abort()
-                self._open.discard(pair)
+            self._abort(pair, near, far)
         return len(broken)
+
+    def _abort(self, pair: _Pair, near: bool = True, far: bool = True) -> None:
+        pair.deaf = True
+        if near:
+            pair.near.transport.abort()
+        if far:
+            pair.far.transport.abort()
+            self._open.discard(pair)
 
     async def _deafen(self) -> int:
         heard = [pair for pair in self._open if not pair.deaf]
@@ -199,18 +210,23 @@ class FaultProxy:
                 if not data:
                     writer.close()
                     return
+                if not way and self._weather.cut_after:
+                    data = data[: self._weather.cut_after - pair.carried]
                 writer.write(data)
                 self.forwarded[way] += len(data)
                 with contextlib.suppress(OSError):
                     await writer.drain()
+                pair.carried += 0 if way else len(data)
+                if pair.carried == self._weather.cut_after > 0:
+                    self._abort(pair)
 
         delivering = asyncio.ensure_future(deliver())
         free = time.monotonic()
         try:
             while data := await reader.read(self._weather.piece):
                 weather = self._weather
-                if weather.rate:
-                    free = max(free, time.monotonic()) + len(data) / weather.rate
+                if weather.rate and not (way and weather.fast_back):
+                    free = max(free, time.monotonic() - CATCH_UP) + len(data) / weather.rate
                     await asyncio.sleep(max(0.0, free - time.monotonic()))
                 await late.put((time.monotonic() + weather.delay, data))
         except OSError:

@@ -41,3 +41,5 @@ async def heard(reading: Coroutine[Any, Any, _T]) -> _T:
         if not task.done():
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        elif not task.cancelled():
+            task.exception()  # asyncio logs one that nobody looked at: this one may be cancelled

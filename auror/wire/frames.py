@@ -1,7 +1,8 @@
 """Cutting messages into frames and putting them together again.
 
 A header announces kind, size, digest and round; the bound of the kind is checked before a byte of
-the body is kept, the digest when the last one is in.
+the body is kept, the digest when the last one is in. Every chunk but the last is full. A body that
+came in part over one stream may be gone on with over another (ADR 0028).
 """
 
 from __future__ import annotations
@@ -34,6 +35,16 @@ class Announcement:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """How far a body came over streams that broke off."""
+
+    sha256: Digest
+    """Of the whole body."""
+    offset: int
+    """Bytes that have come, at least 1."""
+
+
+@dataclass(frozen=True)
 class Received:
     """A whole message, digest checked, not yet decoded; to be closed, or read once."""
 
@@ -50,10 +61,16 @@ class Received:
         self.content.close()
 
 
-def client_frames(round_id: RoundId, kind: Kind, body: bytes) -> Iterator[bytes]:
-    """Serialised ``ClientFrame``s that carry ``body``."""
-    yield pb.ClientFrame(header=_header(round_id, kind, body)).SerializeToString()
-    for chunk in _chunks(body):
+def client_frames(
+    round_id: RoundId, kind: Kind, body: bytes, begun: Begun | None = None
+) -> Iterator[bytes]:
+    """Serialised ``ClientFrame``s that carry ``body``, or the rest of it: ``begun`` is what the
+    stream's welcome named."""
+    header = _header(round_id, kind, body)
+    if begun is not None and begun.sha256 == header.sha256 and begun.offset < len(body):
+        header.offset = begun.offset
+    yield pb.ClientFrame(header=header).SerializeToString()
+    for chunk in _chunks(body, header.offset):
         yield pb.ClientFrame(chunk=chunk).SerializeToString()
 
 
@@ -64,6 +81,53 @@ def server_frames(round_id: RoundId, kind: Kind, body: bytes) -> Iterator[bytes]
         yield pb.ServerFrame(chunk=chunk).SerializeToString()
 
 
+class Body:
+    """A body of which not every byte has come."""
+
+    def __init__(self, announcement: Announcement, spool: Path | None) -> None:
+        """``spool``: folder for what is above 1 MiB; None keeps everything in memory."""
+        self.announcement = announcement
+        self.got = 0
+        """Bytes that have come."""
+        self._hash = hashlib.sha256()
+        self._content = tempfile.SpooledTemporaryFile(  # noqa: SIM115 closed by Received or close()
+            max_size=_SPOOL_ABOVE_BYTES if spool else 0,
+            dir=None if spool is None else str(spool),
+        )
+
+    @property
+    def begun(self) -> Begun:
+        """How far it has come."""
+        return Begun(self.announcement.sha256, self.got)
+
+    def add(self, data: bytes) -> Received | None:
+        """Take the next chunk; the message when it was the last one.
+
+        Raises:
+            WireError: another size than the chunk that is due, a wrong digest.
+        """
+        due = min(CHUNK_BYTES, self.announcement.size - self.got)
+        if len(data) != due:
+            raise WireError(f"chunk of {len(data)} bytes, {due} are due")
+        self.got += due
+        self._hash.update(data)
+        self._content.write(data)
+        if self.got < self.announcement.size:
+            return None
+        if self._hash.digest() != self.announcement.sha256:
+            raise WireError(f"{self.announcement.kind.field}: digest does not match")
+        self._content.seek(0)
+        return Received(self.announcement, self._content)
+
+    def to_disk(self) -> None:
+        """Hold no memory. Raises OSError when the disk does not take it."""
+        self._content.rollover()
+
+    def close(self) -> None:
+        """Forget it."""
+        self._content.close()
+
+
 class Assembler:
     """Puts the frames of one peer together, one message at a time."""
 
@@ -71,16 +135,27 @@ class Assembler:
         """``spool``: folder for bodies above 1 MiB; None keeps everything in memory."""
         self._from_client = from_client
         self._spool = spool
-        self._open: Announcement | None = None
-        self._body: IO[bytes] | None = None
-        self._hash = hashlib.sha256()
-        self._got = 0
+        self._open: Body | None = None
+        self._held: Body | None = None
+        self.is_over = False
+        """It has handed over what it had, and takes nothing more."""
+
+    def hold(self, part: Body) -> None:
+        """A header may go on with ``part``, which came over another stream."""
+        self._held = part
+
+    def hand_over(self) -> Body | None:
+        """What is under way, or held and not gone on with; another stream may go on with it."""
+        part, self._open, self._held = self._open or self._held, None, None
+        self.is_over = True
+        return part
 
     def header(self, wire: pb.Header, limits: Limits) -> None:
-        """Begin a message.
+        """Begin a message, or go on with the one held. An upload from its start forgets that.
 
         Raises:
-            WireError: the one before is not complete, or no such message can exist.
+            WireError: the one before is not complete, no such message can exist, or what is held
+                is not that far.
         """
         if self._open is not None:
             raise WireError("header inside a message")
@@ -88,41 +163,67 @@ class Assembler:
         if envelope.kind.from_client is not self._from_client:
             raise WireError(f"{envelope.kind.field} comes from the other side")
         limits.check_size(envelope.kind, envelope.size)
-        self._open, self._got, self._hash = envelope, 0, hashlib.sha256()
-        self._body = tempfile.SpooledTemporaryFile(  # noqa: SIM115 closed by Received or close()
-            max_size=_SPOOL_ABOVE_BYTES if self._spool else 0,
-            dir=None if self._spool is None else str(self._spool),
-        )
+        if wire.offset:
+            part = self._held
+            if part is None or (part.announcement, part.got) != (envelope, wire.offset):
+                raise WireError(
+                    f"{envelope.kind.field} from byte {wire.offset}, which nobody named"
+                )
+            self._open, self._held = part, None
+            return
+        if envelope.kind is Kind.UPLOAD:
+            self._forget()
+        self._open = Body(envelope, self._spool)
 
     def chunk(self, data: bytes) -> Received | None:
         """Take the next piece; the message when it was the last one.
 
         Raises:
-            WireError: more bytes than announced, an empty or too large chunk, a wrong digest.
+            WireError: no message is open, or this is not what is due of it.
         """
-        if self._open is None or self._body is None:
+        if self._open is None:
             raise WireError("chunk without a header")
-        if not 0 < len(data) <= CHUNK_BYTES:
-            raise WireError(f"chunk of {len(data)} bytes, 1 … {CHUNK_BYTES} allowed")
-        self._got += len(data)
-        if self._got > self._open.size:
-            raise WireError(f"{self._got} bytes, {self._open.size} announced")
-        self._hash.update(data)
-        self._body.write(data)
-        if self._got < self._open.size:
-            return None
-        if self._hash.digest() != self._open.sha256:
-            raise WireError(f"{self._open.kind.field}: digest does not match")
-        self._body.seek(0)
-        received = Received(self._open, self._body)
-        self._open = self._body = None
+        try:
+            received = self._open.add(data)
+        except WireError:
+            self.close()  # nobody goes on with that
+            raise
+        if received is not None:
+            self._open = None
         return received
 
     def close(self) -> None:
-        """Forget a message that was begun."""
-        if self._body is not None:
-            self._body.close()
-        self._open = self._body = None
+        """Forget a message that was begun, and what is held."""
+        if self._open is not None:
+            self._open.close()
+        self._open = None
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._held is not None:
+            self._held.close()
+        self._held = None
+
+
+def welcome(protocol_version: int, deployment: str, begun: Begun | None) -> pb.Welcome:
+    """``begun``: what is held of the client's upload."""
+    said = pb.Welcome(protocol_version=protocol_version, deployment=deployment)
+    if begun is not None:
+        said.begun.sha256, said.begun.offset = begun.sha256, begun.offset
+    return said
+
+
+def begun_of(wire: pb.Welcome) -> Begun | None:
+    """What the server holds.
+
+    Raises:
+        WireError: no server says that.
+    """
+    if not wire.HasField("begun"):
+        return None
+    if not wire.begun.offset:
+        raise WireError("an upload that goes on at byte 0")
+    return Begun(fields.digest("begun upload", wire.begun.sha256), wire.begun.offset)
 
 
 def _header(round_id: RoundId, kind: Kind, body: bytes) -> pb.Header:
@@ -146,6 +247,6 @@ def _parse_header(wire: pb.Header) -> Announcement:
     )
 
 
-def _chunks(body: bytes) -> Iterator[bytes]:
-    for start in range(0, len(body), CHUNK_BYTES):
+def _chunks(body: bytes, offset: int = 0) -> Iterator[bytes]:
+    for start in range(offset, len(body), CHUNK_BYTES):
         yield body[start : start + CHUNK_BYTES]

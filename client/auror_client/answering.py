@@ -40,8 +40,8 @@ from auror.round.past import Past
 from auror.secagg.quantise import CLIPPED_WARNING, Quantiser
 from auror.wire import codec
 from auror.wire.fields import WireError
-from auror.wire.frames import Received, client_frames
-from auror.wire.limits import Limits
+from auror.wire.frames import Begun, Received, client_frames
+from auror.wire.limits import Kind, Limits
 from auror_client.account import Account
 from auror_client.clock import Clock
 from auror_client.failures import refused_for_good
@@ -59,6 +59,9 @@ _log = logger("client")
 
 class Sender(Protocol):
     """Takes one message's frames."""
+
+    begun: Begun | None
+    """What the server holds of an upload that broke off, until one is sent."""
 
     async def send(self, frames: Iterable[bytes]) -> None:
         """Raises ConnectionLost: the server will ask again."""
@@ -252,15 +255,17 @@ class Answering:
 
     async def _reply(self, round_id: RoundId, message: ClientMessage) -> None:
         self._shared.faults.before(self._me, round_id.counter, message)
+        kind, link = codec.kind_of(message), self.link
+        begun = None
+        if link is not None and kind is Kind.UPLOAD:
+            begun, link.begun = link.begun, None
 
         def cut() -> list[bytes]:
-            return list(
-                client_frames(round_id, codec.kind_of(message), codec.encode_client(message))
-            )
+            return list(client_frames(round_id, kind, codec.encode_client(message), begun))
 
         frames = await self._compute(cut)
-        if self.link is not None:  # else: the server asks again when we are back
-            await self.link.send(frames)
+        if link is not None and link is self.link:  # else: the server asks again over another one
+            await link.send(frames)
         self._shared.faults.after(self._me, round_id.counter, message)
 
     def _say_clipped(self, update: NDArray[np.float32]) -> None:

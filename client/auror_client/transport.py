@@ -18,6 +18,7 @@ from auror.errors import CredentialsError, UserError
 from auror.round.description import PROTOCOL_VERSION
 from auror.round.past import Past
 from auror.wire.alive import BEAT_SECONDS, heard
+from auror.wire.frames import Begun, begun_of
 from auror.wire.service import CLIENT_OPTIONS, PATH
 from auror.wire.v1 import transport_pb2 as pb
 from auror_client.diagnosis import diagnose
@@ -33,6 +34,9 @@ class ConnectionLost(Exception):
 
 class Link(Protocol):
     """One open stream to the server."""
+
+    begun: Begun | None
+    """What the server holds of an upload that broke off, until one is sent."""
 
     async def read(self) -> pb.ServerFrame:
         """The next frame.
@@ -100,6 +104,7 @@ class GrpcLink:
         self._call: Any = None
         self._credentials = credentials
         self._past = past
+        self.begun: Begun | None = None
         self._writing = asyncio.Lock()
         self._frames: asyncio.Queue[pb.ServerFrame | None] = asyncio.Queue(1)
         """What was read and not taken yet; None: nothing comes any more."""
@@ -219,6 +224,7 @@ class GrpcLink:
         frame = await self.read()
         if frame.WhichOneof("frame") != "welcome":
             raise ConnectionLost("no welcome")
+        self.begun = begun_of(frame.welcome)
 
 
 def _is_cancelled() -> bool:

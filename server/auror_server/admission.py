@@ -23,9 +23,10 @@ REOPENINGS, REOPENINGS_PER_SECOND = 20, 1.0
 """Streams that an identity may open at once, and how fast it may go on. Clients wait 0.25 s before
 the first attempt after a loss, and longer after each refusal."""
 MESSAGES = 256
-"""Of one identity in one round: a round takes ten, and each may be sent again after a loss."""
+"""Of one identity in one round: a round takes ten, and each may be sent again after a loss. What
+goes on over another stream is no further message."""
 TIMES = 16
-"""How often an identity may send the largest messages of one round."""
+"""How often an identity may send the largest messages of one round, in bytes that came."""
 WAITING_BYTES, WAITING_UPLOADS = 64 << 20, 2
 """What decoded messages may hold while they wait: so much, and so many uploads at least."""
 SAY_EVERY_S = 10.0
@@ -80,23 +81,29 @@ class Allowance:
     """What each identity may send within one round."""
 
     def __init__(self, limits: Limits) -> None:
-        self._bytes = TIMES * sum(limits.largest(kind) for kind in Kind if kind.from_client)
-        self._spent: dict[ClientId, tuple[int, int]] = {}
+        self._most = TIMES * sum(limits.largest(kind) for kind in Kind if kind.from_client)
+        self._messages: Counter[ClientId] = Counter()
+        self._bytes: Counter[ClientId] = Counter()
 
-    def spend(self, client: ClientId, size: int) -> None:
-        """A message of ``size`` bytes is announced.
+    def message(self, client: ClientId) -> None:
+        """A message begins.
 
         Raises:
             WireError: it is one too many.
         """
-        messages, spent = self._spent.get(client, (0, 0))
-        messages, spent = messages + 1, spent + size
-        self._spent[client] = messages, spent
-        if messages > MESSAGES or spent > self._bytes:
-            raise WireError(
-                f"message {messages} in one round with {spent} bytes in all; {MESSAGES} and"
-                f" {self._bytes} are allowed"
-            )
+        self._messages[client] += 1
+        if self._messages[client] > MESSAGES:
+            raise WireError(f"more than {MESSAGES} messages in one round")
+
+    def chunk(self, client: ClientId, size: int) -> None:
+        """``size`` bytes of a message came.
+
+        Raises:
+            WireError: they are too many.
+        """
+        self._bytes[client] += size
+        if self._bytes[client] > self._most:
+            raise WireError(f"more than {self._most} bytes in one round")
 
 
 class Inbox(asyncio.Queue[Event]):

@@ -9,14 +9,16 @@ from concurrent.futures import Executor
 
 from auror.ids import ClientId, Digest, RoundId
 from auror.round.past import Past
+from auror.round.server.context import Phase
 from auror.wire import codec
 from auror.wire.fields import WireError
-from auror.wire.frames import Announcement, Received
+from auror.wire.frames import Announcement, Assembler, Begun, Received
 from auror.wire.limits import Kind, Limits
 from auror_server.admission import Allowance, Inbox, Refusals, Reopenings
 from auror_server.connections import Connection, Connections
 from auror_server.events import Joined, Left, Malformed, Message
 from auror_server.metrics import RoundMeter
+from auror_server.parts import Parts
 
 
 class Reception:
@@ -36,6 +38,7 @@ class Reception:
         self.refusals = Refusals(now)
         self._reopenings = Reopenings(now)
         self._allowance = Allowance(limits)
+        self._parts = Parts()
         self._limits = limits
         self._pool = pool
         self._now = now
@@ -57,8 +60,16 @@ class Reception:
 
     def close(self) -> None:
         """The round is over."""
+        self._parts.over()
         self._before, self._round_id = self._round_id, None
         self._late.clear()
+
+    def enters(self, phase: Phase) -> None:
+        """The round's next phase begins."""
+        if phase is Phase.UPLOAD and self._round_id is not None:
+            self._parts.upload_phase(self._round_id, self._limits.largest(Kind.UPLOAD))
+        else:
+            self._parts.over()
 
     def late(self) -> frozenset[ClientId]:
         """Whose messages for the last round came since it was over, or since this was asked."""
@@ -69,6 +80,14 @@ class Reception:
     def reopens(self, client: ClientId) -> None:
         """Raises TooOften when ``client`` has to wait before it opens another stream."""
         self._reopenings.take(client)
+
+    def opens(self, client: ClientId, assembler: Assembler) -> Begun | None:
+        """A stream opens, whose frames ``assembler`` puts together; what it may go on with."""
+        return self._parts.opens(client, assembler)
+
+    def ends(self, client: ClientId, assembler: Assembler) -> None:
+        """That stream is gone."""
+        self._parts.ends(client, assembler)
 
     def connected(self, client: ClientId, past: Past) -> Connection:
         """``past``: what it says to have taken part in."""
@@ -81,9 +100,13 @@ class Reception:
         if self.connections.remove(connection, self._now()):
             self.inbox.put_nowait(Left(connection.client))
 
-    def announced(self, client: ClientId, size: int) -> None:
+    def begins(self, client: ClientId) -> None:
         """Raises WireError when ``client`` has sent its share of this round's messages."""
-        self._allowance.spend(client, size)
+        self._allowance.message(client)
+
+    def came(self, client: ClientId, size: int) -> None:
+        """Raises WireError when ``client`` has sent its share of this round's bytes."""
+        self._allowance.chunk(client, size)
 
     async def received(self, client: ClientId, message: Received) -> None:
         """Decode in the executor; a repeated message of this round goes no further.

@@ -21,7 +21,7 @@ from auror.round.past import MOST_COUNTER, MOST_ERAS, Past
 from auror.round.policy import Policy
 from auror.wire.alive import BEAT_SECONDS, heard
 from auror.wire.fields import WireError
-from auror.wire.frames import Assembler, Received
+from auror.wire.frames import Assembler, Begun, Received, welcome
 from auror.wire.limits import Limits
 from auror.wire.service import METHOD, SERVICE
 from auror.wire.v1 import transport_pb2 as pb
@@ -49,7 +49,13 @@ class StreamHandler(Protocol):
 
     def disconnected(self, connection: Connection) -> None: ...
 
-    def announced(self, client: ClientId, size: int) -> None: ...
+    def opens(self, client: ClientId, assembler: Assembler) -> Begun | None: ...
+
+    def ends(self, client: ClientId, assembler: Assembler) -> None: ...
+
+    def begins(self, client: ClientId) -> None: ...
+
+    def came(self, client: ClientId, size: int) -> None: ...
 
     async def received(self, client: ClientId, message: Received) -> None: ...
 
@@ -80,10 +86,20 @@ class Servicer:
         except ProtocolError as error:
             self._handler.refusals.note(type(error).__name__, context.peer(), str(error))
             await context.abort(*status_of(error))
-        welcome = pb.Welcome(protocol_version=PROTOCOL_VERSION, deployment=self._deployment)
-        await context.write(pb.ServerFrame(welcome=welcome).SerializeToString())
+        assembler = Assembler(from_client=True, spool=self._spool)
+        begun = self._handler.opens(client, assembler)
+        try:
+            said = welcome(PROTOCOL_VERSION, self._deployment, begun)
+            await context.write(pb.ServerFrame(welcome=said).SerializeToString())
+            await self._converse(context, client, past, assembler)
+        finally:
+            self._handler.ends(client, assembler)
+
+    async def _converse(
+        self, context: Any, client: ClientId, past: Past, assembler: Assembler
+    ) -> None:
         connection = self._handler.connected(client, past)
-        reader = asyncio.create_task(self._read(context, client))
+        reader = asyncio.create_task(self._read(context, client, assembler))
         writer = asyncio.create_task(self._write(context, connection))
         try:
             done, _ = await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
@@ -92,6 +108,7 @@ class Servicer:
         except TimeoutError as error:
             self._handler.refusals.note("deaf", context.peer(), f"client {client}: {error}")
         except WireError as error:
+            assembler.close()
             self._handler.malformed(client, error)
             await context.abort(*status_of(error))
         finally:
@@ -127,24 +144,23 @@ class Servicer:
             raise WrongHello("flagged clients that are no set")
         return Past(hello.next_counter, hello.next_era, flagged)
 
-    async def _read(self, context: Any, client: ClientId) -> None:
-        assembler = Assembler(from_client=True, spool=self._spool)
-        try:
-            while (frame := await heard(context.read())) is not grpc.aio.EOF:
-                match frame.WhichOneof("frame"):
-                    case "header":
-                        self._handler.announced(client, frame.header.size)
+    async def _read(self, context: Any, client: ClientId, assembler: Assembler) -> None:
+        while (frame := await heard(context.read())) is not grpc.aio.EOF:
+            match frame.WhichOneof("frame"):
+                case "header":
+                    if assembler.is_over or not frame.header.offset:
+                        self._handler.begins(client)
+                    if not assembler.is_over:
                         assembler.header(frame.header, self._handler.limits)
-                    case "chunk":
-                        whole = assembler.chunk(frame.chunk)
-                        if whole is not None:
-                            await self._handler.received(client, whole)
-                    case "beat":
-                        pass
-                    case _:
-                        raise WireError("a second hello, or an empty frame")
-        finally:
-            assembler.close()
+                case "chunk":
+                    self._handler.came(client, len(frame.chunk))
+                    whole = None if assembler.is_over else assembler.chunk(frame.chunk)
+                    if whole is not None:
+                        await self._handler.received(client, whole)
+                case "beat":
+                    pass
+                case _:
+                    raise WireError("a second hello, or an empty frame")
 
     async def _write(self, context: Any, connection: Connection) -> None:
         while True:

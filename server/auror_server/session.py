@@ -286,6 +286,7 @@ class Session:
                 case Persist(fact):
                     self._recorder.note(fact)
                 case PhaseStarted(phase, waiting):
+                    self.reception.enters(phase)
                     _log.debug(
                         "phase",
                         round=str(player.round_id),

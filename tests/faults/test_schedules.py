@@ -116,14 +116,7 @@ def test_nothing_is_counted_twice_and_everybody_comes_back(tmp_path: Path, seed:
     print(*(f"{s:.1f} s after {what}" for what, s in back), sep="\n")
     assert not late, back
     lines = [line for line in reader.rounds() if line["accepted"] and not line["aborted"]]
-    assert all(exact(reader, tmp_path / "inputs", line) for line in lines)
+    assert all(kit.exact(tmp_path, line) for line in lines)
     assert len({line["round_id"]["counter"] for line in lines}) == len(lines) > len(back)
     code, said = kit.run("auror", "audit", "verify", str(tmp_path / "run"), cwd=tmp_path)
     assert code == 0, said
-
-
-def exact(reader: RunReader, inputs: Path, line: dict[str, Any]) -> bool:
-    """Whether the total is the plain sum of what the accepted clients quantised."""
-    counter = line["round_id"]["counter"]
-    sent = [np.load(inputs / f"{counter}-{client}.npy") for client in line["accepted"]]
-    return np.array_equal(reader.total(line["index"]), np.sum(sent, axis=0, dtype=np.int64))

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from auror_client import cli as client_cli
 from auror_server import cli as server_cli
@@ -54,10 +55,15 @@ PARAMS = RoundParams(group_size=2, colluders=1, audit_probability=0.0)
 
 
 def enrol(
-    folder: Path, clients: int = 6, rounds: int = 500, trainings: int = 1, **params: Any
+    folder: Path,
+    clients: int = 6,
+    rounds: int = 500,
+    trainings: int = 1,
+    dim: int = 500,
+    **params: Any,
 ) -> Policy:
     """A deployment in ``folder``/certs for quick rounds of numbers that nobody trains."""
-    terms = synthetic_terms(500, replace(PARAMS, **params), rounds, trainings)
+    terms = synthetic_terms(dim, replace(PARAMS, **params), rounds, trainings)
     return create_deployment(folder / "certs", clients, ["127.0.0.1"], terms)
 
 
@@ -156,6 +162,15 @@ def client_settings(folder: Path, address: str, ids: str, **more: Any) -> dict[s
 def rounds(folder: Path) -> list[dict[str, Any]]:
     """What the server whose run folder is ``folder``/run kept of its rounds."""
     return RunReader(folder / "run").rounds()
+
+
+def exact(folder: Path, line: dict[str, Any]) -> bool:
+    """Whether the total is the plain sum of what the accepted clients quantised: the server keeps
+    totals, the clients record in ``folder``/inputs."""
+    counter, inputs = line["round_id"]["counter"], folder / "inputs"
+    sent = [np.load(inputs / f"{counter}-{client}.npy") for client in line["accepted"]]
+    total = RunReader(folder / "run").total(line["index"])
+    return np.array_equal(total, np.sum(sent, axis=0, dtype=np.int64))
 
 
 @contextlib.contextmanager

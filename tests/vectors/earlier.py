@@ -18,4 +18,12 @@ EARLIER: dict[int, dict[str, str]] = {
         "primitives_bad.json": "53a1b7645118512bcf3de578ffcf4247a68f9f8d845c2ce14547f650870c2938",
         "round.json": "7799cd21724b867a9069b47e5253470879a7287fd9d792635e0e331a4d30b302",
     },
+    3: {
+        "messages.json": "ce27638da75668f664c1effd0cfd038088f41b04ad62914f2cbdb4848c483ff4",
+        "messages_bad.json": "c713c93b14da63486f3422aae14ac2e24fb0517c8288b91f659980b26021b764",
+        "operations.json": "c55efcf3f42f728e248be2cf957370944c7443c3eef364131eef093c2a4bc703",
+        "primitives.json": "3ed59c266893ee26de815e9411bb3d08eed4f23e1dcbe2634360e20c7dc2de13",
+        "primitives_bad.json": "53a1b7645118512bcf3de578ffcf4247a68f9f8d845c2ce14547f650870c2938",
+        "round.json": "cb0230d864aa38a1c3100b3e95f21cfc96bd6e03689893db4dac6bd8222b7e17",
+    },
 }

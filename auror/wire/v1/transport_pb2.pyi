@@ -72,18 +72,20 @@ GOODBYE_REASON_STOPPED: GoodbyeReason
 GOODBYE_REASON_REPLACED: GoodbyeReason
 
 class Header(_message.Message):
-    __slots__ = ("kind", "size", "sha256", "round_counter", "round_nonce")
+    __slots__ = ("kind", "size", "sha256", "round_counter", "round_nonce", "offset")
     KIND_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     ROUND_COUNTER_FIELD_NUMBER: _ClassVar[int]
     ROUND_NONCE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
     kind: MessageKind
     size: int
     sha256: bytes
     round_counter: int
     round_nonce: bytes
-    def __init__(self, kind: _Optional[_Union[MessageKind, str]] = ..., size: _Optional[int] = ..., sha256: _Optional[bytes] = ..., round_counter: _Optional[int] = ..., round_nonce: _Optional[bytes] = ...) -> None: ...
+    offset: int
+    def __init__(self, kind: _Optional[_Union[MessageKind, str]] = ..., size: _Optional[int] = ..., sha256: _Optional[bytes] = ..., round_counter: _Optional[int] = ..., round_nonce: _Optional[bytes] = ..., offset: _Optional[int] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("protocol_version", "deployment", "client", "next_counter", "next_era", "flagged")
@@ -117,13 +119,23 @@ class ClientFrame(_message.Message):
     beat: Beat
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., header: _Optional[_Union[Header, _Mapping]] = ..., chunk: _Optional[bytes] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ...) -> None: ...
 
+class Begun(_message.Message):
+    __slots__ = ("sha256", "offset")
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    sha256: bytes
+    offset: int
+    def __init__(self, sha256: _Optional[bytes] = ..., offset: _Optional[int] = ...) -> None: ...
+
 class Welcome(_message.Message):
-    __slots__ = ("protocol_version", "deployment")
+    __slots__ = ("protocol_version", "deployment", "begun")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
+    BEGUN_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     deployment: str
-    def __init__(self, protocol_version: _Optional[int] = ..., deployment: _Optional[str] = ...) -> None: ...
+    begun: Begun
+    def __init__(self, protocol_version: _Optional[int] = ..., deployment: _Optional[str] = ..., begun: _Optional[_Union[Begun, _Mapping]] = ...) -> None: ...
 
 class Goodbye(_message.Message):
     __slots__ = ("reason",)

@@ -35,7 +35,7 @@ from auror.round.run import accept_all
 from auror.round.server.context import Finished, Opened, Send
 from auror.round.server.machine import RoundServer
 from auror.wire import codec
-from auror.wire.frames import Assembler, server_frames
+from auror.wire.frames import Assembler, Begun, Body, server_frames
 from auror.wire.limits import Limits
 from auror.wire.v1 import transport_pb2 as pb
 
@@ -117,6 +117,13 @@ class Line:
         self._incoming: asyncio.Queue[pb.ServerFrame | Exception] = asyncio.Queue()
         self._outgoing: asyncio.Queue[tuple[RoundId, ClientMessage]] = asyncio.Queue()
         self._dead = False
+        self.begun: Begun | None = None
+        self.breaks_after: int | None = None
+        """Frames of a message, then the connection is lost."""
+        self.part: Body | None = None
+        """What of it the server then has."""
+        self.frames: list[bytes] = []
+        """Of the client's last message."""
         self.finished = False
         """Whether the client has waited for its words to arrive."""
 
@@ -130,6 +137,9 @@ class Line:
 
     def goodbye(self, reason: pb.GoodbyeReason = pb.GOODBYE_REASON_FINISHED) -> None:
         self.frame(pb.ServerFrame(goodbye=pb.Goodbye(reason=reason)))
+
+    def hold(self, part: Body) -> None:
+        self.part, self.begun = part, part.begun
 
     def lose(self) -> None:
         """The connection breaks, in both directions."""
@@ -170,8 +180,14 @@ class Line:
     async def send(self, frames: Iterable[bytes]) -> None:
         if self._dead:
             raise ConnectionLost("cut")
-        assembler = Assembler(from_client=True)
-        for frame in map(pb.ClientFrame.FromString, frames):
+        assembler, self.frames = Assembler(from_client=True), list(frames)
+        if self.part is not None:
+            assembler.hold(self.part)
+        for number, frame in enumerate(map(pb.ClientFrame.FromString, self.frames)):
+            if number == self.breaks_after:
+                self.part = assembler.hand_over()
+                self.lose()
+                raise ConnectionLost("cut")
             if frame.WhichOneof("frame") == "header":
                 assembler.header(frame.header, self._limits)
             elif (whole := assembler.chunk(frame.chunk)) is not None:

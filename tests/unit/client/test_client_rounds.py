@@ -19,15 +19,17 @@ from auror.errors import (
     ConfigError,
     Refusal,
 )
-from auror.ids import Digest
+from auror.ids import Digest, RoundId
 from auror.round.messages import (
     AdvertisedKeys,
     AgreementList,
+    ClientMessage,
     DealerList,
     RoundEnd,
     Upload,
     Withdraw,
 )
+from auror.wire import codec, frames
 
 ABORTED = RoundEnd(Digest(bytes(32)), AbortReason.TOO_FEW_UPLOADED, (), ())
 
@@ -96,6 +98,68 @@ def test_an_update_that_is_ready_while_the_server_is_away_waits_for_it(tmp_path:
         assert await running is ClientEnding.FINISHED
 
     played(tmp_path, scene, give_up_after=1e9)
+
+
+def test_an_upload_goes_on_where_the_welcome_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "CHUNK_BYTES", 16)
+
+    async def scene(bench: Bench) -> None:
+        first, second, third, game = bench.line(), bench.line(), bench.line(), Round(bench)
+        running = asyncio.create_task(bench.session.run())
+        game.ask(first)
+        await game.hear(first, 3)
+        await bench.trainings.begun(1)
+        first.breaks_after = 3  # the header and two chunks
+        bench.trainings.finish(0)
+        while first.part is None:
+            await asyncio.sleep(0)
+        second.hold(first.part)
+        game.ask(second)
+        assert isinstance((await second.said())[1], Upload)
+        assert len(second.frames) == len(first.frames) - 2
+        second.part = None
+        second.tell(game.round_id, game.asked)  # over the same stream: what was named is used up
+        assert isinstance((await second.said())[1], Upload)
+        assert len(second.frames) == len(first.frames)
+        second.lose()
+        first.part.announcement = replace(first.part.announcement, sha256=Digest(bytes(32)))
+        third.begun = first.part.begun  # of another body
+        game.ask(third)
+        assert isinstance(await game.hear(third), Upload)
+        while game.finished is None:
+            await game.hear(third)
+        assert ME in game.finished.total.accepted
+        third.goodbye()
+        assert await running is ClientEnding.FINISHED
+
+    played(tmp_path, scene)
+
+
+def test_the_rest_of_an_upload_goes_only_to_the_stream_that_named_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one may have replaced it while the message was being cut."""
+    encode = codec.encode_client
+
+    async def scene(bench: Bench) -> None:
+        first, second, answering = bench.line(), bench.line(), bench.session.answering
+
+        def replaced(message: ClientMessage) -> bytes:
+            answering.link = second
+            return encode(message)
+
+        answering.link = first
+        monkeypatch.setattr(codec, "encode_client", replaced)
+        await answering._reply(RoundId(0, bytes(16)), Withdraw(Refusal.DATA_UNUSABLE))
+        assert first.quiet
+        assert second.quiet
+        monkeypatch.undo()
+        await answering._reply(RoundId(0, bytes(16)), Withdraw(Refusal.DATA_UNUSABLE))
+        assert not second.quiet
+
+    played(tmp_path, scene)
 
 
 @pytest.mark.parametrize("next_round", [False, True])

@@ -34,8 +34,8 @@ from auror.training.campaign import Campaign
 from auror.training.config import CampaignConfig
 from auror.training.observations import PlanChoice
 from auror.wire import codec
-from auror.wire.frames import Assembler, client_frames
-from auror.wire.limits import Limits
+from auror.wire.frames import Assembler, Begun, client_frames
+from auror.wire.limits import Kind, Limits
 from auror.wire.v1 import transport_pb2 as pb
 
 _Item = TypeVar("_Item")
@@ -74,21 +74,36 @@ class Site:
         self._machine = house.machine(client)
         self._reception = reception
         self._connection: Connection | None = None
+        self._assembler = Assembler(from_client=True)
+        self._begun: Begun | None = None
+        self.on_chunk: Callable[[], None] = lambda: None
+        """A chunk of its upload has left."""
+        self.chunks = 0
+        """Of its uploads, that have left."""
         self._limits = Limits(house.policy.id_bound, DIM, house.policy.caps.max_statistics)
 
     def connect(self) -> None:
+        self._assembler = Assembler(from_client=True)
+        self._begun = self._reception.opens(self.client, self._assembler)
         self._connection = self._reception.connected(self.client, self._machine.memory.past)
 
     def leave(self) -> None:
         if self._connection is not None:
             self._reception.disconnected(self._connection)
+            self._reception.ends(self.client, self._assembler)
             self._connection = None
 
     def abandon(self) -> Callable[[], None]:
         """Nobody is at the end of its stream any more, and the server is not told before what is
         returned is called."""
-        stream, self._connection = self._connection, None
-        return lambda: None if stream is None else self._reception.disconnected(stream)
+        stream, assembler, self._connection = self._connection, self._assembler, None
+
+        def noticed() -> None:
+            if stream is not None:
+                self._reception.disconnected(stream)
+                self._reception.ends(self.client, assembler)
+
+        return noticed
 
     async def play(self) -> bool:
         """Read everything and answer; whether there was anything."""
@@ -128,12 +143,20 @@ class Site:
 
     async def _send(self, round_id: Any, message: ClientMessage) -> None:
         kind, body = codec.kind_of(message), codec.encode_client(message)
-        assembler = Assembler(from_client=True)
-        for frame in map(pb.ClientFrame.FromString, client_frames(round_id, kind, body)):
+        assembler, is_upload = self._assembler, kind is Kind.UPLOAD
+        begun, self._begun = self._begun if is_upload else None, None
+        for frame in map(pb.ClientFrame.FromString, client_frames(round_id, kind, body, begun)):
+            if self._connection is None:
+                return
             if frame.WhichOneof("frame") == "header":
                 assembler.header(frame.header, self._reception.limits)
-            elif (whole := assembler.chunk(frame.chunk)) is not None:
+                continue
+            whole = assembler.chunk(frame.chunk)
+            if whole is not None:
                 await self._reception.received(self.client, whole)
+            if is_upload:
+                self.chunks += 1
+                self.on_chunk()
 
 
 class Stage:

@@ -89,13 +89,15 @@ def test_messages_and_bytes_of_an_identity_are_bounded_in_a_round() -> None:
     allowance = Allowance(limits)
     whole = sum(limits.largest(kind) for kind in Kind if kind.from_client)
     for _ in range(TIMES):
-        allowance.spend(ONE, whole)
-    with pytest.raises(WireError, match="are allowed"):
-        allowance.spend(ONE, 1)
+        allowance.chunk(ONE, whole)
+    with pytest.raises(WireError, match="bytes in one round"):
+        allowance.chunk(ONE, 1)
     for _ in range(MESSAGES):
-        allowance.spend(TWO, 1)
-    with pytest.raises(WireError, match="are allowed"):
-        allowance.spend(TWO, 1)
+        allowance.message(ONE)
+    with pytest.raises(WireError, match="messages in one round"):
+        allowance.message(ONE)
+    allowance.message(TWO)
+    allowance.chunk(TWO, whole)
 
 
 def test_refusals_are_counted_and_a_flood_of_them_fills_no_log(

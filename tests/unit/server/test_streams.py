@@ -167,7 +167,7 @@ def test_streams_and_messages_without_end_are_refused_and_counted(tmp_path: Path
             meter = RoundMeter(0.0)
             reception.open(RoundId(0, bytes(16)), Limits(3, 7, 0), meter)
             assert meter.line(0, 1.0)["refused"] == {"malformed": 1, "TooOften": 1}
-            reception.announced(ClientId(1), 1)  # another round, another allowance
+            reception.begins(ClientId(1))  # another round, another allowance
 
     asyncio.run(scene())
 

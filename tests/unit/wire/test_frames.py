@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from auror.ids import RoundId
 from auror.wire.fields import WireError
-from auror.wire.frames import Assembler, Received, client_frames, server_frames
+from auror.wire.frames import (
+    Assembler,
+    Begun,
+    Body,
+    Received,
+    begun_of,
+    client_frames,
+    server_frames,
+    welcome,
+)
 from auror.wire.limits import CHUNK_BYTES, Kind, Limits
 from auror.wire.v1 import transport_pb2 as pb
 
@@ -80,7 +89,7 @@ def test_frames_out_of_order_are_refused() -> None:
 
 
 def test_wrong_bodies_are_refused() -> None:
-    for chunk, says in ((b"y" * 70, "digest"), (b"x" * 71, "announced"), (b"", "chunk of 0")):
+    for chunk, says in ((b"y" * 70, "digest"), (b"x" * 71, "70 are due"), (b"", "chunk of 0")):
         assembler = Assembler(from_client=True)
         assembler.header(header(), LIMITS)
         with pytest.raises(WireError, match=says):
@@ -90,3 +99,129 @@ def test_wrong_bodies_are_refused() -> None:
 def test_both_directions_are_framed_alike() -> None:
     first = pb.ServerFrame.FromString(next(server_frames(ROUND, Kind.ROUND_END, b"abc")))
     assert (first.header.size, first.header.round_counter) == (3, 4)
+
+
+BODY = bytes(range(251)) * 1000  # 3.8 chunks
+
+
+def begun(chunks: int, body: bytes = BODY, kind: Kind = Kind.UPLOAD) -> Body:
+    """``chunks`` of a message that a stream has handed over."""
+    assembler = Assembler(from_client=True)
+    put_together(list(client_frames(ROUND, kind, body))[: 1 + chunks], assembler)
+    part = assembler.hand_over()
+    assert part is not None
+    return part
+
+
+def test_an_upload_goes_on_over_another_stream() -> None:
+    part, sent = begun(1), 0
+    for _ in range(2):
+        frames = list(client_frames(ROUND, Kind.UPLOAD, BODY, part.begun))
+        sent += sum(map(len, frames[1:2]))
+        assembler = Assembler(from_client=True)
+        assembler.hold(part)
+        assert put_together(frames[:2], assembler) == []
+        again = assembler.hand_over()
+        assert again is part
+    assembler = Assembler(from_client=True)
+    assembler.hold(part)
+    (whole,) = put_together(list(client_frames(ROUND, Kind.UPLOAD, BODY, part.begun)), assembler)
+    assert whole.read() == BODY
+    assert part.begun == Begun(whole.envelope.sha256, len(BODY))
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_the_digest_is_that_of_the_whole_body(wrong: int) -> None:
+    """Whichever stream its wrong byte came over."""
+    frames = list(client_frames(ROUND, Kind.UPLOAD, BODY))
+    frames[1 + wrong] = frames[1 + wrong][:-1] + b"!"
+    first, second = Assembler(from_client=True), Assembler(from_client=True)
+    put_together(frames[:2], first)
+    part = first.hand_over()
+    assert part is not None
+    second.hold(part)
+    goes_on = next(client_frames(ROUND, Kind.UPLOAD, BODY, part.begun))
+    with pytest.raises(WireError, match="digest does not match"):
+        put_together([goes_on, *frames[2:]], second)
+    assert second.hand_over() is None  # nobody goes on with it
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"offset": CHUNK_BYTES + 1},
+        {"offset": 2 * CHUNK_BYTES},
+        {"sha256": bytes(32)},
+        {"size": len(BODY) - 1},
+        {"round_counter": 5},
+        {"kind": Kind.MASKED_STATISTICS.value, "size": 70},
+    ],
+)
+def test_an_offset_that_nobody_named_is_refused(changes: dict[str, object]) -> None:
+    frame = pb.ClientFrame.FromString(next(client_frames(ROUND, Kind.UPLOAD, BODY, begun(1).begun)))
+    with pytest.raises(WireError, match="nobody named"):  # to a stream that was told of nothing
+        Assembler(from_client=True).header(frame.header, LIMITS)
+    for name, value in changes.items():
+        setattr(frame.header, name, value)
+    assembler = Assembler(from_client=True)
+    assembler.hold(begun(1))
+    with pytest.raises(WireError, match="nobody named"):
+        assembler.header(frame.header, LIMITS)
+
+
+def test_what_was_gone_on_with_or_begun_anew_is_named_no_more() -> None:
+    part = begun(1)
+    first, *chunks = client_frames(ROUND, Kind.UPLOAD, BODY, part.begun)
+    assembler = Assembler(from_client=True)
+    assembler.hold(part)
+    assert len(put_together([first, *chunks], assembler)) == 1
+    whole = pb.ClientFrame.FromString(first).header
+    whole.offset = len(BODY)  # how far it has come by now
+    with pytest.raises(WireError, match="nobody named"):
+        assembler.header(whole, LIMITS)
+    assembler = Assembler(from_client=True)
+    assembler.hold(begun(1))
+    put_together(list(client_frames(ROUND, Kind.AGREEMENT, b"other")), assembler)
+    assert assembler._held is not None
+    put_together(list(client_frames(ROUND, Kind.UPLOAD, BODY)), assembler)
+    assert assembler.hand_over() is None
+    with pytest.raises(WireError, match="nobody named"):
+        put_together([first], assembler)
+
+
+def test_what_was_handed_over_outlives_its_stream() -> None:
+    first, second = Assembler(from_client=True), Assembler(from_client=True)
+    frames = list(client_frames(ROUND, Kind.UPLOAD, BODY))
+    put_together(frames[:2], first)
+    part = first.hand_over()
+    assert part is not None
+    second.hold(part)
+    first.close()
+    assert first.hand_over() is None
+    (whole,) = put_together(list(client_frames(ROUND, Kind.UPLOAD, BODY, part.begun)), second)
+    assert whole.read() == BODY
+
+
+def test_all_chunks_but_the_last_are_full() -> None:
+    assembler = Assembler(from_client=True)
+    put_together(list(client_frames(ROUND, Kind.UPLOAD, BODY))[:2], assembler)
+    with pytest.raises(WireError, match=f"chunk of 1 bytes, {CHUNK_BYTES} are due"):
+        assembler.chunk(b"x")
+
+
+def test_a_client_goes_on_only_with_what_is_its_body() -> None:
+    whole = list(client_frames(ROUND, Kind.UPLOAD, BODY))
+    own = begun(1).begun
+    for other in (None, Begun(begun(1, BODY[1:]).begun.sha256, CHUNK_BYTES),
+                  Begun(own.sha256, len(BODY))):  # fmt: skip
+        assert list(client_frames(ROUND, Kind.UPLOAD, BODY, other)) == whole
+    assert list(client_frames(ROUND, Kind.UPLOAD, BODY, own))[1:] == whole[2:]
+
+
+def test_a_welcome_says_what_is_held() -> None:
+    own = begun(2).begun
+    assert begun_of(welcome(4, "d", own)) == own
+    assert begun_of(welcome(4, "d", None)) is None
+    for wrong in (Begun(own.sha256, 0), Begun(own.sha256[:-1], 1)):  # type: ignore[arg-type]
+        with pytest.raises(WireError):
+            begun_of(welcome(4, "d", wrong))
