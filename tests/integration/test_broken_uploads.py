@@ -20,6 +20,8 @@ from auror.wire import sizes
 CLIENTS = 6
 BEHIND = 5
 """The client behind the link; the others reach the server directly."""
+OTHERS = 40_000
+"""More bytes than a client sends before its upload."""
 OVERHEAD = 1.2
 """Times an upload: what the link may carry for it, with handshakes and all other messages."""
 
@@ -27,7 +29,8 @@ OVERHEAD = 1.2
 def one_round(
     folder: Path, dim: int, weather: Weather, cut_every: float = 0.0
 ) -> tuple[int, int, int, float]:
-    """Bytes of the upload, bytes towards the server over the link, its connections, seconds."""
+    """Bytes of the upload, bytes towards the server over the link, its connections, seconds
+    since the upload began."""
     policy = kit.enrol(folder, CLIENTS, dim=dim)
     body = sizes.upload(dim, ring_bits(CLIENTS, policy.params.quantisation_bits))
     address, inputs = free_address(), {"record__inputs": folder / "inputs"}
@@ -46,10 +49,11 @@ def one_round(
         kit.serving(starter, settings) as server,
         cutting(proxy, cut_every),
     ):
-        began = time.monotonic()
         starter.clients(kit.client_settings(folder, address, "0-4", **inputs), "near")
         own = kit.client_settings(folder, proxy.address, str(BEHIND), **inputs)
         starter.clients(own, "behind")
+        kit.wait_for(lambda: proxy.forwarded[0] > OTHERS, starter)
+        began = time.monotonic()
         assert server.process.wait(kit.PATIENCE) == 0, server.last_line()
         return body, proxy.forwarded[0], proxy.opened, time.monotonic() - began
 
