@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ from auror.errors import AuthenticationFailed, CredentialsError
 
 FIRST_HEAD = hashlib.sha256(b"auror/v1/audit").hexdigest()
 """What the first entry is chained to."""
+_MOST_TEXT = 1 << 28
+"""Bytes of an entry's text: what is read was not always written by a server."""
 _SIGNED = b"auror/v1/audit-head"
 _ALGORITHM = ec.ECDSA(hashes.SHA256())
 
@@ -44,6 +47,19 @@ class AuditEntry:
         if not isinstance(found, dict):
             raise ValueError("not an object")  # noqa: TRY004 one error for any bad text
         return found
+
+
+def packed(text: str) -> bytes:
+    """``text`` as ``audit.entry`` has it: most of it are keys and signatures in hexadecimal."""
+    return zlib.compress(text.encode())
+
+
+def unpacked(entry: bytes) -> str:
+    """The inverse of :func:`packed`; "" when it is not from there, which no head stands for."""
+    try:
+        return zlib.decompressobj().decompress(entry, _MOST_TEXT).decode()
+    except (zlib.error, UnicodeDecodeError, TypeError):
+        return ""
 
 
 def head_after(before: str, number: int, text: str) -> str:

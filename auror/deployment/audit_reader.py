@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from auror.deployment import run_seals
-from auror.deployment.audit_log import AuditEntry
+from auror.deployment.audit_log import AuditEntry, unpacked
 from auror.deployment.run_reader import reading
 from auror.deployment.run_tables import (
     STATE,
@@ -93,7 +93,7 @@ def read_audited(folder: Path) -> AuditedRun:
             for row in every(select(facts).order_by(facts.c.id)):
                 noted[row.counter].append(row.fact)
             entries = tuple(
-                AuditEntry(row.number, row.entry, row.head, row.signature)
+                AuditEntry(row.number, unpacked(row.entry), row.head, row.signature)
                 for row in every(select(audit).order_by(audit.c.number))
             )
             if not entries:

@@ -25,7 +25,7 @@ COPY = "state-copy.db"
 """The same, written in the same steps: what to go on from when the other is damaged."""
 BLOBS = "blobs"
 """Folder of models and totals, each under the SHA-256 of its bytes."""
-REVISION = "0003"
+REVISION = "0004"
 """Of these tables, as Alembic counts."""
 
 metadata = MetaData()
@@ -144,12 +144,12 @@ audit = Table(
     "audit",
     metadata,
     Column("number", Integer, primary_key=True),
-    Column("entry", String, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
     Column("head", String, nullable=False),
     Column("signature", LargeBinary, nullable=False),
 )
-"""What may be shown to others, append-only (``auror.deployment.audit_log``). ``entry``: JSON;
-``head``: SHA-256 of it and of all entries before; ``signature``: the server's over ``head``."""
+"""What may be shown to others, append-only (``auror.deployment.audit_log``). ``entry``: JSON,
+packed; ``head``: SHA-256 of it and of all entries before; ``signature``: the server's over it."""
 
 
 def seal(*content: object) -> str:

@@ -12,6 +12,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import click
 
+from auror.deployment.allocator import few_arenas
 from auror.deployment.console import HELP, VERSION, OneLine, one_line, with_flags
 from auror.deployment.logs import configure
 from auror.deployment.private_memory import keep_memory_private
@@ -93,6 +94,7 @@ def main(
         configure(config.client.log, config.client.quiet)
         if not config.client.core_dumps:
             keep_memory_private()
+        few_arenas()
         if only_check:
             leave(start.check(config))
         if account:

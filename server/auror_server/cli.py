@@ -13,6 +13,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import click
 
+from auror.deployment.allocator import few_arenas
 from auror.deployment.console import HELP, VERSION, OneLine, one_line, with_flags
 from auror.deployment.logs import configure
 from auror.deployment.private_memory import keep_memory_private
@@ -92,6 +93,7 @@ def main(
         configure(config.server.log, verbose=config.server.verbose)
         if not config.server.core_dumps:
             keep_memory_private()
+        few_arenas()
         if only_check:
             sys.exit(start.check(config))
         ending = asyncio.run((trainings.stand if config.server.runs else app.serve)(config))

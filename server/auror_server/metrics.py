@@ -61,7 +61,7 @@ class RoundMeter:
             "phases": {
                 phase.name.lower(): {
                     "seconds": round(times.seconds, 6),
-                    "answers": [round(value, 6) for value in sorted(times.answers.values())],
+                    "answers": [round(value, 4) for value in sorted(times.answers.values())],
                 }
                 for phase, times in self._phases.items()
             },

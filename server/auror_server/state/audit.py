@@ -15,6 +15,7 @@ from auror.deployment.audit_log import (
     START,
     AuditSigner,
     head_after,
+    packed,
 )
 from auror.deployment.credentials import TlsFiles
 from auror.deployment.policy_file import policy_json
@@ -105,8 +106,8 @@ class AuditTrail:
         self._number += 1
         self.head = head_after(self.head, self._number, text)
         signature = self._signer.sign(self.head)
-        row = {"number": self._number, "entry": text, "head": self.head, "signature": signature}
-        return audit.insert(), row
+        row = {"number": self._number, "head": self.head, "signature": signature}
+        return audit.insert(), {**row, "entry": packed(text)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,9 @@ _MACHINE = (
 )
 """Codes of what the disk, a limit or a mode does to a file that may be intact."""
 _SIDE_FILES = ("-wal", "-shm")
+CACHE_KIB = 256
+"""Of pages that each file keeps in memory. SQLite's own choice, 2 MB, fills as a run grows; a
+server appends and reads next to nothing. What a transaction needs beyond it goes to the log."""
 
 
 def engine_of(path: Path) -> Engine:
@@ -42,7 +45,12 @@ def engine_of(path: Path) -> Engine:
 
     def connected(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin where this file says
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"cache_size=-{CACHE_KIB}",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     event.listen(engine, "connect", connected)

@@ -16,7 +16,7 @@ from campaign_kit import Scripted
 from auror.audit.broken import AuditBroken
 from auror.audit.verify import Verified, verify_audit
 from auror.deployment import run_seals
-from auror.deployment.audit_log import FIRST_HEAD, AuditSigner, head_after
+from auror.deployment.audit_log import FIRST_HEAD, AuditSigner, head_after, packed, unpacked
 
 FLAGS = {2: {4}}
 Edit = Callable[[sqlite3.Connection], None]
@@ -44,7 +44,7 @@ def broken(played: Path, folder: Path, edit: Edit, **more: Any) -> str:
 
 
 def rows_of(raw: sqlite3.Connection) -> list[str]:
-    return [text for (text,) in raw.execute("SELECT entry FROM audit ORDER BY number")]
+    return [unpacked(entry) for entry, *_ in raw.execute("SELECT entry FROM audit ORDER BY number")]
 
 
 def rows(folder: Path) -> list[str]:
@@ -61,7 +61,8 @@ def signed(raw: sqlite3.Connection, texts: list[str], signer: AuditSigner | None
     for number, text in enumerate(texts):
         head = head_after(head, number, text)
         raw.execute(
-            "INSERT INTO audit VALUES (?, ?, ?, ?)", (number, text, head, signer.sign(head))
+            "INSERT INTO audit (number, entry, head, signature) VALUES (?, ?, ?, ?)",
+            (number, packed(text), head, signer.sign(head)),
         )
 
 
@@ -71,7 +72,7 @@ def rewritten(position: int, change: Callable[[dict[str, Any], dict[str, Any]], 
     def edit(raw: sqlite3.Connection) -> None:
         raw.row_factory = sqlite3.Row
         row = dict(raw.execute(f"SELECT * FROM rounds WHERE position = {position}").fetchone())
-        texts = [text for (text,) in map(tuple, raw.execute("SELECT entry FROM audit"))]
+        texts = rows_of(raw)
         at = next(k for k, t in enumerate(texts) if json.loads(t).get("position") == position)
         entry, record = json.loads(texts[at]), json.loads(row["record"])
         change(entry, record)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from auror_server.state.engines import open_intact
 from tampering import Edit, broken, checked, edited, rows, rows_of, signed
 
 from auror.audit.broken import AuditBroken
@@ -19,7 +20,7 @@ from auror.audit.evidence import alike
 from auror.audit.start import Roots
 from auror.audit.verify import verify_audit
 from auror.deployment import certs
-from auror.deployment.audit_log import AuditSigner
+from auror.deployment.audit_log import AuditSigner, unpacked
 from auror.deployment.audit_reader import read_audited
 from auror.errors import ConfigError, DataError
 from auror.ids import ClientId
@@ -179,6 +180,26 @@ def test_whom_the_reader_trusts_is_the_readers_choice(played: Path, tmp_path: Pa
     foreign = replace(roots, ca=certs._issue_ca("other", certs._now()).certificate_pem)
     with pytest.raises(AuditBroken, match="entry 0: its operator key or CA is not the one"):
         checked(played, trusted=foreign)
+
+
+def test_an_audit_of_before_entries_were_packed_is_migrated_and_holds(
+    played: Path, tmp_path: Path
+) -> None:
+    def edit(raw: sqlite3.Connection) -> None:
+        raw.create_function("unpacked", 1, unpacked)
+        raw.execute("ALTER TABLE audit RENAME TO packed")
+        raw.execute("CREATE TABLE audit (number INTEGER PRIMARY KEY, entry, head, signature)")
+        raw.execute("INSERT INTO audit SELECT number, unpacked(entry), head, signature FROM packed")
+        raw.execute("DROP TABLE packed")
+        raw.execute("UPDATE alembic_version SET version_num = '0003'")
+
+    old = edited(played, tmp_path, edit)
+    with pytest.raises(DataError, match="is of revision 0003"):
+        checked(old)
+    engine = open_intact(old / "state.db")
+    assert not isinstance(engine, str)
+    engine.dispose()
+    assert checked(old) == checked(played)
 
 
 # What there is to read --------------------------------------------------------------------------

@@ -172,13 +172,13 @@ def test_a_newer_schema_is_refused_in_one_line(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / STATE) as raw:
         raw.execute("UPDATE alembic_version SET version_num = '0999'")
     with pytest.raises(
-        ConfigError, match="revision 0999, this auror-server knows 0001, 0002, 0003"
+        ConfigError, match="revision 0999, this auror-server knows 0001, 0002, 0003, 0004"
     ) as told:
         go_on(tmp_path)
     assert "\n" not in str(told.value)
     with pytest.raises(ConfigError, match="0999"):
         look(tmp_path, IDENTITY, False)
-    with pytest.raises(DataError, match="revision 0999, this version reads 0003"):
+    with pytest.raises(DataError, match="revision 0999, this version reads 0004"):
         RunReader(tmp_path).rounds()
 
 
