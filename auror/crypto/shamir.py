@@ -6,6 +6,7 @@ polynomial's value at x. Python integers are not constant-time: SECURITY.md says
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from auror.crypto.entropy import SECRET_BYTES, Entropy, Secret
@@ -45,18 +46,34 @@ def split(
 
 
 def lagrange_weights(holders: Sequence[int]) -> tuple[int, ...]:
-    """Weights w with Σ w_x · f(x) = f(0) for every polynomial f of degree < len(holders)."""
+    """Weights w with Σ w_x · f(x) = f(0) for every polynomial f of degree < len(holders).
+
+    w_x = Π other / Π (other − x) over the others. The products are of small numbers, so they are
+    exact; all of them are inverted at once (Montgomery's trick).
+
+    Raises:
+        ValueError: an x that is repeated, or outside 1 … p − 1.
+    """
     if len(set(holders)) != len(holders) or any(not 0 < x < PRIME for x in holders):
         raise ValueError("holders must be distinct and positive")
-    weights = []
-    for x in holders:
-        numerator, denominator = 1, 1
-        for other in holders:
-            if other != x:
-                numerator = numerator * other % PRIME
-                denominator = denominator * (other - x) % PRIME
-        weights.append(numerator * pow(denominator, -1, PRIME) % PRIME)
-    return tuple(weights)
+    product = math.prod(holders)
+    below = [math.prod(other - x for other in holders if other != x) % PRIME for x in holders]
+    return tuple(
+        product // x * inverse % PRIME for x, inverse in zip(holders, _inverses(below), strict=True)
+    )
+
+
+def _inverses(values: Sequence[int]) -> list[int]:
+    """Modulo p, of values that are not 0 there, with one inversion for all."""
+    before = [1]
+    for value in values:
+        before.append(before[-1] * value % PRIME)
+    rest = pow(before.pop(), -1, PRIME)
+    inverses = []
+    for value, product in zip(reversed(values), reversed(before), strict=True):
+        inverses.append(rest * product % PRIME)
+        rest = rest * value % PRIME
+    return inverses[::-1]
 
 
 class Combiner:

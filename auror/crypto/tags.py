@@ -46,9 +46,28 @@ class Tag(enum.Enum):
     WATCH = b"auror/v1/watch"
 
 
+class Encoded(bytes):
+    """The encoding of some parts, made once: :func:`encode` takes it for those parts, not for one.
+
+    The encoding of a list is that of its beginning followed by that of its rest, so
+    ``encode(a, Encoded.of(b, c), d) == encode(a, b, c, d)``.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, *parts: bytes) -> Encoded:
+        return cls(encode(*parts))
+
+
 def encode(*parts: bytes) -> bytes:
     """Injective encoding of a list of byte strings: each with its 64-bit length before it."""
-    return b"".join(len(part).to_bytes(_LENGTH_BYTES, "little") + part for part in parts)
+    return b"".join(
+        [
+            part if type(part) is Encoded else len(part).to_bytes(_LENGTH_BYTES, "little") + part
+            for part in parts
+        ]
+    )
 
 
 def number(value: int) -> bytes:
@@ -57,5 +76,10 @@ def number(value: int) -> bytes:
 
 
 def tagged_hash(tag: Tag, *parts: bytes) -> Digest:
-    """SHA-256 over ``encode(tag, *parts)``."""
-    return Digest(hashlib.sha256(encode(tag.value, *parts)).digest())
+    """SHA-256 over ``encode(tag, *parts)``; the last part may be megabytes and is not copied."""
+    *few, last = (tag.value, *parts)
+    hashed = hashlib.sha256(encode(*few))
+    if type(last) is not Encoded:
+        hashed.update(len(last).to_bytes(_LENGTH_BYTES, "little"))
+    hashed.update(last)
+    return Digest(hashed.digest())

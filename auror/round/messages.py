@@ -9,11 +9,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.crypto.tags import number
+from auror.crypto.tags import Encoded, number
 from auror.errors import AbortReason, Refusal
 from auror.ids import ClientId, Digest
 from auror.params import Floors
@@ -61,9 +62,13 @@ class AdvertisedKeys:
 
     def signed_parts(self) -> tuple[bytes, ...]:
         """With the algorithm: no key can be taken for one of another later."""
+        return (self._signed,)
+
+    @cached_property
+    def _signed(self) -> Encoded:  # lists of U1 are hashed for the graph and for U3
         floors = (self.floors.present, self.floors.accepted, self.floors.group)
         rest = (self.randomness, *(number(floor) for floor in floors))
-        return KEY_ALGORITHM, *self.public_keys(), *rest
+        return Encoded.of(KEY_ALGORITHM, *self.public_keys(), *rest)
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from auror.crypto.kex import expand
 from auror.crypto.prg import UniformIntegers
-from auror.crypto.tags import Tag, number, tagged_hash
+from auror.crypto.tags import Encoded, Tag, number, tagged_hash
 from auror.ids import ClientId, Digest
 from auror.round.messages import AdvertisedKeys
 from auror.secagg.graph import Graph
@@ -23,7 +24,7 @@ def protocol_seed(
 ) -> bytes:
     """H(T, U3, all r): nobody knows it before a quorum has signed U3 (step 3.9)."""
     parts = (part for client in sorted(randomness) for part in (number(client), randomness[client]))
-    return tagged_hash(Tag.PUBLIC_SEED, transcript, *_listed(uploaded), *parts)
+    return tagged_hash(Tag.PUBLIC_SEED, transcript, _listed(uploaded), *parts)
 
 
 def draw_groups(public_seed: bytes, uploaded: tuple[ClientId, ...], group_size: int) -> Groups:
@@ -80,7 +81,7 @@ def receipt_parts(
     transcript: Digest, offered: tuple[ClientId, ...], unreadable: tuple[ClientId, ...]
 ) -> tuple[bytes, ...]:
     """What a holder signs in phase 1b: of whom it was sent envelopes, and which it cannot read."""
-    return (transcript, *_listed(offered), *_listed(unreadable))
+    return (transcript, _listed(offered), _listed(unreadable))
 
 
 def uploads_digest(
@@ -93,7 +94,7 @@ def uploads_digest(
     parts: list[bytes] = [transcript, number(len(keys))]
     for client in sorted(keys):
         parts += [number(client), *keys[client].signed_parts()]
-    parts += [*_listed(dealt), number(len(digests))]
+    parts += [_listed(dealt), number(len(digests))]
     for client in sorted(digests):
         parts += [number(client), digests[client]]
     return tagged_hash(Tag.CONSISTENCY, *parts)
@@ -110,8 +111,7 @@ def view_digest(
     for client in sorted(randomness):
         parts += [number(client), randomness[client]]
     parts.append(number(len(groups)))
-    for group in groups:
-        parts += _listed(group)
+    parts += map(_encoded, groups)
     return tagged_hash(Tag.VIEW, *parts)
 
 
@@ -119,7 +119,7 @@ def agreement_parts(
     transcript: Digest, view: Digest, accepted: frozenset[ClientId]
 ) -> tuple[bytes, ...]:
     """What a client signs in phase 5, once: (T, h, A)."""
-    return (transcript, view, *_listed(accepted))
+    return (transcript, view, _listed(accepted))
 
 
 def upload_digest(transcript: Digest, client: ClientId, payload: bytes) -> Digest:
@@ -127,7 +127,14 @@ def upload_digest(transcript: Digest, client: ClientId, payload: bytes) -> Diges
     return tagged_hash(Tag.UPLOAD, transcript, number(client), payload)
 
 
-def _listed(clients: Iterable[ClientId]) -> list[bytes]:
+def _listed(clients: Iterable[ClientId]) -> Encoded:
     """A set of clients, with its size before it: injective beside other parts."""
-    members = sorted(clients)
-    return [number(len(members)), *(number(client) for client in members)]
+    return _encoded_once(tuple(sorted(clients)))
+
+
+def _encoded(members: tuple[ClientId, ...]) -> Encoded:
+    return Encoded.of(number(len(members)), *map(number, members))
+
+
+_encoded_once = lru_cache(maxsize=16)(_encoded)
+"""U1, U2, U3 and A stand under a signature of everybody."""

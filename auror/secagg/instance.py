@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +101,23 @@ class Ring:
             self.check(payload, length)
             return np.frombuffer(payload, dtype="<u8").astype(np.uint64)
         return packing.unpack(payload, self.bits, length)
+
+    def sum_packed(self, payloads: Iterable[bytes], length: int) -> UInt:
+        """The sum modulo 2^bits, (length,), of vectors in the form of :meth:`to_bytes`, none of
+        which is unpacked.
+
+        Raises:
+            ValueError: as :meth:`check`, for any of them.
+        """
+        if self.bits == 64:
+            total = self.zeros(length)
+            for payload in payloads:
+                total += self.from_bytes(payload, length)
+            return total
+        packed = packing.PackedSum(self.bits, length)
+        for payload in payloads:
+            packed.add(payload)
+        return packed.total()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LANES = 32
+_WORD = 32
 _ROWS = 4096
 """Rows of 32 elements that are packed at a time: they and the result stay in the cache."""
+_SUMMED_WORDS = 1 << 15
+"""Words of a packed vector that are added at a time, for the same reason."""
 
 
 def packed_bytes(length: int, bits: int) -> int:
@@ -63,6 +66,69 @@ def check(payload: bytes, bits: int, length: int) -> None:
     used = length * bits % 8
     if used and payload[-1] >> used:
         raise ValueError("bits after the last element")
+
+
+class PackedSum:
+    """The sum of packed vectors modulo 2^bits, none of which is unpacked.
+
+    Every element begins in a word at some bit: it is ``word >> bit``, and if it goes on in the next
+    word, ``next << (32 − bit)`` as well. Bits of others that come along stand above its own, where
+    no carry reaches it. So a few sums are enough: of the words; of the words shifted to the first
+    element that begins in each; to the second; and so on. They are put together once.
+    """
+
+    def __init__(self, bits: int, length: int) -> None:
+        self._bits, self._length = bits, length
+        begins = [divmod(lane * bits, _WORD) for lane in range(_LANES)]
+        words = [word for word, _ in begins]
+        self._places = [
+            (words[:lane].count(word), word, bit) for lane, (word, bit) in enumerate(begins)
+        ]
+        """By lane: which of the elements that begin in its word it is, that word, and the bit."""
+        most = max(words.count(word) for word in words)
+        shifts = np.zeros((most, bits), dtype=np.uint32)
+        for which, word, bit in self._places:
+            shifts[which, word] = bit
+        rows_at_once = max(1, _SUMMED_WORDS // bits)
+        self._shifts = np.tile(shifts, rows_at_once)
+        size = -(-length // _LANES) * bits
+        self._words = np.zeros(size, dtype=np.uint32)
+        self._shifted = np.zeros((most, size), dtype=np.uint32)
+
+    def add(self, payload: bytes) -> None:
+        """One more vector.
+
+        Raises:
+            ValueError: as :func:`check`; nothing of it is added.
+        """
+        check(payload, self._bits, self._length)
+        count = len(payload) // 4
+        self._add(np.frombuffer(payload, dtype="<u4", count=count), 0)
+        if len(payload) % 4:
+            row = np.zeros(count % self._bits + 1, dtype=np.uint32)
+            row[-1] = int.from_bytes(payload[4 * count :], "little")
+            self._add(row, count + 1 - len(row))
+
+    def total(self) -> NDArray[np.uint32]:
+        """A fresh array, (length,), each element below 2^bits."""
+        words = self._words.reshape(-1, self._bits)
+        values = np.empty((len(words), _LANES), dtype=np.uint32)
+        for lane, (which, word, bit) in enumerate(self._places):
+            values[:, lane] = self._shifted[which, word :: self._bits]
+            if bit + self._bits > _WORD:
+                values[:, lane] += words[:, word + 1] << np.uint32(_WORD - bit)
+        values &= np.uint32((1 << self._bits) - 1)
+        return values.reshape(-1)[: self._length]
+
+    def _add(self, words: NDArray[np.uint32], at: int) -> None:
+        """Words from the beginning of a row on, the first of them word ``at`` of the vector."""
+        step = self._shifts.shape[1]
+        for start in range(0, len(words), step):
+            part = words[start : start + step]
+            summed = slice(at + start, at + start + len(part))
+            self._words[summed] += part
+            for shifts, sums in zip(self._shifts, self._shifted, strict=True):
+                sums[summed] += part >> shifts[: len(part)]
 
 
 def _rows(values: NDArray[np.uint32], start: int, stop: int) -> NDArray[np.uint32]:

@@ -81,4 +81,7 @@ def run_masked_sum(
         collector.add(i, SecretKind.MASK_KEY, answer.mask_keys)
     seeds = {i: collector.restore(i, SecretKind.SELF_SEED) for i in uploaded}
     keys = {i: collector.restore(i, SecretKind.MASK_KEY) for i in everybody - uploaded}
-    return unmask_sum(context, graph, masked.values(), seeds, keys, mask_keys)
+    total = ring.zeros(length)
+    for values in masked.values():
+        total += values
+    return unmask_sum(context, graph, total, seeds, keys, mask_keys)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from auror.wire.fields import WireError
@@ -73,37 +75,7 @@ class Limits:
 
     def largest(self, kind: Kind) -> int:
         """Bytes that a message of ``kind`` can have at most."""
-        n, dim = self.clients, self.dim
-        return (
-            _FIXED
-            + {
-                Kind.ADVERTISED_KEYS: 0,
-                Kind.DEALT_SHARES: n * (_ENVELOPE + 2 * _ENTRY),
-                Kind.RECEIPT: n * _ENTRY,
-                Kind.UPLOAD: dim * UPDATE_WORD,
-                Kind.CONSISTENCY: 0,
-                Kind.RANDOMNESS_SHARES: n * (49 + _ENTRY),
-                Kind.MASKED_STATISTICS: self.statistics * _STATISTIC_WORD,
-                Kind.AGREEMENT: 0,
-                Kind.UPDATE_SHARES: n * (49 + _ENTRY),
-                Kind.WITHDRAW: 0,
-                Kind.CROSS_MASKS: n * (self.statistics * UPDATE_WORD + _ENTRY),
-                # the model, and class means of up to d int32
-                Kind.ROUND_START: dim * (UPDATE_WORD + 4) + n * _ENTRY + 4096,
-                Kind.KEY_LIST: n * (4 * 32 + 64 + 3 * _ENTRY),
-                Kind.SHARE_DELIVERY: n * (_ENVELOPE + 3 * _ENTRY),
-                Kind.DEALER_LIST: n * _ENTRY,
-                Kind.UPLOAD_LIST: n * (32 + _ENTRY),
-                Kind.CONSISTENCY_LIST: n * (64 + _ENTRY),
-                Kind.RANDOMNESS_LIST: n * (32 + _ENTRY),
-                Kind.ACCEPTED_SET: n * (64 + 2 * _ENTRY),
-                Kind.AGREEMENT_LIST: n * (64 + _ENTRY),
-                Kind.BINDING_FAILED: 0,
-                Kind.ROUND_END: n * 4 * _ENTRY,
-                Kind.FINAL_MODEL: dim * UPDATE_WORD,
-                Kind.EXCLUSION: 0,
-            }[kind]
-        )
+        return _largest(self)[kind]
 
     def check_size(self, kind: Kind, size: int) -> None:
         """Raises WireError when no message of ``kind`` can have ``size`` bytes."""
@@ -111,3 +83,37 @@ class Limits:
             models = (Kind.ROUND_START, Kind.FINAL_MODEL)
             fault = ModelTooLarge if kind in models and size else WireError
             raise fault(f"{kind.field}: {size} bytes, at most {self.largest(kind)} allowed")
+
+
+@functools.lru_cache(maxsize=8)
+def _largest(limits: Limits) -> Mapping[Kind, int]:
+    """Every message of every client asks for its bound."""
+    n, dim = limits.clients, limits.dim
+    content = {
+        Kind.ADVERTISED_KEYS: 0,
+        Kind.DEALT_SHARES: n * (_ENVELOPE + 2 * _ENTRY),
+        Kind.RECEIPT: n * _ENTRY,
+        Kind.UPLOAD: dim * UPDATE_WORD,
+        Kind.CONSISTENCY: 0,
+        Kind.RANDOMNESS_SHARES: n * (49 + _ENTRY),
+        Kind.MASKED_STATISTICS: limits.statistics * _STATISTIC_WORD,
+        Kind.AGREEMENT: 0,
+        Kind.UPDATE_SHARES: n * (49 + _ENTRY),
+        Kind.WITHDRAW: 0,
+        Kind.CROSS_MASKS: n * (limits.statistics * UPDATE_WORD + _ENTRY),
+        # the model, and class means of up to d int32
+        Kind.ROUND_START: dim * (UPDATE_WORD + 4) + n * _ENTRY + 4096,
+        Kind.KEY_LIST: n * (4 * 32 + 64 + 3 * _ENTRY),
+        Kind.SHARE_DELIVERY: n * (_ENVELOPE + 3 * _ENTRY),
+        Kind.DEALER_LIST: n * _ENTRY,
+        Kind.UPLOAD_LIST: n * (32 + _ENTRY),
+        Kind.CONSISTENCY_LIST: n * (64 + _ENTRY),
+        Kind.RANDOMNESS_LIST: n * (32 + _ENTRY),
+        Kind.ACCEPTED_SET: n * (64 + 2 * _ENTRY),
+        Kind.AGREEMENT_LIST: n * (64 + _ENTRY),
+        Kind.BINDING_FAILED: 0,
+        Kind.ROUND_END: n * 4 * _ENTRY,
+        Kind.FINAL_MODEL: dim * UPDATE_WORD,
+        Kind.EXCLUSION: 0,
+    }
+    return {kind: _FIXED + size for kind, size in content.items()}

@@ -116,7 +116,11 @@ async def serve(config: ServerConfig, flagged: tuple[ClientId, ...] = ()) -> Ses
             )
             recorder.pass_interrupted(campaign, resumed.lost)
         recorder.spool.mkdir(exist_ok=True)
-        session = Session(config.session, campaign, host, recorder, pool, LoopSessionClock())
+        # its own threads: the round's machine waits for them in one of the pool's
+        masks = stack.enter_context(ThreadPoolExecutor(config.server.threads, "masks"))
+        session = Session(
+            config.session, campaign, host, recorder, pool, LoopSessionClock(), masks.map
+        )
         status.standing = session.standing
         healthy = await _start_health(config.server.health, stack)
         _stop_on_signals(session, healthy)

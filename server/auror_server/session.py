@@ -21,6 +21,7 @@ from auror.round.messages import RoundEnd, RoundStart
 from auror.round.past import Past, common_past
 from auror.round.server.context import Dropped, Persist, PhaseStarted, Send
 from auror.round.server.machine import RoundServer
+from auror.secagg.server.unmask import Spread
 from auror.training.campaign import Campaign
 from auror.training.host import ModelHost
 from auror.wire.limits import Limits
@@ -59,7 +60,9 @@ class Session:
         recorder: Recorder,
         pool: Executor,
         clock: SessionClock,
+        spread: Spread = map,
     ) -> None:
+        """``spread``: puts the expansion of masks on several cores (``RoundServer``)."""
         self._settings = settings
         self._campaign = campaign
         self._host = host
@@ -68,6 +71,7 @@ class Session:
         self._pool = pool
         self._loop = asyncio.get_running_loop()
         self._clock = clock
+        self._spread = spread
         limits = Limits(self._policy.id_bound, host.dim, 0)
         self.reception = Reception(self._policy.members, limits, pool, clock.now)
         """What the streams talk to."""
@@ -243,7 +247,9 @@ class Session:
         self._evidence = EvidenceCollector(start)
         uploads = SpooledUploads(self._recorder.spool / "uploads")
         try:
-            machine = await self._compute(lambda: RoundServer(start, self._policy, uploads))
+            machine = await self._compute(
+                lambda: RoundServer(start, self._policy, uploads, spread=self._spread)
+            )
             player = RoundPlayer(
                 machine,
                 description.round_id,

@@ -44,7 +44,7 @@ from auror.secagg.instance import Instance, Ring, SecretKind, SumContext
 from auror.secagg.masking import add_self_mask, pairwise_mask
 from auror.secagg.packing import pack, unpack
 from auror.secagg.quantise import Quantiser
-from auror.secagg.sharing import Share, secret_commitment, share_commitment
+from auror.secagg.sharing import Share, ShareCommitments, secret_commitment
 from auror.secagg.topology import Topology
 from auror.wire import codec
 from auror.wire.fields import WireError
@@ -82,9 +82,9 @@ def primitives() -> Vectors:
         "signature": signer.sign(Tag.AGREEMENT, b"T", b"h").hex(),
         "verify_key": signer.verify_key.hex(),
         "shamir_shares": {str(x): value.hex() for x, value in dealt.items()},
-        "share_commitment": share_commitment(
-            Digest(fixed("T")), ClientId(1), ClientId(2), SecretKind.MASK_KEY, share
-        ).hex(),
+        "share_commitment": ShareCommitments(Digest(fixed("T")))
+        .to(ClientId(1), ClientId(2), SecretKind.MASK_KEY, share)
+        .hex(),
         "secret_commitment": secret_commitment(
             Digest(fixed("T")), ClientId(1), SecretKind.RANDOMNESS, secret
         ).hex(),

@@ -20,6 +20,7 @@ from auror.experiments.progress import Progress, Reporter
 
 SECTIONS: Mapping[str, str] = {
     "secagg": "one masked sum: the server's steps and one client's",
+    "round": "machines and codec of a whole round: the server, and one client",
 }
 """Module → what its rows are of."""
 

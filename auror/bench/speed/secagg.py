@@ -6,7 +6,8 @@ total that the server opens must equal the plain sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,13 +19,14 @@ from auror.bench.speed.rows import SpeedRow, SumSize, speed_row
 from auror.crypto.entropy import Secret, system_entropy
 from auror.experiments.progress import Progress, Reporter
 from auror.ids import ClientId
+from auror.params import WORKERS
 from auror.round.messages import SHARED_KINDS
 from auror.round.public import upload_digest
 from auror.secagg.client.masked_input import mask_input
 from auror.secagg.client.unmask import OpenedShares, OpeningGuard
 from auror.secagg.instance import SecretKind, UInt
 from auror.secagg.server.collect_shares import ShareCollector
-from auror.secagg.server.unmask import unmask_sum
+from auror.secagg.server.unmask import Spread, unmask_sum
 from auror.secagg.sharing import deal, receive
 from auror.secagg.topology import Topology
 
@@ -59,7 +61,8 @@ def run(
         cast = make_cast(size)
         rows += _client_rows(cast, floors)
         for dropout in dropouts:
-            rows += _server_rows(cast, dropout, floors)
+            with ThreadPoolExecutor(WORKERS) as pool:
+                rows += _server_rows(cast, dropout, floors, pool.map)
     return rows
 
 
@@ -75,6 +78,7 @@ class MeasuredServer:
     absent: tuple[ClientId, ...]
     answers: dict[ClientId, OpenedShares]
     mask_keys: dict[ClientId, bytes]
+    spread: Spread
 
     def take_uploads(self) -> None:
         """SumSize, bits after the last element, and digest of every masked input."""
@@ -108,22 +112,24 @@ class MeasuredServer:
             {c: collector.restore(c, SecretKind.MASK_KEY) for c in self.absent},
         )
 
-    def unmask(self, collector: ShareCollector, inputs: Iterator[UInt]) -> UInt:
-        """The sum of ``inputs`` without the masks of the summed."""
+    def add(self) -> UInt:
+        """The sum of the masked inputs."""
+        context = self.cast.context
+        payloads = (self.cast.payloads[client] for client in self.summed)
+        return context.ring.sum_packed(payloads, context.length)
+
+    def unmask(self, collector: ShareCollector, masked: UInt) -> UInt:
+        """The sum of the inputs from that of the masked ones."""
         seeds, keys = self.restore(collector)
         cast = self.cast
-        return unmask_sum(cast.context, cast.graph, inputs, seeds, keys, self.mask_keys)
-
-    def inputs(self) -> Iterator[UInt]:
-        """Masked inputs, unpacked."""
-        cast = self.cast
-        ring, length = cast.context.ring, cast.context.length
-        return (ring.from_bytes(cast.payloads[client], length) for client in self.summed)
+        return unmask_sum(
+            cast.context, cast.graph, masked, seeds, keys, self.mask_keys, self.spread
+        )
 
     def all(self) -> UInt:
         """From the uploads and answers to the total."""
         self.take_uploads()
-        return self.unmask(self.take_shares(), self.inputs())
+        return self.unmask(self.take_shares(), self.add())
 
     def work(self) -> FloorWork:
         """A self mask of everybody summed; a key and a mask per neighbour of an absent one."""
@@ -133,13 +139,15 @@ class MeasuredServer:
         return FloorWork(stream_bytes=masks * self.cast.size.d * _WORD, agreements=pairs)
 
 
-def _server_rows(cast: SumCast, dropout: float, floors: MachineFloors) -> list[SpeedRow]:
+def _server_rows(
+    cast: SumCast, dropout: float, floors: MachineFloors, spread: Spread
+) -> list[SpeedRow]:
     absent = cast.dropped(dropout)
     summed = tuple(client for client in cast.cohort if client not in set(absent))
     both = frozenset(summed), frozenset(absent)
     answers = {c: OpeningGuard(cast.held[c]).open(*both) for c in summed}
-    server = MeasuredServer(cast, summed, absent, answers, cast.mask_keys)
-    collector, work = server.take_shares(), server.work()
+    server = MeasuredServer(cast, summed, absent, answers, cast.mask_keys, spread)
+    collector, work, masked = server.take_shares(), server.work(), server.add()
     received = sum(len(cast.payloads[client]) for client in summed)
     opened = sum(
         len(share.to_bytes())
@@ -153,7 +161,8 @@ def _server_rows(cast: SumCast, dropout: float, floors: MachineFloors) -> list[S
         ("server: take uploads", cheapest(server.take_uploads), received),
         ("server: take shares", cheapest(server.take_shares), opened),
         ("server: restore secrets", cheapest(lambda: server.restore(collector)), 0),
-        ("server: unmask", cheapest(lambda: server.unmask(collector, iter(()))), 0),
+        ("server: add masked inputs", cheapest(server.add), received),
+        ("server: unmask", cheapest(lambda: server.unmask(collector, masked)), 0),
         ("server: all", whole, received + opened),
     )
     return [speed_row(name, cast.size, dropout, spent, b, work, floors) for name, spent, b in steps]

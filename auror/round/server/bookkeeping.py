@@ -71,7 +71,10 @@ class Answers:
         return len(self._given)
 
     def keep(self, sender: ClientId, message: ClientMessage) -> None:
-        self._given[sender] = self._fingerprint(sender, message)
+        """What was taken; of an upload its digest, which was checked then, not its megabytes."""
+        if isinstance(message, Upload):
+            message = replace(message, payload=message.digest)
+        self._given[sender] = message
         self.waiting.discard(sender)
 
     def given_by(self, client: ClientId) -> ClientMessage | None:
@@ -80,13 +83,10 @@ class Answers:
 
     def repeats(self, sender: ClientId, message: ClientMessage) -> bool:
         """Whether this is the answer that it has given."""
-        return self._given.get(sender) == self._fingerprint(sender, message)
-
-    def _fingerprint(self, sender: ClientId, message: ClientMessage) -> ClientMessage:
-        """What is kept to recognise a repetition: of an upload its digest, not its megabytes."""
-        if not isinstance(message, Upload):
-            return message
-        return replace(message, payload=upload_digest(self.transcript, sender, message.payload))
+        if isinstance(message, Upload):
+            digest = upload_digest(self.transcript, sender, message.payload)
+            message = replace(message, payload=digest)
+        return self._given.get(sender) == message
 
 
 def sends(outgoing: Mapping[ClientId, ServerMessage]) -> list[Send]:

@@ -31,6 +31,7 @@ from auror.round.public import PublicSeed, draw_committee
 from auror.round.record import OpenedGroup
 from auror.secagg.instance import SumContext
 from auror.secagg.server.collect_shares import ShareCollector
+from auror.secagg.server.unmask import Spread
 from auror.secagg.topology import Topology
 
 
@@ -68,6 +69,8 @@ class RoundContext:
     """Where masked inputs wait until the accepted set is known (a spool on disk, or a dict)."""
     collector: ShareCollector
     public_seed: PublicSeed
+    spread: Spread = map
+    """Puts the expansion of masks on several cores."""
 
     @classmethod
     def open(
@@ -78,6 +81,7 @@ class RoundContext:
         topology: Topology,
         uploads: MutableMapping[ClientId, bytes],
         public_seed: PublicSeed,
+        spread: Spread = map,
     ) -> RoundContext:
         transcript = description.transcript()
         return cls(
@@ -91,6 +95,7 @@ class RoundContext:
             uploads,
             ShareCollector(transcript, topology.shares, SHARED_KINDS),
             public_seed,
+            spread,
         )
 
     @property

@@ -50,6 +50,7 @@ from auror.round.server.state import ORDER, State, Waiting, summarise
 from auror.round.server.steps import close, take, to_present
 from auror.round.summary import RoundSummary
 from auror.round.watch import Watch
+from auror.secagg.server.unmask import Spread
 
 
 class RoundServer:
@@ -61,13 +62,18 @@ class RoundServer:
         policy: Policy,
         uploads: MutableMapping[ClientId, bytes],
         public_seed: PublicSeed = protocol_seed,
+        spread: Spread = map,
     ) -> None:
-        """Raises ConfigError when the parameters cannot work for this cohort."""
+        """``spread``: how the expansion of masks is put on several cores.
+
+        Raises:
+            ConfigError: the parameters cannot work for this cohort.
+        """
         cohort = start.description.cohort
         topology = check_round(policy.params, len(cohort), start.plan.largest_row_norm())
         self._start = start
         self._context = RoundContext.open(
-            start.description, policy, start.plan, topology, uploads, public_seed
+            start.description, policy, start.plan, topology, uploads, public_seed, spread
         )
         self._state: State = Advertising()
         self._phase = Phase.ADVERTISE

@@ -22,6 +22,8 @@ class Advertising:
 
     phase: ClassVar[Phase] = Phase.ADVERTISE
     keys: Mapping[ClientId, AdvertisedKeys] = field(default_factory=dict)
+    used: frozenset[bytes] = frozenset()
+    """Every public key among them."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,14 @@ def take_keys(
     if max(wanted.present, wanted.accepted) > cohort or wanted.group > context.params.group_size:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "floors that this round cannot meet")
     own = keys.public_keys()
-    others = {key for other in state.keys.values() for key in other.public_keys()}
-    if len(set(own)) < 3 or others & set(own):
+    if len(set(own)) < 3 or not state.used.isdisjoint(own):
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "a key is not its own")
     try:
         for key in own:
             check_public_key(key)
     except AuthenticationFailed as error:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "a degenerate key") from error
-    return replace(state, keys={**state.keys, sender: keys})
+    return replace(state, keys={**state.keys, sender: keys}, used=state.used.union(own))
 
 
 def close(context: RoundContext, state: Advertising) -> tuple[Wired, KeyList]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar
 
 from auror.crypto.tags import Tag
@@ -41,6 +42,11 @@ class Dealers:
 
     dealt: tuple[ClientId, ...]
     unreadable: Unreadable
+
+    @cached_property
+    def everybody(self) -> frozenset[ClientId]:
+        """U2 as a set."""
+        return frozenset(self.dealt)
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ def close(
 
 
 def check_given(
-    state: WithDealers, sender: ClientId, asked: frozenset[ClientId], given: frozenset[ClientId]
+    state: WithDealers, sender: ClientId, asked: frozenset[ClientId], given: AbstractSet[ClientId]
 ) -> None:
     """Whether ``sender`` opened a share of everybody ``asked`` whose envelope it has receipted.
 
@@ -140,7 +146,7 @@ def check_given(
         PeerMisbehaved: it withheld one against its own receipt, or opened others.
     """
     named = state.dealers.unreadable.get(sender, frozenset())
-    held = frozenset(state.wired.graph.holders(sender, asked | {sender})) & asked
+    held = asked.intersection((*state.wired.graph.neighbours[sender], sender))
     if not given <= held:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "shares that were not asked for")
     withheld = held - named - given

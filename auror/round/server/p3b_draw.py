@@ -49,7 +49,7 @@ def take_shares(
 ) -> Drawing:
     """Step 3.8. Raises PeerMisbehaved when shares are not the asked or the committed ones, or one
     is missing that its receipt says it has."""
-    check_given(state, sender, frozenset(state.dealers.dealt), frozenset(message.shares))
+    check_given(state, sender, state.dealers.everybody, message.shares.keys())
     context.collector.add(sender, SecretKind.RANDOMNESS, message.shares)
     return state
 

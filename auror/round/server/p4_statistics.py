@@ -79,10 +79,9 @@ def close(context: RoundContext, state: SendingStatistics) -> Opening:
     masked = statistics_context(state.draw.view, state.draw.plan.rows)
     opened = []
     for index, members in openable(context, state.draw.groups, sent.keys()).items():
-        total = masked.ring.zeros(masked.length)
-        for client in members:
-            total += masked.ring.from_bytes(sent[client].payload, masked.length)
-        opened.append(OpenedGroup(index, members, masked.ring.reduce(total)))
+        payloads = (sent[client].payload for client in members)
+        total = masked.ring.sum_packed(payloads, masked.length)
+        opened.append(OpenedGroup(index, members, total))
     signatures = {client: message.signature for client, message in sent.items()}
     return Opening(signatures, tuple(opened))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar
 
 from auror.crypto.tags import Tag
@@ -31,6 +32,11 @@ class Proposal:
     """A"""
     left_out: Mapping[GroupIndex, str]
     """Groups of U3 that are not in A, and why."""
+
+    @cached_property
+    def everybody(self) -> frozenset[ClientId]:
+        """A as a set."""
+        return frozenset(self.accepted)
 
     def of(self, opened: tuple[OpenedGroup, ...]) -> list[OpenedGroup]:
         """The accepted ones among the opened groups."""
@@ -106,8 +112,7 @@ def take_agreement(
     context: RoundContext, state: Agreeing, sender: ClientId, message: Agreement
 ) -> Agreeing:
     """Step 5.5. Raises PeerMisbehaved for a signature under other sets."""
-    accepted = frozenset(state.proposal.accepted)
-    parts = agreement_parts(context.transcript, state.draw.view, accepted)
+    parts = agreement_parts(context.transcript, state.draw.view, state.proposal.everybody)
     context.require_signed(sender, message.signature, "accepted set", Tag.AGREEMENT, *parts)
     return replace(state, agreed={**state.agreed, sender: message.signature})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 from auror.crypto.entropy import Secret
@@ -22,6 +23,11 @@ class Unmasking(WithProposal):
 
     phase: ClassVar[Phase] = Phase.UNMASK
 
+    @cached_property
+    def absent(self) -> frozenset[ClientId]:
+        """U2 \\ A: whose mask keys are restored."""
+        return self.dealers.everybody - self.proposal.everybody
+
 
 @dataclass(frozen=True)
 class TotalOpened(WithProposal):
@@ -36,11 +42,10 @@ def take_shares(
 ) -> Unmasking:
     """Step 6.3. Raises PeerMisbehaved when shares are not the asked or the committed ones, or one
     is missing that its receipt says it has."""
-    accepted = frozenset(state.proposal.accepted)
-    absent = frozenset(state.dealers.dealt) - accepted
+    accepted = state.proposal.everybody
     shares = message.shares
-    check_given(state, sender, accepted, frozenset(shares.self_seeds))
-    check_given(state, sender, absent, frozenset(shares.mask_keys))
+    check_given(state, sender, accepted, shares.self_seeds.keys())
+    check_given(state, sender, state.absent, shares.mask_keys.keys())
     context.collector.add(sender, SecretKind.SELF_SEED, shares.self_seeds)
     context.collector.add(sender, SecretKind.MASK_KEY, shares.mask_keys)
     return state
@@ -89,11 +94,11 @@ def unmasked(
     return unmask_sum(
         sum_context,
         state.wired.graph,
-        (
-            sum_context.ring.from_bytes(context.uploads[client], sum_context.length)
-            for client in clients
+        sum_context.ring.sum_packed(
+            (context.uploads[client] for client in clients), sum_context.length
         ),
         {client: seeds[client] for client in clients},
         absent,
         {client: keys.update_mask for client, keys in state.wired.keys.items()},
+        context.spread,
     )

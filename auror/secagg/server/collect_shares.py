@@ -10,7 +10,7 @@ from auror.errors import AbortReason, DropReason, PeerMisbehaved, RoundAborted
 from auror.ids import ClientId, Digest
 from auror.secagg.graph import share_point
 from auror.secagg.instance import SecretKind
-from auror.secagg.sharing import Share, secret_commitment, share_commitment
+from auror.secagg.sharing import Share, ShareCommitments, secret_commitment
 
 
 class ShareCollector:
@@ -21,12 +21,14 @@ class ShareCollector:
 
     def __init__(self, transcript: Digest, threshold: int, kinds: tuple[SecretKind, ...]) -> None:
         self._transcript = transcript
+        self._committed = ShareCommitments(transcript)
         self._threshold = threshold
         self._position = {kind: i for i, kind in enumerate(kinds)}
         self._combiner = Combiner(threshold)
         self._commitments: dict[ClientId, Mapping[ClientId, tuple[Digest, ...]]] = {}
         self._secret_commitments: dict[ClientId, tuple[Digest, ...]] = {}
-        self._shares: dict[tuple[ClientId, SecretKind], dict[int, bytes]] = {}
+        self._shares: dict[SecretKind, dict[ClientId, dict[int, bytes]]] = {k: {} for k in kinds}
+        """By kind and dealer: values by point."""
 
     def expect(
         self,
@@ -46,18 +48,20 @@ class ShareCollector:
                 holder opened another value or it kept quiet about a bad dealing in phase 1;
                 nothing of this answer is used.
         """
+        position = self._position[kind]
         for dealer, share in shares.items():
             row = self._commitments.get(dealer, {}).get(holder)
-            actual = share_commitment(self._transcript, dealer, holder, kind, share)
-            if row is None or row[self._position[kind]] != actual:
+            actual = self._committed.to(dealer, holder, kind, share)
+            if row is None or row[position] != actual:
                 raise PeerMisbehaved(
                     holder, DropReason.BAD_COMMITMENT, f"share of client {dealer}'s {kind.name}"
                 )
+        point, piles = share_point(holder), self._shares[kind]
         for dealer, share in shares.items():
-            self._shares.setdefault((dealer, kind), {})[share_point(holder)] = share.value
+            piles.setdefault(dealer, {})[point] = share.value
 
     def count(self, dealer: ClientId, kind: SecretKind) -> int:
-        return len(self._shares.get((dealer, kind), {}))
+        return len(self._shares[kind].get(dealer, {}))
 
     def enough(self, dealer: ClientId, kind: SecretKind) -> bool:
         return self.count(dealer, kind) >= self._threshold
@@ -74,7 +78,7 @@ class ShareCollector:
                 AbortReason.TOO_FEW_SHARES,
                 f"{self.count(dealer, kind)} of {self._threshold} for client {dealer}",
             )
-        secret = self._combiner.combine(self._shares[dealer, kind])
+        secret = self._combiner.combine(self._shares[kind][dealer])
         expected = self._secret_commitments[dealer][self._position[kind]]
         if secret is None or (
             secret_commitment(self._transcript, dealer, kind, secret) != expected

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from script_kit import load_script
@@ -15,7 +16,9 @@ from auror.bench.speed import as_text, floors, secagg
 from auror.bench.speed.cast import SumCast, make_cast
 from auror.bench.speed.clock import cheapest
 from auror.bench.speed.floors import CoreRates, FloorWork, MachineFloors
+from auror.bench.speed.round import run as round_rows
 from auror.bench.speed.rows import SpeedRow, SumSize
+from auror.bench.speed.tape import record
 from auror.cli import main
 
 SIZE = SumSize(12, 500, 6, 4)
@@ -34,7 +37,7 @@ def rows() -> list[SpeedRow]:
 
 
 def test_every_step_has_a_row_with_its_floor(rows: list[SpeedRow]) -> None:
-    assert [row.name.partition(":")[0] for row in rows] == ["client"] * 4 + ["server"] * 10
+    assert [row.name.partition(":")[0] for row in rows] == ["client"] * 4 + ["server"] * 12
     assert {row.dropout for row in rows} == {0.0, 0.25}
     whole = [row for row in rows if row.name == "server: all"]
     nobody_lost, some_lost = whole
@@ -67,7 +70,30 @@ def test_a_total_that_is_wrong_is_no_row(cast: SumCast, monkeypatch: pytest.Monk
         SumCast, "plain_sum", lambda self, _clients: self.context.ring.zeros(self.size.d)
     )
     with pytest.raises(AssertionError, match="not the plain sum"):
-        secagg._server_rows(cast, 0.0, FLOORS)
+        secagg._server_rows(cast, 0.0, FLOORS, map)
+
+
+def test_a_whole_round_is_heard_again_by_another_server() -> None:
+    size = SumSize(10, 60, 9, 6)
+    rows = {row.name: row for row in round_rows({size: (0.2,)}, FLOORS, lambda _progress: None)}
+    phases = ["advertise", "share keys", "receipts", "upload", "consistency", "draw", "statistics",
+              "agree", "unmask", "whole round"]  # fmt: skip
+    assert list(rows) == [f"{side}: {name}" for side in ("server", "client") for name in phases]
+    for side in ("server", "client"):
+        parts = [rows[f"{side}: {name}"] for name in phases[:-1]]
+        whole = rows[f"{side}: whole round"]
+        assert whole.cpu_seconds == pytest.approx(sum(row.cpu_seconds for row in parts), abs=1e-4)
+        assert whole.dropout == 0.2
+    # of eight uploads 60 entries of 20 bits, digests and frames
+    assert 8 * 150 < rows["server: upload"].bytes < 8 * 400
+    assert rows["client: upload"].bytes == pytest.approx(rows["server: upload"].bytes / 10, abs=1)
+
+
+def test_a_round_whose_total_is_wrong_is_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    tape = record(SumSize(6, 20, 5, 4), 0.0, lambda _progress: None)
+    monkeypatch.setattr("auror.bench.speed.tape._update", lambda dim: np.ones(dim, np.float32))
+    with pytest.raises(AssertionError, match="not the plain sum"):
+        tape.played()
 
 
 def test_floors_are_work_over_rates() -> None:
@@ -95,6 +121,7 @@ def test_the_cheapest_of_five_counts() -> None:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "measure_floors", lambda: FLOORS)
     monkeypatch.setattr(secagg, "sizes", lambda reduced: {SIZE: (0.25,)})
+    monkeypatch.setattr(speed, "SECTIONS", {"secagg": speed.SECTIONS["secagg"]})
 
 
 @pytest.mark.usefixtures("quick")
@@ -118,12 +145,12 @@ def test_text_is_a_table_with_the_floors_above() -> None:
     assert done.exit_code == 0, done.output
     assert "10.0    20.0  thousand X25519/s" in done.stdout
     assert "server: all" in done.stdout
-    assert as_text(speed.run_speed(["secagg"], [], True, lambda _p: None)).count("25%") == 5
+    assert as_text(speed.run_speed(["secagg"], [], True, lambda _p: None)).count("25%") == 6
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["secaggg"], "choose of secagg"), (["--only", "7x7"], "--only 7x7: choose of")],
+    [(["secaggg"], "choose of secagg, round"), (["--only", "7x7"], "--only 7x7: choose of")],
 )
 def test_what_does_not_exist_is_named(words: list[str], said: str) -> None:
     done = CliRunner().invoke(main, ["bench", *words])

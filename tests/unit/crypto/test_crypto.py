@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import logging
 import traceback
 
@@ -15,7 +16,7 @@ from auror.crypto import aead, prg, shamir
 from auror.crypto.entropy import Secret, system_entropy
 from auror.crypto.kex import KeyPair, check_public_key, expand
 from auror.crypto.signing import SigningKey, verify
-from auror.crypto.tags import Tag, encode, tagged_hash
+from auror.crypto.tags import Encoded, Tag, encode, tagged_hash
 from auror.errors import AuthenticationFailed
 from auror.sim.seeded import seeded_entropy
 
@@ -134,6 +135,20 @@ def test_signing_key_survives_pem() -> None:
 @given(st.lists(st.binary(max_size=12), max_size=5), st.lists(st.binary(max_size=12), max_size=5))
 def test_encoding_is_injective(one: list[bytes], two: list[bytes]) -> None:
     assert (encode(*one) == encode(*two)) == (one == two)
+
+
+@given(*[st.lists(st.binary(max_size=9), max_size=4)] * 3)
+def test_what_is_encoded_once_stands_for_its_parts(
+    one: list[bytes], two: list[bytes], three: list[bytes]
+) -> None:
+    plain = (*one, *two, *three)
+    assert encode(*one, Encoded.of(*two), *three) == encode(*plain)
+    assert encode(*one, Encoded.of(*two, Encoded.of(*three))) == encode(*plain)
+    digest = hashlib.sha256(encode(Tag.VIEW.value, *plain)).digest()
+    assert tagged_hash(Tag.VIEW, *plain) == digest
+    assert tagged_hash(Tag.VIEW, *one, Encoded.of(*two, *three)) == digest
+    # as one part, bytes that happen to be an encoding stay one part
+    assert encode(encode(*two)) != encode(*two)
 
 
 def test_tags_are_distinct() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,7 @@ from auror.secagg.instance import Instance, Ring, SecretKind, SumContext, UInt
 from auror.secagg.masking import add_self_mask, pairwise_mask
 from auror.secagg.quantise import Quantiser, ring_bits
 from auror.secagg.run import run_masked_sum
+from auror.secagg.server import unmask
 from auror.secagg.server.collect_shares import ShareCollector
 from auror.secagg.sharing import Share, deal, receive
 from auror.sim.seeded import seeded_entropy
@@ -54,6 +56,34 @@ def test_sum_of_those_who_uploaded(
     )
     expected = sum(1 * inputs[c].astype(object) for c in inputs if c not in before) % 2**bits
     assert [int(x) for x in total] == [int(x) for x in expected]
+
+
+def test_masks_that_are_expanded_side_by_side_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cohort = tuple(ClientId(i) for i in range(5))
+    secrets = {c: MaskSecrets.draw(seeded_entropy(8, c)) for c in cohort}
+    keys = {c: own.mask_key.public for c, own in secrets.items()}
+    shape, here = context(), cohort[:4]
+    masked = shape.ring.zeros(shape.length)
+    for c in here:
+        peers = {peer: keys[peer] for peer in cohort if peer != c}
+        masked += mask_input(shape, c, secrets[c], peers, shape.ring.zeros(shape.length))
+    args = (
+        shape, Graph.complete(cohort), masked, {c: secrets[c].self_seed for c in here},
+        {cohort[4]: secrets[cohort[4]].mask_key.secret}, keys,
+    )  # fmt: skip
+    monkeypatch.setattr(unmask, "_WORTH_SPREADING", 1)
+    calls = []
+    with ThreadPoolExecutor(2) as pool:
+
+        def spread(expand, parts):  # type: ignore[no-untyped-def]
+            calls.append(parts := list(parts))
+            return pool.map(expand, parts)
+
+        assert not unmask.unmask_sum(*args, spread).any()
+    assert sorted(len(part) for part in calls[0]) == [4, 4]
+    assert not unmask.unmask_sum(*args).any()
 
 
 def test_too_few_left_open_nothing() -> None:
