@@ -29,6 +29,8 @@ TIMES = 16
 """How often an identity may send the largest messages of one round, in bytes that came."""
 WAITING_BYTES, WAITING_UPLOADS = 64 << 20, 2
 """What decoded messages may hold while they wait: so much, and so many uploads at least."""
+AT_HAND_BYTES = 1 << 20
+"""Messages of a phase are small but for uploads: many are taken in one go, uploads one by one."""
 SAY_EVERY_S = 10.0
 _log = logger("transport")
 
@@ -132,6 +134,15 @@ class Inbox(asyncio.Queue[Event]):
         except BaseException:
             self._free(size)
             raise
+
+    def at_hand(self) -> list[Event]:
+        """What waits, taken out: ``AT_HAND_BYTES`` of messages and one at most."""
+        found, size = [], 0
+        while not self.empty() and size < AT_HAND_BYTES:
+            event = self.get_nowait()
+            size += event.size if isinstance(event, Message) else 0
+            found.append(event)
+        return found
 
     def _get(self) -> Event:
         event = super()._get()

@@ -6,7 +6,7 @@ waits, and carries out what this asks for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from auror.errors import AbortReason, DropReason, PeerMisbehaved
@@ -78,7 +78,7 @@ class RoundPlayer:
         """Where the round is."""
         return Standing(
             activity=Activity.PLAYING,
-            waiting_for=self._machine.waiting_for,
+            waiting_for=frozenset(self._machine.waiting_for),
             deadline=self.due,
             counter=self.round_id.counter,
             phase=self._deadlines.phase,
@@ -97,6 +97,18 @@ class RoundPlayer:
     def on_deadline(self) -> list[Action]:
         """The phase's time is up."""
         return self._play(self._machine.on_deadline())
+
+    def on_events(self, events: Sequence[Event], backlog: Callable[[], int]) -> list[Action]:
+        """Take what happened since, in order, as if each came alone: the phase's time may be up in
+        between. ``backlog``: how many events more wait by now."""
+        actions: list[Action] = []
+        for at, event in enumerate(events):
+            if at and self.is_phase_over(len(events) - at + backlog()):
+                actions += self.on_deadline()
+            if self.outcome is not None:
+                break
+            actions += self.on_event(event)
+        return actions
 
     def on_event(self, event: Event) -> list[Action]:
         """Take what happened next."""

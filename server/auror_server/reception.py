@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 
 from auror.ids import ClientId, Digest, RoundId
+from auror.round.messages import ClientMessage
 from auror.round.past import Past
 from auror.round.server.context import Phase
 from auror.wire import codec
@@ -19,6 +21,9 @@ from auror_server.connections import Connection, Connections
 from auror_server.events import Joined, Left, Malformed, Message
 from auror_server.metrics import RoundMeter
 from auror_server.parts import Parts
+
+SMALL_BYTES = 16 << 10
+"""Decoded at once, in less time than the way to the executor and back takes under load."""
 
 
 class Reception:
@@ -109,7 +114,7 @@ class Reception:
         self._allowance.chunk(client, size)
 
     async def received(self, client: ClientId, message: Received) -> None:
-        """Decode in the executor; a repeated message of this round goes no further.
+        """Decode, what is large in the executor; a repeated message of this round goes no further.
 
         Returns when there was room for it: until then its sender has to wait.
 
@@ -121,9 +126,12 @@ class Reception:
             if not self._is_new(client, envelope):
                 return
             async with self.inbox.room(envelope.size, limits.largest(Kind.UPLOAD)):
-                decoded = await asyncio.get_running_loop().run_in_executor(
-                    self._pool, lambda: codec.decode_client(envelope.kind, message.read(), limits)
-                )
+                work = functools.partial(_decoded, message, limits)
+                if envelope.size <= SMALL_BYTES:
+                    decoded = work()
+                else:
+                    loop = asyncio.get_running_loop()
+                    decoded = await loop.run_in_executor(self._pool, work)
                 seen.setdefault((client, envelope.kind), envelope.sha256)
                 event = Message(client, envelope.round_id, decoded, envelope.size)
                 self.inbox.put_nowait(event)
@@ -139,3 +147,8 @@ class Reception:
     def malformed(self, client: ClientId, error: WireError) -> None:
         self.refusals.note("malformed", f"client {client}", str(error))
         self.inbox.put_nowait(Malformed(client, str(error)))
+
+
+def _decoded(message: Received, limits: Limits) -> ClientMessage:
+    """Raises WireError."""
+    return codec.decode_client(message.envelope.kind, message.read(), limits)

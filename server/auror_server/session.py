@@ -28,7 +28,7 @@ from auror.wire.limits import Limits
 from auror.wire.v1 import transport_pb2 as pb
 from auror_server.clock import SessionClock
 from auror_server.config import SessionSection
-from auror_server.connections import Connection, encode_message
+from auror_server.connections import Connection, EncodedMessage, encode_message
 from auror_server.events import Event, Joined, Stop
 from auror_server.evidence import EvidenceCollector
 from auror_server.notices import Notices, say_dropped
@@ -270,23 +270,29 @@ class Session:
         self._standing = Standing(Activity.CLOSING, counter=description.round_id.counter)
         self._campaign.state.conduct.attendance.came(self.reception.late())
         end = await self._compute(functools.partial(self._conclude, player, player.outcome))
-        await self._send(player, Send(description.cohort, end))
+        goodbye = Send(description.cohort, end)
+        await self._carry(player, [goodbye])
         self.reception.close()
         self._notices.say(self._campaign.state.index - 1)
         self._notices.tell()
         return player.outcome
 
     async def _next(self, player: RoundPlayer) -> list[Action]:
-        """Wait for the next thing that happens and hand it to the player."""
-        if player.is_phase_over(self.reception.inbox.qsize()):
+        """Wait for the next thing that happens and hand it to the player, with whatever else has
+        happened by then: under load, one way to the executor and back for many messages."""
+        inbox = self.reception.inbox
+        if player.is_phase_over(inbox.qsize()):
             return await self._compute(player.on_deadline)
-        event = await self._clock.next(self.reception.inbox, player.due)
+        event = await self._clock.next(inbox, player.due)
         if event is None:
             return []
-        self._note(event)
-        return await self._compute(functools.partial(player.on_event, event))
+        events = [event, *inbox.at_hand()]
+        for one in events:
+            self._note(one)
+        return await self._compute(functools.partial(player.on_events, events, inbox.qsize))
 
     async def _carry(self, player: RoundPlayer, actions: list[Action]) -> None:
+        encoded = iter(await self._encoded(player, [a for a in actions if isinstance(a, Send)]))
         for action in actions:
             match action:
                 case Persist(fact):
@@ -306,14 +312,19 @@ class Session:
                 case Send():
                     if self._evidence is not None:
                         self._evidence.saw(action.message)
-                    await self._send(player, action)
+                    await self._send(player, action, next(encoded))
 
-    async def _send(self, player: RoundPlayer, send: Send) -> None:
+    async def _encoded(self, player: RoundPlayer, sends: list[Send]) -> list[EncodedMessage]:
+        """One way to the executor for all: in phase 1 everybody is sent envelopes of its own."""
+        if not sends:
+            return []
+        return await self._compute(
+            lambda: [encode_message(player.round_id, send.message) for send in sends]
+        )
+
+    async def _send(self, player: RoundPlayer, send: Send, encoded: EncodedMessage) -> None:
         if self._recorder.dirty:
             await self._compute(self._recorder.sync)  # durable before reply
-        encoded = await self._compute(
-            functools.partial(encode_message, player.round_id, send.message)
-        )
         for client in send.to:
             connection = self._connections.get(client)
             if connection is not None and connection.send(encoded, send.message):

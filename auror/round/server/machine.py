@@ -106,9 +106,9 @@ class RoundServer:
         return answered >= max(context.floors.present, half)
 
     @property
-    def waiting_for(self) -> frozenset[ClientId]:
-        """Whose answers are missing in this phase."""
-        return frozenset() if self.over else frozenset(self._answers.waiting)
+    def waiting_for(self) -> AbstractSet[ClientId]:
+        """Whose answers are missing in this phase; it changes with every answer."""
+        return frozenset() if self.over else self._answers.waiting
 
     def start(self) -> list[ServerEffect]:
         """Invite the cohort."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 from auror_server.config import SessionSection
-from auror_server.events import Joined, Left, Malformed, Message, Stop
+from auror_server.events import Event, Joined, Left, Malformed, Message, Stop
 from auror_server.player import Action, RoundPlayer
 from rounds_kit import Deployment, answer, rounding
 
@@ -219,6 +219,39 @@ def test_when_all_are_lost_the_round_is_aborted_after_the_grace() -> None:
     assert table.player.outcome is not None
     assert table.player.outcome.aborted is AbortReason.TOO_FEW_UPLOADED
     assert set(table.dropped) == set(table.everybody)
+
+
+def test_events_that_come_together_are_taken_one_after_the_other() -> None:
+    alone, together = Table(), Table()
+    for table in (alone, together):
+        table.reach(Phase.UPLOAD)
+    assert alone.ready.keys() == together.ready.keys()
+    one_by_one = alone.answers(others(alone))
+    events = [Message(c, together.player.round_id, together.ready.pop(c)) for c in others(together)]
+    at_once = together.player.on_events(events, lambda: 0)
+    assert [type(action) for action in at_once] == [type(action) for action in one_by_one]
+    assert [a.fact for a in at_once if isinstance(a, Persist)] == [
+        a.fact for a in one_by_one if isinstance(a, Persist)
+    ]
+    # nothing is taken any more once the round is over
+    left: list[Event] = [Stop(at_once=True), Joined(LATE)]
+    (ended,) = (together.player.on_events(left, lambda: 0),)
+    assert together.player.outcome is not None
+    assert [a for a in ended if isinstance(a, Send)] == []
+
+
+@pytest.mark.parametrize("in_time", [1, 2])
+def test_of_events_that_come_together_those_that_were_in_count(in_time: int) -> None:
+    table = Table()
+    table.reach(Phase.SHARE_KEYS)
+    last = ClientId(6)
+    table.answers(client for client in others(table) if client != last)
+    events = [Message(c, table.player.round_id, table.ready.pop(c)) for c in (last, LATE)]
+    table.now += 100.0
+    assert not table.player.is_phase_over(in_time)  # so many were in when the time was up
+    table.carry(table.player.on_events(events, lambda: 0))
+    assert table.dropped == ({} if in_time == 2 else {LATE: DropReason.SILENT})
+    assert table.phase is Phase.RECEIPTS
 
 
 def test_who_sends_what_is_no_message_is_heard_no_more() -> None:
