@@ -12,6 +12,8 @@ SUITES := tests/unit tests/vectors tests/property tests/adversary tests/fuzz tes
 # Work is dealt in runs of neighbours, so that what a file's tests share is made once.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --dist worksteal
 WORKERS ?= 2
+# Tracing adds about half to the time of the tests: continuous integration sets it, `make test` alone need not.
+COVERAGE ?=
 FUZZ_SECONDS ?= 60
 SOAK ?= soak
 
@@ -35,8 +37,8 @@ $(STAMP): constraints.txt pyproject.toml
 demo: $(STAMP) ## four training runs, the defended one over gRPC with mutual TLS; needs no GPU
 	$(BIN)/auror demo
 
-test: $(STAMP) ## unit, property, architecture and integration tests, with the coverage floor
-	$(PYTEST) -n $(WORKERS) --cov --cov-report=term:skip-covered -m 'not slow and not oracle' $(SUITES)
+test: $(STAMP) ## unit, property, architecture and integration tests; COVERAGE=1 also keeps the coverage floor
+	$(PYTEST) -n $(WORKERS) $(if $(COVERAGE),--cov --cov-report=term:skip-covered,--no-cov) -m 'not slow and not oracle' $(SUITES)
 
 test-all: $(STAMP) ## also the long ones: random rounds against plain sums, more seeds and histories, six machines
 	$(PYTEST) -n $(WORKERS) --timeout=1800 $(SUITES)

@@ -34,9 +34,6 @@ DETECTOR = "decoded"
 WORKERS = 2
 """Processes that share long work on one machine."""
 
-PATIENCE_S, TRAINING_PATIENCE_S = 10.0, 120.0
-"""Seconds of a phase, and of the one with training, that the rest get once enough have answered."""
-
 ERROR_RATE = 0.01
 """At most the chance that a training in which nobody lies ever accuses anybody."""
 
@@ -87,6 +84,12 @@ class RoundParams:
     """p_audit, chance that a round leaves out a random group after its statistics are open."""
     watch_rate: Annotated[float, Range(above=0, most=1)] = 0.1
     """Chance that label rows are opened in a round once nobody is in doubt; 1 = in every round."""
+    patience: Annotated[int, Range(1, 3600)] = 10
+    """Seconds: once as many have answered a phase as it needs, the rest get so long, or five times
+    as long as these took: wide enough for the slowest uplink."""
+    training_patience: Annotated[int, Range(1, 86_400)] = 120
+    """The same for the phase of the upload, local training included: wide enough for the slowest
+    device."""
 
     def __post_init__(self) -> None:
         check_fields(self)

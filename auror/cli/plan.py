@@ -18,8 +18,15 @@ from auror.tools.costs import Demand
 from auror.tools.plan import Published, make_plan, published_parameters
 from auror.tools.plan_text import as_text
 
-_PARAMS = ("dropouts", "quantisation_bits", "audit_probability", "watch_rate")
-_DEMAND = ("dim", "statistics", "rounds", "patience", "training_patience")
+_PARAMS = (
+    "dropouts",
+    "quantisation_bits",
+    "audit_probability",
+    "watch_rate",
+    "patience",
+    "training_patience",
+)
+_DEMAND = ("dim", "statistics", "rounds")
 _ROUND = (*_DEMAND, *_PARAMS[1:])
 _PUBLISHED = ("sigma", "eta")
 
@@ -27,7 +34,7 @@ _PUBLISHED = ("sigma", "eta")
 @click.command("plan", epilog=EPILOG)
 @flags_of(Demand, "clients")
 @flags_of(Enrolment, "colluders", "group_size")
-@flags_of(Demand, "dim", "statistics", "rounds", "patience", "training_patience")
+@flags_of(Demand, "dim", "statistics", "rounds")
 @flags_of(RoundParams, *_PARAMS)
 @click.option("--published", type=click.Choice([one.value for one in Adversary]), default=None,
               help="Degree and threshold of Bell et al. 2020, one masked sum.")  # fmt: skip

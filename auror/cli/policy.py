@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,10 @@ def command() -> None:
               help="Days until it expires.  [default: the date of the version before]")  # fmt: skip
 @click.option("--release-model/--no-release-model", "release_model", default=None,
               help="Whether clients get the model.  [default: as the version before]")  # fmt: skip
+@click.option("--patience", type=click.IntRange(1), default=None, metavar="SECONDS",
+              help="Of a phase that enough have answered.  [default: as before]")  # fmt: skip
+@click.option("--training-patience", type=click.IntRange(1), default=None, metavar="SECONDS",
+              help="The same of the upload, training included.  [default: as before]")  # fmt: skip
 @click.option("--trainings", type=click.IntRange(1), default=None, metavar="N",
               help="Allow N more; everybody's budget grows.  [default: none]")  # fmt: skip
 @click.option("--from-model", type=click.Path(path_type=Path), default=None,
@@ -39,6 +44,7 @@ def command() -> None:
 @one_line_errors
 def following(
     folder: Path, without: str, days: int | None, release_model: bool | None,
+    patience: int | None, training_patience: int | None,
     trainings: int | None, from_model: Path | None, seed: int | None, task: str | None,
 ) -> None:  # fmt: skip
     """Sign the next version in DIR, the folder that `auror certs` made.
@@ -65,8 +71,14 @@ def following(
         further = further_models(
             operator_policy(folder), trainings, seed or 0, task or "", from_model
         )
+    before = operator_policy(folder).params
+    params = replace(
+        before,
+        patience=patience or before.patience,
+        training_patience=training_patience or before.training_patience,
+    )
     gone = {ClientId(int(word)) for word in words}
-    made = next_policy(folder, gone, days, release_model, further)
+    made = next_policy(folder, gone, days, release_model, further, params)
     models = ", and server/models," if further else ""
     click.echo(
         f"{folder}: version {made.version}, {len(made.members)} members, {made.eras} trainings;"

@@ -15,6 +15,7 @@ from auror.deployment.policy_file import POLICY_FILE, policy_json
 from auror.errors import CredentialsError
 from auror.files import replace_file
 from auror.ids import ClientId
+from auror.params import RoundParams
 from auror.round.description import model_digest
 from auror.round.policy import Policy
 
@@ -34,13 +35,14 @@ def next_policy(
     days: int | None,
     release_model: bool | None = None,
     further: Sequence[NDArray[np.float32]] = (),
+    params: RoundParams | None = None,
 ) -> Policy:
     """Sign the next version of the policy of the deployment in ``folder``, without some members,
     and write it for operator, server and the clients that stay.
 
     Args:
         days: until it expires; None keeps the date of the version before, as it does for
-            ``release_model``: whether clients get the trained model.
+            ``release_model``, whether clients get the trained model, and for ``params``.
         further: first models, (d,) each, of trainings beside those that are signed.
 
     Raises:
@@ -62,7 +64,7 @@ def next_policy(
         )
     expires = before.expires if days is None else expiry(days)
     digests = [model_digest(model) for model in further]
-    after = before.successor(operator, without, expires, release_model, digests)
+    after = before.successor(operator, without, expires, release_model, digests, params)
     for era, model in enumerate(further, before.eras):  # a policy never names what is not there
         write_first_model(folder / "server", era, model)
     folders = [home, folder / "server", *(client_folder(folder, c) for c in after.members)]

@@ -51,6 +51,10 @@ class Enrolment:
     days: Annotated[int, Range(1, VALID_DAYS)] = default_of(Terms, "days")
     """Days until the policy expires."""
     watch_rate: Annotated[float, Like(RoundParams)] = default_of(RoundParams, "watch_rate")
+    patience: Annotated[int, Like(RoundParams)] = default_of(RoundParams, "patience")
+    training_patience: Annotated[int, Like(RoundParams)] = default_of(
+        RoundParams, "training_patience"
+    )
     parts: str | None = None
     """Statistics a server may ask for, e.g. label-rows,output-layer; by default label-rows, or
     count-sketch where the task has no labels or no linear output layer."""
@@ -77,6 +81,8 @@ class Enrolment:
         return replace(
             usual_params(self.clients, self.group_size, self.colluders),
             watch_rate=self.watch_rate,
+            patience=self.patience,
+            training_patience=self.training_patience,
         )
 
     def caps(self, labels: bool) -> PlanCaps:

@@ -156,6 +156,7 @@ class Policy:
         expires: int,
         release_model: bool | None = None,
         further: Sequence[Digest] = (),
+        params: RoundParams | None = None,
     ) -> Policy:
         """The next version, signed: the same rules for everybody but ``without``.
 
@@ -163,6 +164,7 @@ class Policy:
             release_model: None keeps what the version before says.
             further: hashes of the first models of trainings beside those that are signed; the
                 budget grows with them.
+            params: None keeps those of the version before.
 
         Raises:
             ConfigError: one of them is no member, or too few are left.
@@ -179,6 +181,7 @@ class Policy:
             version=self.version + 1,
             predecessor=self.digest(),
             members=members,
+            params=params or self.params,
             expires=expires,
             release_model=self.release_model if release_model is None else release_model,
             first_models=(*self.first_models, *further),

@@ -18,7 +18,7 @@ from auror.crypto.signing import SigningKey, verify
 from auror.crypto.tags import Tag
 from auror.errors import ConfigError
 from auror.fields import Range, check_fields
-from auror.params import PATIENCE_S, TRAINING_PATIENCE_S, RoundParams
+from auror.params import RoundParams
 from auror.secagg.quantise import ring_bits
 from auror.secagg.topology import Topology
 from auror.wire import sizes
@@ -41,10 +41,6 @@ class Demand:
     """k, statistics per group, challenge rows included."""
     rounds: Annotated[int, Range(1)] = 100
     """Rounds of one training; a second one may follow a flag."""
-    patience: Annotated[float, Range(0)] = PATIENCE_S
-    """Seconds that a phase waits for the rest once enough have answered (session.patience_s)."""
-    training_patience: Annotated[float, Range(0)] = TRAINING_PATIENCE_S
-    """The same of the phase with training (session.training_patience_s)."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -128,7 +128,7 @@ def make_plan(demand: Demand) -> Plan:
     seats = _seats(demand, Budget.for_rounds(demand.rounds, _TRAININGS))
     return Plan(
         most_watched=params.rounds_of_doubt(n),
-        tolerated_delay_s=_WAITING * demand.patience + demand.training_patience,
+        tolerated_delay_s=_WAITING * params.patience + params.training_patience,
         fewest_present=params.fewest_present(n, disputed=False),
         fewest_accepted=params.fewest_accepted(n, n),
         seats=seats,

@@ -15,7 +15,7 @@ def as_text(plan: Plan) -> str:
     graph = "complete graph" if wired.complete else f"sparse graph, {wired.degree} neighbours each"
     signers = "everybody" if wired.committee == n else f"a committee of {wired.committee}"
     alive = "" if wired.complete else " or left out, but for 2^-20"
-    patience = f"{demand.patience:g} s a phase, {demand.training_patience:g} s with training"
+    patience = f"{params.patience} s a phase, {params.training_patience} s with training"
     title_of_seats = "a chosen client among colluders only"
     title = f"per round, d = {demand.dim}, k = {demand.statistics}"
     sightings = f"{plan.lonely_sightings:.2g} such groups in {RUN_ROUNDS} rounds"

@@ -19,10 +19,8 @@ from auror.params import (
     DETECTOR,
     ERROR_RATE,
     PACKAGED,
-    PATIENCE_S,
     ROUNDS,
     SEED,
-    TRAINING_PATIENCE_S,
 )
 from auror.training.config import AfterFlag, CampaignConfig
 from auror.training.detectors import ChosenDetector, DetectorDials, choose_detector
@@ -82,11 +80,6 @@ class SessionSection(Section):
     """Deadline of every phase but the upload, and of handing out the final model."""
     upload_deadline_s: float = Field(default=600, gt=0)
     """Deadline of the upload phase, local training included."""
-    patience_s: float = Field(default=PATIENCE_S, gt=0)
-    """Once as many have answered a phase as it needs, the rest get so long, or five times as long
-    as these took: wide enough for the slowest device and uplink."""
-    training_patience_s: float = Field(default=TRAINING_PATIENCE_S, gt=0)
-    """The same for the upload phase, local training included."""
     reconnect_grace_s: float = Field(default=5, ge=0)
     """A client gone for longer than this no longer holds up a phase."""
     max_aborted: int = Field(default=5, ge=1)

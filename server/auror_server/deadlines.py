@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from auror.ids import ClientId
+from auror.params import RoundParams
 from auror.round.server.context import Phase
 
 GoneSince = Callable[[ClientId], float | None]
@@ -14,19 +15,13 @@ GoneSince = Callable[[ClientId], float | None]
 
 
 class Timing(Protocol):
-    """The settings that decide, in seconds."""
+    """The server's own settings that decide, in seconds."""
 
     @property
     def phase_deadline_s(self) -> float: ...
 
     @property
     def upload_deadline_s(self) -> float: ...
-
-    @property
-    def patience_s(self) -> float: ...
-
-    @property
-    def training_patience_s(self) -> float: ...
 
     @property
     def reconnect_grace_s(self) -> float: ...
@@ -39,8 +34,9 @@ PATIENCE_TIMES = 5.0
 class Deadlines:
     """The end of the phase in progress. All times are seconds of one clock."""
 
-    def __init__(self, timing: Timing, gone_since: GoneSince) -> None:
+    def __init__(self, timing: Timing, params: RoundParams, gone_since: GoneSince) -> None:
         self._timing = timing
+        self._params = params
         self._gone_since = gone_since
         self.phase = Phase.ADVERTISE
         self.started = 0.0
@@ -60,13 +56,13 @@ class Deadlines:
         self._hurried = False
 
     def enough(self, now: float) -> None:
-        """As many have answered as the phase needs: the rest get as long as the server's patience,
-        or ``PATIENCE_TIMES`` as long as these took, whichever is longer."""
+        """As many have answered as the phase needs: the rest get the patience that the
+        policy signs, or ``PATIENCE_TIMES`` as long as these took, whichever is longer."""
         if self._hurried:
             return
         self._hurried = True
-        timing, upload = self._timing, self.phase is Phase.UPLOAD
-        least = timing.training_patience_s if upload else timing.patience_s
+        upload = self.phase is Phase.UPLOAD
+        least = self._params.training_patience if upload else self._params.patience
         rest = max(least, PATIENCE_TIMES * (now - self.started))
         self._deadline = min(self._deadline, self.started + rest)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from auror.errors import AbortReason, DropReason, PeerMisbehaved
 from auror.ids import RoundId
+from auror.params import RoundParams
 from auror.round.run import Decide
 from auror.round.server.context import (
     Aborted,
@@ -53,6 +54,7 @@ class RoundPlayer:
         round_id: RoundId,
         decide: Decide,
         timing: Timing,
+        params: RoundParams,
         gone_since: GoneSince,
         now: Callable[[], float],
     ) -> None:
@@ -60,7 +62,7 @@ class RoundPlayer:
         self.round_id = round_id
         self._decide = decide
         self._now = now
-        self._deadlines = Deadlines(timing, gone_since)
+        self._deadlines = Deadlines(timing, params, gone_since)
         self.meter = RoundMeter(now())
         self.outcome: Outcome | None = None
 

@@ -255,6 +255,7 @@ class Session:
                 description.round_id,
                 self._campaign.decide,
                 self._settings,
+                self._policy.params,
                 self._connections.gone_since,
                 now,
             )

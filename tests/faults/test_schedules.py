@@ -76,7 +76,7 @@ def together(lines: list[dict[str, Any]], after: int) -> bool:
 @pytest.mark.parametrize("seed", range(SCHEDULES))
 def test_nothing_is_counted_twice_and_everybody_comes_back(tmp_path: Path, seed: int) -> None:
     draw = np.random.default_rng(seed)
-    kit.enrol(tmp_path, rounds=5000)
+    kit.enrol(tmp_path, rounds=5000, patience=2, training_patience=2)
     address, reader = free_address(), RunReader(tmp_path / "run")
     settings = kit.server_settings(
         tmp_path,
@@ -86,8 +86,6 @@ def test_nothing_is_counted_twice_and_everybody_comes_back(tmp_path: Path, seed:
         session__max_aborted=1000,
         session__phase_deadline_s=8,
         session__upload_deadline_s=8,
-        session__patience_s=2,
-        session__training_patience_s=2,
         server__keep_totals=True,
         server__report=False,
     )

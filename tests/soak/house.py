@@ -40,7 +40,8 @@ class House:
 
     def __init__(self, folder: Path, clients: int, together: int, dim: int) -> None:
         """``together``: clients per process."""
-        params = replace(usual_params(clients, None, None), audit_probability=0.0)
+        usual = usual_params(clients, None, None)
+        params = replace(usual, audit_probability=0.0, patience=2, training_patience=2)
         terms = synthetic_terms(dim, params, 20_000)
         create_deployment(folder / "certs", clients, ["127.0.0.1"], terms)
         self.folder, self.clients = folder, clients
@@ -76,8 +77,6 @@ class House:
                 "session.max_aborted": 1000,
                 "session.phase_deadline_s": 20,
                 "session.upload_deadline_s": 20,
-                "session.patience_s": 2,
-                "session.training_patience_s": 2,
             }
             self._start(name, "auror_server", settings | more)
             return

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from helpers_result import DATA, TASK, result
 from auror.cli import main
 from auror.deployment.policy_file import parse_policy
 from auror.experiments.runfolder import write_run
+from auror.round.policy import Policy
 
 SMALL = [
     "simulate",
@@ -193,9 +195,26 @@ def test_the_final_model_is_kept_back_by_a_flag(tmp_path: Path) -> None:
         assert released(folder) is then
 
 
+def test_how_long_the_others_wait_is_signed(tmp_path: Path) -> None:
+    folder = tmp_path / "certs"
+    words = ["certs", str(folder), "--clients", "3", "--server", "localhost", "--patience", "30"]
+    assert auror(*words, "--dataset", "digits").exit_code == 0
+    params = policy_of_client(folder).params
+    assert (params.patience, params.training_patience) == (30, 120)
+    assert auror("policy", "next", str(folder), "--training-patience", "300").exit_code == 0
+    later = policy_of_client(folder).params
+    assert later == replace(params, training_patience=300)
+    refused = auror("policy", "next", str(folder), "--patience", "4000")
+    assert refused.exit_code == 2
+    assert "--patience 4000: choose 1" in refused.stderr
+
+
+def policy_of_client(folder: Path) -> Policy:
+    return parse_policy((folder / "clients" / "001" / "policy.json").read_bytes())
+
+
 def released(folder: Path) -> bool:
-    policy = parse_policy((folder / "clients" / "001" / "policy.json").read_bytes())
-    return policy.release_model
+    return policy_of_client(folder).release_model
 
 
 def test_help_names_every_command_and_the_exit_codes() -> None:

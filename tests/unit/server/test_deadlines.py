@@ -16,16 +16,15 @@ A, B = ClientId(0), ClientId(1)
 TIMING = SessionSection(
     phase_deadline_s=60,
     upload_deadline_s=600,
-    patience_s=8,
-    training_patience_s=90,
     reconnect_grace_s=5,
 )
+PARAMS = RoundParams(patience=8, training_patience=90)
 
 
 def entered(phase: Phase, now: float = 100.0, **gone: float) -> Deadlines:
     """Of two clients, A and B; ``gone``: since when who is lost."""
     lost = {ClientId("AB".index(name)): since for name, since in gone.items()}
-    deadlines = Deadlines(TIMING, lost.get)
+    deadlines = Deadlines(TIMING, PARAMS, lost.get)
     deadlines.enter(phase, now)
     return deadlines
 
@@ -67,7 +66,7 @@ def test_what_is_in_when_the_time_is_up_is_in_time() -> None:
 
 def test_overtime_ends_when_a_lost_client_returns() -> None:
     lost: dict[ClientId, float] = {A: 110.0}
-    deadlines = Deadlines(TIMING, lost.get)
+    deadlines = Deadlines(TIMING, PARAMS, lost.get)
     deadlines.enter(Phase.SHARE_KEYS, 100.0)
     assert not deadlines.is_over({A}, 115.0, backlog=1)  # the event that waits: A is back
     del lost[A]
@@ -107,12 +106,12 @@ def test_a_lost_client_gets_the_grace_within_what_is_left() -> None:
 
 
 def test_the_plan_says_by_how_much_one_client_can_lengthen_a_round() -> None:
+    params = RoundParams(group_size=5, colluders=3)
     settings, waited = SessionSection(), 0.0
     for phase in Phase:
-        deadlines = Deadlines(settings, lambda _client: None)
+        deadlines = Deadlines(settings, params, lambda _client: None)
         deadlines.enter(phase, 0.0)
         deadlines.enough(0.0)
         waited += deadlines.due({ClientId(0)}) * (phase is not Phase.LOCALISE)
-    params = RoundParams(group_size=5, colluders=3)
     planned = make_plan(Demand(clients=30, colluders=3, params=params))
     assert planned.tolerated_delay_s == waited == 200.0

@@ -37,6 +37,7 @@ class Table:
             start.description.round_id,
             accept_all,
             TIMING,
+            self.house.policy.params,
             self.gone.get,
             lambda: self.now,
         )
