@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from auror.errors import ConfigError, DataError, UserError
+from auror.errors import ConfigError, DataError
 from auror.learn.attack import Attack
-from auror.learn.models import first_line, loaded, penultimate
+from auror.learn.models import loaded, penultimate
 from auror.learn.task import Task
 from auror.learn.training import Floats, Labels, Targets
-from auror.registry import fault_in, in_own_code
+from auror.registry import in_own_code
 from auror.round.label_rows import ClassMeans
 
 _TAKEN = frozenset(("run", "round", "era", "record", "source_recall", "attack_success"))
@@ -129,14 +129,9 @@ def own_class_means(
 
 
 def _metrics(task: Task, outputs: torch.Tensor, y: Targets) -> dict[str, float]:
-    try:
+    with in_own_code(f"{task}: metrics()"):
         found = dict(task.metrics(outputs, torch.as_tensor(y)))
         numbers = {_checked(name): float(value) for name, value in found.items()}
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:  # whatever somebody's metrics() raises
-        said = fault_in(error) or first_line(error)
-        raise ConfigError(f"{task}: metrics() failed: {said}") from error
     # A model that diverged has no mean error; reports hold no infinities.
     return {name: value for name, value in numbers.items() if math.isfinite(value)}
 

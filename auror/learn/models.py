@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from auror.errors import ConfigError, DataError, UserError
-from auror.registry import fault_in, in_own_code
+from auror.errors import ConfigError, DataError
+from auror.registry import in_own_code
 from auror.round.output import OutputShape
 
 if TYPE_CHECKING:
@@ -199,17 +199,12 @@ def _try(task: Task, module: nn.Module) -> str | None:
     name = _candidate(task, module)
     x = torch.zeros(_PROBE, *task.input_shape)
     shown = f"{task}: samples of shape {tuple(x.shape)}"
-    try:
-        with torch.no_grad():
-            seen = _watch(module.eval(), name, x)
-            y = torch.zeros(_PROBE, dtype=torch.int64)
-            loss: object = task.loss(
-                seen.outputs, torch.zeros_like(seen.outputs) if task.classes is None else y
-            )
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:  # whatever somebody's module or loss raises
-        raise ConfigError(f"{shown}: {fault_in(error) or first_line(error)}") from error
+    with in_own_code(f"{shown}: a pass through module and loss"), torch.no_grad():
+        seen = _watch(module.eval(), name, x)
+        y = torch.zeros(_PROBE, dtype=torch.int64)
+        loss: object = task.loss(
+            seen.outputs, torch.zeros_like(seen.outputs) if task.classes is None else y
+        )
     outputs, wanted = seen.outputs, (_PROBE, task.classes)
     if task.classes is not None and outputs.shape != wanted:
         raise ConfigError(
@@ -261,9 +256,3 @@ def _shape(slices: Iterable[ParameterSlice], name: str | None) -> OutputShape | 
     classes, hidden = weight.shape
     follows = bias is not None and bias.offset == weight.stop
     return OutputShape(weight.offset, classes, hidden, follows)
-
-
-def first_line(error: Exception) -> str:
-    """What another library says is wrong, in one line."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

@@ -22,9 +22,9 @@ from torch import nn
 from torch.func import functional_call, vmap
 from torch.nn import functional
 
-from auror.errors import ConfigError, DataError, UserError
-from auror.learn.models import first_line, loaded, tensors
-from auror.registry import fault_in, in_own_code
+from auror.errors import ConfigError, DataError
+from auror.learn.models import loaded, tensors
+from auror.registry import in_own_code
 
 if TYPE_CHECKING:
     from auror.learn.task import Task
@@ -106,14 +106,8 @@ def train_client(
     module = loaded(task, model, device)
     whole = tensors(module)
     start = [tensor.detach().clone() for tensor in whole]
-    with _repeatable_cudnn(), _drawing(seed, device):
-        try:
-            _descend(task, module, (x, y), params, seed)
-        except (UserError, MemoryError):
-            raise
-        except Exception as error:  # whatever somebody's module or loss raises
-            said = fault_in(error) or first_line(error)
-            raise ConfigError(f"{task} cannot be trained: {said}") from error
+    with _repeatable_cudnn(), _drawing(seed, device), in_own_code(f"{task}: training"):
+        _descend(task, module, (x, y), params, seed)
     with torch.no_grad():
         update = torch.cat([(new - old).reshape(-1) for new, old in zip(whole, start, strict=True)])
     return _finite(update.cpu().numpy(), params)

@@ -244,7 +244,9 @@ def test_what_fails_while_training_or_measuring_is_one_line() -> None:
             broken, model, x, y.astype(np.float32), params=broken.training, seed=1, device=CPU
         )
     alone = made(build=lambda _self: nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 3)))
-    with pytest.raises(ConfigError, match="cannot be trained: Expected more than 1 value"):
+    with pytest.raises(
+        ConfigError, match="training failed: ValueError: Expected more than 1 value"
+    ):
         train_client(
             alone, flatten(build(alone, 1)), x[:1], y[:1], params=alone.training, seed=1, device=CPU
         )
