@@ -31,7 +31,7 @@ def one_round(
 ) -> tuple[int, int, int, float]:
     """Bytes of the upload, bytes towards the server over the link, its connections, seconds
     since the upload began."""
-    policy = kit.enrol(folder, CLIENTS, dim=dim)
+    policy = kit.enrol(folder, CLIENTS, dim=dim, training_patience=600)
     body = sizes.upload(dim, ring_bits(CLIENTS, policy.params.quantisation_bits))
     address, inputs = free_address(), {"record__inputs": folder / "inputs"}
     settings = kit.server_settings(
@@ -39,7 +39,6 @@ def one_round(
         address,
         session__rounds=1,
         session__reconnect_grace_s=30,
-        session__training_patience_s=600,
         server__keep_totals=True,
         server__report=False,
     )

@@ -10,12 +10,12 @@ tell      client ``to`` gets the newest message of a kind that the server sent i
 send      the server gets the newest message of a kind from each client of ``from``
 lose      the newest message of a kind from each client of ``from`` never arrives
 deadline  the time of the phase is up
-decide    the defence accepts the groups ``accepted``
+decide    the defence accepts the groups ``accepted``, by default all that are open
 restart   the program of client ``to`` starts again with what it had made durable
 
 ``change`` alters a message on its way, ``at`` a path of field names, client numbers and places:
 flip (one bit), cut (the last byte), without / with (a client), keep (the first so many), only
-(these clients), copy (what stands at another path); ``names`` makes a receipt that names these
+(these clients, or "own group"), copy (what stands at another path); ``names`` makes a receipt that names these
 dealers, signed by its sender.
 """
 
@@ -63,7 +63,7 @@ class Stage:
         self._to_tell: dict[ClientId, str] = {}
         self._to_send: dict[ClientId, str] = {}
         self._opened: tuple[GroupIndex, ...] | None = None
-        self._groups: tuple[GroupIndex, ...] = ()
+        self._groups: tuple[tuple[ClientId, ...], ...] = ()
         self._begun = False
 
     def do(self, operation: Operation) -> str:
@@ -89,8 +89,8 @@ class Stage:
                 return _joined(self._heard(self._server.on_deadline()))
             case "decide":
                 assert self._opened is not None
+                kept = tuple(GroupIndex(k) for k in operation.get("accepted", self._opened))
                 self._opened = None
-                kept = tuple(GroupIndex(k) for k in operation["accepted"])
                 return _joined(self._heard(self._server.on_decision(Decision(kept, {}))))
             case "restart":
                 client = ClientId(operation["to"])
@@ -172,6 +172,7 @@ class Stage:
                     names.append(reason.name)
                 case Opened(groups):
                     self._opened = tuple(group.index for group in groups)
+                    self._groups = tuple(group.members for group in groups)
                     names.append("opened")
                 case Finished():
                     names.append("finished")
@@ -191,6 +192,8 @@ class Stage:
                 self._start.description.transcript(), self._server.state.offered, names
             )
             return Receipt(names, self._kit.keys[client].sign(Tag.RECEIPT, *parts))
+        if change.get("only") == "own group":
+            change = {**change, "only": next(g for g in self._groups if client in g)}
         if "copy" in change:
             change = {**change, "copied": _found(message, change["copy"].split("."))}
         return altered(message, change["at"].split("."), change)
