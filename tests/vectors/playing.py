@@ -15,8 +15,8 @@ restart   the program of client ``to`` starts again with what it had made durabl
 
 ``change`` alters a message on its way, ``at`` a path of field names, client numbers and places:
 flip (one bit), cut (the last byte), without / with (a client), keep (the first so many), only
-(these clients, or "own group"), copy (what stands at another path); ``names`` makes a receipt that names these
-dealers, signed by its sender.
+(these clients, or "own group"), copy (what stands at another path); ``names`` makes a receipt that
+names these dealers, signed by its sender.
 """
 
 from __future__ import annotations
