@@ -73,6 +73,11 @@ def broken_at_round_3(played: Path, folder: Path, edit: Edit, said: str) -> str:
     return str(told.value)
 
 
+def test_the_record_of_a_broken_off_round_is_what_was_durable(played: Path, tmp_path: Path) -> None:
+    said = broken(played, tmp_path, rewritten(1, lambda _, record: record["sent"].pop()))
+    assert said == "entry 3 (round 2): its record is not what was durable when the crash came"
+
+
 class Judging(Scripted):
     """… whose verdict tells how much evidence there was, unlike the server's."""
 

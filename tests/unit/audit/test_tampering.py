@@ -52,6 +52,10 @@ def flip(table: str, column: str, key: str, value: int) -> Edit:
         ("facts", "fact", "counter", 1, "entry 3 (round 2): the facts of its round were changed"),
         ("observations", "mean", "position", 3, "entry 5 (round 4): the evidence of its round"),
         ("verdicts", "verdict", "position", 3, "entry 5 (round 4): the verdict of its round was"),
+        ("models", "digest", "era = 0 AND step", 2, "entry 5 (round 4): the table of models names"),
+        ("models", "digest", "era = 0 AND step", 4, "no round made the model of era 0, step 4"),
+        ("rounds", "model", "position", 3, "entry 5 (round 4): the column model of its row is not"),
+        ("runs", "settings", "id", 1, "the run's settings is not that of the last start"),
     ],
 )
 def test_a_flipped_bit_is_named(

@@ -33,7 +33,6 @@ libc.fclose(ctypes.c_void_p(to))
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of glibc")
 @pytest.mark.parametrize(("which", "pools"), [("few", 2), ("many", 5)])
 def test_threads_share_two_pools(tmp_path: Path, which: str, pools: int) -> None:
     report = tmp_path / "malloc.xml"

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from auror_server.state import rows
 from auror_server.state.blobs import BlobDamaged, Blobs
+from auror_server.state.database import Database
 from auror_server.state.engines import engine_of, make_file
 from auror_server.state.identity import RunIdentity
 from auror_server.state.opening import begin, look, resume
 from auror_server.state.revisions import MIGRATIONS, migrate, revision_of
+from auror_server.state.run import first_rows
 from campaign_kit import Host
 from kept_runs import IDENTITY, KIT, begun, flip, fresh, go_on, played, run_of, same
+from killed_server import Killed, KilledServer
 from rounds_kit import Deployment
 
 from auror.deployment.run_reader import RunReader
@@ -22,8 +26,9 @@ from auror.deployment.run_tables import REVISION, STATE, metadata
 from auror.errors import ConfigError, DataError
 from auror.ids import ClientId
 from auror.round.description import model_digest
-from auror.round.facts import Attempted, UnmaskingBegun
-from auror.round.policy import Policy
+from auror.round.facts import Attempted, UnmaskingBegun, UploadKept
+from auror.round.messages import AcceptedSet
+from auror.round.policy import NO_DIGEST, Policy
 
 
 def test_what_was_written_comes_back_bit_for_bit(tmp_path: Path) -> None:
@@ -90,6 +95,46 @@ def test_facts_without_an_end_are_an_interrupted_round(tmp_path: Path) -> None:
         "SELECT attempted, disputed, statistics_asked, shares_asked FROM rounds WHERE counter = 3"
     )
     assert row.fetchone() == (1, 1, 0, 1)
+
+
+def test_facts_go_with_their_round_but_for_those_of_a_broken_off_one(tmp_path: Path) -> None:
+    def kept() -> int:
+        with sqlite3.connect(server.folder / STATE) as raw:
+            (found,) = raw.execute("SELECT count(DISTINCT counter) FROM facts").fetchone()
+        return int(found)
+
+    (tmp_path / "run").mkdir()
+    server = KilledServer(tmp_path / "run", rounds=2)
+    server.round()
+    assert kept() == 0
+    with pytest.raises(Killed):
+        server.round(kill_at=AcceptedSet)
+    assert kept() == 1
+    server.start()
+    assert server.round() is not None
+    assert kept() == 1  # nothing else tells how far the one that was broken off got
+    assert server.verified().without_messages == (2,)
+
+
+def test_pages_of_facts_that_went_are_used_again(tmp_path: Path) -> None:
+    state, pages = fresh(), []
+    database = Database.create(tmp_path, first_rows(IDENTITY, state, Blobs(tmp_path / "blobs")))
+    for counter in range(5):
+        state.counter = counter
+        noted = [begun(state), *(UploadKept(ClientId(k), NO_DIGEST) for k in range(200))]
+        database.write(change for fact in noted for change in rows.of_fact(counter, fact))
+        database.write([rows.without_facts(counter)])
+        with database.reading() as connection:
+            pages.append(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+    database.close()
+    assert pages == [pages[0]] * 5
+
+
+def test_a_server_keeps_few_pages_in_memory(tmp_path: Path) -> None:
+    make_file(tmp_path / "x.db")
+    engine = engine_of(tmp_path / "x.db")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA cache_size").scalar() == -256
 
 
 # Whose it is ------------------------------------------------------------------------------------
