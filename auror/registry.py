@@ -58,7 +58,7 @@ def load_reference(kind: str, text: str) -> object:
             f"{kind} {text!r}: there is no module {error.name}; start where {name.split('.')[0]}"
             " lies, or install it"
         ) from error
-    except Exception as error:  # whatever somebody else's code raises
+    except (Exception, SystemExit) as error:  # whatever somebody else's code raises
         raise ConfigError(f"{kind} {text!r}: importing {name} failed: {_said(error)}") from error
     _FILES.add(str(getattr(found, "__file__", "")))
     for part in attribute.split("."):
@@ -179,7 +179,7 @@ def in_own_code(what: str, kind: type[UserError] = ConfigError) -> Iterator[None
         yield
     except (UserError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # with exit code 0 nobody would be told
         said = fault_in(error) or _said(error)
         raise kind(f"{what} failed: {said}") from error
 

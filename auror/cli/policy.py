@@ -10,6 +10,7 @@ import click
 
 from auror.cli.shared import EPILOG, one_line_errors
 from auror.deployment.private_memory import keep_memory_private
+from auror.params import SEED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +39,7 @@ def command() -> None:
 @click.option("--from-model", type=click.Path(path_type=Path), default=None,
               help="Model file that the first begins from.  [default: a fresh one]")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=None,
-              help="Of their fresh models.  [default: 0]")  # fmt: skip
+              help=f"Of their fresh models.  [default: {SEED}]")  # fmt: skip
 @click.option("--task", default=None, metavar="MODULE:NAME",
               help="Where the task is code of your own.  [default: one of ours]")  # fmt: skip
 @one_line_errors
@@ -69,7 +70,11 @@ def following(
         from auror.programs.enrol import further_models  # noqa: PLC0415
 
         further = further_models(
-            operator_policy(folder), trainings, seed or 0, task or "", from_model
+            operator_policy(folder),
+            trainings,
+            SEED if seed is None else seed,
+            task or "",
+            from_model,
         )
     before = operator_policy(folder).params
     params = replace(

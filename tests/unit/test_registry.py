@@ -10,7 +10,14 @@ from uuid import uuid4
 import pytest
 
 from auror.errors import ConfigError
-from auror.registry import Registry, fault_in, is_reference, load_reference, takes
+from auror.registry import (
+    Registry,
+    fault_in,
+    in_own_code,
+    is_reference,
+    load_reference,
+    takes,
+)
 
 KNOWN: Registry[Callable[[int], int]] = Registry(
     "rule", {"double": lambda x: 2 * x, "halve": lambda x: x // 2}, callable, "a function"
@@ -85,6 +92,7 @@ def test_a_module_that_lacks_the_name(module: Callable[[str], str]) -> None:
         ("1 / 0\n", "failed: ZeroDivisionError: division by zero"),
         ("raise ValueError('one\\ntwo')\n", "failed: ValueError: one"),
         ("def f(:\n", "failed: SyntaxError"),
+        ("import sys\nsys.exit()\n", "failed: SystemExit"),
         ("import nothing_like_this\n", "failed: No module named 'nothing_like_this'"),
     ],
 )
@@ -110,6 +118,16 @@ def test_an_error_in_ones_own_code_is_told_with_its_place(module: Callable[[str]
     with pytest.raises(TypeError) as caught:
         KNOWN.find(f"{name}:rule")(1)
     assert str(fault_in(caught.value)).startswith(f"{name}.py, line 3: TypeError: ")
+
+
+def test_ones_own_code_cannot_end_the_program_as_if_all_were_done(
+    module: Callable[[str], str],
+) -> None:
+    name = module("import sys\n\ndef rule(x):\n    sys.exit(0)\n")
+    rule = KNOWN.find(f"{name}:rule")
+    said = f"^rule failed: {name}.py, line 4: SystemExit: 0"
+    with pytest.raises(ConfigError, match=said), in_own_code("rule"):
+        rule(1)
 
 
 def test_an_error_elsewhere_is_nobodys_code() -> None:
