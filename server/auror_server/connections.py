@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from auror.ids import ClientId, RoundId
 from auror.round.messages import AnyServerMessage
 from auror.wire import codec
-from auror.wire.frames import server_frames
+from auror.wire.frames import Assembler, Begun, server_frames
 from auror.wire.v1 import transport_pb2 as pb
 
 
@@ -37,6 +37,10 @@ class Connection:
     """One client's stream."""
 
     client: ClientId
+    assembler: Assembler
+    """Of what the client says over it."""
+    begun: Begun | None = None
+    """What its welcome names of an upload that broke off."""
     outbox: asyncio.Queue[EncodedMessage] = field(default_factory=asyncio.Queue)
     sent: AnyServerMessage | None = None
     """What was sent last over this stream; a fresh stream has been sent nothing."""
@@ -70,13 +74,13 @@ class Connections:
         self._open: dict[ClientId, Connection] = {}
         self._gone_since = dict.fromkeys(expected, now)
 
-    def add(self, client: ClientId) -> Connection:
+    def add(self, client: ClientId, assembler: Assembler) -> Connection:
         """The newest stream of a client counts; an older one is told so."""
         older = self._open.get(client)
         if older is not None:
             older.forget()
             older.say_goodbye(pb.GOODBYE_REASON_REPLACED)
-        connection = Connection(client)
+        connection = Connection(client, assembler)
         self._open[client] = connection
         return connection
 

@@ -6,51 +6,46 @@ stream has taken over lies on disk and is bounded in total.
 
 from __future__ import annotations
 
-from auror.deployment.logs import logger
 from auror.ids import ClientId, RoundId
 from auror.wire.frames import Assembler, Begun, Body
 from auror.wire.limits import Kind
 
 WAITING_BYTES, WAITING_UPLOADS = 1 << 30, 2
 """What waits for a stream may hold on disk: so much, and so many uploads at least."""
-_log = logger("transport")
 
 
 class Parts:
     """Which stream may go on with what."""
 
     def __init__(self) -> None:
-        self._streams: dict[ClientId, Assembler] = {}
-        """The newest stream of each identity."""
         self._waiting: dict[ClientId, Body] = {}
         """Of identities without a stream, in the order in which they lost it."""
         self._round_id: RoundId | None = None
         self._most = 0
 
-    def opens(self, client: ClientId, assembler: Assembler) -> Begun | None:
-        """A stream of ``client`` opens: it takes the part over, also from an older stream that has
-        not ended, which says nothing more. Returns what its welcome names."""
-        older = self._streams.get(client)
+    def goes_on(self, client: ClientId, older: Assembler | None, newer: Assembler) -> Begun | None:
+        """A stream opens: it takes the part over, also from an ``older`` one that has not ended,
+        which says nothing more. Returns what its welcome names."""
         part = self._waiting.pop(client, None) if older is None else older.hand_over()
-        self._streams[client] = assembler
         if part is None or not self._is_wanted(part):
             return None
-        assembler.hold(part)
+        newer.hold(part)
         return part.begun
 
-    def ends(self, client: ClientId, assembler: Assembler) -> None:
-        """A stream is gone: what it had begun waits for another one, if it is the newest."""
+    def breaks_off(self, client: ClientId, assembler: Assembler) -> None:
+        """A stream is gone: what it had begun, and no newer one has taken over, waits for another.
+
+        Raises:
+            OSError: the disk does not take it; it is forgotten.
+        """
         part = assembler.hand_over()
-        if self._streams.get(client) is assembler:
-            del self._streams[client]
         if part is None or not self._is_wanted(part):
             return
         try:
             part.to_disk()
-        except OSError as error:
-            _log.warning("upload not kept", client=client, why=str(error))
+        except OSError:
             part.close()
-            return
+            raise
         self._waiting[client] = part
         while sum(each.got for each in self._waiting.values()) > self._most:
             self._waiting.pop(next(iter(self._waiting))).close()

@@ -14,7 +14,7 @@ from auror.round.past import Past
 from auror.round.server.context import Phase
 from auror.wire import codec
 from auror.wire.fields import WireError
-from auror.wire.frames import Announcement, Assembler, Begun, Received
+from auror.wire.frames import Announcement, Assembler, Received
 from auror.wire.limits import Kind, Limits
 from auror_server.admission import Allowance, Inbox, Refusals, Reopenings
 from auror_server.connections import Connection, Connections
@@ -86,24 +86,26 @@ class Reception:
         """Raises TooOften when ``client`` has to wait before it opens another stream."""
         self._reopenings.take(client)
 
-    def opens(self, client: ClientId, assembler: Assembler) -> Begun | None:
-        """A stream opens, whose frames ``assembler`` puts together; what it may go on with."""
-        return self._parts.opens(client, assembler)
+    def connected(self, client: ClientId, past: Past, assembler: Assembler) -> Connection:
+        """A stream opens, whose frames ``assembler`` puts together.
 
-    def ends(self, client: ClientId, assembler: Assembler) -> None:
-        """That stream is gone."""
-        self._parts.ends(client, assembler)
-
-    def connected(self, client: ClientId, past: Past) -> Connection:
-        """``past``: what it says to have taken part in."""
+        ``past``: what the client says to have taken part in."""
         self.pasts[client] = past
-        connection = self.connections.add(client)
+        older = self.connections.get(client)
+        begun = self._parts.goes_on(client, None if older is None else older.assembler, assembler)
+        connection = self.connections.add(client, assembler)
+        connection.begun = begun
         self.inbox.put_nowait(Joined(client))
         return connection
 
     def disconnected(self, connection: Connection) -> None:
+        client = connection.client
         if self.connections.remove(connection, self._now()):
-            self.inbox.put_nowait(Left(connection.client))
+            self.inbox.put_nowait(Left(client))
+        try:
+            self._parts.breaks_off(client, connection.assembler)
+        except OSError as error:
+            self.refusals.note("upload not kept", f"client {client}", str(error))
 
     def begins(self, client: ClientId) -> None:
         """Raises WireError when ``client`` has sent its share of this round's messages."""

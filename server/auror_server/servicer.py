@@ -21,7 +21,7 @@ from auror.round.past import MOST_COUNTER, MOST_ERAS, Past
 from auror.round.policy import Policy
 from auror.wire.alive import BEAT_SECONDS, heard
 from auror.wire.fields import WireError
-from auror.wire.frames import Assembler, Begun, Received, welcome
+from auror.wire.frames import Assembler, Received, welcome
 from auror.wire.limits import Limits
 from auror.wire.service import METHOD, SERVICE
 from auror.wire.v1 import transport_pb2 as pb
@@ -45,13 +45,9 @@ class StreamHandler(Protocol):
 
     def reopens(self, client: ClientId) -> None: ...
 
-    def connected(self, client: ClientId, past: Past) -> Connection: ...
+    def connected(self, client: ClientId, past: Past, assembler: Assembler) -> Connection: ...
 
     def disconnected(self, connection: Connection) -> None: ...
-
-    def opens(self, client: ClientId, assembler: Assembler) -> Begun | None: ...
-
-    def ends(self, client: ClientId, assembler: Assembler) -> None: ...
 
     def begins(self, client: ClientId) -> None: ...
 
@@ -86,37 +82,28 @@ class Servicer:
         except ProtocolError as error:
             self._handler.refusals.note(type(error).__name__, context.peer(), str(error))
             await context.abort(*status_of(error))
-        assembler = Assembler(from_client=True, spool=self._spool)
-        begun = self._handler.opens(client, assembler)
+        connection = self._handler.connected(client, past, Assembler(True, self._spool))
+        tasks: set[asyncio.Task[None]] = set()
         try:
-            said = welcome(PROTOCOL_VERSION, self._deployment, begun)
+            said = welcome(PROTOCOL_VERSION, self._deployment, connection.begun)
             await context.write(pb.ServerFrame(welcome=said).SerializeToString())
-            await self._converse(context, client, past, assembler)
-        finally:
-            self._handler.ends(client, assembler)
-
-    async def _converse(
-        self, context: Any, client: ClientId, past: Past, assembler: Assembler
-    ) -> None:
-        connection = self._handler.connected(client, past)
-        reader = asyncio.create_task(self._read(context, client, assembler))
-        writer = asyncio.create_task(self._write(context, connection))
-        try:
-            done, _ = await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+            tasks.add(asyncio.create_task(self._read(context, connection)))
+            tasks.add(asyncio.create_task(self._write(context, connection)))
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         except TimeoutError as error:
             self._handler.refusals.note("deaf", context.peer(), f"client {client}: {error}")
         except WireError as error:
-            assembler.close()
+            connection.assembler.close()
             self._handler.malformed(client, error)
             await context.abort(*status_of(error))
         finally:
             # first, and without waiting: gRPC cancels this task when the peer is gone, at any await
             self._handler.disconnected(connection)
-            reader.cancel()
-            writer.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _check_hello(self, context: Any, client: ClientId) -> Past:
         try:
@@ -144,7 +131,8 @@ class Servicer:
             raise WrongHello("flagged clients that are no set")
         return Past(hello.next_counter, hello.next_era, flagged)
 
-    async def _read(self, context: Any, client: ClientId, assembler: Assembler) -> None:
+    async def _read(self, context: Any, connection: Connection) -> None:
+        client, assembler = connection.client, connection.assembler
         while (frame := await heard(context.read())) is not grpc.aio.EOF:
             match frame.WhichOneof("frame"):
                 case "header":

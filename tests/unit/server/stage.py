@@ -84,26 +84,20 @@ class Site:
 
     def connect(self) -> None:
         self._assembler = Assembler(from_client=True)
-        self._begun = self._reception.opens(self.client, self._assembler)
-        self._connection = self._reception.connected(self.client, self._machine.memory.past)
+        past = self._machine.memory.past
+        self._connection = self._reception.connected(self.client, past, self._assembler)
+        self._begun = self._connection.begun
 
     def leave(self) -> None:
         if self._connection is not None:
             self._reception.disconnected(self._connection)
-            self._reception.ends(self.client, self._assembler)
             self._connection = None
 
     def abandon(self) -> Callable[[], None]:
         """Nobody is at the end of its stream any more, and the server is not told before what is
         returned is called."""
-        stream, assembler, self._connection = self._connection, self._assembler, None
-
-        def noticed() -> None:
-            if stream is not None:
-                self._reception.disconnected(stream)
-                self._reception.ends(self.client, assembler)
-
-        return noticed
+        stream, self._connection = self._connection, None
+        return lambda: None if stream is None else self._reception.disconnected(stream)
 
     async def play(self) -> bool:
         """Read everything and answer; whether there was anything."""

@@ -29,6 +29,7 @@ from auror.errors import ConfigError
 from auror.ids import ClientId, RoundId
 from auror.round.messages import Agreement
 from auror.wire.fields import WireError
+from auror.wire.frames import Assembler
 from auror.wire.limits import Kind, Limits
 from auror.wire.service import probe_options, server_options
 
@@ -175,9 +176,9 @@ def test_at_least_two_uploads_may_wait() -> None:
 
 def test_a_stream_that_was_replaced_holds_nothing_but_the_goodbye() -> None:
     connections = Connections([ONE], 0.0)
-    older = connections.add(ONE)
+    older = connections.add(ONE, Assembler(from_client=True))
     older.outbox.put_nowait(EncodedMessage((bytes(1000),)))
-    connections.add(ONE)
+    connections.add(ONE, Assembler(from_client=True))
     assert older.outbox.qsize() == 1
     assert older.outbox.get_nowait().last
 

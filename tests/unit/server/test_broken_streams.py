@@ -22,7 +22,7 @@ from auror.programs.enrol import synthetic_terms
 from auror.round.policy import Policy
 from auror.round.server.context import Phase
 from auror.wire import frames
-from auror.wire.frames import Begun
+from auror.wire.frames import Begun, Body
 from auror.wire.limits import CHUNK_BYTES
 from auror.wire.v1 import transport_pb2 as pb
 
@@ -151,6 +151,26 @@ def test_nobody_but_its_client_with_a_valid_hello_takes_it(deployed: tuple[Path,
         assert await wrong.ends() is grpc.StatusCode.FAILED_PRECONDITION
         assert (await house.stream(TWO)).begun is None
         assert (await house.stream()).begun is not None
+
+    play(deployed, scene)
+
+
+def test_a_disk_that_does_not_take_it_costs_the_part_and_nothing_else(
+    deployed: tuple[Path, Policy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Body) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def scene(house: House) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Body, "to_disk", full)
+            await house.broken_off()
+        assert house.reception.refusals.counts == {"upload not kept": 1}
+        peer = await house.stream()
+        assert peer.begun is None
+        peer.send(*FRAMES)
+        await peer.read_all()
+        assert house.events(Message) == [Message(ONE, ROUND, UPLOAD)]
 
     play(deployed, scene)
 

@@ -12,7 +12,7 @@ from auror_server.parts import Parts
 from peers import BODY, DIM, FRAMES, LIMITS, ONE, ROUND, THREE, TWO
 
 from auror.ids import ClientId
-from auror.wire.frames import Assembler, Body, client_frames
+from auror.wire.frames import Assembler, Begun, Body, client_frames
 from auror.wire.limits import CHUNK_BYTES, Kind
 from auror.wire.v1 import transport_pb2 as pb
 
@@ -39,17 +39,20 @@ def in_upload_phase() -> Parts:
 )
 def test_only_uploads_of_the_round_are_kept(unwanted: dict[str, Any]) -> None:
     held, assembler = in_upload_phase(), Assembler(from_client=True)
-    held.opens(ONE, assembler)
     part_of(assembler, **unwanted)
-    held.ends(ONE, assembler)
-    assert held.opens(ONE, Assembler(from_client=True)) is None
+    held.breaks_off(ONE, assembler)
+    assert goes_on(held, ONE) is None
+
+
+def goes_on(held: Parts, client: ClientId) -> Begun | None:
+    return held.goes_on(client, None, Assembler(from_client=True))
 
 
 def broken_off(held: Parts, client: ClientId, spool: Path, chunks: int = 2) -> None:
     assembler = Assembler(from_client=True, spool=spool)
-    held.opens(client, assembler)
+    held.goes_on(client, None, assembler)
     part_of(assembler, chunks)
-    held.ends(client, assembler)
+    held.breaks_off(client, assembler)
 
 
 @pytest.mark.parametrize(
@@ -67,10 +70,10 @@ def test_what_waits_is_bounded_and_the_oldest_goes(
     bodies = list(held._waiting.values())
     assert [body.got for body in bodies] == [2 * CHUNK_BYTES] * 2
     broken_off(held, THREE, tmp_path, chunks=1)
-    assert held.opens(TWO, Assembler(from_client=True)) is None
+    assert goes_on(held, TWO) is None
     assert closed(bodies[0])
     for client in (ONE, THREE):
-        assert held.opens(client, Assembler(from_client=True)) is not None
+        assert goes_on(held, client) is not None
 
 
 def closed(body: Body) -> bool:
@@ -84,8 +87,9 @@ def test_what_waits_is_on_disk_and_forgotten_where_the_disk_does_not_take_it(
     broken_off(held, ONE, tmp_path)
     (body,) = held._waiting.values()
     assert body._content.name is not None  # of memory it is
-    broken_off(held, TWO, tmp_path / "away")
-    assert held.opens(TWO, Assembler(from_client=True)) is None
+    with pytest.raises(OSError, match="away"):
+        broken_off(held, TWO, tmp_path / "away")
+    assert goes_on(held, TWO) is None
     held.over()
     assert closed(body)
 
@@ -96,7 +100,7 @@ def test_what_is_handed_from_stream_to_stream_is_forgotten_when_a_new_one_begins
     held, assembler = in_upload_phase(), Assembler(from_client=True)
     broken_off(held, ONE, tmp_path)
     (body,) = held._waiting.values()
-    assert held.opens(ONE, assembler) is not None
+    assert held.goes_on(ONE, None, assembler) is not None
     assert not held._waiting  # nothing is held twice
     part_of(assembler)
     assert closed(body)

@@ -30,6 +30,7 @@ from auror.programs.enrol import synthetic_terms
 from auror.round.description import PROTOCOL_VERSION
 from auror.round.past import MOST_COUNTER, MOST_ERAS, Past
 from auror.wire.fields import WireError
+from auror.wire.frames import Assembler
 from auror.wire.limits import Kind, Limits
 from auror.wire.v1 import transport_pb2 as pb
 
@@ -62,8 +63,8 @@ def test_peers_are_told_what_to_mend_and_nothing_else() -> None:
 def test_the_newest_stream_of_a_client_counts() -> None:
     connections = Connections([ClientId(0), ClientId(1)], now=5.0)
     assert connections.gone_since(ClientId(0)) == 5.0
-    first = connections.add(ClientId(0))
-    second = connections.add(ClientId(0))
+    first = connections.add(ClientId(0), Assembler(from_client=True))
+    second = connections.add(ClientId(0), Assembler(from_client=True))
     told = pb.ServerFrame.FromString(first.outbox.get_nowait().frames[0])
     assert told.goodbye.reason == pb.GOODBYE_REASON_REPLACED
     assert not connections.remove(first, now=6.0)
