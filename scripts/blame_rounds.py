@@ -29,9 +29,10 @@ from auror.params import Budget, PlanCaps, RoundParams
 from auror.round.arithmetic import check_round
 from auror.round.description import model_digest
 from auror.round.messages import RoundStart
-from auror.round.policy import NO_DIGEST, Policy, RosterEntry
+from auror.round.policy import NO_DIGEST, Policy
 from auror.round.public import draw_groups
 from auror.round.record import Mark, MarkKind, OpenedGroup
+from auror.round.roster import RosterEntry
 from auror.round.server.context import RoundContext, RoundTotal
 from auror.round.server.p0_advertise import Wired
 from auror.round.server.p1b_receipts import Dealers
@@ -152,7 +153,7 @@ def _policy(seed: int, params: RoundParams) -> Policy:
         deployment=bytes(16),
         version=1,
         expires=2**40,
-        predecessor=NO_DIGEST,
+        predecessors=(),
         members={
             ClientId(i): RosterEntry(ClientId(i), nothing, Digest(nothing)) for i in range(CLIENTS)
         },

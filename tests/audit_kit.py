@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 from functools import cache
 
 from auror_server.state.audit import AuditedSettings
 from auror_server.state.run import RunState
 from rounds_kit import Deployment
 
-from auror.deployment import certs
+from auror.deployment import issuing
 from auror.deployment.audit_log import AuditSigner
 from auror.deployment.credentials import TlsFiles, operator_pem
 from auror.training.state import CampaignState
@@ -18,9 +17,8 @@ from auror.training.state import CampaignState
 @cache
 def tls() -> TlsFiles:
     """One server's, for all tests of a process."""
-    now = datetime.datetime.now(datetime.UTC)
-    ca = certs._issue_ca("test", now)
-    server = certs._issue_server(ca, ["localhost"], now)
+    ca = issuing.issue_ca("test")
+    server = issuing.issue_server(ca, ["localhost"], 30)
     return TlsFiles(ca.certificate_pem, server.certificate_pem, server.key_pem)
 
 

@@ -27,8 +27,9 @@ from auror.round.label_rows import ClassMeans, LabelRows
 from auror.round.messages import ClientMessage, RoundStart, ServerMessage
 from auror.round.output import OutputShape
 from auror.round.plan import OutputLayer, StatisticsPlan, session_sketch
-from auror.round.policy import NO_DIGEST, Policy, RosterEntry
+from auror.round.policy import NO_DIGEST, Policy
 from auror.round.public import PublicSeed, protocol_seed
+from auror.round.roster import RosterEntry
 from auror.round.run import Decide, accept_all
 from auror.round.server.context import (
     Aborted,
@@ -110,7 +111,7 @@ class Deployment:
             deployment=seeded_bytes(self.seed, "deployment", length=16),
             version=1,
             expires=2**40,
-            predecessor=NO_DIGEST,
+            predecessors=(),
             members=entries,
             params=self.params,
             caps=self.caps,

@@ -15,8 +15,9 @@ from auror.defence.features import FeatureBlock
 from auror.deployment.audit_log import check_issued
 from auror.deployment.credentials import load_operator, read_ca
 from auror.deployment.policy_file import parse_policy
-from auror.errors import AuthenticationFailed
+from auror.errors import AuthenticationFailed, ConfigError
 from auror.round.policy import Policy
+from auror.round.policy_chain import check_follows
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,14 @@ def read_roots(folder: Path) -> Roots:
 
 
 def _check_follows(before: Policy, policy: Policy) -> None:
-    known = before.members
     if policy.deployment != before.deployment or policy.version < before.version:
         raise Broken("its policy does not follow the one before")
-    if any(known.get(client) != entry for client, entry in policy.members.items()):
-        raise Broken("its policy has members that the one before has not")
-    if policy.version == before.version and policy.digest() != before.digest():
-        raise Broken("two policies of one version")
+    if not policy.follows(before.version, before.digest().hex()):
+        raise Broken("its policy does not name the one before, or two are of one version")
+    try:
+        check_follows(before, policy)
+    except ConfigError as error:
+        raise Broken(str(error)) from error
 
 
 def _raw(pem: bytes) -> bytes:

@@ -17,8 +17,9 @@ from auror.cli.shared import EPILOG
 from auror.deployment.console import HELP, VERSION, Program
 
 COMMANDS = (
-    "audit", "bench", "certs", "defend-bench", "demo", "evaluate", "export", "loadtest", "plan",
-    "policy", "protocol", "replay", "report", "runs", "simulate", "start", "status", "sweep",
+    "approve", "audit", "bench", "certs", "defend-bench", "demo", "enrol", "evaluate", "export",
+    "loadtest", "plan", "policy", "protocol", "replay", "report", "roster", "runs", "simulate",
+    "start", "status", "sweep",
 )  # fmt: skip
 """Each is the object ``command`` in the file of its name."""
 

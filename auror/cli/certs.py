@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from auror.cli.flags import flags_of, given
-from auror.cli.shared import CHECK, EPILOG, one_line_errors, told
+from auror.cli.shared import CHECK, EPILOG, FORMAT, one_line_errors, told
 from auror.deployment.checks import Checklist, check_writable
 from auror.deployment.private_memory import keep_memory_private
 from auror.programs.enrol import Enrolment, terms_of
@@ -20,10 +21,21 @@ from auror.programs.enrol import Enrolment, terms_of
 @click.option("--server", "hosts", multiple=True, required=True, metavar="HOST",
               help="Name or address under which clients reach the server; may repeat.")  # fmt: skip
 @flags_of(Enrolment)
+@click.option("--enrol-later", is_flag=True,
+              help="Make no client's keys: --clients are expected, and come by `auror enrol` and"
+              " `auror approve`.")  # fmt: skip
 @CHECK
+@FORMAT
 @one_line_errors
-def command(folder: Path, hosts: tuple[str, ...], only_check: bool, **options: Any) -> None:
-    """Enrol everybody: certificates, identities and the signed policy, in the new folder DIR."""
+def command(
+    folder: Path, hosts: tuple[str, ...], enrol_later: bool, only_check: bool, form: str,
+    **options: Any,
+) -> None:  # fmt: skip
+    """Make a deployment in the new folder DIR: CA, operator's and server's keys, first models.
+
+    Without --enrol-later everybody's keys too, and the signed policy: for trying out, since keys
+    then travel to their clients.
+    """
     from auror.deployment.certs import check_new, create_deployment  # noqa: PLC0415
 
     keep_memory_private()
@@ -37,11 +49,22 @@ def command(folder: Path, hosts: tuple[str, ...], only_check: bool, **options: A
         sys.exit(checks.exit_code)
     wanted = Enrolment(**given(options))
     check_new(folder, wanted.clients, hosts)  # before data are loaded and models are drawn
-    made = create_deployment(folder, wanted.clients, hosts, terms_of(wanted))
+    made = create_deployment(
+        folder, wanted.clients, hosts, terms_of(wanted), enrol_later=enrol_later
+    )
     g, c = made.params.group_size, made.params.colluders
+    if form == "json":
+        click.echo(json.dumps({
+            "deployment": made.name, "clients": wanted.clients, "group_size": g, "colluders": c,
+            "enrol_later": enrol_later,
+        }))  # fmt: skip
+        return
+    todo = "copy server/ to the server and clients/NNN/ to client NNN"
+    if enrol_later:
+        todo = f"next: `auror approve {folder} REQUEST …`, for all first members at once"
     click.echo(
         f"{folder}: deployment {made.name}, {wanted.clients} clients in groups of {g}, {c} may"
-        " collude; copy server/ to the server and clients/NNN/ to client NNN"
+        f" collude; {todo}"
     )
     click.echo(f"{folder}/operator: keep it offline, neither server nor clients may hold it")
     if c > g - 2:

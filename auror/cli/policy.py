@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from auror.cli.shared import EPILOG, one_line_errors
+from auror.cli.shared import EPILOG, FORMAT, one_line_errors
 from auror.deployment.private_memory import keep_memory_private
 from auror.params import SEED
 
@@ -24,8 +25,6 @@ def command() -> None:
 
 @command.command("next", epilog=EPILOG)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--without", default="", metavar="CLIENTS",
-              help='Clients to exclude, e.g. "3,7".')  # fmt: skip
 @click.option("--days", type=int, default=None,
               help="Days until it expires.  [default: the date of the version before]")  # fmt: skip
 @click.option("--release-model/--no-release-model", "release_model", default=None,
@@ -42,26 +41,22 @@ def command() -> None:
               help=f"Of their fresh models.  [default: {SEED}]")  # fmt: skip
 @click.option("--task", default=None, metavar="MODULE:NAME",
               help="Where the task is code of your own.  [default: one of ours]")  # fmt: skip
+@FORMAT
 @one_line_errors
 def following(
-    folder: Path, without: str, days: int | None, release_model: bool | None,
+    folder: Path, days: int | None, release_model: bool | None,
     patience: int | None, training_patience: int | None,
     trainings: int | None, from_model: Path | None, seed: int | None, task: str | None,
+    form: str,
 ) -> None:  # fmt: skip
-    """Sign the next version in DIR, the folder that `auror certs` made.
+    """Sign the next version in DIR, the operator's folder, for the same members.
 
-    The others keep their numbers. Copy policy.json to the server and to every client, and start
-    them again: a client that has seen a version takes no earlier one. Whom a training flagged the
-    next one invites again, unless --without names it.
+    A client that has held a version takes no earlier one. Members come and go by `auror roster`.
     """
     from auror.deployment.policy_versions import next_policy, operator_policy  # noqa: PLC0415
     from auror.errors import ConfigError  # noqa: PLC0415 - keeps --help quick
-    from auror.ids import ClientId  # noqa: PLC0415
 
     keep_memory_private()
-    words = [word.strip() for word in without.split(",") if word.strip()]
-    if not all(word.isdecimal() for word in words):
-        raise ConfigError(f'--without "{without}": write it like 3,7')
     for name, value in (("from-model", from_model), ("seed", seed), ("task", task)):
         if trainings is None and value is not None:
             raise ConfigError(f"--{name} {value} has no effect without --trainings: leave it out")
@@ -82,11 +77,16 @@ def following(
         patience=patience or before.patience,
         training_patience=training_patience or before.training_patience,
     )
-    gone = {ClientId(int(word)) for word in words}
-    made = next_policy(folder, gone, days, release_model, further, params)
+    made = next_policy(folder, days, release_model, further, params)
+    if form == "json":
+        click.echo(json.dumps({
+            "deployment": made.name, "version": made.version, "trainings": made.eras,
+            "members": sorted(map(int, made.members)), "expires": made.expires,
+        }))  # fmt: skip
+        return
     models = ", and server/models," if further else ""
     click.echo(
         f"{folder}: version {made.version}, {len(made.members)} members, {made.eras} trainings;"
-        f" copy server/policy.json{models} to the server and clients/NNN/policy.json to client NNN,"
-        " and start them again"
+        f" copy server/policy.json{models} to the server: it hands the version on to connected"
+        " clients"
     )

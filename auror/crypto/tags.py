@@ -19,6 +19,8 @@ class Tag(enum.Enum):
 
     ROUND = b"auror/v1/round-description"
     POLICY = b"auror/v1/policy"
+    JOIN_REQUEST = b"auror/v1/join-request"
+    JOIN_BUNDLE = b"auror/v1/join-bundle"
     TASK = b"auror/v1/task"
     MODEL = b"auror/v1/model"
     PLAN = b"auror/v1/statistics-plan"

@@ -6,7 +6,6 @@ import datetime
 import enum
 import hashlib
 import os
-import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -42,6 +42,10 @@ class End(enum.Enum):
 
 
 _USAGE = {End.SERVER: ExtendedKeyUsageOID.SERVER_AUTH, End.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH}
+_RENEW = {
+    CERTIFICATE_FILE: "let the operator run `auror roster renew` and send what it makes",
+    CA_FILE: "let the operator make a new deployment with `auror certs`",
+}
 _FOLDER = {End.SERVER: "server/", End.CLIENT: "clients/NNN/"}
 
 
@@ -53,9 +57,9 @@ class TlsFiles:
     certificate: bytes
     key: bytes = field(repr=False)
 
-    def fingerprint(self) -> Digest:
-        """SHA-256 of the certificate's DER, as in the policy."""
-        return certificate_fingerprint(self.certificate)
+    def key_digest(self) -> Digest:
+        """SHA-256 of the public key, as in the policy."""
+        return tls_key_digest(self.certificate)
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,10 @@ class ClientCredentials:
     tls: TlsFiles
     policy: Policy
     client: ClientId
-    """Who this is: the member that carries this certificate."""
+    """Who this is: the member whose key this certificate names."""
     identity: SigningKey
+    operator: bytes
+    """The key that signs policies, 32 bytes."""
 
 
 def client_folder(folder: Path, client: int) -> Path:
@@ -80,9 +86,18 @@ def client_folder(folder: Path, client: int) -> Path:
     return folder / "clients" / f"{client:03d}"
 
 
-def certificate_fingerprint(pem: bytes) -> Digest:
-    """Raises ValueError when ``pem`` is not a certificate."""
-    return Digest(hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.decode())).digest())
+def tls_key_digest(pem: bytes) -> Digest:
+    """Of the public key in a certificate, as the policy names it.
+
+    Raises ValueError when ``pem`` is not a certificate.
+    """
+    return key_digest(x509.load_pem_x509_certificate(pem).public_key())
+
+
+def key_digest(key: CertificatePublicKeyTypes) -> Digest:
+    """SHA-256 of ``key``'s SubjectPublicKeyInfo, DER."""
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return Digest(hashlib.sha256(key.public_bytes(serialization.Encoding.DER, form)).digest())
 
 
 def load_server(folder: Path) -> ServerCredentials:
@@ -93,23 +108,41 @@ def load_server(folder: Path) -> ServerCredentials:
 
 def load_client(folder: Path) -> ClientCredentials:
     """Raises CredentialsError, naming the file, when something is missing or does not fit."""
-    tls, policy = load_tls(folder), load_policy(folder)
+    tls = load_tls(folder)
+    policy, operator = load_signed(folder)
+    return own_credentials(folder, tls, policy, operator)
+
+
+def own_credentials(
+    folder: Path, tls: TlsFiles, policy: Policy, operator: bytes
+) -> ClientCredentials:
+    """Of the client whose keys lie in ``folder``, as ``policy`` names it.
+
+    Raises:
+        CredentialsError: it names nobody with these keys.
+    """
     try:
         identity = SigningKey.from_pem(_read(folder, IDENTITY_FILE))
     except ValueError as error:
         raise _broken(folder / IDENTITY_FILE, "not an unencrypted Ed25519 key") from error
-    fingerprint = tls.fingerprint()
+    digest = tls.key_digest()
     for client, entry in policy.members.items():
-        if entry.certificate == fingerprint:
+        if entry.tls_key == digest:
             if entry.verify_key != identity.verify_key:
                 raise _broken(
                     folder / IDENTITY_FILE, f"not the identity of client {client} in the policy"
                 )
-            return ClientCredentials(tls, policy, client, identity)
+            return ClientCredentials(tls, policy, client, identity, operator)
+    for client, entry in policy.former.items():
+        if entry.tls_key == digest:
+            raise CredentialsError(
+                f"client {client} was revoked by the operator and is no member in version"
+                f" {policy.version} of the policy: ask the operator (`auror roster reinstate`)"
+            )
     raise CredentialsError(
         f"{folder / CERTIFICATE_FILE}: this certificate is no member's in version"
-        f" {policy.version} of the policy: this client was excluded, or {POLICY_FILE} is another"
-        " deployment's; ask the operator"
+        f" {policy.version} of the policy: {POLICY_FILE} is another deployment's, or of a version"
+        " before this client joined; ask the operator"
     )
 
 
@@ -158,8 +191,8 @@ def check_tls(folder: Path, tls: TlsFiles, end: End, now: float) -> datetime.dat
     for name, one in ((CERTIFICATE_FILE, own), (CA_FILE, ca)):
         if when >= one.not_valid_after_utc:
             raise CredentialsError(
-                f"{folder / name} expired on {one.not_valid_after_utc:%Y-%m-%d %H:%M} UTC: let the"
-                " operator enrol everybody anew with `auror certs`"
+                f"{folder / name} expired on {one.not_valid_after_utc:%Y-%m-%d %H:%M} UTC:"
+                f" {_RENEW[name]}"
             )
         if when < one.not_valid_before_utc:
             raise CredentialsError(
@@ -205,7 +238,7 @@ def load_tls(folder: Path) -> TlsFiles:
     )
     for name, pem in ((CA_FILE, files.ca), (CERTIFICATE_FILE, files.certificate)):
         try:
-            certificate_fingerprint(pem)
+            tls_key_digest(pem)
         except ValueError as error:
             raise _broken(folder / name, "not a PEM certificate") from error
     try:
@@ -221,24 +254,46 @@ def load_policy(folder: Path) -> Policy:
     Raises:
         CredentialsError: naming the file, when something is missing or does not fit.
     """
-    path = folder / POLICY_FILE
+    return load_signed(folder)[0]
+
+
+def load_signed(folder: Path) -> tuple[Policy, bytes]:
+    """The policy in ``folder``, and the operator's key that signed it, 32 bytes.
+
+    Raises:
+        CredentialsError: naming the file, when something is missing or does not fit.
+    """
+    operator = _operator_key(folder)
+    return read_policy(folder / POLICY_FILE, operator), operator
+
+
+def read_policy(path: Path, operator: bytes) -> Policy:
+    """The policy in ``path``, signed by the ``operator`` (32 bytes).
+
+    Raises:
+        CredentialsError: naming the file, when it is missing or does not fit.
+    """
     try:
-        policy = parse_policy(_read(folder, POLICY_FILE))
+        policy = parse_policy(_read(path.parent, path.name))
     except ConfigError as error:
         raise _broken(path, str(error)) from error
     except ValueError as error:
         raise _broken(path, "not a policy") from error
+    try:
+        policy.verify(operator)
+    except AuthenticationFailed as error:
+        raise _broken(path, f"not signed by the operator key in {OPERATOR_FILE}") from error
+    return policy
+
+
+def _operator_key(folder: Path) -> bytes:
     try:
         operator = serialization.load_pem_public_key(_read(folder, OPERATOR_FILE))
     except ValueError as error:
         raise _broken(folder / OPERATOR_FILE, "not a PEM public key") from error
     if not isinstance(operator, Ed25519PublicKey):
         raise _broken(folder / OPERATOR_FILE, "not an Ed25519 key")
-    try:
-        policy.verify(operator.public_bytes_raw())
-    except AuthenticationFailed as error:
-        raise _broken(path, f"not signed by the operator key in {OPERATOR_FILE}") from error
-    return policy
+    return operator.public_bytes_raw()
 
 
 def load_operator(folder: Path) -> bytes:

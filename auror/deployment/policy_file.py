@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from auror.errors import ConfigError
 from auror.ids import ClientId, Digest
 from auror.params import Budget, PlanCaps, RoundParams
-from auror.round.policy import Policy, RosterEntry
+from auror.round.policy import Policy
+from auror.round.roster import Entries, RosterEntry
 
 POLICY_FILE = "policy.json"
 _Part = TypeVar("_Part", RoundParams, Budget)
@@ -23,16 +24,10 @@ def policy_json(policy: Policy) -> bytes:
         "deployment": policy.name,
         "expires": policy.expires,
         "first_models": [digest.hex() for digest in policy.first_models],
-        "members": [
-            {
-                "client": client,
-                "verify_key": entry.verify_key.hex(),
-                "certificate": entry.certificate.hex(),
-            }
-            for client, entry in sorted(policy.members.items())
-        ],
+        "former": _rows(policy.former),
+        "members": _rows(policy.members),
         "params": asdict(policy.params),
-        "predecessor": policy.predecessor.hex(),
+        "predecessors": [digest.hex() for digest in policy.predecessors],
         "release_model": policy.release_model,
         "signature": policy.signature.hex(),
         "task": policy.task.decode(),
@@ -50,24 +45,19 @@ def parse_policy(raw: bytes) -> Policy:
     """
     try:
         whole: dict[str, Any] = json.loads(raw)
-        members = {}
-        for row in whole["members"]:
-            client = ClientId(row["client"])
-            members[client] = RosterEntry(
-                client, bytes.fromhex(row["verify_key"]), Digest(bytes.fromhex(row["certificate"]))
-            )
         caps = dict(whole["caps"])
         caps["parts"] = tuple(caps["parts"])
         policy = Policy(
             deployment=bytes.fromhex(whole["deployment"]),
             version=whole["version"],
             expires=whole["expires"],
-            predecessor=Digest(bytes.fromhex(whole["predecessor"])),
-            members=members,
+            predecessors=_digests(whole["predecessors"]),
+            members=_entries(whole["members"]),
+            former=_entries(whole["former"]),
             params=_numbers(RoundParams, whole["params"]),
             caps=PlanCaps(**caps),
             task=whole["task"].encode(),
-            first_models=tuple(Digest(bytes.fromhex(text)) for text in whole["first_models"]),
+            first_models=_digests(whole["first_models"]),
             budget=_numbers(Budget, whole["budget"]),
             release_model=_switch(whole["release_model"]),
             signature=bytes.fromhex(whole["signature"]),
@@ -79,6 +69,33 @@ def parse_policy(raw: bytes) -> Policy:
     if policy_json(policy) != raw:
         raise ValueError("not in canonical form")
     return policy
+
+
+def _rows(entries: Entries) -> list[dict[str, Any]]:
+    return [
+        {
+            "client": client,
+            "verify_key": entry.verify_key.hex(),
+            "tls_key": entry.tls_key.hex(),
+            "since": entry.since,
+        }
+        for client, entry in sorted(entries.items())
+    ]
+
+
+def _entries(rows: list[dict[str, Any]]) -> dict[ClientId, RosterEntry]:
+    found = {}
+    for row in rows:
+        client, since = ClientId(row["client"]), row["since"]
+        if type(client) is not int or type(since) is not int or client < 0:
+            raise TypeError("a member's number that is none")
+        key, tls_key = bytes.fromhex(row["verify_key"]), Digest(bytes.fromhex(row["tls_key"]))
+        found[client] = RosterEntry(client, key, tls_key, since)
+    return found
+
+
+def _digests(texts: list[str]) -> tuple[Digest, ...]:
+    return tuple(Digest(bytes.fromhex(text)) for text in texts)
 
 
 def _numbers(kind: type[_Part], raw: dict[str, Any]) -> _Part:

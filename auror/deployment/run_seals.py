@@ -53,10 +53,10 @@ def of_evidence(before: str, index: int, era: int, gram: bytes | None, groups: l
 
 
 def members(policy: Policy) -> dict[str, str]:
-    """Member → hash of its protocol key and its certificate."""
+    """Whoever was ever enrolled → hash of its keys."""
     return {
-        str(client): seal(number(client), entry.verify_key, entry.certificate)
-        for client, entry in policy.members.items()
+        str(client): seal(number(client), entry.verify_key, entry.tls_key)
+        for client, entry in policy.roster.everybody.items()
     }
 
 

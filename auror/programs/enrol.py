@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.deployment.addresses import MAX_CLIENTS
-from auror.deployment.certs import VALID_DAYS, Terms
+from auror.deployment.certs import Terms
+from auror.deployment.issuing import VALID_DAYS
 from auror.deployment.model_file import read_model, tensor_entries, tensor_shapes
 from auror.errors import ConfigError, DataError
 from auror.experiments.options import Options
@@ -50,6 +51,8 @@ class Enrolment:
     model; no round may have been trained from it yet."""
     days: Annotated[int, Range(1, VALID_DAYS)] = default_of(Terms, "days")
     """Days until the policy expires."""
+    certificate_days: Annotated[int, Range(1, VALID_DAYS)] = default_of(Terms, "certificate_days")
+    """Days until certificates expire, but for the CA's own."""
     watch_rate: Annotated[float, Like(RoundParams)] = default_of(RoundParams, "watch_rate")
     patience: Annotated[int, Like(RoundParams)] = default_of(RoundParams, "patience")
     training_patience: Annotated[int, Like(RoundParams)] = default_of(
@@ -149,6 +152,7 @@ def terms_of(wanted: Enrolment) -> Terms:
         budget=budget,
         caps=wanted.caps(host.output is not None),
         days=wanted.days,
+        certificate_days=wanted.certificate_days,
         release_model=wanted.release_model,
     )
 

@@ -8,35 +8,25 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from types import MappingProxyType
 
-from auror.crypto.signing import VERIFY_KEY_BYTES, SigningKey, verify
+from auror.crypto.signing import SigningKey, verify
 from auror.crypto.tags import Tag, encode, number, tagged_hash
 from auror.errors import ConfigError
 from auror.ids import DIGEST_BYTES, ClientId, Digest
 from auror.params import Budget, Floors, OwnRules, PlanCaps, RoundParams
 from auror.round.arithmetic import check_round
+from auror.round.roster import Keys, Roster, RosterEntry
 from auror.secagg.topology import Topology
 
 DEPLOYMENT_BYTES = 16
 TASK_BYTES = 64 * 1024
 NO_DIGEST = Digest(bytes(DIGEST_BYTES))
-"""Stands where there is nothing before: the predecessor of a first policy, of a first model."""
-
-
-@dataclass(frozen=True, slots=True)
-class RosterEntry:
-    """One enrolled client: its protocol identity and the certificate it connects with."""
-
-    client: ClientId
-    verify_key: bytes
-    certificate: Digest
-    """SHA-256 of the DER of its TLS certificate."""
-
-    def __post_init__(self) -> None:
-        if len(self.verify_key) != VERIFY_KEY_BYTES or len(self.certificate) != DIGEST_BYTES:
-            raise ValueError("a roster entry has a 32-byte key and a 32-byte fingerprint")
+"""Stands where there is nothing before: the parent of a first model."""
+MOST_VERSIONS = 100_000
+"""Every one is named in the next: 32 bytes each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +39,12 @@ class Policy:
     """1, 2, …"""
     expires: int
     """Unix seconds, UTC: from then on clients take part no more."""
-    predecessor: Digest
-    """Of the version before; zero for the first."""
+    predecessors: tuple[Digest, ...]
+    """Of all versions before, oldest first: whoever holds one of them can tell that this follows,
+    however many it has missed."""
     members: Mapping[ClientId, RosterEntry]
+    former: Mapping[ClientId, RosterEntry] = field(default_factory=lambda: MappingProxyType({}))
+    """Who left: no number is ever another's."""
     params: RoundParams
     caps: PlanCaps
     task: bytes
@@ -66,15 +59,15 @@ class Policy:
     def __post_init__(self) -> None:
         if len(self.deployment) != DEPLOYMENT_BYTES:
             raise ConfigError(f"policy: the deployment's id has {DEPLOYMENT_BYTES} bytes")
-        if self.version < 1 or (self.version == 1) != (self.predecessor == NO_DIGEST):
+        if not 1 <= self.version <= MOST_VERSIONS or self.version != len(self.predecessors) + 1:
             raise ConfigError(
-                f"policy: version = {self.version}: versions are 1, 2, …, and all but the first"
-                " name their predecessor"
+                f"policy: version = {self.version}: versions are 1 … {MOST_VERSIONS}, and each"
+                " names all before it"
             )
         if not 0 < self.expires < 2**63:
             raise ConfigError(f"policy: expires = {self.expires}: give Unix seconds, above 0")
-        if any(client != entry.client for client, entry in self.members.items()):
-            raise ConfigError("policy: a member is entered under another member's number")
+        if any(entry.since > self.version for entry in self.roster.everybody.values()):
+            raise ConfigError("policy: a member of a version to come")
         if not 0 < len(self.task) <= TASK_BYTES:
             raise ConfigError(f"policy: the task has {len(self.task)} bytes: 1 … {TASK_BYTES}")
         if not self.first_models or len(set(self.first_models)) < len(self.first_models):
@@ -107,6 +100,11 @@ class Policy:
         """Trainings that the policy allows."""
         return len(self.first_models)
 
+    @property
+    def roster(self) -> Roster:
+        """Members and former members."""
+        return Roster(self.members, self.former)
+
     def verify_key(self, client: ClientId) -> bytes:
         """Of a member. Raises KeyError for anybody else."""
         return self.members[client].verify_key
@@ -115,17 +113,12 @@ class Policy:
 
     def signed_parts(self) -> tuple[bytes, ...]:
         """Canonical: equal policies have equal parts, and no two different ones do."""
-        rows = (
-            part
-            for client in sorted(self.members)
-            for part in (number(client), self.verify_key(client), self.members[client].certificate)
-        )
         return (
             self.deployment,
             number(self.version),
             number(self.expires),
-            self.predecessor,
-            encode(*rows),
+            encode(*self.predecessors),
+            *self.roster.signed_parts(),
             encode(*_values(self.params)),
             encode(*_values(self.caps)),
             tagged_hash(Tag.TASK, self.task),
@@ -133,6 +126,12 @@ class Policy:
             encode(*_values(self.budget)),
             number(int(self.release_model)),
         )
+
+    def follows(self, version: int, digest: str) -> bool:
+        """Whether this is the version of that number and ``digest`` (hex), or follows it."""
+        if version == self.version:
+            return digest == self.digest().hex()
+        return 1 <= version < self.version and digest == self.predecessors[version - 1].hex()
 
     def digest(self) -> Digest:
         """Names this version, whoever signed it."""
@@ -152,40 +151,48 @@ class Policy:
     def successor(
         self,
         operator: SigningKey,
-        without: Collection[ClientId],
-        expires: int,
+        without: Collection[ClientId] = (),
+        expires: int | None = None,
         release_model: bool | None = None,
         further: Sequence[Digest] = (),
         params: RoundParams | None = None,
+        *,
+        reinstated: Collection[ClientId] = (),
+        newcomers: Sequence[Keys] = (),
     ) -> Policy:
-        """The next version, signed: the same rules for everybody but ``without``.
+        """The next version, signed: the same rules, for other members.
 
         Args:
-            release_model: None keeps what the version before says.
+            without: members who leave.
+            expires: Unix seconds; None keeps the date of this version, as it does for
+                ``release_model``.
             further: hashes of the first models of trainings beside those that are signed; the
                 budget grows with them.
             params: None keeps those of the version before.
+            reinstated: members or former members who count anew from the next version on.
+            newcomers: they get the next numbers.
 
         Raises:
-            ConfigError: one of them is no member, or too few are left.
+            ConfigError: one of them is not what it is named as, or too few are left.
         """
-        strangers = sorted(set(without) - self.members.keys())
-        if strangers:
-            raise ConfigError(
-                f"client {strangers[0]} is no member of version {self.version}: its members are"
-                f" numbered {min(self.members)} … {max(self.members)}"
-            )
-        members = {c: entry for c, entry in self.members.items() if c not in without}
+        version = self.version + 1
+        roster = self.roster.without(without).reinstated(reinstated, version)
+        roster = roster.joined(newcomers, version)
+        n, budget = len(roster.members), self.budget.extended(self.eras, len(further))
+        if n > len(self.members):  # it takes more rounds to decide about more
+            watched = max(budget.max_watched, self.params.rounds_of_doubt(n))
+            budget = replace(budget, max_watched=watched)
         return replace(
             self,
-            version=self.version + 1,
-            predecessor=self.digest(),
-            members=members,
             params=params or self.params,
-            expires=expires,
+            version=version,
+            predecessors=(*self.predecessors, self.digest()),
+            members=roster.members,
+            former=roster.former,
+            expires=self.expires if expires is None else expires,
             release_model=self.release_model if release_model is None else release_model,
             first_models=(*self.first_models, *further),
-            budget=self.budget.extended(self.eras, len(further)),
+            budget=budget,
         ).signed(operator)
 
     # Floors ---------------------------------------------------------------------------------------
@@ -229,9 +236,9 @@ class Policy:
 
 
 def _values(parameters: RoundParams | PlanCaps | Budget) -> Iterator[bytes]:
-    for field in fields(parameters):
-        value = getattr(parameters, field.name)
-        yield field.name.encode()
+    for one in fields(parameters):
+        value = getattr(parameters, one.name)
+        yield one.name.encode()
         match value:
             case float():
                 yield struct.pack("<d", value)
@@ -240,4 +247,4 @@ def _values(parameters: RoundParams | PlanCaps | Budget) -> Iterator[bytes]:
             case tuple():
                 yield encode(*(str(part).encode() for part in value))
             case _:
-                raise TypeError(f"{field.name} has no canonical form")
+                raise TypeError(f"{one.name} has no canonical form")

@@ -13,7 +13,8 @@ from auror.params import PLAN_PARTS, Budget, PlanCaps, RoundParams
 from auror.round.description import RoundDescription, model_digest
 from auror.round.messages import RoundStart
 from auror.round.plan import StatisticsPlan
-from auror.round.policy import NO_DIGEST, Policy, RosterEntry
+from auror.round.policy import NO_DIGEST, Policy
+from auror.round.roster import RosterEntry
 
 NEVER = 2**40
 """A date, in seconds since 1970, that no run lives to see."""
@@ -40,7 +41,7 @@ def local_policy(
         deployment=deployment,
         version=1,
         expires=expires,
-        predecessor=NO_DIGEST,
+        predecessors=(),
         members={c: RosterEntry(c, key.verify_key, NO_DIGEST) for c, key in keys.items()},
         params=params,
         caps=PlanCaps(parts=parts),

@@ -41,8 +41,8 @@ def check_members(policy: Policy, invitable: Collection[ClientId]) -> None:
         names = ",".join(map(str, sorted(policy.members.keys() - set(invitable))))
         raise MembersMissing(
             f"{left} of {len(policy.members)} members are left, the policy's floor is"
-            f" {floor}: let the operator run `auror policy next DIR --without {names}`, copy"
-            " policy.json to server and clients, and start them again to resume"
+            f" {floor}: let the operator run `auror roster revoke DIR {names}`, copy"
+            " server/policy.json to the server, and start server and clients again to resume"
         )
 
 

@@ -17,10 +17,11 @@ from auror.round.watch import Watch
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What a new count begins with: a later policy, another training, another flag."""
+    """What a new count begins with: a member who joined or was reinstated, another training,
+    another flag."""
 
-    policy: int = 0
-    """Its version."""
+    since: int = 0
+    """Version of the policy from which its newest member counts."""
     era: int = -1
     flagged: tuple[ClientId, ...] = ()
     """Members, sorted."""
@@ -29,7 +30,8 @@ class Occasion:
     def of(cls, policy: Policy, era: int, flagged: Iterable[ClientId]) -> Occasion:
         """Now, with everybody who was ever ``flagged``."""
         members = policy.members
-        return cls(policy.version, era, tuple(sorted(c for c in flagged if c in members)))
+        newest = max(entry.since for entry in members.values())
+        return cls(newest, era, tuple(sorted(c for c in flagged if c in members)))
 
 
 @dataclass
@@ -41,7 +43,9 @@ class Watching:
 
     def attempts_on(self, occasion: Occasion) -> int:
         """Those that clients hold against the server on ``occasion``."""
-        return self.attempts if occasion == self.occasion else 0
+        before = self.occasion
+        same = (occasion.since, occasion.era) == (before.since, before.era)
+        return self.attempts if same and set(occasion.flagged) <= set(before.flagged) else 0
 
     def declare(self, occasion: Occasion, policy: Policy, decided: bool) -> Watch:
         """What the next round's description says.
@@ -63,7 +67,7 @@ class Watching:
         """JSON-able form."""
         occasion = self.occasion
         return {
-            "policy": occasion.policy,
+            "since": occasion.since,
             "era": occasion.era,
             "flagged": [int(client) for client in occasion.flagged],
             "attempts": self.attempts,
@@ -73,5 +77,5 @@ class Watching:
     def from_dict(cls, raw: Mapping[str, Any]) -> Watching:
         """Raises KeyError, TypeError or ValueError when ``raw`` is not from :meth:`to_dict`."""
         flagged = tuple(ClientId(int(client)) for client in raw["flagged"])
-        occasion = Occasion(int(raw["policy"]), int(raw["era"]), flagged)
+        occasion = Occasion(int(raw["since"]), int(raw["era"]), flagged)
         return cls(occasion, int(raw["attempts"]))

@@ -159,8 +159,8 @@ def _untrusted(address: str, error: ssl.SSLCertVerificationError) -> Credentials
         now = datetime.datetime.now(datetime.UTC)
         return CredentialsError(
             f"{error.verify_message} at {address}, by this machine's clock ({now:%Y-%m-%d %H:%M}"
-            " UTC): set the clock if it is wrong, else let the operator enrol everybody anew with"
-            " `auror certs`"
+            " UTC): set the clock if it is wrong, else let the operator run `auror roster renew DIR"
+            " server` and copy server/cert.pem to the server"
         )
     return CredentialsError(
         f"cannot trust the server at {address} ({error.verify_message}): use the ca.pem of its"

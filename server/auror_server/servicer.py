@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import grpc
 import grpc.aio
 
-from auror.deployment.credentials import certificate_fingerprint
+from auror.deployment.credentials import tls_key_digest
 from auror.errors import ProtocolError
 from auror.ids import ClientId, Digest
 from auror.round.description import PROTOCOL_VERSION
@@ -66,7 +66,7 @@ class Servicer:
         self._id_bound = policy.id_bound
         self._handler = handler
         self._spool = spool
-        self._clients = {entry.certificate: c for c, entry in policy.members.items()}
+        self._clients = {entry.tls_key: c for c, entry in policy.members.items()}
 
     def handler(self) -> grpc.GenericRpcHandler:
         method = grpc.stream_stream_rpc_method_handler(
@@ -170,7 +170,7 @@ class Servicer:
 def identify(
     auth_context: Mapping[str, list[bytes]], clients: Mapping[Digest, ClientId]
 ) -> ClientId:
-    """The client whose certificate this connection was made with.
+    """The client whose key this connection was made with: gRPC has verified its certificate.
 
     Raises:
         NotEnrolled: no certificate, or one that is no member's.
@@ -178,7 +178,7 @@ def identify(
     found = auth_context.get("x509_pem_cert", [])
     if len(found) != 1:
         raise NotEnrolled("no client certificate")
-    client = clients.get(certificate_fingerprint(found[0]))
+    client = clients.get(tls_key_digest(found[0]))
     if client is None:
         raise NotEnrolled("certificate of no member")
     return client

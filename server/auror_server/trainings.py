@@ -139,14 +139,17 @@ class Trainings:
         return SessionEnding.FINISHED
 
     def _flagged(self, settings: ServerConfig) -> tuple[ClientId, ...]:
-        """Whom earlier trainings under this version of the policy flagged: a flag of a last round
-        is in no client's memory."""
-        version, found = load_policy(settings.server.credentials).version, set[ClientId]()
+        """Whom earlier trainings flagged and the operator has not reinstated since: a flag of a
+        last round is in no client's memory."""
+        members, found = load_policy(settings.server.credentials).members, set[ClientId]()
         for run in numbered(self._runs):
             kept = RunReader(run).glance(0)
-            if kept is not None and kept.policy_version == version:
-                confirmation = Confirmation.from_dict(kept.state["confirmation"])
-                found |= confirmation.flagged.keys()
+            if kept is None:
+                continue
+            confirmation = Confirmation.from_dict(kept.state["confirmation"])
+            for client in confirmation.flagged.keys() & members.keys():
+                if members[client].since <= kept.policy_version:
+                    found.add(client)
         return tuple(sorted(found))
 
     def _on_signals(self, act: Any) -> None:

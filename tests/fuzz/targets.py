@@ -155,7 +155,7 @@ def keys(data: bytes) -> None:
         lambda: verify(data[:32], data[32:96], Tag.ADVERTISE, data[96:]),
         lambda: Share.from_bytes(data),
         lambda: SigningKey.from_pem(data),
-        lambda: credentials.certificate_fingerprint(data),
+        lambda: credentials.tls_key_digest(data),
     ):
         with contextlib.suppress(AuthenticationFailed, ValueError):
             attempt()

@@ -19,8 +19,11 @@ from auror_server import cli as server_cli
 from click.testing import CliRunner, Result
 
 from auror import cli
+from auror.cli import approve as approve_cli
 from auror.cli import certs as certs_cli
+from auror.cli import enrol as enrol_cli
 from auror.cli import policy as policy_cli
+from auror.cli import roster as roster_cli
 from auror.deployment.certs import create_deployment
 from auror.deployment.run_reader import RunReader
 from auror.params import RoundParams
@@ -67,6 +70,8 @@ def enrol(
     return create_deployment(folder / "certs", clients, ["127.0.0.1"], terms)
 
 
+GUARDED = (server_cli, client_cli, approve_cli, certs_cli, enrol_cli, policy_cli, roster_cli)
+"""What would lower this process's core limit for good."""
 MAINS = {"auror": cli.main, "auror_server": server_cli.main, "auror_client": client_cli.main}
 
 
@@ -81,7 +86,7 @@ def inside(folder: Path) -> Iterator[None]:
         patch.setattr(sys, "path", [*sys.path])
         for name, value in QUICK.items():
             patch.setenv(name, value)
-        for program in (server_cli, client_cli, certs_cli, policy_cli):
+        for program in GUARDED:
             # it lasts, and children inherit it
             patch.setattr(program, "keep_memory_private", lambda: True)
         try:

@@ -49,7 +49,7 @@ def test_too_few_members_then_the_next_version_and_the_run_goes_on(tmp_path: Pat
     said = server.last_line()
     assert "3 of 6 members are left, the policy's floor is 4" in said
     command = said.split("`")[1]
-    assert command == "auror policy next DIR --without 1,3,4"
+    assert command == "auror roster revoke DIR 1,3,4"
     code, told = kit.invoke("auror", *command.replace("DIR", "certs").split()[1:], cwd=tmp_path)
     assert code == 0, told
     assert "version 2, 3 members" in told
@@ -79,7 +79,7 @@ def test_too_few_members_then_the_next_version_and_the_run_goes_on(tmp_path: Pat
         "auror_client", "--credentials", "certs/clients/001", *words, cwd=tmp_path
     )
     assert code == 3
-    assert "no member's in version 2" in told
+    assert "client 1 was revoked by the operator and is no member in version 2" in told
 
 
 def test_a_client_stops_when_its_budget_is_spent(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ class ClientMemory:
     """Whom the invitation of the last attempt named as flagged."""
     watched: int = 0
     """Attempts in rounds that open label rows for certain, since ``flagged`` grew, an era began or
-    the policy changed."""
+    a member joined or was reinstated."""
     smallest_group: int = 0
     """Fewest members of a group that hid this client's statistics; 0 when none did."""
     left_out: int = 0
@@ -60,7 +60,7 @@ class ClientMemory:
 
         Raises:
             ConfigError: it holds a later version, another one of this number, or one that this
-                does not follow.
+                does not follow, however many lie between.
         """
         digest, version = policy.digest().hex(), policy.version
         if version < self.policy_version:
@@ -68,15 +68,18 @@ class ClientMemory:
                 f"policy.json is version {version}, but this client has held version"
                 f" {self.policy_version}: copy the newest policy.json from the operator"
             )
-        other = version == self.policy_version and digest != self.policy
-        follows = policy.predecessor.hex() == self.policy
-        if other or (version == self.policy_version + 1 > 1 and not follows):
+        if self.policy_version and not policy.follows(self.policy_version, self.policy):
             raise ConfigError(
                 f"policy.json, version {version}, does not fit what this client has held: two"
                 " policies of one version were signed; ask the operator which one counts"
             )
-        known = replace(self, policy_version=version, policy=digest)
-        return known if version == self.policy_version else replace(known, flagged=(), watched=0)
+        # a flag of before does not count for whom the operator reinstated; who is new is in doubt
+        new = {c for c, one in policy.members.items() if one.since > self.policy_version}
+        flagged = tuple(client for client in self.flagged if client not in new)
+        watched = 0 if new else self.watched
+        return replace(
+            self, policy_version=version, policy=digest, flagged=flagged, watched=watched
+        )
 
     @property
     def past(self) -> Past:

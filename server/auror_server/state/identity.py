@@ -52,16 +52,13 @@ class RunIdentity:
                 f" {policy.version}: copy the newest policy.json from the operator"
             )
         known: dict[str, str] = json.loads(row.roster)
-        foreign = [c for c, keys in members(policy).items() if known.get(c) != keys]
+        foreign = [c for c, keys in members(policy).items() if known.get(c, keys) != keys]
         if foreign:
             raise ConfigError(
                 f"{other} of other members: the policy's client {foreign[0]} is not the one that"
                 " was enrolled when it began; choose another server.run_dir"
             )
-        same = policy.digest().hex() == row.policy_digest
-        follows = policy.predecessor.hex() == row.policy_digest
-        step = policy.version - row.policy_version
-        if (step == 0 and not same) or (step == 1 and not follows):
+        if not policy.follows(row.policy_version, row.policy_digest):
             raise ConfigError(
                 f"{other} under another version {row.policy_version} of the policy: two policies of"
                 " one version were signed; ask the operator which one counts"

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from auror_server.state.engines import open_intact
+from cryptography.hazmat.primitives.asymmetric import ec
 from tampering import Edit, broken, checked, edited, rows, rows_of, signed
 
 from auror.audit.broken import AuditBroken
 from auror.audit.evidence import alike
 from auror.audit.start import Roots
 from auror.audit.verify import verify_audit
-from auror.deployment import certs
+from auror.deployment import issuing
 from auror.deployment.audit_log import AuditSigner, unpacked
 from auror.deployment.audit_reader import read_audited
 from auror.errors import ConfigError, DataError
@@ -134,16 +135,17 @@ def test_a_tail_taken_off_with_its_rounds_takes_a_printed_head_to_see(
 
 
 def test_another_key_than_the_servers_signs_nothing(played: Path, tmp_path: Path) -> None:
-    other = AuditSigner(certs._issue_ca("other", certs._now()).key_pem)
+    other = AuditSigner(issuing.issue_ca("other").key_pem)
     assert "entry 0: the server's signature does not verify" in broken(
         played, tmp_path, lambda raw: signed(raw, rows_of(raw), other)
     )
 
 
 def test_a_clients_certificate_of_the_same_ca_signs_nothing(played: Path, tmp_path: Path) -> None:
-    now = certs._now()
-    ca = certs._issue_ca("test", now)
-    client = certs._issue_client(ca, "test", ClientId(4), now)
+    ca = issuing.issue_ca("test")
+    key = ec.generate_private_key(ec.SECP256R1())
+    issued = issuing.client_certificate(ca, "test", ClientId(4), key.public_key(), 30)
+    client = issuing.Issued(issued, key)
 
     def edit(raw: sqlite3.Connection) -> None:
         start, *others = rows_of(raw)
@@ -181,7 +183,7 @@ def test_whom_the_reader_trusts_is_the_readers_choice(played: Path, tmp_path: Pa
     start = json.loads(rows(played)[0])
     roots = Roots(start["operator"].encode(), start["ca"].encode())
     assert checked(played, trusted=roots).roots == "given"
-    foreign = replace(roots, ca=certs._issue_ca("other", certs._now()).certificate_pem)
+    foreign = replace(roots, ca=issuing.issue_ca("other").certificate_pem)
     with pytest.raises(AuditBroken, match="entry 0: its operator key or CA is not the one"):
         checked(played, trusted=foreign)
 

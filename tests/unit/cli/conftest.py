@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from auror.cli import certs, policy
+from auror.cli import approve, certs, enrol, policy, roster
 
 
 @pytest.fixture(autouse=True)
 def _our_memory_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    for command in (certs, policy):
+    for command in (approve, certs, enrol, policy, roster):
         monkeypatch.setattr(command, "keep_memory_private", lambda: True)

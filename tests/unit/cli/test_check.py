@@ -16,7 +16,7 @@ from auror_server.store import lock_folder
 from click.testing import CliRunner
 
 from auror.crypto.signing import SigningKey
-from auror.deployment import certs
+from auror.deployment import certs, issuing
 from auror.deployment.credentials import load_policy
 from auror.deployment.policy_file import policy_json
 from auror.ids import ClientId
@@ -49,7 +49,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     old = folder / "old"
     with pytest.MonkeyPatch.context() as patch:
         long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=900)
-        patch.setattr(certs, "_now", lambda: long_ago)
+        patch.setattr(issuing, "_now", lambda: long_ago)
         enrol(old)
     fresh = replace(load_policy(old / "certs" / "server"), expires=2**40)
     key = SigningKey.from_pem((old / "certs" / "operator" / "operator.key").read_bytes())

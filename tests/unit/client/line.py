@@ -261,8 +261,8 @@ class Bench:
 
     def started(self) -> ClientSession:
         """The program, started (again) on the same journal."""
-        policy, identity = self.house.policy, self.house.keys[ME]
-        credentials = ClientCredentials(TlsFiles(b"", b"", b""), policy, ME, identity)
+        policy, keys = self.house.policy, (self.house.keys[ME], self.house.operator.verify_key)
+        credentials = ClientCredentials(TlsFiles(b"", b"", b""), policy, ME, *keys)
         rules = self.house.machine(ME)._identity.rules
         answering = Answering(
             credentials,

@@ -211,7 +211,11 @@ def test_a_disk_that_takes_nothing_is_one_line(
 def members(bench: Bench, ids: tuple[int, ...], release: bool = True) -> list[ClientCredentials]:
     policy = replace(bench.house.policy, release_model=release)
     tls = TlsFiles(b"", b"", b"")
-    return [ClientCredentials(tls, policy, ClientId(i), bench.house.keys[ClientId(i)]) for i in ids]
+    operator = bench.house.operator.verify_key
+    return [
+        ClientCredentials(tls, policy, ClientId(i), bench.house.keys[ClientId(i)], operator)
+        for i in ids
+    ]
 
 
 def configured(tmp_path: Path, **settings: object) -> ClientConfig:

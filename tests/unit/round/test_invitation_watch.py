@@ -10,10 +10,11 @@ from inviting import described, says
 from rounds_kit import BUDGET, PARAMS, Deployment, invite, play, refused
 
 from auror.errors import Refusal
-from auror.ids import ClientId
+from auror.ids import ClientId, Digest
 from auror.round.client.memory import ClientMemory
 from auror.round.facts import decode_memory, encode
 from auror.round.messages import RoundStart
+from auror.round.roster import Keys
 from auror.round.watch import Watch
 
 MOST = 3
@@ -121,9 +122,18 @@ def _late(message: Any) -> bool:
     return type(message).__name__ == "Consistency"
 
 
-def test_a_later_policy_begins_anew() -> None:
-    made = kit()
-    later = made.policy.successor(made.operator, {ClientId(7)}, made.policy.expires)
-    held = spent((7,))
-    assert (held.holding(made.policy).watched, held.holding(later).watched) == (MOST, 0)
-    assert held.holding(later).flagged == ()
+def test_a_later_policy_begins_anew_only_where_somebody_counts_anew() -> None:
+    made, held = kit(), spent((7,))
+    newcomer = Keys(bytes([1]) * 32, Digest(bytes([1]) * 32))
+    without = made.policy.successor(made.operator, {ClientId(6)})
+    for later, watched, flagged in (
+        (made.policy, MOST, (7,)),
+        (without, MOST, (7,)),
+        (without.successor(made.operator), MOST, (7,)),
+        (without.successor(made.operator, reinstated={ClientId(6)}), 0, (7,)),
+        (without.successor(made.operator, newcomers=[newcomer]), 0, (7,)),
+        (made.policy.successor(made.operator, reinstated={ClientId(7)}), 0, ()),
+    ):
+        after = held.holding(later)
+        assert (after.watched, after.flagged) == (watched, flagged)
+        assert after.holding(later.successor(made.operator)).watched == watched

@@ -39,9 +39,12 @@ def test_every_value_enters_digest_and_signature(policy: Policy) -> None:
         "members": {c: e for c, e in policy.members.items() if c != 6},
     }
     others += [replace(policy, **{name: value}) for name, value in changes.items()]
-    others.append(replace(policy, version=2, predecessor=Digest(bytes([1]) * 32)))
-    others.append(replace(policy, version=2, predecessor=Digest(bytes([2]) * 32)))
-    others.append(replace(policy, version=3, predecessor=Digest(bytes([1]) * 32)))
+    one, two = (Digest(bytes([k]) * 32) for k in (1, 2))
+    for before in ((one,), (two,), (one, two), (two, one)):
+        others.append(replace(policy, version=len(before) + 1, predecessors=before))
+    gone = {ClientId(9): replace(policy.members[ClientId(6)], client=ClientId(9))}
+    others.append(replace(policy, former=gone))
+    others.append(replace(policy, members={**policy.members, **gone}))
     for name, part in (("params", PARAMS), ("caps", CAPS), ("budget", BUDGET)):
         for field in fields(part):
             value = getattr(part, field.name)
@@ -52,7 +55,7 @@ def test_every_value_enters_digest_and_signature(policy: Policy) -> None:
     entry = policy.members[ClientId(0)]
     for changed in (
         replace(entry, verify_key=bytes(32)),
-        replace(entry, certificate=Digest(b"x" * 32)),
+        replace(entry, tls_key=Digest(b"x" * 32)),
     ):
         others.append(replace(policy, members={**policy.members, ClientId(0): changed}))
     assert len({other.digest() for other in others}) == len(others)
@@ -70,9 +73,9 @@ def test_order_of_the_members_does_not_matter(policy: Policy) -> None:
     ("change", "words"),
     [
         ({"deployment": bytes(15)}, "16 bytes"),
-        ({"version": 0}, "version = 0: versions are 1, 2"),
-        ({"version": 2}, "version = 2: .* name their predecessor"),
-        ({"predecessor": Digest(bytes([1]) * 32)}, "version = 1"),
+        ({"version": 0}, "version = 0: versions are 1 … 100000"),
+        ({"version": 2}, "version = 2: .* names all before it"),
+        ({"predecessors": (Digest(bytes([1]) * 32),)}, "version = 1"),
         ({"expires": 0}, "expires = 0: give Unix seconds"),
         ({"task": b""}, "the task has 0 bytes: 1 … 65536"),
         ({"task": bytes(TASK_BYTES + 1)}, "the task has 65537 bytes"),
@@ -131,12 +134,12 @@ def test_the_next_version(policy: Policy) -> None:
     kit = Deployment(7)
     second = policy.successor(kit.operator, {ClientId(3)}, policy.expires + 5)
     second.verify(kit.operator.verify_key)
-    assert (second.version, second.predecessor) == (2, policy.digest())
+    assert (second.version, second.predecessors) == (2, (policy.digest(),))
     assert (second.deployment, second.params) == (policy.deployment, policy.params)
     assert sorted(second.members) == [0, 1, 2, 4, 5, 6]
     assert second.id_bound == 7
     assert second.expires == policy.expires + 5
-    with pytest.raises(ConfigError, match="client 3 is no member of version 2"):
+    with pytest.raises(ConfigError, match="client 3 is no member; those there are"):
         second.successor(kit.operator, {ClientId(3)}, second.expires)
     with pytest.raises(ConfigError, match=r"group_size = 3, but the policy has 2 member\(s\)"):
         policy.successor(kit.operator, {ClientId(c) for c in range(5)}, policy.expires)

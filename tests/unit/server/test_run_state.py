@@ -145,7 +145,7 @@ def signed(policy: Policy) -> Policy:
 
 
 def later(**values: Any) -> Policy:
-    new = {"version": 2, "predecessor": KIT.policy.digest(), **values}
+    new = {"version": 2, "predecessors": (KIT.policy.digest(),), **values}
     return signed(replace(KIT.policy, **new))
 
 
@@ -160,7 +160,7 @@ def foreign_member() -> Policy:
         (replace(KIT.policy, deployment=b"x" * 16), "settings", "of deployment"),
         (foreign_member(), "settings", "the policy's client 4 is not the one"),
         (replace(KIT.policy, expires=7), "settings", "two policies of one version"),
-        (later(predecessor=model_digest(Host().initial(0))), "settings", "two policies of one"),
+        (later(predecessors=(model_digest(Host().initial(0)),)), "settings", "two policies of one"),
         (KIT.policy, "others", "with other settings"),
     ],
 )

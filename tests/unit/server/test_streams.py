@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_the_certificate_alone_says_who_it_is(tmp_path: Path) -> None:
     terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
     policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
-    clients = {entry.certificate: client for client, entry in policy.members.items()}
+    clients = {entry.tls_key: client for client, entry in policy.members.items()}
     for client in range(3):
         pem = (client_folder(tmp_path / "certs", client) / "cert.pem").read_bytes()
         assert identify({"x509_pem_cert": [pem]}, clients) == client

@@ -16,6 +16,7 @@ from auror.crypto.entropy import system_entropy
 from auror.deployment.certs import create_deployment
 from auror.deployment.control_socket import Asked, ended_of
 from auror.deployment.credentials import load_server
+from auror.deployment.membership import reinstate, revoke
 from auror.deployment.policy_versions import next_policy
 from auror.errors import ConfigError
 from auror.ids import ClientId
@@ -42,7 +43,7 @@ def left(config: ServerConfig, run: Path, *flagged: int) -> None:
     begin(run, identity_of(config, policy), campaign.state).close()
 
 
-def test_it_knows_whom_its_earlier_trainings_under_this_policy_flagged(
+def test_it_knows_whom_its_earlier_trainings_flagged_until_the_operator_reinstates_it(
     config: ServerConfig, tmp_path: Path
 ) -> None:
     config = config.model_copy(update={"session": config.session.model_copy(update={"rounds": 5})})
@@ -52,7 +53,11 @@ def test_it_knows_whom_its_earlier_trainings_under_this_policy_flagged(
     trainings = Trainings(config, tmp_path)
     settings = trainings._settings(Asked(rounds=2), tmp_path / "0003")
     assert trainings._flagged(settings) == (3, 5)
-    next_policy(tmp_path / "certs", (), None)
+    next_policy(tmp_path / "certs", None)
+    assert trainings._flagged(settings) == (3, 5)
+    reinstate(tmp_path / "certs", (ClientId(3),))
+    assert trainings._flagged(settings) == (5,)
+    revoke(tmp_path / "certs", (ClientId(5),))
     assert trainings._flagged(settings) == ()
 
 

@@ -61,7 +61,7 @@ def test_too_few_members_end_the_campaign_with_the_command_that_helps() -> None:
         run.campaign.next_round()
     assert error.value.exit_code == 5
     assert "5 of 9 members are left, the policy's floor is 6" in str(error.value)
-    assert "auror policy next DIR --without 1,4,7,8`," in str(error.value)
+    assert "auror roster revoke DIR 1,4,7,8`," in str(error.value)
     kit = run.deployment
     policy = kit.policy.successor(kit.operator, run.campaign.uninvited, kit.policy.expires)
     run.campaign.adopt(policy)

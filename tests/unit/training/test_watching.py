@@ -99,12 +99,15 @@ def test_where_every_round_is_watched_no_round_is_drawn() -> None:
     assert declared(made) == [Watch.ALWAYS] * 5
 
 
+MORE = Occasion(1, 0, (ClientId(4), ClientId(5)))
+
+
 @pytest.mark.parametrize(
     "other",
     [
         Occasion(2, 0, (ClientId(4),)),
         Occasion(1, 1, (ClientId(4),)),
-        Occasion(1, 0, (ClientId(4), ClientId(5))),
+        MORE,
     ],
 )
 def test_a_count_belongs_to_its_occasion_and_survives_a_checkpoint(other: Occasion) -> None:
@@ -116,4 +119,11 @@ def test_a_count_belongs_to_its_occasion_and_survives_a_checkpoint(other: Occasi
     assert kept == watching
     assert (kept.attempts_on(occasion), kept.attempts_on(other)) == (2, 0)
     kept.book(other, attempted=True, watched=True)
-    assert (kept.attempts_on(occasion), kept.attempts_on(other)) == (0, 1)
+    assert (kept.attempts_on(occasion), kept.attempts_on(other)) == (int(other == MORE), 1)
+
+
+def test_who_is_flagged_and_revoked_begins_no_new_count() -> None:
+    """As clients count: they do not see the flags become more."""
+    watching = Watching()
+    watching.book(MORE, attempted=True, watched=True)
+    assert watching.attempts_on(Occasion(1, 0, (ClientId(4),))) == 1

@@ -1,0 +1,196 @@
+"""What an approved site gets back: one file without a secret, signed by the operator."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from auror.crypto.signing import SigningKey, verify
+from auror.crypto.tags import Tag, number
+from auror.deployment.addresses import check_address
+from auror.deployment.canonical import canonical_json, parse_canonical, read_small
+from auror.deployment.credentials import (
+    CA_FILE,
+    CERTIFICATE_FILE,
+    KEY_FILE,
+    OPERATOR_FILE,
+    ClientCredentials,
+    End,
+    TlsFiles,
+    check_expiry,
+    check_tls,
+    load_client,
+    load_policy,
+    operator_pem,
+    own_credentials,
+)
+from auror.deployment.policy_file import POLICY_FILE, parse_policy, policy_json
+from auror.errors import AuthenticationFailed, ConfigError, CredentialsError
+from auror.files import replace_file
+from auror.ids import ClientId
+from auror.round.policy import Policy
+from auror.round.policy_chain import check_follows
+
+BUNDLE_FILE = "bundle.json"
+_KINDS = {
+    "ca": str,
+    "certificate": str,
+    "client": int,
+    "operator": str,
+    "policy": str,
+    "server": str,
+    "signature": str,
+}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """For one client."""
+
+    client: ClientId
+    certificate: bytes
+    """PEM, as is the next."""
+    ca: bytes
+    policy: Policy
+    operator: bytes
+    """The key that signed all of it, 32 bytes."""
+    server: str
+    """host:port."""
+
+    def signed_parts(self) -> tuple[bytes, ...]:
+        """Canonical."""
+        policy = policy_json(self.policy)
+        return (number(self.client), self.certificate, self.ca, policy, self.server.encode())
+
+    def to_json(self, operator: SigningKey) -> bytes:
+        """Signed by ``operator``."""
+        content: dict[str, str | int] = {
+            "ca": self.ca.decode(),
+            "certificate": self.certificate.decode(),
+            "client": int(self.client),
+            "operator": self.operator.hex(),
+            "policy": policy_json(self.policy).decode(),
+            "server": self.server,
+            "signature": operator.sign(Tag.JOIN_BUNDLE, *self.signed_parts()).hex(),
+        }
+        return canonical_json(content)
+
+
+def operator_fingerprint(verify_key: bytes) -> str:
+    """SHA-256 of the operator's key (hex), to compare over another channel."""
+    return hashlib.sha256(verify_key).hexdigest()
+
+
+def parse_bundle(raw: bytes) -> Bundle:
+    """Both signatures verified: that under the bundle, and that under its policy.
+
+    Raises:
+        ValueError, ConfigError or AuthenticationFailed: it is none.
+    """
+    found = parse_canonical(raw, _KINDS)
+    operator, server = bytes.fromhex(str(found["operator"])), str(found["server"])
+    bundle = Bundle(
+        client=ClientId(int(found["client"])),
+        certificate=str(found["certificate"]).encode(),
+        ca=str(found["ca"]).encode(),
+        policy=parse_policy(str(found["policy"]).encode()),
+        operator=operator,
+        server=server,
+    )
+    check_address("server", server)
+    verify(
+        operator,
+        bytes.fromhex(str(found["signature"])),
+        Tag.JOIN_BUNDLE,
+        *bundle.signed_parts(),
+    )
+    bundle.policy.verify(operator)
+    return bundle
+
+
+def finish(folder: Path, path: Path, operator: str | None = None) -> tuple[Bundle, Policy]:
+    """Put the bundle in ``path`` beside the keys in ``folder``, to be used by ``auror-client``.
+
+    Args:
+        operator: fingerprint of the operator's key, as it was told over another channel; a folder
+            that was finished before takes that operator's bundles only.
+
+    Returns:
+        The bundle and the policy that is held from now on.
+
+    Raises:
+        CredentialsError: no bundle, or one that was changed, is another client's or another
+            operator's, has expired, or holds an older policy than the folder.
+    """
+    raw = read_small(path, "`auror approve`")
+    try:
+        bundle = parse_bundle(raw)
+    except (ValueError, ConfigError, AuthenticationFailed) as error:
+        raise CredentialsError(
+            f"{path} is no bundle, or was changed on its way ({error}): let the operator send it"
+            " once more"
+        ) from error
+    told = operator_fingerprint(bundle.operator)
+    if operator is not None and operator.replace(" ", "").replace(":", "").lower() != told:
+        raise CredentialsError(
+            f"{path} is signed by the operator {told}, not by {operator}: ask the operator for the"
+            " right one, and take no other"
+        )
+    _check_own(folder, path, bundle)
+    _check_before(folder, path, bundle)
+    files = {
+        CA_FILE: bundle.ca,
+        OPERATOR_FILE: operator_pem(bundle.operator),
+        CERTIFICATE_FILE: bundle.certificate,
+        POLICY_FILE: policy_json(bundle.policy),  # last: without it the folder is not finished
+    }
+    for name, content in files.items():
+        try:
+            replace_file(folder / name, content)
+        except OSError as error:
+            raise CredentialsError(f"cannot write {folder / name}: {error.strerror}") from error
+    return bundle, load_client(folder).policy
+
+
+def _check_own(folder: Path, path: Path, bundle: Bundle) -> ClientCredentials:
+    try:
+        key = (folder / KEY_FILE).read_bytes()
+        serialization.load_pem_private_key(key, password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise CredentialsError(
+            f"{folder / KEY_FILE} is missing or no key: name the folder that `auror enrol` made on"
+            " this machine"
+        ) from error
+    tls, now = TlsFiles(bundle.ca, bundle.certificate, key), time.time()
+    try:
+        own = own_credentials(folder, tls, bundle.policy, bundle.operator)
+        check_tls(folder, tls, End.CLIENT, now)
+    except (CredentialsError, ValueError) as error:
+        raise CredentialsError(
+            f"{path} does not fit the keys in {folder} ({error}): is it another site's?"
+        ) from error
+    if own.client != bundle.client:
+        raise CredentialsError(f"{path} names client {bundle.client}, its policy {own.client}")
+    check_expiry(bundle.policy, now)
+    return own
+
+
+def _check_before(folder: Path, path: Path, bundle: Bundle) -> None:
+    if not (folder / POLICY_FILE).exists():
+        return
+    held = load_policy(folder)
+    pinned = serialization.load_pem_public_key((folder / OPERATOR_FILE).read_bytes())
+    if not isinstance(pinned, Ed25519PublicKey) or pinned.public_bytes_raw() != bundle.operator:
+        raise CredentialsError(
+            f"{path} is another operator's than {folder / OPERATOR_FILE}: take no other, or make"
+            " new keys in a new folder"
+        )
+    try:
+        check_follows(held, bundle.policy)
+    except ConfigError as error:
+        raise CredentialsError(f"{path}: {error}") from error

@@ -1,0 +1,258 @@
+"""Who is a member, where the operator decides it: approve, revoke, reinstate, renew.
+
+Each writes the next version of the policy, and for every client that it concerns a bundle, which
+holds no secret. What the operator keeps of a site lies in ``clients/NNN``: its request, its
+certificate, its bundle; of those who enrolled by themselves no key.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from auror.deployment.addresses import MAX_CLIENTS, check_address
+from auror.deployment.bundle import BUNDLE_FILE, Bundle
+from auror.deployment.certs import ca_name
+from auror.deployment.credentials import CERTIFICATE_FILE, client_folder
+from auror.deployment.issuing import (
+    Issued,
+    check_days,
+    client_certificate,
+    expiry,
+    hosts_of,
+    pem_of,
+    server_certificate,
+)
+from auror.deployment.join_request import REQUEST_FILE, JoinRequest, read_request
+from auror.deployment.operator import Operator, write
+from auror.errors import ConfigError, CredentialsError
+from auror.ids import ClientId
+from auror.round.policy import Policy
+from auror.round.roster import Keys, Roster
+
+PORT = 7443
+"""Where servers listen unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Concerned:
+    """A client, and the bundle that it has to get."""
+
+    client: ClientId
+    name: str
+    """As it asked to be called; "" for whom `auror certs` enrolled."""
+    request: str
+    """Fingerprint of its request; "" without one."""
+    bundle: str
+    """File for this client."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the roster."""
+
+    client: ClientId
+    name: str
+    state: str
+    """member, or left."""
+    since: int
+    """Version with which it joined or was last reinstated."""
+    certificate_until: str | None
+    """Date (UTC); None: this folder has no certificate of it."""
+    identity: str
+    """SHA-256 of its identity key (hex)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+
+def approve(
+    folder: Path, paths: Sequence[Path], days: int, server: str | None = None
+) -> tuple[Policy, list[Concerned]]:
+    """Make members of those who sent the requests in ``paths``, in this order.
+
+    Args:
+        days: until their certificates expire.
+        server: host:port for their bundles; by default the first host of the server's certificate.
+
+    Raises:
+        ConfigError: a site asks twice or is known, or the policy cannot have so many.
+        CredentialsError: a request that was changed, or the operator's files do not fit.
+    """
+    check_days("days", days)
+    operator = Operator(folder)
+    requests = [read_request(path) for path in paths]
+    with operator.alone():
+        ca, address = operator.ca(), _address(folder, server)
+        draft = operator.draft
+        after = _with(operator, draft, [request.keys for request in requests])
+        joined = sorted(after.members)[-len(requests) :] if requests else []
+        for client, request in zip(joined, requests, strict=True):
+            home = client_folder(folder, client)
+            issued = client_certificate(ca, ca_name(after), client, request.tls_key, days)
+            write(home / REQUEST_FILE, request.raw)
+            write(home / CERTIFICATE_FILE, pem_of(issued))
+        operator.publish(after)
+        return after, [_bundle(operator, ca, after, client, address) for client in joined]
+
+
+def _with(operator: Operator, draft: Policy | None, newcomers: Sequence[Keys]) -> Policy:
+    if draft is None:
+        after = operator.policy.successor(operator.key, newcomers=newcomers)
+    else:
+        members, n = Roster({}, {}).joined(newcomers, 1).members, len(newcomers)
+        watched = max(draft.budget.max_watched, draft.params.rounds_of_doubt(max(n, 1)))
+        budget = replace(draft.budget, max_watched=watched)
+        if n <= len(draft.members):
+            budget = draft.budget
+        after = replace(draft, members=members, budget=budget).signed(operator.key)
+    if after.roster.next_number > MAX_CLIENTS:
+        raise ConfigError(
+            f"a deployment numbers {MAX_CLIENTS:,} clients, those who left too: make a new one with"
+            " `auror certs`"
+        )
+    return after
+
+
+def revoke(folder: Path, clients: Collection[ClientId]) -> Policy:
+    """Sign the next version without ``clients``.
+
+    Raises:
+        ConfigError: one of them is no member, or too few would be left.
+        CredentialsError: the operator's files are missing or do not fit.
+    """
+    operator = Operator(folder)
+    with operator.alone():
+        after = operator.policy.successor(operator.key, clients)
+        operator.publish(after)
+    return after
+
+
+def reinstate(
+    folder: Path, clients: Collection[ClientId], server: str | None = None
+) -> tuple[Policy, list[Concerned]]:
+    """Sign the next version, in which ``clients`` are members who count anew.
+
+    Raises:
+        ConfigError: one of them was never enrolled.
+        CredentialsError: the operator's files are missing or do not fit.
+    """
+    operator = Operator(folder)
+    with operator.alone():
+        after = operator.policy.successor(operator.key, reinstated=clients)
+        ca, address = operator.ca(), _address(folder, server)
+        operator.publish(after)
+        concerned = [_bundle(operator, ca, after, c, address) for c in sorted(clients)]
+    return after, concerned
+
+
+def renew(
+    folder: Path,
+    clients: Collection[ClientId],
+    days: int,
+    *,
+    server_too: bool = False,
+    server: str | None = None,
+) -> tuple[Policy, list[Concerned]]:
+    """Issue new certificates for the keys that ``clients`` have, and for the server's; sign the
+    next version, which lasts as long, or longer where it did.
+
+    Raises:
+        ConfigError: one of them is no member.
+        CredentialsError: the operator's files are missing or do not fit.
+    """
+    check_days("days", days)
+    operator = Operator(folder)
+    with operator.alone():
+        before = operator.policy
+        before.roster.without(clients)  # members, all of them
+        after = before.successor(operator.key, expires=max(before.expires, expiry(days)))
+        ca, address = operator.ca(), _address(folder, server)
+        if server_too:
+            path = folder / "server" / CERTIFICATE_FILE
+            old = _certificate(path)
+            new = server_certificate(ca, hosts_of(old), _key_of(old, path), days)
+            write(path, pem_of(new))
+        for client in sorted(clients):
+            path = client_folder(folder, client) / CERTIFICATE_FILE
+            key = _key_of(_certificate(path), path)
+            write(path, pem_of(client_certificate(ca, ca_name(after), client, key, days)))
+        operator.publish(after)
+        return after, [_bundle(operator, ca, after, c, address) for c in sorted(clients)]
+
+
+def rows(folder: Path) -> tuple[Policy, list[Row]]:
+    """Everybody who was ever enrolled, by number.
+
+    Raises:
+        CredentialsError: the operator's files are missing or do not fit.
+    """
+    policy, found = Operator(folder).policy, []
+    for client, entry in sorted(policy.roster.everybody.items()):
+        path = client_folder(folder, client) / CERTIFICATE_FILE
+        until = _certificate(path).not_valid_after_utc if path.exists() else None
+        request = _request(folder, client)
+        row = Row(
+            client=client,
+            name="" if request is None else request.name,
+            state="member" if client in policy.members else "left",
+            since=entry.since,
+            certificate_until=None if until is None else f"{until:%Y-%m-%d}",
+            identity=hashlib.sha256(entry.verify_key).hexdigest(),
+        )
+        found.append(row)
+    return policy, found
+
+
+def expires_on(policy: Policy) -> str:
+    """Date (UTC)."""
+    return f"{datetime.datetime.fromtimestamp(policy.expires, datetime.UTC):%Y-%m-%d}"
+
+
+def _bundle(
+    operator: Operator, ca: Issued, policy: Policy, client: ClientId, server: str
+) -> Concerned:
+    home, request = client_folder(operator.folder, client), _request(operator.folder, client)
+    certificate = pem_of(_certificate(home / CERTIFICATE_FILE))
+    key = operator.key
+    made = Bundle(client, certificate, ca.certificate_pem, policy, key.verify_key, server)
+    write(home / BUNDLE_FILE, made.to_json(key))
+    name, asked = ("", "") if request is None else (request.name, request.fingerprint)
+    return Concerned(client, name, asked, str(home / BUNDLE_FILE))
+
+
+def _request(folder: Path, client: ClientId) -> JoinRequest | None:
+    path = client_folder(folder, client) / REQUEST_FILE
+    return read_request(path) if path.exists() else None
+
+
+def _address(folder: Path, server: str | None) -> str:
+    if server is not None:
+        check_address("server", server)
+        return server
+    host = hosts_of(_certificate(folder / "server" / CERTIFICATE_FILE))[0]
+    return f"[{host}]:{PORT}" if ":" in host else f"{host}:{PORT}"
+
+
+def _certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CredentialsError(
+            f"{path} is missing or no certificate: keep the whole folder that `auror certs` made"
+        ) from error
+
+
+def _key_of(certificate: x509.Certificate, path: Path) -> ec.EllipticCurvePublicKey:
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise CredentialsError(f"{path} is no certificate of ours: its key is not on P-256")
+    return key

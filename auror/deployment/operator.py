@@ -1,0 +1,139 @@
+"""The operator's folder: its keys, the newest version of the policy, and how the next is written.
+
+Versions must not fork, so whoever signs one holds the folder's lock from reading the version before
+to the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from numpy.typing import NDArray
+
+from auror.crypto.signing import SigningKey
+from auror.deployment.certs import (
+    CA_KEY_FILE,
+    DRAFT_FILE,
+    OPERATOR_FOLDER,
+    OPERATOR_KEY_FILE,
+    write_first_model,
+)
+from auror.deployment.credentials import (
+    CA_FILE,
+    OPERATOR_FILE,
+    client_folder,
+    load_operator,
+    load_policy,
+    operator_pem,
+    read_ca,
+)
+from auror.deployment.issuing import Issued
+from auror.deployment.locks import Lock
+from auror.deployment.policy_file import POLICY_FILE, parse_policy, policy_json
+from auror.errors import ConfigError, CredentialsError
+from auror.files import replace_file
+from auror.round.policy import Policy
+
+
+class Operator:
+    """Whoever holds the deployment in ``folder``, as ``auror certs`` made it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises CredentialsError: the operator's key is missing or does not fit."""
+        self.folder, self.home = folder, folder / OPERATOR_FOLDER
+        try:
+            self.key = SigningKey.from_pem((self.home / OPERATOR_KEY_FILE).read_bytes())
+        except (OSError, ValueError) as error:
+            raise CredentialsError(
+                f"{self.home / OPERATOR_KEY_FILE} is missing or not a key: run this where the"
+                " folder that `auror certs` made is kept"
+            ) from error
+        if operator_pem(self.key.verify_key) != load_operator(self.home):
+            raise CredentialsError(
+                f"{self.home / OPERATOR_KEY_FILE} is another operator's: {OPERATOR_FILE} does not"
+                " fit it"
+            )
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else signs a version meanwhile. Raises ConfigError: somebody does."""
+        busy = f"another process changes {self.folder}; wait for it"
+        with Lock(self.home / "operator.lock", "DIR", busy):
+            yield
+
+    @property
+    def policy(self) -> Policy:
+        """The newest version.
+
+        Raises:
+            CredentialsError: it is missing or broken, or no member was approved yet.
+        """
+        if self.draft is not None:
+            raise CredentialsError(
+                f"{self.folder} has no members yet: approve the requests of the first ones together"
+                f" with `auror approve {self.folder} REQUEST …`"
+            )
+        return load_policy(self.home)
+
+    @property
+    def draft(self) -> Policy | None:
+        """The first version without its members, until they are approved."""
+        path = self.home / DRAFT_FILE
+        if (self.home / POLICY_FILE).exists() or not path.exists():
+            return None
+        try:
+            return parse_policy(path.read_bytes())
+        except (OSError, ValueError, ConfigError) as error:
+            raise CredentialsError(
+                f"{path} is damaged ({error}): make a new deployment with `auror certs`"
+            ) from error
+
+    def ca(self) -> Issued:
+        """The deployment's CA. Raises CredentialsError: missing, or not a pair."""
+        path = self.home / CA_KEY_FILE
+        try:
+            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+            certificate = x509.load_pem_x509_certificate(read_ca(self.home))
+            if not isinstance(key, ec.EllipticCurvePrivateKey):
+                raise ValueError("not on a curve")  # noqa: TRY004 - one error for any key
+            certificate.verify_directly_issued_by(certificate)
+            if key.public_key() != certificate.public_key():
+                raise ValueError(f"{CA_FILE} is another's")
+        except (OSError, ValueError, TypeError, InvalidSignature) as error:
+            raise CredentialsError(
+                f"{path} is missing or does not fit {CA_FILE}: run this where the folder that"
+                " `auror certs` made is kept"
+            ) from error
+        return Issued(certificate, key)
+
+    def publish(self, policy: Policy, further: Sequence[NDArray[np.float32]] = ()) -> None:
+        """Write ``policy`` for the operator, the server and the clients that are members.
+
+        Args:
+            further: first models, (d,) each, that it names beside those of the version before.
+
+        Raises:
+            CredentialsError: a file cannot be written.
+        """
+        for era, model in enumerate(further, policy.eras - len(further)):
+            write_first_model(self.folder / "server", era, model)  # it names what is there
+        folders = [self.home, self.folder / "server"]
+        folders += [client_folder(self.folder, client) for client in policy.members]
+        for one in (one for one in folders if one.is_dir()):
+            write(one / POLICY_FILE, policy_json(policy))
+
+
+def write(path: Path, content: bytes) -> None:
+    """Replace ``path`` whole. Raises CredentialsError: it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, content)
+    except OSError as error:
+        raise CredentialsError(f"cannot write {path}: {error.strerror}") from error
