@@ -11,7 +11,20 @@ from auror.crypto.tags import Tag, encode
 from auror.errors import AuthenticationFailed
 
 PUBLIC_KEY_BYTES = 32
-_PROBE = X25519PrivateKey.from_private_bytes(bytes([1]) * 32)
+_P = 2**255 - 19
+_SMALL_ORDER = frozenset(
+    {
+        0,
+        1,
+        _P - 1,
+        _P,
+        _P + 1,
+        325606250916557431795983626356110631294008115727848805560023387167927233504,
+        39382357235489614581723060781553021112529911719440698176882885853963445705823,
+    }
+)
+"""All u whose points on Curve25519 or its twist have an order that divides 8: 0 and 1 in two
+spellings, −1, and the two of order 8."""
 _KEY_BYTES = 32
 
 
@@ -59,10 +72,9 @@ def check_public_key(public: bytes) -> None:
         AuthenticationFailed: wrong size, or a point of small order: with it every agreement
             would fail, so it is refused when it is advertised.
     """
-    try:
-        _PROBE.exchange(X25519PublicKey.from_public_bytes(public))
-    except ValueError as error:
-        raise AuthenticationFailed("X25519 key is degenerate") from error
+    u = int.from_bytes(public, "little") & (2**255 - 1)  # RFC 7748 section 5: the top bit is free
+    if len(public) != PUBLIC_KEY_BYTES or u in _SMALL_ORDER:
+        raise AuthenticationFailed("X25519 key is degenerate")
 
 
 def expand(key_material: bytes, tag: Tag, *context: bytes) -> Secret:

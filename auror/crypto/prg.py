@@ -6,6 +6,7 @@ stream and accumulator stay in cache (docs/protocol.md §2).
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 
 import numpy as np
@@ -19,6 +20,8 @@ from auror.crypto.entropy import Secret
 _BLOCK_BYTES = 256 * 1024
 _ZEROS = bytes(_BLOCK_BYTES)
 _ZERO_IV = bytes(16)
+_WORDS = struct.Struct("<128Q")
+"""Of the stream of public choices, so many at a time."""
 
 
 def _encryptor(seed: Secret) -> CipherContext:
@@ -54,6 +57,7 @@ class UniformIntegers:
 
     def __init__(self, seed: Secret) -> None:
         self._encryptor = _encryptor(seed)
+        self._words: Iterator[int] = iter(())
 
     def below(self, bound: int) -> int:
         """An integer uniform on 0 … bound−1, by rejection."""
@@ -61,8 +65,10 @@ class UniformIntegers:
             raise ValueError("bound must lie in 1 … 2^63")
         limit = 2**64 - 2**64 % bound
         while True:
-            value = int.from_bytes(self._encryptor.update(bytes(8)), "little")
-            if value < limit:
+            value = next(self._words, None)
+            if value is None:
+                self._words = iter(_WORDS.unpack(self._encryptor.update(bytes(_WORDS.size))))
+            elif value < limit:
                 return value % bound
 
     def permutation(self, items: list[int]) -> list[int]:

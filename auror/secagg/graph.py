@@ -6,7 +6,7 @@ same object, and nothing else needs to know which it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -40,16 +40,7 @@ class Graph:
             raise ValueError(f"degree {degree}: an even number from 2 to {len(cohort) - 1}")
         order = UniformIntegers(Secret(seed)).permutation(sorted(cohort))
         ring = tuple(ClientId(client) for client in order)
-        steps = [step for step in range(-(degree // 2), degree // 2 + 1) if step]
-        return cls(
-            MappingProxyType(
-                {
-                    me: tuple(sorted(ring[(at + step) % len(ring)] for step in steps))
-                    for at, me in enumerate(ring)
-                }
-            ),
-            ring,
-        )
+        return cls(_RingNeighbours(ring, degree // 2), ring)
 
     @property
     def is_complete(self) -> bool:
@@ -78,6 +69,29 @@ class Graph:
     def holders(self, owner: ClientId, present: frozenset[ClientId]) -> tuple[ClientId, ...]:
         """Who holds shares of ``owner``'s secrets: its neighbours and itself, sorted."""
         return tuple(sorted((*self.among(owner, present), owner)))
+
+
+class _RingNeighbours(Mapping[ClientId, tuple[ClientId, ...]]):
+    """Sorted neighbours, found when they are asked for: a client asks for its own alone."""
+
+    def __init__(self, ring: tuple[ClientId, ...], half: int) -> None:
+        self._ring, self._half = ring, half
+        self._places = {client: at for at, client in enumerate(ring)}
+        self._found: dict[ClientId, tuple[ClientId, ...]] = {}
+
+    def __getitem__(self, client: ClientId) -> tuple[ClientId, ...]:
+        if client not in self._found:
+            at, ring = self._places[client], self._ring
+            steps = (step for step in range(-self._half, self._half + 1) if step)
+            near = sorted(ring[(at + step) % len(ring)] for step in steps)
+            self._found[client] = tuple(near)
+        return self._found[client]
+
+    def __iter__(self) -> Iterator[ClientId]:
+        return iter(self._ring)
+
+    def __len__(self) -> int:
+        return len(self._ring)
 
 
 def share_point(client: ClientId) -> int:

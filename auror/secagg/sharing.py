@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from auror.crypto import aead, shamir
-from auror.crypto.entropy import Entropy, Secret
+from auror.crypto.entropy import SECRET_BYTES, Entropy, Secret
 from auror.crypto.kex import KeyPair
-from auror.crypto.tags import Tag, encode, number, tagged_hash
+from auror.crypto.tags import Tag, encode, number
 from auror.errors import AuthenticationFailed
 from auror.ids import ClientId, Digest
 from auror.secagg.graph import share_point
@@ -103,14 +103,14 @@ def deal(
             key = _envelope_key(encryption_key, holder_keys[holder], transcript, dealer, holder)
             plaintext = b"".join(shares[holder][kind].to_bytes() for kind in kinds)
             ciphertexts[holder] = aead.seal(key, plaintext, transcript)
-    committed = ShareCommitments(transcript)
+    committed = Commitments(transcript)
     commitments = {
-        holder: tuple(committed.to(dealer, holder, kind, shares[holder][kind]) for kind in kinds)
+        holder: tuple(
+            committed.of_share(dealer, holder, kind, shares[holder][kind]) for kind in kinds
+        )
         for holder in holders
     }
-    secret_commitments = tuple(
-        secret_commitment(transcript, dealer, kind, secrets[kind]) for kind in kinds
-    )
+    secret_commitments = tuple(committed.of_secret(dealer, kind, secrets[kind]) for kind in kinds)
     return Dealing(ciphertexts, commitments, secret_commitments), shares[dealer]
 
 
@@ -137,43 +137,47 @@ def receive(
         kind: Share.from_bytes(plaintext[i * _OPENED_BYTES : (i + 1) * _OPENED_BYTES])
         for i, kind in enumerate(kinds)
     }
-    committed = ShareCommitments(transcript)
+    committed = Commitments(transcript)
     for kind, expected in zip(kinds, commitments, strict=True):
-        if committed.to(dealer, holder, kind, shares[kind]) != expected:
+        if committed.of_share(dealer, holder, kind, shares[kind]) != expected:
             raise AuthenticationFailed(f"client {dealer} dealt shares it did not commit to")
     return shares
 
 
-class ShareCommitments:
-    """SHA-256 over ``encode(tag, T, dealer, holder, kind, salt, value)``. Tag and T are hashed once
-    and all the rest is laid out in one step: a server checks tens of thousands of them."""
+class Commitments:
+    """SHA-256 over ``encode(tag, T, dealer, …)``. Tag and T are hashed once, and the rest, whose
+    sizes are fixed, is laid out in one step: a server checks tens of thousands in a round."""
 
-    __slots__ = ("_begun",)
+    __slots__ = ("_secret", "_share")
 
-    _REST = struct.Struct(f"<6QQ{SALT_BYTES}sQ{shamir.SHARE_BYTES}s")
-    """Each number, salt and value with its length before it (``auror.crypto.tags.encode``)."""
+    _SHARE = struct.Struct(f"<6QQ{SALT_BYTES}sQ{shamir.SHARE_BYTES}s")
+    _SECRET = struct.Struct(f"<4QQ{SECRET_BYTES}s")
+    """Every number, and salt, value or secret, with its length before it."""
 
     def __init__(self, transcript: Digest) -> None:
-        self._begun = hashlib.sha256(encode(Tag.SHARE_COMMITMENT.value, transcript))
+        self._share = hashlib.sha256(encode(Tag.SHARE_COMMITMENT.value, transcript))
+        self._secret = hashlib.sha256(encode(Tag.SECRET_COMMITMENT.value, transcript))
 
-    def to(self, dealer: ClientId, holder: ClientId, kind: SecretKind, share: Share) -> Digest:
-        """What ``dealer`` commits to in its row of ``holder``."""
-        hashed = self._begun.copy()
-        hashed.update(
-            self._REST.pack(
-                8, dealer, 8, holder, 8, kind.value, SALT_BYTES, share.salt,
-                shamir.SHARE_BYTES, share.value,
-            )
+    def of_share(
+        self, dealer: ClientId, holder: ClientId, kind: SecretKind, share: Share
+    ) -> Digest:
+        """Over dealer, holder, kind, salt and value."""
+        rest = self._SHARE.pack(
+            8, dealer, 8, holder, 8, kind.value, SALT_BYTES, share.salt,
+            shamir.SHARE_BYTES, share.value,
         )  # fmt: skip
-        return Digest(hashed.digest())
+        return _digest(self._share, rest)
+
+    def of_secret(self, dealer: ClientId, kind: SecretKind, secret: Secret) -> Digest:
+        """Over dealer, kind and the secret itself, which is uniform and needs no salt."""
+        rest = self._SECRET.pack(8, dealer, 8, kind.value, SECRET_BYTES, secret.reveal())
+        return _digest(self._secret, rest)
 
 
-def secret_commitment(
-    transcript: Digest, dealer: ClientId, kind: SecretKind, secret: Secret
-) -> Digest:
-    return tagged_hash(
-        Tag.SECRET_COMMITMENT, transcript, number(dealer), number(kind.value), secret.reveal()
-    )
+def _digest(begun: hashlib._Hash, rest: bytes) -> Digest:
+    hashed = begun.copy()
+    hashed.update(rest)
+    return Digest(hashed.digest())
 
 
 def _envelope_key(

@@ -44,7 +44,7 @@ from auror.secagg.instance import Instance, Ring, SecretKind, SumContext
 from auror.secagg.masking import add_self_mask, pairwise_mask
 from auror.secagg.packing import pack, unpack
 from auror.secagg.quantise import Quantiser
-from auror.secagg.sharing import Share, ShareCommitments, secret_commitment
+from auror.secagg.sharing import Commitments, Share
 from auror.secagg.topology import Topology
 from auror.wire import codec
 from auror.wire.fields import WireError
@@ -63,6 +63,7 @@ def primitives() -> Vectors:
     values = np.arange(11, dtype=np.uint32) * 97
     share = Share(bytes(range(33)), bytes(range(16)))
     dealt = shamir.split(secret, 3, [1, 2, 5, 9], entropy("shamir"))
+    committed = Commitments(Digest(fixed("T")))
     quantised = Quantiser(12, 1.0).quantise(
         np.linspace(-1.1, 1.1, 9).astype(np.float32), Secret(fixed("rounding"))
     )
@@ -82,12 +83,10 @@ def primitives() -> Vectors:
         "signature": signer.sign(Tag.AGREEMENT, b"T", b"h").hex(),
         "verify_key": signer.verify_key.hex(),
         "shamir_shares": {str(x): value.hex() for x, value in dealt.items()},
-        "share_commitment": ShareCommitments(Digest(fixed("T")))
-        .to(ClientId(1), ClientId(2), SecretKind.MASK_KEY, share)
-        .hex(),
-        "secret_commitment": secret_commitment(
-            Digest(fixed("T")), ClientId(1), SecretKind.RANDOMNESS, secret
+        "share_commitment": committed.of_share(
+            ClientId(1), ClientId(2), SecretKind.MASK_KEY, share
         ).hex(),
+        "secret_commitment": committed.of_secret(ClientId(1), SecretKind.RANDOMNESS, secret).hex(),
         "masks": _masks(),
         "signed": _digests(),
         "packed": {str(bits): pack(values, bits).hex() for bits in (11, 13, 21, 32)},

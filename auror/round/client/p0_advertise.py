@@ -18,7 +18,7 @@ from auror.round.policy import NO_DIGEST
 from auror.round.public import draw_committee
 from auror.round.watch import Watch
 from auror.secagg.instance import SecretKind
-from auror.secagg.sharing import secret_commitment
+from auror.secagg.sharing import Commitments
 
 
 @dataclass(frozen=True)
@@ -197,8 +197,8 @@ def advertise(identity: Identity, invitation: Invitation) -> tuple[Advertised, A
         secrets.encryption.public,
         secrets.update.mask_key.public,
         secrets.statistics_mask.public,
-        secret_commitment(
-            invitation.transcript, identity.me, SecretKind.RANDOMNESS, secrets.randomness
+        Commitments(invitation.transcript).of_secret(
+            identity.me, SecretKind.RANDOMNESS, secrets.randomness
         ),
         b"",
         identity.rules.floors(),

@@ -24,7 +24,7 @@ from auror.round.watch import opened_plan
 from auror.secagg.client.masked_input import mask_pairwise
 from auror.secagg.client.unmask import OpeningGuard
 from auror.secagg.instance import SecretKind
-from auror.secagg.sharing import secret_commitment
+from auror.secagg.sharing import Commitments
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,11 @@ def form_view(identity: Identity, state: SharedRandomness, told: RandomnessList)
     invitation, uploads = state.invitation, state.uploads
     if told.randomness.keys() != uploads.dealers:
         raise Refused(Refusal.RANDOMNESS_FORGED, "contributions are not those of U2")
+    committed = Commitments(invitation.transcript)
     for client, value in told.randomness.items():
         if len(value) != SECRET_BYTES:
             raise Refused(Refusal.RANDOMNESS_FORGED, f"client {client}: {len(value)} bytes")
-        commitment = secret_commitment(
-            invitation.transcript, client, SecretKind.RANDOMNESS, Secret(value)
-        )
+        commitment = committed.of_secret(client, SecretKind.RANDOMNESS, Secret(value))
         if commitment != uploads.keys.keys[client].randomness:
             raise Refused(Refusal.RANDOMNESS_FORGED, f"client {client}")
     uploaded = tuple(sorted(uploads.uploaded))

@@ -10,7 +10,7 @@ from auror.errors import AbortReason, DropReason, PeerMisbehaved, RoundAborted
 from auror.ids import ClientId, Digest
 from auror.secagg.graph import share_point
 from auror.secagg.instance import SecretKind
-from auror.secagg.sharing import Share, ShareCommitments, secret_commitment
+from auror.secagg.sharing import Commitments, Share
 
 
 class ShareCollector:
@@ -20,8 +20,7 @@ class ShareCollector:
     """
 
     def __init__(self, transcript: Digest, threshold: int, kinds: tuple[SecretKind, ...]) -> None:
-        self._transcript = transcript
-        self._committed = ShareCommitments(transcript)
+        self._committed = Commitments(transcript)
         self._threshold = threshold
         self._position = {kind: i for i, kind in enumerate(kinds)}
         self._combiner = Combiner(threshold)
@@ -51,7 +50,7 @@ class ShareCollector:
         position = self._position[kind]
         for dealer, share in shares.items():
             row = self._commitments.get(dealer, {}).get(holder)
-            actual = self._committed.to(dealer, holder, kind, share)
+            actual = self._committed.of_share(dealer, holder, kind, share)
             if row is None or row[position] != actual:
                 raise PeerMisbehaved(
                     holder, DropReason.BAD_COMMITMENT, f"share of client {dealer}'s {kind.name}"
@@ -80,9 +79,7 @@ class ShareCollector:
             )
         secret = self._combiner.combine(self._shares[kind][dealer])
         expected = self._secret_commitments[dealer][self._position[kind]]
-        if secret is None or (
-            secret_commitment(self._transcript, dealer, kind, secret) != expected
-        ):
+        if secret is None or self._committed.of_secret(dealer, kind, secret) != expected:
             raise RoundAborted(
                 AbortReason.BAD_RECONSTRUCTION, f"client {dealer} dealt a bad {kind.name}", dealer
             )

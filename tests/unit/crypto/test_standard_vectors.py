@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+import numpy as np
 import pytest
 from ed25519_reference import public_key, sign
 
@@ -87,6 +88,32 @@ def test_points_of_small_order_are_refused(point: str) -> None:
         check_public_key(bytes.fromhex(point))
     with pytest.raises(AuthenticationFailed):
         KeyPair(Secret(ALICE)).shared_key(bytes.fromhex(point), Tag.SHARE_ENCRYPTION)
+
+
+def test_keys_are_refused_exactly_when_an_agreement_with_them_fails() -> None:
+    p, rng = 2**255 - 19, np.random.default_rng(9)
+    order_8 = [
+        int.from_bytes(bytes.fromhex(point), "little")
+        for point in (
+            "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+            "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+        )
+    ]
+    tried = {u + off for u in (0, p, *order_8) for off in range(-3, 19) if 0 <= u + off < 2**255}
+    tried |= {int.from_bytes(rng.bytes(32), "little") % 2**255 for _ in range(200)}
+    refused = set()
+    for u in tried:
+        for top in (0, 2**255):  # RFC 7748 masks it
+            public = (u + top).to_bytes(32, "little")
+            try:
+                KeyPair(Secret(ALICE)).shared_key(public, Tag.SHARE_ENCRYPTION)
+            except AuthenticationFailed:
+                refused.add(u)
+                with pytest.raises(AuthenticationFailed):
+                    check_public_key(public)
+            else:
+                check_public_key(public)
+    assert refused == {0, 1, p - 1, p, p + 1, *order_8}
 
 
 @pytest.mark.parametrize(
