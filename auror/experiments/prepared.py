@@ -67,12 +67,14 @@ class Prepared:
         )
         data, pinned = found.data, PinnedTask(found.task, config.training)
         _check_attack(config, found.task)
+        host = TorchHost(pinned, data, device, config.seed, config.attack)
+        host.try_metrics()
         return cls(
             config,
             data,
             pinned,
             device,
-            TorchHost(pinned, data, device, config.seed, config.attack),
+            host,
             _divide(config, found, config.malicious),
             _divide(config, found, 0),
             found.partition,

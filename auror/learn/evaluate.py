@@ -92,6 +92,19 @@ def evaluate(
     return Evaluation(accuracy, recall, success, more)
 
 
+def try_metrics(task: Task, model: Floats, x: Floats, y: Targets, device: torch.device) -> None:
+    """Measure random outputs for all of ``y`` (N,), of the shape that two of ``x`` get: what would
+    fail after the first round fails now, and nobody has trained in vain.
+
+    Raises:
+        ConfigError: the task's metrics failed or are no numbers.
+    """
+    if len(y):
+        shape = _outputs(task, model, x[:2], device).shape[1:]
+        drawn = torch.randn(len(y), *shape, generator=torch.Generator().manual_seed(0))
+        _metrics(task, drawn, y)
+
+
 def predict(task: Task, model: Floats, x: Floats, device: torch.device) -> Labels:
     """The most likely class of every sample, (N,) int64."""
     predicted: Labels = _outputs(task, model, x, device).argmax(1).numpy()

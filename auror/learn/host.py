@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from auror.learn.attack import Attack
 from auror.learn.datasets import Dataset
-from auror.learn.evaluate import class_means, evaluate
+from auror.learn.evaluate import class_means, evaluate, try_metrics
 from auror.learn.fingerprint import fingerprint
 from auror.learn.models import build, flatten
 from auror.learn.pinned import PinnedTask
@@ -61,6 +61,11 @@ class TorchHost:
         if not len(data.clean_y):
             return None
         return class_means(self._task, model, data.clean_x, data.clean_y, self._device)
+
+    def try_metrics(self) -> None:
+        """Raises ConfigError when the task's metrics would fail after the first round."""
+        data = self._data
+        try_metrics(self._task, self.initial(0), data.test_x, data.test_y, self._device)
 
     def evaluate(self, model: NDArray[np.float32]) -> Mapping[str, float | None]:
         return evaluate(

@@ -39,7 +39,7 @@ def host_of(
         named: what named the samples, as errors call it.
 
     Raises:
-        UserError: the data set or device cannot be used, or does not fit the task.
+        UserError: the data set or device cannot be used, or does not fit; metrics that fail.
     """
     pinned = PinnedTask.from_bytes(task, settings.task, "learning.task")
     source = DataSource(
@@ -57,4 +57,6 @@ def host_of(
             f"learning.report_attack = {attack}: {pinned.task} has no labels; leave it out"
         )
     device = resolve_device(settings.device)
-    return TorchHost(pinned, data, device, settings.seed, attack), list(data.notes)
+    host = TorchHost(pinned, data, device, settings.seed, attack)
+    host.try_metrics()
+    return host, list(data.notes)

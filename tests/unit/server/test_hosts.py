@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from auror_server.config import LearningSection, load_config
 from auror_server.hosts import make_host
 
@@ -38,6 +39,23 @@ def test_samples_that_do_not_fit_the_task() -> None:
         ConfigError, match=r"mnist5k: samples of shape \(1, 28, 28\) .* \(1, 8, 8\)"
     ):
         make_host(LearningSection(dataset="mnist5k"), TASK)
+
+
+def test_metrics_that_would_fail_after_the_first_round_fail_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = []
+
+    def metrics(_task: Mlp, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
+        seen.append((outputs.shape, targets.shape))
+        raise KeyError("recall")
+
+    monkeypatch.setattr(Mlp, "metrics", metrics)
+    with pytest.raises(ConfigError, match=r"metrics\(\) failed: .*KeyError: 'recall'"):
+        make_host(LearningSection(dataset="digits"), TASK)
+    ((outputs, targets),) = seen
+    assert outputs == (*targets, 10)
+    assert targets[0] > 100
 
 
 def test_a_load_test_has_no_model_behind_it() -> None:
