@@ -17,9 +17,6 @@ from auror.experiments.progress import Reporter
 from auror.round.server.context import Phase
 from auror.secagg.topology import Topology
 
-_KEYS = 3
-"""X25519 keys that a client advertises; each is tried."""
-
 
 def sizes(reduced: bool) -> dict[SumSize, tuple[float, ...]]:
     """Which sizes, and the dropouts of each; wired as ``auror loadtest`` wires them."""
@@ -78,15 +75,15 @@ def _rows(
 
 
 def _server_work(size: SumSize, tape: Tape) -> FloorWork:
-    """Signatures of everybody in phases 0, 1, 1b and 4 and of the committee under U3 and A; three
-    keys of everybody; self masks, and a key and a mask per neighbour of a lost one."""
+    """Signatures of everybody in phases 0, 1, 1b and 4 and of the committee under U3 and A; self
+    masks, and a key and a mask per neighbour of a lost one."""
     topology = Topology.for_cohort(size.n, 0)
     lost = len(tape.lost)
     left = size.n - lost
     pairs = lost * size.degree * left // max(size.n - 1, 1)
     return FloorWork(
         stream_bytes=(left + pairs) * size.d * 4,
-        agreements=_KEYS * size.n + pairs,
+        agreements=pairs,
         verifications=3 * size.n + left + 2 * topology.quorum,
     )
 
