@@ -49,7 +49,8 @@ _MEANING = """\
 cores with other work, which also halved the rates of the floors, so compare ratios. The *floor* of
 a step is the key stream, the key agreements and the signatures that no implementation of the
 protocol can do without, at the rates of the same run; of the server's steps it is that of the whole
-unmasking or round, so that their ratios add up. *Before* is the same bench on the code that the changes began with. No test asserts a time.
+unmasking or round, so that their ratios add up. *Before* is the same bench on the code that the
+changes began with. No test asserts a time.
 """
 
 
@@ -83,7 +84,14 @@ def page(before: Report, after: Report, thousand: tuple[Report, Report]) -> str:
     if after["rows"].get("secagg"):
         named = "; ".join(f"{name}: {words}" for name, (_, _, words) in _GOALS.items())
         told = f"{named}. Clocks count on two cores that do nothing else; these had other work."
-        lines += ["", "## Against the goals", "", told, "", *_goals(after["rows"]["secagg"])]
+        lines += [
+            "",
+            "## Against the goals",
+            "",
+            textwrap.fill(told, 120),
+            "",
+            *_goals(after["rows"]["secagg"]),
+        ]
     lines += ["", "## A thousand clients", "", textwrap.fill(_growth(after, thousand[1]), 120), ""]
     lines += _table(*(report["rows"]["round"] for report in thousand))
     return "\n".join(lines) + "\n"
