@@ -18,18 +18,21 @@ class Participation:
 
     def __init__(self, me: ClientId) -> None:
         self._me = me
-        self.invited: set[RoundId] = set()
+        self.invited = 0
+        """Rounds; an invitation that is sent again over another connection counts once."""
         self.trained = 0
         """Rounds that ended with a total in which this client is."""
         self.reasons: Counter[str] = Counter()
         """Why the others did not, one reason a round: its own refusal before all others."""
+        self._latest: RoundId | None = None
         self._accepted: RoundId | None = None
         self._refused: RoundId | None = None
 
     def heard(self, round_id: RoundId, message: ServerMessage) -> None:
         """Note a message of the server; before the machine takes it."""
         if isinstance(message, RoundStart):
-            self.invited.add(round_id)
+            self.invited += round_id != self._latest
+            self._latest = round_id
         elif isinstance(message, AcceptedSet) and self._me in message.accepted:
             self._accepted = round_id
 
@@ -58,7 +61,7 @@ def check_took_part(members: Sequence[Participation], finished: bool = True) -> 
     """
     if any(member.trained for member in members):
         return
-    invited = sum(len(member.invited) for member in members)
+    invited = sum(member.invited for member in members)
     reasons = sum((member.reasons for member in members), Counter[str]())
     if not reasons:
         if finished:

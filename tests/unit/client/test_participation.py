@@ -86,3 +86,8 @@ def test_reasons_of_many_clients_are_added() -> None:
     refusing = played((Refusal.GROUP_TOO_SMALL, *ABORTED))
     with pytest.raises(UntrainedError, match=r"2 of 3 invitations .* floor"):
         check_took_part([refusing, played(ABORTED), refusing])
+
+
+def test_an_invitation_that_comes_twice_counts_once() -> None:
+    client = played(ABORTED, (INVITATION, *ABORTED))
+    assert client.invited == 2
