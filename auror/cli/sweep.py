@@ -19,33 +19,47 @@ _PATH = click.Path(path_type=Path)
 @click.argument("manifest", type=_PATH)
 @click.option("--out", type=_PATH, required=True, help="Folder of the sweep; finished cells stay.")
 @click.option("--workers", default=WORKERS, show_default=True, help="Processes at a time.")
+@click.option("--shard", default=None, metavar="I/N",
+              help="Only every N-th cell from the I-th on.  [default: all cells]")  # fmt: skip
 @CHECK
 @FORMAT
 @one_line_errors
-def command(manifest: Path, out: Path, workers: int, only_check: bool, form: str) -> None:
+def command(
+    manifest: Path, out: Path, workers: int, shard: str | None, only_check: bool, form: str
+) -> None:
     """Run the grid of MANIFEST (TOML), a row per cell in rows.csv and rows.parquet.
 
     Start it again after a break: only what is missing is computed. Exit code 1 when a cell failed.
+    On several machines give each a --shard; then bring their cells/ together in one folder and
+    start it once without.
     """
-    from auror.experiments.sweep import load_manifest, run_sweep  # noqa: PLC0415 - keeps --help quick
+    from auror.experiments.sweep import (  # noqa: PLC0415 - keeps --help quick
+        Shard,
+        cells_of,
+        load_manifest,
+        run_sweep,
+    )
+
+    part = None if shard is None else Shard.parse(shard)
 
     if only_check:
         checks = Checklist(told)
         checks.run(
             "manifest",
-            lambda: load_manifest(manifest).cells(),
+            lambda: cells_of(load_manifest(manifest), part),
             lambda cells: f"{len(cells)} cells",
         )
         checks.run("folder", lambda: check_writable("out", out), str)
         sys.exit(checks.exit_code)
 
-    report = run_sweep(manifest, out, workers, lambda line: click.echo(line, err=True))
+    report = run_sweep(manifest, out, workers, lambda line: click.echo(line, err=True), part)
     if form == "json":
         click.echo(json.dumps(report.to_dict()))
     else:
+        then = "see rows.csv" if part is None else "without --shard it makes rows.csv of all cells"
         click.echo(
             f"{out}: {report.cells} cells, {report.computed} computed now, {report.failed} failed,"
-            f" {report.seconds:.0f} s; see rows.csv"
+            f" {report.seconds:.0f} s; {then}"
         )
     if report.failed:
         sys.exit(1)

@@ -67,6 +67,29 @@ class SweepReport:
                 "failed": self.failed, "seconds": round(self.seconds, 1)}  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Shard:
+    """Every ``of``-th cell, from the ``number``-th on: what one machine of several computes."""
+
+    number: int = 1
+    of: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.of:
+            raise ConfigError(f"shard = {self}: write 1/n … n/n, one for each of n machines")
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Raises ConfigError: not written as i/n."""
+        number, slash, of = text.partition("/")
+        if not (slash and number.isdecimal() and of.isdecimal()):
+            raise ConfigError(f"shard = {text}: write it like 2/5, the second of five")
+        return cls(int(number), int(of))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
 def load_manifest(path: Path) -> Manifest:
     """Read ``[base]`` and ``[grid]``; a grid entry is a list, or "FIRST-LAST" for whole numbers.
 
@@ -107,9 +130,29 @@ def _values(path: Path, name: str, value: Any) -> list[Any]:
     return value
 
 
-def run_sweep(path: Path, folder: Path, workers: int, say: Say) -> SweepReport:
+def cells_of(manifest: Manifest, shard: Shard | None) -> list[Row]:
+    """The cells of one machine; None: of the only one.
+
+    Raises:
+        ConfigError: there are more machines than cells.
+    """
+    cells = manifest.cells()
+    if shard is None:
+        return cells
+    if shard.of > len(cells):
+        raise ConfigError(f"shard = {shard}: there are {len(cells)} cells, choose n ≤ {len(cells)}")
+    return cells[shard.number - 1 :: shard.of]
+
+
+def run_sweep(
+    path: Path, folder: Path, workers: int, say: Say, shard: Shard | None = None
+) -> SweepReport:
     """Compute the missing cells of the manifest at ``path`` and write ``rows.csv`` and
     ``rows.parquet`` into ``folder``.
+
+    Args:
+        shard: compute its cells only and write no tables, which whoever brings the cells together
+            does; several may share ``folder``.
 
     Raises:
         ConfigError: a bad manifest, or ``folder`` holds another sweep.
@@ -117,7 +160,7 @@ def run_sweep(path: Path, folder: Path, workers: int, say: Say) -> SweepReport:
     if workers < 1:
         raise ConfigError(f"workers = {workers}: choose 1 or more")
     manifest = load_manifest(path)
-    cells, started = manifest.cells(), time.perf_counter()
+    cells, started = cells_of(manifest, shard), time.perf_counter()
     _claim(folder, path)
     kept = {name: row for cell in cells if (row := _kept(folder, name := name_of(cell)))}
     missing = [cell for cell in cells if name_of(cell) not in kept]
@@ -131,7 +174,8 @@ def run_sweep(path: Path, folder: Path, workers: int, say: Say) -> SweepReport:
         fate = row["reason"] or f"{row['seconds']:.1f} s"
         say(f"{count}/{len(missing)} {_label(manifest, row)}: {fate}; {left:.0f} s left")
     rows = [kept[name_of(cell)] for cell in cells]
-    write_table(folder, rows)
+    if shard is None:
+        write_table(folder, rows)
     failed = sum(row["reason"] is not None for row in rows)
     return SweepReport(folder, len(cells), len(missing), failed, time.perf_counter() - started)
 

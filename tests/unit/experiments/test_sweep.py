@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from auror.cli import main
 from auror.errors import ConfigError
+from auror.experiments import sweep
+from auror.experiments.files import write_json
 from auror.experiments.options import DEFAULTS, experiment_config
-from auror.experiments.sweep import load_manifest, read_table, run_sweep
+from auror.experiments.sweep import Shard, load_manifest, name_of, read_table, run_sweep
 from auror.sim.simulate import Aggregation
 
 MANIFEST = """
@@ -74,6 +78,44 @@ def test_a_second_start_computes_only_what_is_missing(swept: Path) -> None:
     kept = [p for p in cells if p != gone and json.loads(p.read_text())["reason"] is None]
     assert all(path.stat().st_mtime_ns == before[path] for path in kept)
     assert gone.exists()
+
+
+def test_shards_compute_every_cell_once_and_the_whole_finds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, computed = tmp_path / "manifest.toml", []
+    path.write_text(MANIFEST)
+
+    def compute(folder: Path, cell: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        row = {**DEFAULTS, **cell, "reason": None, "seconds": 0.0}
+        computed.append((cell["group_size"], cell["seed"]))
+        write_json(folder / "cells" / f"{name_of(cell)}.json", row)
+        return name_of(cell), row
+
+    monkeypatch.setattr(sweep, "_compute", compute)
+    for number, cells in ((1, 2), (2, 2), (3, 1), (4, 1)):
+        own = tmp_path / str(number)
+        report = run_sweep(path, own, 1, lambda _line: None, Shard(number, 4))
+        assert (report.cells, report.computed) == (cells, cells)
+        assert not (own / "rows.csv").exists()  # of a part there is no table to take for the whole
+        shutil.copytree(own, tmp_path / "all", dirs_exist_ok=True)
+    assert sorted(computed) == [(size, seed) for size in (2, 3, 7) for seed in (1, 2)]
+    report = run_sweep(path, tmp_path / "all", 1, lambda _line: None)
+    assert (report.cells, report.computed) == (6, 0)
+    assert [(row["group_size"], row["seed"]) for row in read_table(tmp_path / "all")] == sorted(
+        computed
+    )
+
+
+@pytest.mark.parametrize("text", ["2", "0/2", "3/2", "a/b", "1/", "-1/2", "1/7"])
+def test_a_shard_that_is_none_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "manifest.toml").write_text(MANIFEST)
+    words = ("sweep", str(tmp_path / "manifest.toml"), "--out", str(tmp_path / "out"))
+    done = invoke(*words, "--shard", text)
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert f"shard {text}" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_another_manifest_does_not_mix_with_what_is_there(swept: Path, tmp_path: Path) -> None:
