@@ -57,7 +57,9 @@ def packed(text: str) -> bytes:
 def unpacked(entry: bytes) -> str:
     """The inverse of :func:`packed`; "" when it is not from there, which no head stands for."""
     try:
-        return zlib.decompressobj().decompress(entry, _MOST_TEXT).decode()
+        stream = zlib.decompressobj()
+        text = stream.decompress(entry, _MOST_TEXT).decode()
+        return text if stream.eof and not stream.unused_data else ""  # nothing rides along
     except (zlib.error, UnicodeDecodeError, TypeError):
         return ""
 

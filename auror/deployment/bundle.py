@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from auror.crypto.signing import SigningKey, verify
 from auror.crypto.tags import Tag, number
-from auror.deployment.addresses import check_address
+from auror.deployment.addresses import MAX_CLIENTS, check_address
 from auror.deployment.canonical import canonical_json, parse_canonical, read_small
 from auror.deployment.credentials import (
     CA_FILE,
@@ -94,6 +94,8 @@ def parse_bundle(raw: bytes) -> Bundle:
     """
     found = parse_canonical(raw, _KINDS)
     operator, server = bytes.fromhex(str(found["operator"])), str(found["server"])
+    if not 0 <= int(found["client"]) < MAX_CLIENTS:
+        raise ValueError("no client has that number")
     bundle = Bundle(
         client=ClientId(int(found["client"])),
         certificate=str(found["certificate"]).encode(),

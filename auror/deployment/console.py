@@ -85,7 +85,9 @@ def with_flags(text: str, options: Iterable[str]) -> str:
 
 
 def one_line(text: str) -> str:
-    return " ".join(text.split())
+    """What a file of somebody else's says reaches no terminal as its commands."""
+    words = " ".join(text.split())
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in words)
 
 
 def _end(name: str | None, text: str, code: int) -> NoReturn:

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from auror.deployment.addresses import MAX_CLIENTS, check_address
 from auror.deployment.bundle import BUNDLE_FILE, Bundle
 from auror.deployment.certs import ca_name
-from auror.deployment.credentials import CERTIFICATE_FILE, client_folder
+from auror.deployment.credentials import CERTIFICATE_FILE, client_folder, key_digest
 from auror.deployment.issuing import (
     Issued,
     check_days,
@@ -91,7 +93,8 @@ def approve(
     operator = Operator(folder)
     requests = [read_request(path) for path in paths]
     with operator.alone():
-        ca, address = operator.ca(), _address(folder, server)
+        ca = operator.ca()
+        address = _address(folder, ca, server)
         draft = operator.draft
         after = _with(operator, draft, [request.keys for request in requests])
         joined = sorted(after.members)[-len(requests) :] if requests else []
@@ -148,7 +151,8 @@ def reinstate(
     operator = Operator(folder)
     with operator.alone():
         after = operator.policy.successor(operator.key, reinstated=clients)
-        ca, address = operator.ca(), _address(folder, server)
+        ca = operator.ca()
+        address = _address(folder, ca, server)
         operator.publish(after)
         concerned = [_bundle(operator, ca, after, c, address) for c in sorted(clients)]
     return after, concerned
@@ -175,15 +179,21 @@ def renew(
         before = operator.policy
         before.roster.without(clients)  # members, all of them
         after = before.successor(operator.key, expires=max(before.expires, expiry(days)))
-        ca, address = operator.ca(), _address(folder, server)
+        ca = operator.ca()
+        address = _address(folder, ca, server)
         if server_too:
             path = folder / "server" / CERTIFICATE_FILE
-            old = _certificate(path)
+            old = _servers(path, ca)
             new = server_certificate(ca, hosts_of(old), _key_of(old, path), days)
             write(path, pem_of(new))
         for client in sorted(clients):
             path = client_folder(folder, client) / CERTIFICATE_FILE
             key = _key_of(_certificate(path), path)
+            if key_digest(key) != before.members[client].tls_key:
+                raise CredentialsError(
+                    f"{path} is for another key than that of client {client} in the policy: put"
+                    " back the certificate that `auror approve` or `auror certs` made"
+                )
             write(path, pem_of(client_certificate(ca, ca_name(after), client, key, days)))
         operator.publish(after)
         return after, [_bundle(operator, ca, after, c, address) for c in sorted(clients)]
@@ -234,11 +244,11 @@ def _request(folder: Path, client: ClientId) -> JoinRequest | None:
     return read_request(path) if path.exists() else None
 
 
-def _address(folder: Path, server: str | None) -> str:
+def _address(folder: Path, ca: Issued, server: str | None) -> str:
     if server is not None:
         check_address("server", server)
         return server
-    host = hosts_of(_certificate(folder / "server" / CERTIFICATE_FILE))[0]
+    host = hosts_of(_servers(folder / "server" / CERTIFICATE_FILE, ca))[0]
     return f"[{host}]:{PORT}" if ":" in host else f"{host}:{PORT}"
 
 
@@ -249,6 +259,27 @@ def _certificate(path: Path) -> x509.Certificate:
         raise CredentialsError(
             f"{path} is missing or no certificate: keep the whole folder that `auror certs` made"
         ) from error
+
+
+def _servers(path: Path, ca: Issued) -> x509.Certificate:
+    """The server's certificate. For another one's key nobody renews it: that would be in the
+    server's name.
+
+    Raises:
+        CredentialsError: ``path`` is none that this CA issued for a server.
+    """
+    certificate = _certificate(path)
+    try:
+        certificate.verify_directly_issued_by(ca.certificate)
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        if ExtendedKeyUsageOID.SERVER_AUTH not in usage:
+            raise ValueError("a client's")
+    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound) as error:
+        raise CredentialsError(
+            f"{path} is not the server's certificate of this deployment: put back the one that"
+            " `auror certs` or `auror roster renew` made"
+        ) from error
+    return certificate
 
 
 def _key_of(certificate: x509.Certificate, path: Path) -> ec.EllipticCurvePublicKey:

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
+from auror.deployment.addresses import MAX_CLIENTS
 from auror.errors import ConfigError
 from auror.ids import ClientId, Digest
 from auror.params import Budget, PlanCaps, RoundParams
@@ -14,6 +15,7 @@ from auror.round.roster import Entries, RosterEntry
 
 POLICY_FILE = "policy.json"
 _Part = TypeVar("_Part", RoundParams, Budget)
+_Value = TypeVar("_Value")
 
 
 def policy_json(policy: Policy) -> bytes:
@@ -49,13 +51,13 @@ def parse_policy(raw: bytes) -> Policy:
         caps["parts"] = tuple(caps["parts"])
         policy = Policy(
             deployment=bytes.fromhex(whole["deployment"]),
-            version=whole["version"],
-            expires=whole["expires"],
+            version=_whole(whole["version"]),
+            expires=_whole(whole["expires"]),
             predecessors=_digests(whole["predecessors"]),
             members=_entries(whole["members"]),
             former=_entries(whole["former"]),
             params=_numbers(RoundParams, whole["params"]),
-            caps=PlanCaps(**caps),
+            caps=PlanCaps(**{name: _bounded(value) for name, value in caps.items()}),
             task=whole["task"].encode(),
             first_models=_digests(whole["first_models"]),
             budget=_numbers(Budget, whole["budget"]),
@@ -87,7 +89,7 @@ def _entries(rows: list[dict[str, Any]]) -> dict[ClientId, RosterEntry]:
     found = {}
     for row in rows:
         client, since = ClientId(row["client"]), row["since"]
-        if type(client) is not int or type(since) is not int or client < 0:
+        if not 0 <= _whole(client) < MAX_CLIENTS or _whole(since) < 1:
             raise TypeError("a member's number that is none")
         key, tls_key = bytes.fromhex(row["verify_key"]), Digest(bytes.fromhex(row["tls_key"]))
         found[client] = RosterEntry(client, key, tls_key, since)
@@ -104,7 +106,20 @@ def _numbers(kind: type[_Part], raw: dict[str, Any]) -> _Part:
     known = {one.name for one in fields(kind)}
     if raw.keys() != known:
         raise TypeError(f"parameters other than {', '.join(sorted(known))}")
-    return kind(**raw)
+    return kind(**{name: _bounded(value) for name, value in raw.items()})
+
+
+def _whole(raw: object) -> int:
+    if type(raw) is not int:
+        raise TypeError("a number that is not whole")
+    return _bounded(raw)
+
+
+def _bounded(raw: _Value) -> _Value:
+    """Unchanged: what is signed is a number of 64 bits, if it is a whole one."""
+    if isinstance(raw, int) and not 0 <= raw < 1 << 63:
+        raise TypeError("a number beyond 63 bits")
+    return raw
 
 
 def _switch(raw: object) -> bool:

@@ -6,7 +6,8 @@ same deployment: the same rules, and everybody under the number that was his.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from dataclasses import fields, replace
 
 from auror.errors import ConfigError
 from auror.round.policy import Policy
@@ -19,8 +20,9 @@ def check_follows(before: Policy, after: Policy) -> None:
     """Whether ``after`` is ``before`` or a later version of it.
 
     Raises:
-        ConfigError: a version that was skipped back to, another predecessor, another rule, or a
-            number that is given to another key.
+        ConfigError: a version that was skipped back to, another predecessor, another rule, a larger
+            budget for the same trainings, a number that is given to another key, or a key that is
+            given two numbers.
     """
     where = f"version {after.version} of the policy"
     if after.deployment != before.deployment:
@@ -45,7 +47,26 @@ def check_follows(before: Policy, after: Policy) -> None:
             )
     if after.first_models[: before.eras] != before.first_models:
         raise ConfigError(f"{where} has other first models of trainings that were signed before")
+    _check_budget(before, after)
     _check_numbers(before, after)
+
+
+def _check_budget(before: Policy, after: Policy) -> None:
+    """Only further trainings make it larger, and more members the rounds of doubt."""
+    most, known, now = before.budget, before.roster.everybody, after.roster.everybody
+    for eras in range(before.eras, after.eras):  # one by one: nobody rounds up more often
+        most = most.extended(eras, 1)
+    if any(c not in known or one.since > before.version for c, one in now.items()):
+        doubt = max(map(before.params.rounds_of_doubt, range(1, len(now) + 1)))
+        most = replace(most, max_watched=max(most.max_watched, doubt))
+    for one in fields(most):
+        value, bound = getattr(after.budget, one.name), getattr(most, one.name)
+        if value > bound:
+            raise ConfigError(
+                f"version {after.version} of the policy raises {one.name} to {value}, {bound} at"
+                f" most follow from version {before.version}: only further trainings make a budget"
+                " larger; ask the operator"
+            )
 
 
 def _check_numbers(before: Policy, after: Policy) -> None:
@@ -68,3 +89,10 @@ def _check_numbers(before: Policy, after: Policy) -> None:
             f"version {after.version} of the policy gives a number below {first} to a newcomer:"
             " numbers are never given twice; ask the operator"
         )
+    times = Counter(key for one in now.values() for key in (one.verify_key, one.tls_key))
+    for client in sorted(now.keys() - known.keys()):
+        if times[now[client].verify_key] > 1 or times[now[client].tls_key] > 1:
+            raise ConfigError(
+                f"version {after.version} of the policy enrols client {client} with a key of"
+                " another number, which would count twice: a key is enrolled once; ask the operator"
+            )

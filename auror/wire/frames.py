@@ -180,12 +180,13 @@ class Assembler:
 
         Raises:
             WireError: no message is open, or this is not what is due of it.
+            OSError: the disk does not take it; the message is forgotten.
         """
         if self._open is None:
             raise WireError("chunk without a header")
         try:
             received = self._open.add(data)
-        except WireError:
+        except (WireError, OSError):  # the disk may have kept less than the digest knows
             self.close()  # nobody goes on with that
             raise
         if received is not None:

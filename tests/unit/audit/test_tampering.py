@@ -83,6 +83,14 @@ def test_a_dropped_row_is_named(
     assert said in said_now
 
 
+def test_nothing_rides_along_behind_an_entry(played: Path, tmp_path: Path) -> None:
+    def edit(raw: sqlite3.Connection) -> None:
+        (held,) = raw.execute("SELECT entry FROM audit WHERE number = 3").fetchone()
+        raw.execute("UPDATE audit SET entry = ? WHERE number = 3", (held + b"more",))
+
+    assert "entry 3" in broken(played, tmp_path, edit)
+
+
 def test_a_dropped_entry_is_named_when_the_others_are_numbered_anew(
     played: Path, tmp_path: Path
 ) -> None:

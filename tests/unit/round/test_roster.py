@@ -114,6 +114,8 @@ def swapped(entries: Any, client: int, **values: Any) -> dict[ClientId, RosterEn
 
 SECOND = after(without=ids(6))
 THIRD = after(SECOND, newcomers=[keys(1)])
+LONGER = after(SECOND, further=[Digest(bytes([9]) * 32)])
+LEFT = SECOND.former[ClientId(6)]
 
 
 @pytest.mark.parametrize(
@@ -150,8 +152,42 @@ THIRD = after(SECOND, newcomers=[keys(1)])
             None,
             "gives a number below 7 to a newcomer",
         ),
+        *(
+            (SECOND, forged(after(SECOND), budget=replace(BUDGET, **{name: 10_000})), words)
+            for name, words in (
+                ("max_openings", "raises max_openings to 10000, .* only further trainings"),
+                ("max_totals", "raises max_totals"),
+                ("max_steps", "raises max_steps"),
+                ("max_disputed", "raises max_disputed"),
+                ("max_watched", "raises max_watched"),
+            )
+        ),
+        (SECOND, forged(THIRD, budget=replace(BUDGET, max_watched=10_000)), "raises max_watched"),
+        (SECOND, forged(LONGER, budget=replace(LONGER.budget, max_steps=10_000)), "raises max_st"),
+        (
+            SECOND,
+            forged(THIRD, members=swapped(THIRD.members, 7, verify_key=LEFT.verify_key)),
+            "enrols client 7 with a key of another number",
+        ),
+        (
+            SECOND,
+            forged(THIRD, members=swapped(THIRD.members, 7, tls_key=LEFT.tls_key)),
+            "enrols client . with a key of another number",
+        ),
+        (
+            SECOND,
+            forged(
+                after(SECOND, newcomers=[keys(1), keys(2)]),
+                members={
+                    **SECOND.members,
+                    ClientId(7): RosterEntry(ClientId(7), bytes(32), keys(1).tls_key, 3),
+                    ClientId(8): RosterEntry(ClientId(8), bytes(32), keys(2).tls_key, 3),
+                },
+            ),
+            "enrols client . with a key of another number",
+        ),
     ],
-    ids=range(15),
+    ids=range(25),
 )
 def test_what_no_later_version_may_change(before: Policy, later: Policy | None, words: str) -> None:
     if later is None:
@@ -179,3 +215,16 @@ def test_a_version_follows_whatever_was_missed() -> None:
 def test_how_long_the_slow_are_waited_for_may_change() -> None:
     slower = replace(FIRST.params, patience=99, training_patience=999)
     check_follows(FIRST, FIRST.successor(KIT.operator, params=slower))
+
+
+def test_budgets_grow_with_trainings_whatever_was_missed() -> None:
+    """Also where each of many versions rounded up."""
+    versions = [FIRST]
+    for label in range(6):
+        versions.append(after(versions[-1], further=[Digest(bytes([50 + label]) * 32)]))
+        versions.append(after(versions[-1], newcomers=[keys(label + 1)]))
+        versions.append(after(versions[-1], without=ids(6 + label)))
+    for first, one in enumerate(versions):
+        for later in versions[first:]:
+            check_follows(one, later)
+    assert versions[-1].budget.max_openings > FIRST.budget.max_openings

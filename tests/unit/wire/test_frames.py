@@ -225,3 +225,25 @@ def test_a_welcome_says_what_is_held() -> None:
     for wrong in (Begun(own.sha256, 0), Begun(own.sha256[:-1], 1)):  # type: ignore[arg-type]
         with pytest.raises(WireError):
             begun_of(welcome(4, "d", wrong))
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_what_the_disk_did_not_take_is_not_gone_on_with(
+    monkeypatch: pytest.MonkeyPatch, last: bool
+) -> None:
+    """Its digest would be right, and the body without the piece that was lost."""
+    body = bytes(range(256)) * 600
+    frames = [pb.ClientFrame.FromString(one) for one in client_frames(ROUND, Kind.UPLOAD, body)]
+    assembler = Assembler(from_client=True)
+    assembler.header(frames[0].header, LIMITS)
+    for frame in frames[1 : -1 if last else 2]:
+        assembler.chunk(frame.chunk)
+    assert assembler._open is not None
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(assembler._open._content, "seek" if last else "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        assembler.chunk(frames[-1 if last else 2].chunk)
+    assert assembler.hand_over() is None

@@ -1,0 +1,144 @@
+"""Files that a neighbour of the operator's, or of a site's, wrote or exchanged."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auror.deployment.bundle import finish
+from auror.deployment.canonical import canonical_json
+from auror.deployment.certs import create_deployment
+from auror.deployment.console import one_line
+from auror.deployment.credentials import client_folder, load_policy
+from auror.deployment.join_request import make_request, read_request
+from auror.deployment.membership import approve, renew
+from auror.errors import CredentialsError
+from auror.ids import ClientId
+from auror.params import RoundParams
+from auror.programs.enrol import synthetic_terms
+
+TERMS = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
+VALUES = (
+    1 << 80,
+    1 << 63,
+    -1,
+    5.5,
+    float("nan"),
+    True,
+    "",
+    "\x1b[2J",
+    "\ud800",
+    None,
+    [],
+    {},
+    [[]],
+)
+"""What a field can be instead."""
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder ``fed`` of an operator, ``site`` of a member with keys of its own."""
+    home = tmp_path_factory.mktemp("hostile")
+    create_deployment(home / "fed", 4, ["127.0.0.1"], TERMS)
+    make_request(home / "site", "Anna")
+    _, (anna,) = approve(home / "fed", [home / "site" / "request.json"], 90)
+    shutil.copy(anna.bundle, home / "bundle.json")
+    return home
+
+
+@pytest.fixture
+def home(kept: Path, tmp_path: Path) -> Path:
+    shutil.copytree(kept, tmp_path / "home")
+    return tmp_path / "home"
+
+
+def places(value: Any) -> Iterator[tuple[Any, ...]]:
+    yield ()
+    inner = value.items() if isinstance(value, dict) else ()
+    for key, one in enumerate(value[:1]) if isinstance(value, list) else inner:
+        yield from ((key, *place) for place in places(one))
+
+
+def with_value(content: Any, place: tuple[Any, ...], value: Any) -> Any:
+    if not place:
+        return value
+    changed = copy.deepcopy(content)
+    inner = changed
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    return changed
+
+
+def variants(raw: bytes) -> Iterator[bytes]:
+    content = json.loads(raw)
+    for place in places(content):
+        for value in VALUES:
+            changed = canonical_json(with_value(content, place, value))
+            if changed != raw:
+                yield changed
+
+
+def test_no_value_of_a_policy_is_a_traceback(home: Path) -> None:
+    path = home / "fed" / "server" / "policy.json"
+    tried = 0
+    for changed in variants(path.read_bytes()):
+        path.write_bytes(changed)
+        with pytest.raises(CredentialsError):
+            load_policy(path.parent)
+        tried += 1
+    assert tried > 400
+
+
+def test_no_value_of_a_request_or_a_bundle_is_a_traceback(home: Path) -> None:
+    request, bundle = home / "site" / "request.json", home / "bundle.json"
+    for changed in variants(request.read_bytes()):
+        request.write_bytes(changed)
+        with pytest.raises(CredentialsError):
+            read_request(request)
+    for changed in variants(bundle.read_bytes()):
+        bundle.write_bytes(changed)
+        with pytest.raises(CredentialsError):
+            finish(home / "site", bundle)
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "\x9b2J", "\u202e", "\ud800", "\x07"])
+def test_no_file_commands_a_terminal(home: Path, text: str) -> None:
+    path = home / "site" / "request.json"
+    content = json.loads(path.read_bytes())
+    path.write_bytes(canonical_json({**content, "name": f"Anna{text}"}))
+    with pytest.raises(CredentialsError) as error:
+        read_request(path)
+    said = one_line(str(error.value))
+    assert said.isprintable()
+    assert "Anna\\" in said
+
+
+def test_a_certificate_is_renewed_for_the_key_that_the_policy_names_only(home: Path) -> None:
+    theirs = client_folder(home / "fed", 2) / "cert.pem"
+    shutil.copy(theirs, client_folder(home / "fed", 1) / "cert.pem")
+    with pytest.raises(CredentialsError, match="for another key than that of client 1"):
+        renew(home / "fed", [ClientId(1)], 90)
+    assert theirs.read_bytes() == (client_folder(home / "fed", 1) / "cert.pem").read_bytes()
+
+
+@pytest.mark.parametrize("whose", ["a client", "another CA"])
+def test_nobody_elses_key_gets_the_servers_name(home: Path, whose: str) -> None:
+    path = home / "fed" / "server" / "cert.pem"
+    source = client_folder(home / "fed", 1)
+    if whose == "another CA":
+        create_deployment(home / "other", 4, ["127.0.0.1"], TERMS)
+        source = home / "other" / "server"
+    shutil.copy(source / "cert.pem", path)
+    before = path.read_bytes()
+    with pytest.raises(CredentialsError, match=r"not the server's certificate of this deployment"):
+        renew(home / "fed", [], 90, server_too=True)
+    assert path.read_bytes() == before
+    assert load_policy(home / "fed" / "operator").version == 2
