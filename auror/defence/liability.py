@@ -43,6 +43,11 @@ class Liability:
         for client in accepted:
             self.checked[client] = self.checked.get(client, 0) + 1
 
+    def forget(self, client: ClientId) -> None:
+        """What was marked on ``client`` counts no more, for it or against others."""
+        self.marks = [mark for mark in self.marks if client not in mark]
+        self.checked.pop(client, None)
+
     def proven(self, colluders: int) -> frozenset[ClientId]:
         """Clients in every hitting set of at most ``colluders`` members.
 

@@ -313,6 +313,14 @@ class Exclusion:
     """Audited rounds that confirmed it."""
 
 
+@dataclass(frozen=True)
+class NewPolicy:
+    """Server → every connected client: the next rounds are under a later version of the policy."""
+
+    text: bytes
+    """Its file, as ``auror.deployment.policy_file`` has it."""
+
+
 ServerMessage = (
     RoundStart
     | KeyList
@@ -340,4 +348,4 @@ ClientMessage = (
     | Withdraw
 )
 """Of a round, as ``ServerMessage``."""
-AnyServerMessage = ServerMessage | FinalModel | Exclusion
+AnyServerMessage = ServerMessage | FinalModel | Exclusion | NewPolicy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from auror.ids import ClientId
 
@@ -26,7 +26,9 @@ class Past:
     era: int = 0
     """Smallest era that is new to it."""
     flagged: tuple[ClientId, ...] = ()
-    """Whom it knows as flagged under its version of the policy, sorted."""
+    """Whom it knows as flagged, sorted."""
+    version: int = field(default=0, compare=False)
+    """Of the policy that it holds; 0: it does not say."""
 
 
 def common_past(told: Iterable[Past], colluders: int) -> Past:

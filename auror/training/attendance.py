@@ -82,6 +82,13 @@ class Attendance:
                 self.pauses[client] -= 1
         self.last -= set(clients)
 
+    def forget(self, client: ClientId) -> None:
+        """As if it had never been silent."""
+        self.sums.pop(client, None)
+        self.pauses.pop(client, None)
+        self.until.pop(client, None)
+        self.last -= {client}
+
     def paused(self, index: int) -> frozenset[ClientId]:
         """Whom round ``index`` does not invite."""
         return frozenset(client for client, until in self.until.items() if until > index)

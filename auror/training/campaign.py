@@ -23,6 +23,7 @@ from auror.round.messages import FinalModel, RoundEnd, RoundStart
 from auror.round.past import Past
 from auror.round.plan import StatisticsPlan
 from auror.round.policy import Policy
+from auror.round.policy_chain import check_follows
 from auror.round.record import OpenedGroup, RoundRecord
 from auror.round.server.context import Decision, RoundTotal
 from auror.round.summary import RoundSummary
@@ -34,6 +35,7 @@ from auror.training.defence import Defence, DefendedRound
 from auror.training.ends import check_failures, check_members, check_steps, released
 from auror.training.following import begin_after
 from auror.training.host import ModelHost
+from auror.training.membership import take_on
 from auror.training.observations import build_plan, check_plan, ledger_blocks, usable
 from auror.training.state import CampaignState
 from auror.training.succession import ModelSuccession
@@ -77,6 +79,7 @@ class Campaign:
             ModelSuccession(self._first_model(0)), Ledger(ledger_blocks(self.plan, host.output))
         )
         self.state.extend(config.rounds)
+        take_on(self.state, policy)
         check_plan(self.plan, host, self.state.models.model, policy)
         self.defence = Defence(
             config.detector,
@@ -143,10 +146,19 @@ class Campaign:
         check_plan(self.plan, self._host, state.models.model, self.policy)
         return True
 
-    def adopt(self, policy: Policy) -> None:
-        """Go on under a later version of the policy."""
+    def adopt(self, policy: Policy) -> frozenset[ClientId]:
+        """Go on under a later version of the policy, between two rounds.
+
+        Returns who counts anew from here on.
+
+        Raises:
+            ConfigError: it does not follow this one, or allows less than the training wants.
+        """
+        check_follows(self.policy, policy)
         check_campaign(self.config, policy)
         self.policy = policy
+        self.defence.watch_only = self.config.watches_only(len(policy.members))
+        return take_on(self.state, policy)
 
     def next_round(self, available: Iterable[ClientId] | None = None) -> RoundStart | None:
         """The next round's invitation, or None when the training is over.

@@ -102,6 +102,15 @@ class Conduct:
                 self.silences[client] = MAX_SILENCES - 1
                 self.attendance.pause(client, index)
 
+    def readmit(self, client: ClientId) -> None:
+        """The operator reinstated ``client``: it begins as everybody did."""
+        self.excluded.pop(client, None)
+        self.silences.pop(client, None)
+        self.withheld.pop(client, None)
+        self.attendance.forget(client)
+        self.pairs = [pair for pair in self.pairs if client not in pair]
+        self.liability.forget(client)
+
     def cohort(
         self,
         invitable: Collection[ClientId],

@@ -39,6 +39,8 @@ class Confirmation:
     """Index of the last round whose check failed while it tested somebody; -1: none."""
     flagged: dict[ClientId, int] = field(default_factory=dict)
     """Client → index of the round in which its permanent flag fell."""
+    fresh: dict[ClientId, int] = field(default_factory=dict)
+    """Whom the operator reinstated → index of the first round whose evidence accuses it."""
     confirmed: dict[ClientId, int] = field(default_factory=dict, init=False, compare=False)
     """Client → audited rounds that its flag took; of flags that fell in this process."""
     tested: frozenset[ClientId] = field(default=frozenset(), init=False, compare=False)
@@ -74,7 +76,19 @@ class Confirmation:
         if self.disputed >= 0 and new:
             later = ledger.since(self.disputed)
             since = judge(later) if later.rounds else None
-        return self.accused(verdict, since)
+        found = self.accused(verdict, since)
+        for client, first in self.fresh.items():
+            if client in found and not _accuses(
+                client, ledger.since(max(first - 1, self.disputed)), judge
+            ):
+                del found[client]
+        return found
+
+    def readmit(self, client: ClientId, index: int) -> None:
+        """The operator reinstated ``client`` before round ``index``: nothing of before counts."""
+        self.flagged.pop(client, None)
+        self.passed.pop(client, None)
+        self.fresh[client] = index
 
     def begin(self) -> None:
         """A new round; it tests nobody until somebody is accused."""
@@ -137,6 +151,7 @@ class Confirmation:
             "passed": {str(client): count for client, count in self.passed.items()},
             "disputed": self.disputed,
             "flagged": {str(client): index for client, index in self.flagged.items()},
+            "fresh": {str(client): index for client, index in self.fresh.items()},
         }
 
     @classmethod
@@ -146,4 +161,12 @@ class Confirmation:
             passed={ClientId(int(c)): int(count) for c, count in raw["passed"].items()},
             disputed=int(raw["disputed"]),
             flagged={ClientId(int(c)): int(index) for c, index in raw["flagged"].items()},
+            fresh={ClientId(int(c)): int(index) for c, index in raw["fresh"].items()},
         )
+
+
+def _accuses(client: ClientId, ledger: Ledger, judge: Callable[[Ledger], Verdict]) -> bool:
+    if not ledger.rounds:
+        return False
+    verdict = judge(ledger)
+    return client in verdict.flagged | verdict.doubted

@@ -31,6 +31,8 @@ class CampaignState:
     exclusions: dict[ClientId, Exclusion] = field(default_factory=dict)
     """Who is excluded for good, and what it is told."""
     watching: Watching = field(default_factory=Watching)
+    version: int = 0
+    """Of the policy that all of this goes by; 0: of none yet."""
     index: int = 0
     """Rounds of the run that are over, in all its eras."""
     counter: int = 0
@@ -72,6 +74,7 @@ class CampaignState:
             "conduct": self.conduct.to_dict(),
             "exclusions": exclusions.to_dict(self.exclusions),
             "watching": self.watching.to_dict(),
+            "version": self.version,
             "index": self.index,
             "counter": self.counter,
             "first_era": self.first_era,
@@ -103,6 +106,7 @@ class CampaignState:
             conduct=Conduct.from_dict(raw["conduct"]),
             exclusions=exclusions.from_dict(raw["exclusions"]),
             watching=Watching.from_dict(raw["watching"]),
+            version=int(raw["version"]),
             index=int(raw["index"]),
             counter=int(raw["counter"]),
             first_era=int(raw["first_era"]),

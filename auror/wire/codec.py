@@ -39,6 +39,7 @@ _KINDS: dict[type, Kind] = {
     m.RoundEnd: Kind.ROUND_END,
     m.FinalModel: Kind.FINAL_MODEL,
     m.Exclusion: Kind.EXCLUSION,
+    m.NewPolicy: Kind.NEW_POLICY,
 }
 
 

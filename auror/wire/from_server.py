@@ -78,6 +78,8 @@ def pack(message: m.AnyServerMessage) -> pb.ServerMessage:
             return pb.ServerMessage(final_model=pack_final(message))
         case m.Exclusion():
             return pb.ServerMessage(exclusion=pack_exclusion(message))
+        case m.NewPolicy(text):
+            return pb.ServerMessage(new_policy=pb.NewPolicy(text=text))
 
 
 def unpack(wire: pb.ServerMessage, limits: Limits) -> m.AnyServerMessage:
@@ -117,6 +119,8 @@ def unpack(wire: pb.ServerMessage, limits: Limits) -> m.AnyServerMessage:
             return unpack_final(wire.final_model, limits)
         case "exclusion":
             return unpack_exclusion(wire.exclusion)
+        case "new_policy":
+            return m.NewPolicy(wire.new_policy.text)
         case _:
             raise WireError("empty server message")
 

@@ -18,6 +18,8 @@ _ENTRY = 16  # tags, lengths and the client id around one entry of a map
 _FIXED = 1024  # everything of a message that does not grow with n, d or k
 _ENVELOPE = 3 * (33 + 16) + 16 + 3 * 32  # three sealed shares, the tag, three commitments
 UPDATE_WORD = 4
+POLICY_BYTES = 8 << 20
+"""Of a policy's file: it may have more members than the one that is held, so n bounds nothing."""
 _STATISTIC_WORD = 8
 
 
@@ -48,6 +50,7 @@ class Kind(enum.Enum):
     ROUND_END = pb.MESSAGE_KIND_ROUND_END
     FINAL_MODEL = pb.MESSAGE_KIND_FINAL_MODEL
     EXCLUSION = pb.MESSAGE_KIND_EXCLUSION
+    NEW_POLICY = pb.MESSAGE_KIND_NEW_POLICY
 
     @property
     def field(self) -> str:
@@ -115,5 +118,6 @@ def _largest(limits: Limits) -> Mapping[Kind, int]:
         Kind.ROUND_END: n * 4 * _ENTRY,
         Kind.FINAL_MODEL: dim * UPDATE_WORD,
         Kind.EXCLUSION: 0,
+        Kind.NEW_POLICY: POLICY_BYTES,
     }
     return {kind: _FIXED + size for kind, size in content.items()}

@@ -9,6 +9,8 @@ from auror.wire.frames import MAX_FRAME_BYTES
 SERVICE = "auror.wire.v1.Auror"
 METHOD = "Participate"
 PATH = f"/{SERVICE}/{METHOD}"
+REVOKED = "the operator revoked the holder of this certificate"
+"""What the server says to a former member, of the status PERMISSION_DENIED."""
 
 Options = Sequence[tuple[str, int]]
 

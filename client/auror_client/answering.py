@@ -12,7 +12,7 @@ import functools
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -31,6 +31,7 @@ from auror.round.messages import (
     ClientMessage,
     Exclusion,
     FinalModel,
+    NewPolicy,
     RoundEnd,
     RoundStart,
     ServerMessage,
@@ -47,9 +48,11 @@ from auror_client.clock import Clock
 from auror_client.failures import refused_for_good
 from auror_client.faults import Faults, RoundClock
 from auror_client.final_model import ModelFolder
+from auror_client.held_policy import handed_on
 from auror_client.journal import Journal
 from auror_client.participation import Participation
 from auror_client.recording import Recording
+from auror_client.start import check_reachable
 from auror_client.trainer import Trainer
 from auror_client.transport import ConnectionLost, Transport
 
@@ -96,11 +99,14 @@ class Answering:
         limits: Limits,
         shared: ProcessShared,
     ) -> None:
-        self._me = credentials.client
+        self.credentials = credentials
+        """With the version of the policy that is held."""
+        self._me, self._rules = credentials.client, rules
         self._params = credentials.policy.params
         self._journal = journal
         self._trainer = trainer
-        self._limits = limits
+        self.limits = limits
+        """Of what the server may send."""
         self._shared = shared
         self._loop = asyncio.get_running_loop()
         self._machine = ClientMachine(
@@ -154,7 +160,7 @@ class Answering:
         """
         envelope = whole.envelope
         message = await self._compute(
-            lambda: codec.decode_server(envelope.kind, whole.read(), self._limits)
+            lambda: codec.decode_server(envelope.kind, whole.read(), self.limits)
         )
         async with self._turn:
             if isinstance(message, FinalModel):
@@ -162,6 +168,9 @@ class Answering:
                 return
             if isinstance(message, Exclusion):
                 self._take_exclusion(message)
+                return
+            if isinstance(message, NewPolicy):
+                await self._compute(lambda: self._take_policy(message))
                 return
             if isinstance(message, RoundStart):
                 if message.description.round_id != envelope.round_id:
@@ -188,6 +197,25 @@ class Answering:
         self.participation.gave_up(round_id, refusal)
         with contextlib.suppress(ConnectionLost):
             await self._reply(round_id, Withdraw(refusal))
+
+    def _take_policy(self, message: NewPolicy) -> None:
+        """Go on under a later version; a round that is open for this client is left."""
+        own = self.credentials
+        policy = handed_on(own, message.text)
+        if policy is None:
+            return
+        check_reachable(policy, self._rules)
+        self._start = self._open = None
+        remember = self._machine.adopt(policy)
+        self._journal.keep_policy(policy)
+        self._journal.save(remember.memory)
+        self.credentials = replace(own, policy=policy)
+        self._params = policy.params
+        self.limits = Limits(policy.id_bound, self.limits.dim, policy.caps.max_statistics)
+        self.final.follow(self.credentials)
+        if policy.members[self._me].since > own.policy.version:
+            self.excluded = None  # the operator reinstated it
+        self._log.info("policy taken", version=policy.version, members=len(policy.members))
 
     def _take_exclusion(self, exclusion: Exclusion) -> None:
         if self.excluded is None:

@@ -6,14 +6,15 @@ import asyncio
 import enum
 import math
 import secrets
+import time
 from pathlib import Path
 
-from auror.deployment.credentials import ClientCredentials
+from auror.deployment.expiring import SAY_EVERY_S, expiring
 from auror.deployment.logs import logger
 from auror.errors import ConfigError, CredentialsError, UnavailableError, UserError
 from auror.wire.fields import WireError
 from auror.wire.frames import Assembler
-from auror.wire.limits import Limits, ModelTooLarge
+from auror.wire.limits import ModelTooLarge
 from auror.wire.v1 import transport_pb2 as pb
 from auror_client.answering import Answering, ProcessShared
 from auror_client.failures import failure_of
@@ -36,17 +37,13 @@ class ClientSession:
 
     def __init__(
         self,
-        credentials: ClientCredentials,
         folder: Path,
         answering: Answering,
-        limits: Limits,
         shared: ProcessShared,
     ) -> None:
-        """``folder``: where ``credentials`` were read from."""
+        """``folder``: where the credentials were read from."""
         self.answering = answering
-        self._credentials = credentials
         self._folder = folder
-        self._limits = limits
         self._transport = shared.transport
         self._rounds = shared.rounds
         self._give_up_after = shared.give_up_after
@@ -55,8 +52,9 @@ class ClientSession:
         """Connections in a row that ended with something unreadable."""
         self._found: UserError | None = None
         """What is in the way, as it was looked at last."""
-        self._next_look = -math.inf
-        self._log = _log.bind(client=int(credentials.client))
+        self._next_look = self._next_warning = -math.inf
+        self._client = answering.credentials.client
+        self._log = _log.bind(client=int(self._client))
 
     async def run(self) -> ClientEnding:
         """Take part until the server says goodbye.
@@ -68,9 +66,10 @@ class ClientSession:
         now, address, contact = self._clock.now, self._transport.address, False
         again = Reconnection(self._give_up_after, now(), lambda: secrets.randbelow(1000) / 1000)
         while True:
+            self._warn()
             past = self.answering.past
             try:
-                async with self._transport.connect(self._credentials, past) as link:
+                async with self._transport.connect(self.answering.credentials, past) as link:
                     self._log.info("connected", server=address)
                     contact, self._found = True, None
                     try:
@@ -84,7 +83,8 @@ class ClientSession:
             except ModelTooLarge as error:
                 raise ConfigError(
                     f"the server's model is larger than the policy's task, which has"
-                    f" {self._limits.dim} entries ({error}): it runs another deployment or version"
+                    f" {self.answering.limits.dim} entries ({error}): it runs another deployment or"
+                    " version"
                 ) from error
             except (ConnectionLost, WireError) as error:
                 self._check_readable(error)
@@ -96,8 +96,10 @@ class ClientSession:
                     raise self._found from error
                 pause = again.pause(now())
                 if pause is None:
-                    raise UnavailableError(
-                        f"no server at {address} for {again.silent(now()):.0f} s: {self._advice()}"
+                    kind = type(self._found) if self._found is not None else UnavailableError
+                    raise kind(
+                        f"no server at {address} for {again.silent(now()):.0f} s ({error}):"
+                        f" {self._advice()}"
                     ) from error
                 self._log.info("no connection, trying again", pause=round(pause, 2), why=str(error))
                 await self._clock.sleep(pause)
@@ -114,7 +116,7 @@ class ClientSession:
                         return ClientEnding.FINISHED
                     case "header":
                         again.heard()
-                        assembler.header(frame.header, self._limits)
+                        assembler.header(frame.header, self.answering.limits)
                     case "chunk":
                         whole = assembler.chunk(frame.chunk)
                         if whole is not None:
@@ -162,6 +164,16 @@ class ClientSession:
         if self._found is not None and str(self._found) != str(before):
             self._log.warning(str(self._found))
 
+    def _warn(self) -> None:
+        """Of what expires soon, once a day."""
+        now = time.time()
+        if now < self._next_warning:
+            return
+        self._next_warning = now + SAY_EVERY_S
+        own = self.answering.credentials
+        for line in expiring(self._folder, own.tls, own.policy, now):
+            self._log.warning(line)
+
     def _advice(self) -> str:
         if self._found is not None:
             return str(self._found)
@@ -198,8 +210,7 @@ class ClientSession:
             self._log.warning("server stopped before the end")
             return ClientEnding.STOPPED
         raise UnavailableError(
-            f"client {self._credentials.client} connected from another process: run each identity"
-            " only once"
+            f"client {self._client} connected from another process: run each identity only once"
         )
 
 

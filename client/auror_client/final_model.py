@@ -55,6 +55,10 @@ class ModelFolder:
         other.settled, other.refused = False, None
         return other
 
+    def follow(self, own: ClientCredentials) -> None:
+        """A later version of the policy is held."""
+        self._own = own
+
     @property
     def declined(self) -> bool:
         """The policy would give it, this client does not want it."""

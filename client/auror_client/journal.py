@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Self
 
 from auror.deployment.locks import Lock
+from auror.deployment.policy_file import policy_json
 from auror.errors import ConfigError, MachineError
 from auror.files import replace_file
 from auror.ids import ClientId
 from auror.round.client.memory import ClientMemory
 from auror.round.facts import decode_memory, encode
+from auror.round.policy import Policy
+from auror_client.held_policy import policy_file
 
 
 class Journal:
@@ -38,7 +41,7 @@ class Journal:
             raise _of_another(folder, others[0], deployment)
         self.memory = ClientMemory()
         """As it was read or written last."""
-        self._path = home / f"client-{client:03d}.json"
+        self._path, self._client = home / f"client-{client:03d}.json", client
         self._lock = Lock(
             _lock_file(home, client),
             "client.state",
@@ -65,6 +68,15 @@ class Journal:
             ) from error
         return self.memory
 
+    def keep_policy(self, policy: Policy) -> None:
+        """Durable before a memory that holds ``policy`` is.
+
+        Raises:
+            MachineError: the disk takes nothing more.
+        """
+        path = policy_file(self._path.parent.parent, self._path.parent.name, self._client)
+        self._replace(path, policy_json(policy))
+
     def save(self, memory: ClientMemory) -> None:
         """Replace what is on disk, for this user's eyes only.
 
@@ -72,13 +84,16 @@ class Journal:
             ConfigError: the lock file is no longer ours.
             MachineError: the disk takes nothing more.
         """
+        self._replace(self._path, encode(memory).encode())
+        self.memory = memory
+
+    def _replace(self, path: Path, content: bytes) -> None:
         self._lock.check()
         try:
-            replace_file(self._path, encode(memory).encode(), 0o600)
-            self.memory = memory
+            replace_file(path, content, 0o600)
         except OSError as error:
             raise MachineError(
-                f"client.state: {self._path} cannot be written ({error.strerror}); mend that and"
+                f"client.state: {path} cannot be written ({error.strerror}); mend that and"
                 " start again"
             ) from error
 

@@ -25,6 +25,7 @@ from auror.params import OwnRules
 from auror.round.policy import Policy
 from auror_client.config import ClientConfig
 from auror_client.final_model import ModelFolder, make_folders
+from auror_client.held_policy import newest
 from auror_client.journal import check_journal
 from auror_client.trainer import make_trainers
 
@@ -52,7 +53,7 @@ def load_members(config: ClientConfig) -> Members:
     """
     found = []
     for client, folder in _folders(config):
-        credentials = load_client(folder)
+        credentials = newest(config.client.state, folder, load_client(folder))
         if client is not None and credentials.client != client:
             raise ConfigError(f"{folder} holds the credentials of client {credentials.client}")
         found.append((folder, credentials))

@@ -16,6 +16,7 @@ from typing import Any
 from auror.deployment.credentials import ClientCredentials
 from auror.deployment.locks import allow_many_files
 from auror.deployment.model_file import tensor_entries
+from auror.round.policy import Policy
 from auror.wire.limits import Limits
 from auror_client.account import Account, as_text
 from auror_client.answering import Answering, ProcessShared
@@ -25,6 +26,7 @@ from auror_client.driver import ClientEnding, ClientSession, first_error
 from auror_client.exclusion import check_excluded
 from auror_client.faults import Faults, RoundClock
 from auror_client.final_model import check_released, make_folders
+from auror_client.held_policy import newest
 from auror_client.journal import Journal
 from auror_client.participation import check_took_part
 from auror_client.recording import Recording
@@ -44,8 +46,6 @@ async def run(config: ClientConfig) -> ClientEnding:
     """
     members = load(config)
     enrolled = members[0][1].policy.id_bound
-    policy = members[0][1].policy
-    limits = Limits(enrolled, tensor_entries(policy.task), policy.caps.max_statistics)
     allow_many_files(3 * len(members))  # a connection, a lock and an event descriptor each
     with ExitStack() as stack:
         # before all else: a second process must find out before it has read or written anything
@@ -72,11 +72,14 @@ async def run(config: ClientConfig) -> ClientEnding:
         )
         rules = config.own_rules()
 
-        def begin(folder: Path, own: ClientCredentials) -> ClientSession:
+        def begin(folder: Path, read: ClientCredentials) -> ClientSession:
+            own = newest(config.client.state, folder, read)
+            limits = limits_of(own.policy)
             journal, trainer = journals[own.client], trainers[own.client]
             final = finals[own.client].fresh()
+            final.follow(own)
             answering = Answering(own, rules, journal, trainer, final, limits, shared)
-            return ClientSession(own, folder, answering, limits, shared)
+            return ClientSession(folder, answering, shared)
 
         begins = [functools.partial(begin, *member) for member in members]
         try:
@@ -87,6 +90,11 @@ async def run(config: ClientConfig) -> ClientEnding:
             if not config.client.quiet:
                 kept = [Account.of(client, journal.memory) for client, journal in journals.items()]
                 print(as_text(kept), flush=True)
+
+
+def limits_of(policy: Policy) -> Limits:
+    """What a server may send under ``policy``."""
+    return Limits(policy.id_bound, tensor_entries(policy.task), policy.caps.max_statistics)
 
 
 def accounts(config: ClientConfig) -> list[Account]:

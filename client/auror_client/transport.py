@@ -19,7 +19,7 @@ from auror.round.description import PROTOCOL_VERSION
 from auror.round.past import Past
 from auror.wire.alive import BEAT_SECONDS, heard
 from auror.wire.frames import Begun, begun_of
-from auror.wire.service import CLIENT_OPTIONS, PATH
+from auror.wire.service import CLIENT_OPTIONS, PATH, REVOKED
 from auror.wire.v1 import transport_pb2 as pb
 from auror_client.diagnosis import diagnose
 
@@ -215,6 +215,7 @@ class GrpcLink:
             next_counter=self._past.counter,
             next_era=self._past.era,
             flagged=self._past.flagged,
+            policy_version=self._past.version,
         )
         try:
             await self.send([pb.ClientFrame(hello=hello).SerializeToString()])
@@ -234,10 +235,15 @@ def _is_cancelled() -> bool:
 
 
 def _translate(code: grpc.StatusCode, details: str | None) -> ConnectionLost | UserError:
+    if code is grpc.StatusCode.PERMISSION_DENIED and details == REVOKED:
+        return CredentialsError(
+            "the server says that the operator revoked this client: ask the operator (`auror roster"
+            " reinstate`)"
+        )
     if code is grpc.StatusCode.PERMISSION_DENIED:
         return CredentialsError(
-            "the server does not know this certificate: use the clients/NNN folder of the"
-            " deployment that the server runs"
+            "the server does not know this certificate: use the credentials of the deployment that"
+            " the server runs, and copy the newest server/policy.json to it"
         )
     if code is grpc.StatusCode.FAILED_PRECONDITION:
         return CredentialsError(

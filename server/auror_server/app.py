@@ -29,6 +29,7 @@ from auror.wire.service import server_options
 from auror_server.clock import LoopSessionClock
 from auror_server.config import ServerConfig
 from auror_server.hosts import make_host, synthetic_dim
+from auror_server.policy_watch import PolicyWatch
 from auror_server.probes import PROBES, Health, probe_server
 from auror_server.recorder import Recorder
 from auror_server.reporting import make_report
@@ -66,8 +67,15 @@ async def serve(config: ServerConfig, flagged: tuple[ClientId, ...] = ()) -> Ses
         host = await loop.run_in_executor(pool, make_host, config.learning, policy.task)
         identity, folder = identity_of(config, policy), config.server.run_dir
 
+        def keep(taken: ServerCredentials) -> None:
+            run.go_on_as(identity_of(config, taken.policy))
+            begin_audit(config, taken, run, campaign.state)
+            store.keep_text(POLICY_FILE, policy_json(taken.policy).decode())
+
+        watch = PolicyWatch(config.server.credentials, credentials, keep)
+
         def first_model(era: int) -> NDArray[np.float32]:
-            return credentials.first_models[era]
+            return watch.credentials.first_models[era]
 
         resumed = await loop.run_in_executor(
             pool,
@@ -119,7 +127,7 @@ async def serve(config: ServerConfig, flagged: tuple[ClientId, ...] = ()) -> Ses
         # its own threads: the round's machine waits for them in one of the pool's
         masks = stack.enter_context(ThreadPoolExecutor(config.server.threads, "masks"))
         session = Session(
-            config.session, campaign, host, recorder, pool, LoopSessionClock(), masks.map
+            config.session, campaign, host, recorder, pool, LoopSessionClock(), masks.map, watch
         )
         status.standing = session.standing
         healthy = await _start_health(config.server.health, stack)
@@ -176,7 +184,7 @@ async def _listen(
     tls = credentials.tls
     server = grpc.aio.server(options=server_options(connections))
     server.add_generic_rpc_handlers(
-        (Servicer(credentials.policy, session.reception, spool).handler(),)
+        (Servicer(session.reception.members, session.reception, spool).handler(),)
     )
     secure = grpc.ssl_server_credentials(
         [(tls.key, tls.certificate)], root_certificates=tls.ca, require_client_auth=True

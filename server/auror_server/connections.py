@@ -92,6 +92,10 @@ class Connections:
         self._gone_since[connection.client] = now
         return True
 
+    def expect(self, client: ClientId) -> None:
+        """``client`` is a member from now on; nobody waits for it before it was here."""
+        self._gone_since.setdefault(client, -1.0)
+
     def get(self, client: ClientId) -> Connection | None:
         return self._open.get(client)
 

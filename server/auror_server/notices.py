@@ -49,6 +49,7 @@ class Notices:
 
     def say(self, index: int) -> None:
         """After round ``index``: whom it excluded."""
+        self._said.intersection_update(self._exclusions)  # who was reinstated may be so again
         for client in self._exclusions.keys() - self._said:
             self._said.add(client)
             facts = asdict(self._exclusions[client])

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Executor
 
-from auror.ids import ClientId, Digest, RoundId
-from auror.round.messages import ClientMessage
+from auror.deployment.policy_file import policy_json
+from auror.ids import NO_ROUND, ClientId, Digest, RoundId
+from auror.round.messages import ClientMessage, NewPolicy
 from auror.round.past import Past
+from auror.round.policy import Policy
 from auror.round.server.context import Phase
 from auror.wire import codec
 from auror.wire.fields import WireError
 from auror.wire.frames import Announcement, Assembler, Received
 from auror.wire.limits import Kind, Limits
+from auror.wire.v1 import transport_pb2 as pb
 from auror_server.admission import Allowance, Inbox, Refusals, Reopenings
-from auror_server.connections import Connection, Connections
+from auror_server.connections import Connection, Connections, EncodedMessage, encode_message
 from auror_server.events import Joined, Left, Malformed, Message
+from auror_server.members import Members
 from auror_server.metrics import RoundMeter
 from auror_server.parts import Parts
 
@@ -31,12 +35,13 @@ class Reception:
 
     def __init__(
         self,
-        members: Iterable[ClientId],
+        members: Members,
         limits: Limits,
         pool: Executor,
         now: Callable[[], float],
     ) -> None:
-        self.connections = Connections(members, now())
+        self.members = members
+        self.connections = Connections(members.policy.members, now())
         self.inbox = Inbox()
         self.pasts: dict[ClientId, Past] = {}
         """As every client told it last."""
@@ -45,6 +50,8 @@ class Reception:
         self._allowance = Allowance(limits)
         self._parts = Parts()
         self._limits = limits
+        self._newest: tuple[NewPolicy, EncodedMessage] | None = None
+        """The policy as it is handed on."""
         self._pool = pool
         self._now = now
         self._round_id: RoundId | None = None
@@ -95,8 +102,33 @@ class Reception:
         begun = self._parts.goes_on(client, None if older is None else older.assembler, assembler)
         connection = self.connections.add(client, assembler)
         connection.begun = begun
+        if 0 < past.version < self.members.policy.version:
+            self._hand_on(connection)
         self.inbox.put_nowait(Joined(client))
         return connection
+
+    def adopt(self, policy: Policy, anew: frozenset[ClientId], limits: Limits) -> None:
+        """The next rounds are under ``policy``, in which ``anew`` count anew: everybody connected
+        is given it, and who is no member of it any more is sent away. Between rounds only."""
+        self.members.adopt(policy)
+        self._limits, self._newest = limits, None
+        for client in policy.members:
+            self.connections.expect(client)
+        for client in self.pasts.keys() - policy.members.keys():
+            del self.pasts[client]
+        for connection in self.connections.all():
+            self._hand_on(connection)
+            if connection.client in anew:
+                connection.told_exclusion = False
+            if connection.client not in policy.members:
+                connection.say_goodbye(pb.GOODBYE_REASON_STOPPED)
+
+    def _hand_on(self, connection: Connection) -> None:
+        if self._newest is None:
+            message = NewPolicy(policy_json(self.members.policy))
+            self._newest = message, encode_message(NO_ROUND, message)
+        message, encoded = self._newest
+        connection.send(encoded, message)
 
     def disconnected(self, connection: Connection) -> None:
         client = connection.client

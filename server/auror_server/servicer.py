@@ -15,10 +15,9 @@ import grpc.aio
 
 from auror.deployment.credentials import tls_key_digest
 from auror.errors import ProtocolError
-from auror.ids import ClientId, Digest
+from auror.ids import ClientId
 from auror.round.description import PROTOCOL_VERSION
 from auror.round.past import MOST_COUNTER, MOST_ERAS, Past
-from auror.round.policy import Policy
 from auror.wire.alive import BEAT_SECONDS, heard
 from auror.wire.fields import WireError
 from auror.wire.frames import Assembler, Received, welcome
@@ -27,7 +26,8 @@ from auror.wire.service import METHOD, SERVICE
 from auror.wire.v1 import transport_pb2 as pb
 from auror_server.admission import Refusals
 from auror_server.connections import Connection, EncodedMessage
-from auror_server.status import NotEnrolled, Silent, WrongHello, status_of
+from auror_server.members import Members, NotEnrolled
+from auror_server.status import Silent, WrongHello, status_of
 
 HELLO_SECONDS = 15.0
 HANG_UP_SECONDS = 3.0
@@ -61,12 +61,11 @@ class StreamHandler(Protocol):
 class Servicer:
     """Handler of ``Participate``."""
 
-    def __init__(self, policy: Policy, handler: StreamHandler, spool: Path) -> None:
-        self._deployment = policy.name
-        self._id_bound = policy.id_bound
+    def __init__(self, members: Members, handler: StreamHandler, spool: Path) -> None:
+        self._deployment = members.policy.name
+        self._members = members
         self._handler = handler
         self._spool = spool
-        self._clients = {entry.tls_key: c for c, entry in policy.members.items()}
 
     def handler(self) -> grpc.GenericRpcHandler:
         method = grpc.stream_stream_rpc_method_handler(
@@ -76,7 +75,7 @@ class Servicer:
 
     async def participate(self, _requests: Any, context: Any) -> None:
         try:
-            client = identify(context.auth_context(), self._clients)
+            client = identify(context.auth_context(), self._members)
             self._handler.reopens(client)
             past = await self._check_hello(context, client)
         except ProtocolError as error:
@@ -120,6 +119,7 @@ class Servicer:
             raise WrongHello("another deployment")
         if hello.client != client:
             raise WrongHello(f"certificate of client {client}, hello of client {hello.client}")
+        self._members.check_version(hello.policy_version)
         return self._past(hello)
 
     def _past(self, hello: pb.Hello) -> Past:
@@ -127,9 +127,11 @@ class Servicer:
         flagged = tuple(map(ClientId, hello.flagged))
         if hello.next_counter > MOST_COUNTER or hello.next_era > MOST_ERAS:
             raise WrongHello("absurd counters")
-        if len(flagged) > self._id_bound or list(flagged) != sorted(set(flagged)):
+        if len(flagged) > self._members.policy.roster.next_number or list(flagged) != sorted(
+            set(flagged)
+        ):
             raise WrongHello("flagged clients that are no set")
-        return Past(hello.next_counter, hello.next_era, flagged)
+        return Past(hello.next_counter, hello.next_era, flagged, hello.policy_version)
 
     async def _read(self, context: Any, connection: Connection) -> None:
         client, assembler = connection.client, connection.assembler
@@ -167,18 +169,13 @@ class Servicer:
                 return
 
 
-def identify(
-    auth_context: Mapping[str, list[bytes]], clients: Mapping[Digest, ClientId]
-) -> ClientId:
+def identify(auth_context: Mapping[str, list[bytes]], members: Members) -> ClientId:
     """The client whose key this connection was made with: gRPC has verified its certificate.
 
     Raises:
-        NotEnrolled: no certificate, or one that is no member's.
+        NotEnrolled, Revoked, NotYet: no certificate, or one that is no member's.
     """
     found = auth_context.get("x509_pem_cert", [])
     if len(found) != 1:
         raise NotEnrolled("no client certificate")
-    client = clients.get(tls_key_digest(found[0]))
-    if client is None:
-        raise NotEnrolled("certificate of no member")
-    return client
+    return members.client_of(tls_key_digest(found[0]))

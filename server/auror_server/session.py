@@ -14,8 +14,9 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
+from auror.deployment.credentials import ServerCredentials
 from auror.deployment.logs import logger
-from auror.errors import UnavailableError, UntrainedError
+from auror.errors import ConfigError, UnavailableError, UntrainedError
 from auror.ids import NO_ROUND, ClientId
 from auror.round.messages import RoundEnd, RoundStart
 from auror.round.past import Past, common_past
@@ -31,8 +32,10 @@ from auror_server.config import SessionSection
 from auror_server.connections import Connection, EncodedMessage, encode_message
 from auror_server.events import Event, Joined, Stop
 from auror_server.evidence import EvidenceCollector
+from auror_server.members import Members
 from auror_server.notices import Notices, say_dropped
 from auror_server.player import Action, Outcome, RoundPlayer
+from auror_server.policy_watch import PolicyWatch
 from auror_server.reception import Reception
 from auror_server.recorder import Recorder
 from auror_server.release import ModelRelease
@@ -61,8 +64,11 @@ class Session:
         pool: Executor,
         clock: SessionClock,
         spread: Spread = map,
+        watch: PolicyWatch | None = None,
     ) -> None:
-        """``spread``: puts the expansion of masks on several cores (``RoundServer``)."""
+        """``spread``: puts the expansion of masks on several cores (``RoundServer``). ``watch``:
+        where later versions of the policy are found; None: nowhere."""
+        self._watch = watch
         self._settings = settings
         self._campaign = campaign
         self._host = host
@@ -73,7 +79,8 @@ class Session:
         self._clock = clock
         self._spread = spread
         limits = Limits(self._policy.id_bound, host.dim, 0)
-        self.reception = Reception(self._policy.members, limits, pool, clock.now)
+        members = Members(self._policy, (lambda: None) if watch is None else watch.ready)
+        self.reception = Reception(members, limits, pool, clock.now)
         """What the streams talk to."""
         self._connections = self.reception.connections
         state = campaign.state
@@ -108,11 +115,11 @@ class Session:
             UnavailableError: too few clients connected in time, or too few members left.
             UntrainedError: too many rounds without a total.
         """
-        wanted = self._settings.min_clients or len(self._policy.members)
-        await self._wait_for_clients(wanted)
+        await self._wait_for_clients(self._settings.min_clients)
         aborted = 0
         while not self._stopping:
             await self._wait_for_returning()
+            await self._follow_policy()
             self._standing = Standing(Activity.PREPARING)
             await self._follow_past()
             start = await self._compute(
@@ -129,6 +136,38 @@ class Session:
                     " see the log for the clients that dropped out, and start again to go on"
                 )
         return SessionEnding.STOPPED
+
+    async def _follow_policy(self) -> None:
+        """The next round is under the version of the policy that the operator put here.
+
+        Raises:
+            CredentialsError: the policy has expired.
+        """
+        if self._watch is None:
+            return
+        found = await self._compute(self._watch.newer)
+        if found is not None:
+            await self._adopt(self._watch, found)
+        self._watch.check_dates()
+
+    async def _adopt(self, watch: PolicyWatch, found: ServerCredentials) -> None:
+        policy, before = found.policy, self._policy
+        try:
+            anew = await self._compute(functools.partial(self._campaign.adopt, policy))
+        except ConfigError as error:
+            watch.refuse(str(error))
+            return
+        await self._compute(functools.partial(watch.adopt, found))
+        await self._compute(functools.partial(self._recorder.keep, self._campaign))
+        self._policy = policy
+        self.reception.adopt(policy, anew, Limits(policy.id_bound, self._host.dim, 0))
+        _log.info(
+            "policy taken",
+            version=policy.version,
+            members=len(policy.members),
+            anew=sorted(int(client) for client in anew),
+            left=sorted(int(client) for client in before.members.keys() - policy.members.keys()),
+        )
 
     async def _follow_past(self) -> None:
         """The next round is one that clients may join, whatever they took part in before."""
@@ -165,14 +204,16 @@ class Session:
 
     # Between rounds -----------------------------------------------------------------------------
 
-    async def _wait_for_clients(self, wanted: int) -> None:
+    async def _wait_for_clients(self, fewest: int) -> None:
+        """``fewest``: 0: all members."""
         deadline = self._clock.now() + self._settings.join_timeout_s
         said = -1
         while not self._stopping:
+            await self._follow_policy()
             available = self._available()
             here = len(available)
             expected = self._expected()
-            wanted = min(wanted, len(expected))
+            wanted = min(fewest or len(self._policy.members), len(expected))
             missing = expected.difference(available)
             self._standing = Standing(Activity.WAITING, missing, deadline)
             if here >= wanted:

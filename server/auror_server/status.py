@@ -9,11 +9,9 @@ import grpc
 
 from auror.errors import ProtocolError
 from auror.wire.fields import WireError
+from auror.wire.service import REVOKED
 from auror_server.admission import TooOften
-
-
-class NotEnrolled(ProtocolError):
-    """The TLS certificate is no member's."""
+from auror_server.members import NotEnrolled, NotYet, Revoked
 
 
 class WrongHello(ProtocolError):
@@ -29,6 +27,12 @@ _TABLE: tuple[tuple[type[ProtocolError], grpc.StatusCode, str], ...] = (
         NotEnrolled,
         grpc.StatusCode.PERMISSION_DENIED,
         "this certificate is not in the server's policy",
+    ),
+    (Revoked, grpc.StatusCode.PERMISSION_DENIED, REVOKED),
+    (
+        NotYet,
+        grpc.StatusCode.UNAVAILABLE,
+        "the server does not hold this version of the policy yet",
     ),
     (
         WrongHello,

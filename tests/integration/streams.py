@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 import grpc.aio
 import kit
+from auror_server.members import Members
 from auror_server.reception import Reception
 from auror_server.servicer import Servicer
 
@@ -31,12 +32,12 @@ class House:
         self.address = free_address()
         self.pool = ThreadPoolExecutor(1)
         limits = Limits(self.policy.id_bound, DIM, 0)
-        self.reception = Reception(self.policy.members, limits, self.pool, time.monotonic)
+        self.reception = Reception(Members(self.policy), limits, self.pool, time.monotonic)
 
     async def open(self) -> grpc.aio.Server:
         tls = load_server(self.folder / "certs" / "server").tls
         server = grpc.aio.server(options=server_options(10))
-        servicer = Servicer(self.policy, self.reception, self.folder)
+        servicer = Servicer(self.reception.members, self.reception, self.folder)
         server.add_generic_rpc_handlers((servicer.handler(),))
         secure = grpc.ssl_server_credentials(
             [(tls.key, tls.certificate)], root_certificates=tls.ca, require_client_auth=True

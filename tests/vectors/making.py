@@ -225,6 +225,7 @@ def messages() -> Vectors:
             (ClientId(1),),
         ),
         m.Exclusion(m.ExclusionCause.FLAG, 4, 9, 12.5, 8.25, rounds=14, audits=3),
+        m.NewPolicy(b'{"version":2}\n'),
         m.FinalModel(
             *(Digest(fixed("policy")), 1, 30, Digest(fixed("parent")), Digest(fixed("model"))),
             model=np.array([0.5, -1.25, 3e-8], dtype=np.float32),

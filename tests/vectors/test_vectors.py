@@ -69,7 +69,7 @@ def test_operations_provoke_every_reason_that_the_order_of_messages_can() -> Non
     seen = set(outcomes.split(", "))
     names = {reason.name for kind in (Refusal, DropReason, AbortReason) for reason in kind}
     assert names - seen == ELSEWHERE
-    others = {"withdraw", "round_start", "round_end", "final_model", "exclusion"}
+    others = {"withdraw", "round_start", "round_end", "final_model", "exclusion", "new_policy"}
     assert {kind.field for kind in Kind} - seen == others
     assert len({v["name"] for v in OPERATION_LISTS}) == len(OPERATION_LISTS) >= 80
 

@@ -18,7 +18,7 @@ from auror.round.arithmetic import quantiser
 from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
 from auror.round.client.state import Reply, Train
-from auror.round.messages import ClientMessage, Exclusion, FinalModel, RoundStart
+from auror.round.messages import ClientMessage, Exclusion, FinalModel, NewPolicy, RoundStart
 from auror.round.plan import OutputLayer, StatisticsPlan
 from auror.round.policy import DEPLOYMENT_BYTES, Policy
 from auror.round.run import PHASE_OF
@@ -137,7 +137,7 @@ class _People:
         machine, plan = self.machines[client], self.start.plan
         limits = Limits(len(self.machines), plan.dim, plan.rows)
         message = codec.decode_server(sent.kind, sent.body, limits)
-        if isinstance(message, FinalModel | Exclusion):
+        if isinstance(message, FinalModel | Exclusion | NewPolicy):
             raise TypeError("of no round")
         effects = machine.on_message(message)
         if any(isinstance(effect, Train) for effect in effects):

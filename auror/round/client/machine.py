@@ -7,6 +7,7 @@ the client's own rules ends its round with a ``Withdraw`` and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,7 @@ from auror.round.messages import (
     Withdraw,
 )
 from auror.round.policy import Policy
+from auror.round.policy_chain import check_follows
 from auror.round.public import PublicSeed, protocol_seed
 
 _Step = Callable[[], list[ClientEffect]]
@@ -90,6 +92,20 @@ class ClientMachine:
     def spent(self) -> str | None:
         """Which limit of this client's data is used up; None while there is something left."""
         return self._identity.spent(self.memory)
+
+    def adopt(self, policy: Policy) -> Remember:
+        """Hold a later version of the policy from now on. A round in progress is left without a
+        word, as if this program had ended: its counter is spent.
+
+        Raises:
+            ConfigError: it does not follow the version that is held.
+        """
+        check_follows(self._identity.policy, policy)
+        remember = self._remember(self.memory.holding(policy))
+        self._identity = replace(self._identity, policy=policy)
+        self._forget()
+        self._last = None
+        return remember
 
     def on_message(self, message: ServerMessage) -> list[ClientEffect]:
         """Take one message of the server; a repeated one gets the identical answer."""

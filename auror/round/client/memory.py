@@ -84,7 +84,7 @@ class ClientMemory:
     @property
     def past(self) -> Past:
         """What a server that begins has to go on from."""
-        return Past(self.counter + 1, self.era + 1, self.flagged)
+        return Past(self.counter + 1, self.era + 1, self.flagged, self.policy_version)
 
     def joined(self, counter: int) -> ClientMemory:
         return replace(self, counter=counter, rounds=self.rounds + 1, signed=MappingProxyType({}))

@@ -178,7 +178,7 @@ class ClientMessage(_message.Message):
     def __init__(self, advertised_keys: _Optional[_Union[AdvertisedKeys, _Mapping]] = ..., dealt_shares: _Optional[_Union[DealtShares, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., upload: _Optional[_Union[Upload, _Mapping]] = ..., consistency: _Optional[_Union[Consistency, _Mapping]] = ..., randomness_shares: _Optional[_Union[RandomnessShares, _Mapping]] = ..., masked_statistics: _Optional[_Union[MaskedStatistics, _Mapping]] = ..., agreement: _Optional[_Union[Agreement, _Mapping]] = ..., update_shares: _Optional[_Union[UpdateShares, _Mapping]] = ..., cross_masks: _Optional[_Union[CrossMasks, _Mapping]] = ..., withdraw: _Optional[_Union[Withdraw, _Mapping]] = ...) -> None: ...
 
 class ServerMessage(_message.Message):
-    __slots__ = ("round_start", "key_list", "share_delivery", "dealer_list", "upload_list", "consistency_list", "randomness_list", "accepted_set", "agreement_list", "binding_failed", "round_end", "final_model", "exclusion")
+    __slots__ = ("round_start", "key_list", "share_delivery", "dealer_list", "upload_list", "consistency_list", "randomness_list", "accepted_set", "agreement_list", "binding_failed", "round_end", "final_model", "exclusion", "new_policy")
     ROUND_START_FIELD_NUMBER: _ClassVar[int]
     KEY_LIST_FIELD_NUMBER: _ClassVar[int]
     SHARE_DELIVERY_FIELD_NUMBER: _ClassVar[int]
@@ -192,6 +192,7 @@ class ServerMessage(_message.Message):
     ROUND_END_FIELD_NUMBER: _ClassVar[int]
     FINAL_MODEL_FIELD_NUMBER: _ClassVar[int]
     EXCLUSION_FIELD_NUMBER: _ClassVar[int]
+    NEW_POLICY_FIELD_NUMBER: _ClassVar[int]
     round_start: RoundStart
     key_list: KeyList
     share_delivery: ShareDelivery
@@ -205,7 +206,8 @@ class ServerMessage(_message.Message):
     round_end: RoundEnd
     final_model: FinalModel
     exclusion: Exclusion
-    def __init__(self, round_start: _Optional[_Union[RoundStart, _Mapping]] = ..., key_list: _Optional[_Union[KeyList, _Mapping]] = ..., share_delivery: _Optional[_Union[ShareDelivery, _Mapping]] = ..., dealer_list: _Optional[_Union[DealerList, _Mapping]] = ..., upload_list: _Optional[_Union[UploadList, _Mapping]] = ..., consistency_list: _Optional[_Union[ConsistencyList, _Mapping]] = ..., randomness_list: _Optional[_Union[RandomnessList, _Mapping]] = ..., accepted_set: _Optional[_Union[AcceptedSet, _Mapping]] = ..., agreement_list: _Optional[_Union[AgreementList, _Mapping]] = ..., binding_failed: _Optional[_Union[BindingFailed, _Mapping]] = ..., round_end: _Optional[_Union[RoundEnd, _Mapping]] = ..., final_model: _Optional[_Union[FinalModel, _Mapping]] = ..., exclusion: _Optional[_Union[Exclusion, _Mapping]] = ...) -> None: ...
+    new_policy: NewPolicy
+    def __init__(self, round_start: _Optional[_Union[RoundStart, _Mapping]] = ..., key_list: _Optional[_Union[KeyList, _Mapping]] = ..., share_delivery: _Optional[_Union[ShareDelivery, _Mapping]] = ..., dealer_list: _Optional[_Union[DealerList, _Mapping]] = ..., upload_list: _Optional[_Union[UploadList, _Mapping]] = ..., consistency_list: _Optional[_Union[ConsistencyList, _Mapping]] = ..., randomness_list: _Optional[_Union[RandomnessList, _Mapping]] = ..., accepted_set: _Optional[_Union[AcceptedSet, _Mapping]] = ..., agreement_list: _Optional[_Union[AgreementList, _Mapping]] = ..., binding_failed: _Optional[_Union[BindingFailed, _Mapping]] = ..., round_end: _Optional[_Union[RoundEnd, _Mapping]] = ..., final_model: _Optional[_Union[FinalModel, _Mapping]] = ..., exclusion: _Optional[_Union[Exclusion, _Mapping]] = ..., new_policy: _Optional[_Union[NewPolicy, _Mapping]] = ...) -> None: ...
 
 class RoundId(_message.Message):
     __slots__ = ("counter", "nonce")
@@ -586,3 +588,9 @@ class Exclusion(_message.Message):
     rounds: int
     audits: int
     def __init__(self, cause: _Optional[_Union[ExclusionCause, str]] = ..., source: _Optional[int] = ..., target: _Optional[int] = ..., strength: _Optional[float] = ..., required: _Optional[float] = ..., rounds: _Optional[int] = ..., audits: _Optional[int] = ...) -> None: ...
+
+class NewPolicy(_message.Message):
+    __slots__ = ("text",)
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    text: bytes
+    def __init__(self, text: _Optional[bytes] = ...) -> None: ...

@@ -34,6 +34,7 @@ class MessageKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MESSAGE_KIND_ROUND_END: _ClassVar[MessageKind]
     MESSAGE_KIND_FINAL_MODEL: _ClassVar[MessageKind]
     MESSAGE_KIND_EXCLUSION: _ClassVar[MessageKind]
+    MESSAGE_KIND_NEW_POLICY: _ClassVar[MessageKind]
 
 class GoodbyeReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -66,6 +67,7 @@ MESSAGE_KIND_BINDING_FAILED: MessageKind
 MESSAGE_KIND_ROUND_END: MessageKind
 MESSAGE_KIND_FINAL_MODEL: MessageKind
 MESSAGE_KIND_EXCLUSION: MessageKind
+MESSAGE_KIND_NEW_POLICY: MessageKind
 GOODBYE_REASON_UNSPECIFIED: GoodbyeReason
 GOODBYE_REASON_FINISHED: GoodbyeReason
 GOODBYE_REASON_STOPPED: GoodbyeReason
@@ -88,20 +90,22 @@ class Header(_message.Message):
     def __init__(self, kind: _Optional[_Union[MessageKind, str]] = ..., size: _Optional[int] = ..., sha256: _Optional[bytes] = ..., round_counter: _Optional[int] = ..., round_nonce: _Optional[bytes] = ..., offset: _Optional[int] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("protocol_version", "deployment", "client", "next_counter", "next_era", "flagged")
+    __slots__ = ("protocol_version", "deployment", "client", "next_counter", "next_era", "flagged", "policy_version")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
     CLIENT_FIELD_NUMBER: _ClassVar[int]
     NEXT_COUNTER_FIELD_NUMBER: _ClassVar[int]
     NEXT_ERA_FIELD_NUMBER: _ClassVar[int]
     FLAGGED_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     deployment: str
     client: int
     next_counter: int
     next_era: int
     flagged: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, protocol_version: _Optional[int] = ..., deployment: _Optional[str] = ..., client: _Optional[int] = ..., next_counter: _Optional[int] = ..., next_era: _Optional[int] = ..., flagged: _Optional[_Iterable[int]] = ...) -> None: ...
+    policy_version: int
+    def __init__(self, protocol_version: _Optional[int] = ..., deployment: _Optional[str] = ..., client: _Optional[int] = ..., next_counter: _Optional[int] = ..., next_era: _Optional[int] = ..., flagged: _Optional[_Iterable[int]] = ..., policy_version: _Optional[int] = ...) -> None: ...
 
 class Beat(_message.Message):
     __slots__ = ()

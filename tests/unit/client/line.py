@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from audit_kit import tls
 from auror_client.answering import Answering, ProcessShared
 from auror_client.config import FaultsSection, RecordSection
 from auror_client.driver import ClientSession
@@ -24,7 +25,7 @@ from auror_client.trainer import SyntheticTrainer
 from auror_client.transport import ConnectionLost
 from rounds_kit import DIM, Deployment, answer, rounding
 
-from auror.deployment.credentials import ClientCredentials, TlsFiles
+from auror.deployment.credentials import ClientCredentials
 from auror.errors import CredentialsError, UserError
 from auror.ids import ClientId, RoundId
 from auror.round.client.state import Reply
@@ -261,19 +262,18 @@ class Bench:
 
     def started(self) -> ClientSession:
         """The program, started (again) on the same journal."""
-        policy, keys = self.house.policy, (self.house.keys[ME], self.house.operator.verify_key)
-        credentials = ClientCredentials(TlsFiles(b"", b"", b""), policy, ME, *keys)
-        rules = self.house.machine(ME)._identity.rules
+        keys = self.house.keys[ME], self.house.operator.verify_key
+        credentials = ClientCredentials(tls(), self.house.policy, ME, *keys)
         answering = Answering(
             credentials,
-            rules,
+            self.house.machine(ME)._identity.rules,
             self.journal,
             SyntheticTrainer(),
             ModelFolder(self.model_folder, credentials, {}),
             self.limits,
             self.shared,
         )
-        return ClientSession(credentials, self.folder, answering, self.limits, self.shared)
+        return ClientSession(self.folder, answering, self.shared)
 
     def line(self) -> Line:
         """The next attempt to connect that has not been written down yet succeeds."""

@@ -101,7 +101,7 @@ def test_what_is_found_after_the_first_contact_is_the_last_word(tmp_path: Path) 
     async def scene(bench: Bench) -> None:
         bench.line().lose()
         bench.network.diagnosis = "cert.pem expired"
-        with pytest.raises(UnavailableError, match=r"no server at .* cert\.pem expired"):
+        with pytest.raises(CredentialsError, match=r"no server at .* cert\.pem expired"):
             await bench.session.run()
 
     played(tmp_path, scene, give_up_after=50.0)

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import grpc.aio
 from auror_server.events import Event
+from auror_server.members import Members
 from auror_server.metrics import RoundMeter
 from auror_server.reception import Reception
 from auror_server.servicer import Servicer
@@ -94,8 +95,8 @@ class House:
 
     def __init__(self, folder: Path, policy: Policy, pool: ThreadPoolExecutor) -> None:
         self._folder, self._policy = folder, policy
-        self.reception = Reception(policy.members, LIMITS, pool, lambda: 0.0)
-        self._servicer = Servicer(policy, self.reception, folder)
+        self.reception = Reception(Members(policy), LIMITS, pool, lambda: 0.0)
+        self._servicer = Servicer(self.reception.members, self.reception, folder)
         self.reception.open(ROUND, LIMITS, RoundMeter(0.0))
         self.reception.enters(Phase.UPLOAD)
 

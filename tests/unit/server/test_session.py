@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 import structlog
 from auror_server.events import Message
+from auror_server.members import Members
 from auror_server.metrics import RoundMeter
 from auror_server.reception import Reception
 from auror_server.session import SessionEnding
+from rounds_kit import Deployment
 from stage import Inline, Stage, invitations
 from structlog.testing import capture_logs
 
@@ -302,7 +304,7 @@ def test_what_counts_at_clients_is_on_disk_before_they_are_told(tmp_path: Path) 
 
 def test_a_message_goes_no_further_when_it_is_repeated_or_of_another_round(tmp_path: Path) -> None:
     async def scene() -> None:
-        reception = Reception([ClientId(0)], Limits(1, 7, 0), Inline(), lambda: 0.0)
+        reception = Reception(Members(Deployment(7).policy), Limits(1, 7, 0), Inline(), lambda: 0.0)
         now, before = RoundId(1, bytes(16)), RoundId(0, bytes(16))
         answer = Agreement(bytes(64))
 

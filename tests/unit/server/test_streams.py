@@ -15,10 +15,11 @@ from auror_server.admission import MESSAGES, REOPENINGS
 from auror_server.config import ServerConfig, load_config
 from auror_server.connections import Connections, EncodedMessage
 from auror_server.events import Event, Joined, Left
+from auror_server.members import Members, NotEnrolled
 from auror_server.metrics import RoundMeter
 from auror_server.reception import Reception
 from auror_server.servicer import Servicer, identify
-from auror_server.status import NotEnrolled, WrongHello, status_of
+from auror_server.status import WrongHello, status_of
 
 from auror.deployment.certs import create_deployment
 from auror.deployment.credentials import client_folder
@@ -40,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_the_certificate_alone_says_who_it_is(tmp_path: Path) -> None:
     terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
     policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
-    clients = {entry.tls_key: client for client, entry in policy.members.items()}
+    clients = Members(policy)
     for client in range(3):
         pem = (client_folder(tmp_path / "certs", client) / "cert.pem").read_bytes()
         assert identify({"x509_pem_cert": [pem]}, clients) == client
@@ -99,8 +100,8 @@ def test_a_lost_client_is_noticed_whenever_grpc_cancels_its_stream(tmp_path: Pat
 
     async def cancelled_after(steps: int) -> tuple[list[Event], bool]:
         with ThreadPoolExecutor(1) as pool:
-            reception = Reception(policy.members, Limits(3, 7, 0), pool, lambda: 0.0)
-            servicer = Servicer(policy, reception, tmp_path)
+            reception = Reception(Members(policy), Limits(3, 7, 0), pool, lambda: 0.0)
+            servicer = Servicer(reception.members, reception, tmp_path)
             task = asyncio.create_task(servicer.participate(None, Gone(pem, hello)))
             for _ in range(steps):
                 await asyncio.sleep(0)
@@ -157,8 +158,8 @@ def test_streams_and_messages_without_end_are_refused_and_counted(tmp_path: Path
 
     async def scene() -> None:
         with ThreadPoolExecutor(1) as pool:
-            reception = Reception(policy.members, Limits(3, 7, 0), pool, lambda: 0.0)
-            servicer = Servicer(policy, reception, tmp_path)
+            reception = Reception(Members(policy), Limits(3, 7, 0), pool, lambda: 0.0)
+            servicer = Servicer(reception.members, reception, tmp_path)
             assert await opened(servicer, message * MESSAGES) is None
             assert await opened(servicer, message) is grpc.StatusCode.INVALID_ARGUMENT
             for _ in range(REOPENINGS - 2):
@@ -203,8 +204,8 @@ def test_what_has_left_up_to_the_goodbye_is_known(
 
     async def scene() -> bool:
         with ThreadPoolExecutor(1) as pool:
-            reception = Reception(policy.members, Limits(3, 7, 0), pool, lambda: 0.0)
-            servicer = Servicer(policy, reception, tmp_path)
+            reception = Reception(Members(policy), Limits(3, 7, 0), pool, lambda: 0.0)
+            servicer = Servicer(reception.members, reception, tmp_path)
             task = asyncio.create_task(servicer.participate(None, Reading(pem, hello, frames)))
             await asyncio.sleep(0.01)
             connection = reception.connections.get(ClientId(1))
@@ -263,8 +264,8 @@ def test_a_past_that_no_memory_holds_is_refused(tmp_path: Path, wrong: dict[str,
             protocol_version=PROTOCOL_VERSION, deployment=policy.name, client=1, **more
         )
         with ThreadPoolExecutor(1) as pool:
-            reception = Reception(policy.members, Limits(3, 7, 0), pool, lambda: 0.0)
-            servicer = Servicer(policy, reception, tmp_path)
+            reception = Reception(Members(policy), Limits(3, 7, 0), pool, lambda: 0.0)
+            servicer = Servicer(reception.members, reception, tmp_path)
             await servicer.participate(None, Busy(pem, hello, [grpc.aio.EOF]))  # type: ignore[list-item]
             return reception
 

@@ -102,6 +102,7 @@ from_server: dict[type, st.SearchStrategy[m.ServerMessage]] = {
         st.integers(0, MAX_ROUNDS),
         st.integers(0, MAX_ROUNDS),
     ),
+    m.NewPolicy: st.builds(m.NewPolicy, st.binary()),
     m.RoundEnd: st.builds(
         m.RoundEnd,
         digests,
@@ -118,7 +119,7 @@ server_messages = st.one_of(*from_server.values())
 
 def test_every_message_of_the_protocol_is_drawn() -> None:
     assert from_clients.keys() == set(get_args(m.ClientMessage))
-    between = {m.Exclusion}
+    between = {m.Exclusion, m.NewPolicy}
     assert from_server.keys() == set(get_args(m.ServerMessage)) - {m.RoundStart} | between
     with_models = {m.RoundStart, m.FinalModel}  # have their own
     assert from_clients.keys() | from_server.keys() | with_models == codec._KINDS.keys()

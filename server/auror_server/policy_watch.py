@@ -1,0 +1,115 @@
+"""A later version of the policy that the operator puts beside the server's credentials.
+
+It is looked at between rounds, and taken there only (docs/adr/0030).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from auror.deployment.credentials import (
+    ServerCredentials,
+    check_expiry,
+    load_first_models,
+    load_signed,
+    read_policy,
+)
+from auror.deployment.expiring import SAY_EVERY_S, expiring
+from auror.deployment.logs import logger
+from auror.deployment.policy_file import POLICY_FILE
+from auror.errors import UserError
+from auror.round.policy import Policy
+from auror.round.policy_chain import check_follows
+
+_log = logger("server")
+Seen = tuple[int, int, int]
+
+
+class PolicyWatch:
+    """The folder of a server's credentials. May be asked from any thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        credentials: ServerCredentials,
+        keep: Callable[[ServerCredentials], None] = lambda _credentials: None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """``credentials`` were read from ``folder``; ``keep`` makes durable what the run goes on
+        under, before any client is told. ``now``: Unix seconds."""
+        self._folder, self._now, self._keep = folder, now, keep
+        self._operator = load_signed(folder)[1]
+        self.credentials = credentials
+        """What the run is under."""
+        self._seen: Seen | None = self._look()
+        self._found: ServerCredentials | None = None
+        self._refused = ""
+        self._next_warning = -1.0
+        self._lock = threading.Lock()
+
+    def newer(self) -> ServerCredentials | None:
+        """Credentials with the version that lies ready, if it is later than the run's.
+
+        A file that cannot be taken is said once and changes nothing.
+        """
+        with self._lock:
+            seen = self._look()
+            if seen is not None and seen != self._seen:
+                try:
+                    self._found, self._seen, self._refused = self._read(), seen, ""
+                except UserError as error:
+                    self._say_refused(str(error))
+            return self._found
+
+    def ready(self) -> Policy:
+        """The newest version that lies here: what streams may see of it before it is taken."""
+        return (self.newer() or self.credentials).policy
+
+    def adopt(self, found: ServerCredentials) -> None:
+        """The run goes on under ``found``. Raises MachineError: the disk takes nothing more."""
+        self._keep(found)
+        with self._lock:
+            self.credentials, self._found = found, None
+
+    def refuse(self, why: str) -> None:
+        """The version that lies ready cannot be this run's."""
+        with self._lock:
+            self._found = None
+            self._say_refused(why)
+
+    def check_dates(self) -> None:
+        """Warn of what expires soon, once a day.
+
+        Raises:
+            CredentialsError: the policy has expired, so every client refuses.
+        """
+        now = self._now()
+        check_expiry(self.credentials.policy, now)
+        if now >= self._next_warning:
+            self._next_warning = now + SAY_EVERY_S
+            for line in expiring(self._folder, self.credentials.tls, self.credentials.policy, now):
+                _log.warning(line)
+
+    def _say_refused(self, why: str) -> None:
+        if why != self._refused:
+            self._refused = why
+            _log.error("policy not taken", why=why, version=self.credentials.policy.version)
+
+    def _look(self) -> Seen | None:
+        try:
+            found = (self._folder / POLICY_FILE).stat()
+        except OSError:
+            return None  # it is being replaced
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def _read(self) -> ServerCredentials | None:
+        policy = read_policy(self._folder / POLICY_FILE, self._operator)
+        check_follows(self.credentials.policy, policy)
+        check_expiry(policy, self._now())
+        models = load_first_models(self._folder, policy)
+        later = policy.version > self.credentials.policy.version
+        return replace(self.credentials, policy=policy, first_models=models) if later else None
