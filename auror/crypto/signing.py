@@ -12,6 +12,11 @@ from auror.errors import AuthenticationFailed
 
 SIGNATURE_BYTES = 64
 VERIFY_KEY_BYTES = 32
+_P = 2**255 - 19
+_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_SMALL_ORDER = frozenset({0, 1, _ORDER_8, _P - _ORDER_8, _P - 1, _P, _P + 1})
+"""y of the keys under which one signature, that anybody can make, verifies for every message, or
+for one of a few; also as they can be written unreduced."""
 
 
 class SigningKey:
@@ -63,8 +68,11 @@ def verify(verify_key: bytes, signature: bytes, tag: Tag, *parts: bytes) -> None
     """Check one signature.
 
     Raises:
-        AuthenticationFailed: the key is malformed or the signature is not its owner's.
+        AuthenticationFailed: the key is malformed, or a point of small order, which has no owner;
+            or the signature is not its owner's.
     """
+    if int.from_bytes(verify_key, "little") & (2**255 - 1) in _SMALL_ORDER:  # x's sign is free
+        raise AuthenticationFailed("the key is a point of small order")
     try:
         Ed25519PublicKey.from_public_bytes(verify_key).verify(signature, encode(tag.value, *parts))
     except (InvalidSignature, ValueError) as error:

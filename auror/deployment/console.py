@@ -85,9 +85,16 @@ def with_flags(text: str, options: Iterable[str]) -> str:
 
 
 def one_line(text: str) -> str:
-    """What a file of somebody else's says reaches no terminal as its commands."""
-    words = " ".join(text.split())
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in words)
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """What somebody else wrote reaches no terminal as its commands."""
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text
+    )
 
 
 def _end(name: str | None, text: str, code: int) -> NoReturn:

@@ -11,6 +11,8 @@ from typing import Literal
 
 import structlog
 
+from auror.deployment.console import printable
+
 
 def configure(form: Literal["console", "json"], quiet: bool = False, verbose: bool = False) -> None:
     """Set up structlog for this process; ``quiet`` keeps warnings and errors only, ``verbose`` the
@@ -26,11 +28,19 @@ def configure(form: Literal["console", "json"], quiet: bool = False, verbose: bo
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _printable,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
+
+
+def _printable(
+    _log: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """What a peer says reaches no terminal as its commands."""
+    return {key: printable(said) if isinstance(said, str) else said for key, said in event.items()}
 
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:

@@ -11,9 +11,9 @@ import hmac
 
 import numpy as np
 import pytest
-from ed25519_reference import public_key, sign
+from ed25519_reference import ORDER, P, public_key, sign
 
-from auror.crypto import aead
+from auror.crypto import aead, signing
 from auror.crypto.entropy import Secret
 from auror.crypto.kex import KeyPair, check_public_key, expand
 from auror.crypto.prg import keystream
@@ -198,3 +198,25 @@ def test_signatures_are_rfc_8032(secret: str, public: str, message: str, signatu
         verify(signer.verify_key, ours, Tag.AGREEMENT, bytes.fromhex(message), b"more")
     with pytest.raises(AuthenticationFailed):
         verify(signer.verify_key, ours, Tag.VIEW_SIGNATURE, bytes.fromhex(message) + b"more")
+
+
+@pytest.mark.parametrize("sign_of_x", [0, 1])
+@pytest.mark.parametrize("y", sorted(signing._SMALL_ORDER))
+def test_no_signature_without_an_owner(y: int, sign_of_x: int) -> None:
+    """With R the neutral element and s = 0, what verifies does not depend on a secret."""
+    key = (y | sign_of_x << 255).to_bytes(32, "little")
+    anybodys = (1).to_bytes(32, "little") + bytes(32)
+    for message in range(64):
+        with pytest.raises(AuthenticationFailed):
+            verify(key, anybodys, Tag.JOIN_REQUEST, bytes([message]))
+
+
+def test_keys_of_small_order_are_all_there() -> None:
+    """Eight points: of each order's y, both signs of x where there are two."""
+    d = -121665 * pow(121666, -1, P)
+    order_8 = [y for y in signing._SMALL_ORDER if y not in (0, 1, P - 1, P, P + 1)]
+    assert len(order_8) == 2
+    for y in order_8:  # doubled, y is 0: of order 4
+        square = (y * y - 1) * pow(d * y * y + 1, -1, P) % P
+        assert (y * y + square) % P == 0
+    assert ORDER * 8 > P - 2**130  # no other torsion: the cofactor is 8

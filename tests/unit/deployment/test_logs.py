@@ -33,3 +33,11 @@ def test_phases_are_said_to_who_asks_for_them(
     log.info("end")
     log.warning("wrong")
     assert [line.split("]")[1].split()[0] for line in capsys.readouterr().err.splitlines()] == said
+
+
+def test_what_peers_say_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("console")
+    logger("here").warning("what\x1b[2J", why="\x1b]0;title\x07", client=3)
+    said = capsys.readouterr().err.rstrip("\n")
+    assert said.isprintable()
+    assert "what\\x1b[2J" in said
