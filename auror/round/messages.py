@@ -315,10 +315,9 @@ class Exclusion:
 
 @dataclass(frozen=True)
 class NewPolicy:
-    """Server → every connected client: the next rounds are under a later version of the policy."""
+    """Server → every connected client: the next rounds are under this version of the policy."""
 
-    text: bytes
-    """Its file, as ``auror.deployment.policy_file`` has it."""
+    text: bytes  # of its file
 
 
 ServerMessage = (

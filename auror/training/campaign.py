@@ -60,11 +60,8 @@ class Campaign:
         """``state`` was kept by a server; without, the run begins.
 
         ``draw`` chooses the groups that audits leave out; by default from ``entropy``.
-        ``first_model`` knows the model at step 0 of an era; by default ``host`` draws it.
-
-        Raises:
-            ConfigError: the policy allows less than ``config`` wants, or is for another task.
-        """
+        ``first_model`` knows the model at step 0 of an era; by default ``host`` draws it. Raises
+        ConfigError: the policy allows less than ``config`` wants, or is for another task."""
         check_campaign(config, policy)
         if host.task != policy.task:
             raise ConfigError("the model's task is not the one in the signed policy")
@@ -147,13 +144,8 @@ class Campaign:
         return True
 
     def adopt(self, policy: Policy) -> frozenset[ClientId]:
-        """Go on under a later version of the policy, between two rounds.
-
-        Returns who counts anew from here on.
-
-        Raises:
-            ConfigError: it does not follow this one, or allows less than the training wants.
-        """
+        """Go on under a later version of the policy, between two rounds. Returns who counts anew.
+        Raises ConfigError: it does not follow this one, or allows less than the training wants."""
         check_follows(self.policy, policy)
         check_campaign(self.config, policy)
         self.policy = policy

@@ -103,6 +103,11 @@ class Connections:
         """When the client was lost; None while it is connected."""
         return None if client in self._open else self._gone_since[client]
 
+    def lost_after(self, client: ClientId, when: float) -> bool:
+        """Whether the client was lost, and later than ``when``."""
+        gone = self.gone_since(client)
+        return gone is not None and gone > when
+
     def clients(self) -> frozenset[ClientId]:
         return frozenset(self._open)
 

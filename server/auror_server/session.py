@@ -14,9 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
-from auror.deployment.credentials import ServerCredentials
 from auror.deployment.logs import logger
-from auror.errors import ConfigError, UnavailableError, UntrainedError
+from auror.errors import UnavailableError, UntrainedError
 from auror.ids import NO_ROUND, ClientId
 from auror.round.messages import RoundEnd, RoundStart
 from auror.round.past import Past, common_past
@@ -30,8 +29,9 @@ from auror.wire.v1 import transport_pb2 as pb
 from auror_server.clock import SessionClock
 from auror_server.config import SessionSection
 from auror_server.connections import Connection, EncodedMessage, encode_message
-from auror_server.events import Event, Joined, Stop
+from auror_server.events import Joined, Stop
 from auror_server.evidence import EvidenceCollector
+from auror_server.following import Following
 from auror_server.members import Members
 from auror_server.notices import Notices, say_dropped
 from auror_server.player import Action, Outcome, RoundPlayer
@@ -66,23 +66,23 @@ class Session:
         spread: Spread = map,
         watch: PolicyWatch | None = None,
     ) -> None:
-        """``spread``: puts the expansion of masks on several cores (``RoundServer``). ``watch``:
-        where later versions of the policy are found; None: nowhere."""
-        self._watch = watch
+        """``spread``: puts the expansion of masks on several cores (``RoundServer``).
+        ``watch``: finds later versions of the policy."""
         self._settings = settings
         self._campaign = campaign
         self._host = host
-        self._policy = campaign.policy
         self._recorder = recorder
         self._pool = pool
         self._loop = asyncio.get_running_loop()
         self._clock = clock
         self._spread = spread
-        limits = Limits(self._policy.id_bound, host.dim, 0)
-        members = Members(self._policy, (lambda: None) if watch is None else watch.ready)
+        limits = Limits(campaign.policy.id_bound, host.dim, 0)
+        members = Members(campaign.policy, (lambda: None) if watch is None else watch.ready)
         self.reception = Reception(members, limits, pool, clock.now)
         """What the streams talk to."""
         self._connections = self.reception.connections
+        streams, compute = self.reception, self._compute
+        self._following = Following(watch, campaign, recorder, streams, host.dim, compute)
         state = campaign.state
         self._notices = Notices(state.exclusions, self._connections, state.models.era)
         self._withdrawn: dict[ClientId, Connection | None] = {}
@@ -90,8 +90,7 @@ class Session:
         self._stopping = False
         self._last_start = clock.now()
         self._standing = Standing(Activity.STARTING)
-        self._evidence: EvidenceCollector | None = None
-        """Of the round in progress."""
+        self._evidence: EvidenceCollector | None = None  # of the round in progress
 
     def standing(self) -> dict[str, Any]:
         """What the session is doing (``Standing.to_dict``). Only for the event loop's thread."""
@@ -119,7 +118,7 @@ class Session:
         aborted = 0
         while not self._stopping:
             await self._wait_for_returning()
-            await self._follow_policy()
+            await self._following.follow()
             self._standing = Standing(Activity.PREPARING)
             await self._follow_past()
             start = await self._compute(
@@ -136,38 +135,6 @@ class Session:
                     " see the log for the clients that dropped out, and start again to go on"
                 )
         return SessionEnding.STOPPED
-
-    async def _follow_policy(self) -> None:
-        """The next round is under the version of the policy that the operator put here.
-
-        Raises:
-            CredentialsError: the policy has expired.
-        """
-        if self._watch is None:
-            return
-        found = await self._compute(self._watch.newer)
-        if found is not None:
-            await self._adopt(self._watch, found)
-        self._watch.check_dates()
-
-    async def _adopt(self, watch: PolicyWatch, found: ServerCredentials) -> None:
-        policy, before = found.policy, self._policy
-        try:
-            anew = await self._compute(functools.partial(self._campaign.adopt, policy))
-        except ConfigError as error:
-            watch.refuse(str(error))
-            return
-        await self._compute(functools.partial(watch.adopt, found))
-        await self._compute(functools.partial(self._recorder.keep, self._campaign))
-        self._policy = policy
-        self.reception.adopt(policy, anew, Limits(policy.id_bound, self._host.dim, 0))
-        _log.info(
-            "policy taken",
-            version=policy.version,
-            members=len(policy.members),
-            anew=sorted(int(client) for client in anew),
-            left=sorted(int(client) for client in before.members.keys() - policy.members.keys()),
-        )
 
     async def _follow_past(self) -> None:
         """The next round is one that clients may join, whatever they took part in before."""
@@ -209,11 +176,11 @@ class Session:
         deadline = self._clock.now() + self._settings.join_timeout_s
         said = -1
         while not self._stopping:
-            await self._follow_policy()
+            await self._following.follow()
             available = self._available()
             here = len(available)
             expected = self._expected()
-            wanted = min(fewest or len(self._policy.members), len(expected))
+            wanted = min(fewest or len(self._campaign.policy.members), len(expected))
             missing = expected.difference(available)
             self._standing = Standing(Activity.WAITING, missing, deadline)
             if here >= wanted:
@@ -236,14 +203,14 @@ class Session:
         while not self._stopping and self._clock.now() < deadline:
             # whoever was never here counts as lost when the session began: before any round
             awaited = set(self._campaign.invitable).difference(self._campaign.state.paused)
-            lost = [c for c in awaited if self._lost_at(c) > self._last_start]
+            lost = [c for c in awaited if self._connections.lost_after(c, self._last_start)]
             recent = [client for client in lost if not self._is_gone_for_good(client)]
             if not recent:
                 break
             self._standing = Standing(Activity.WAITING, frozenset(recent), deadline)
             await self._anything(deadline)
         # if exclusions leave fewer than that, the campaign says so
-        fewest = min(self._policy.fewest_present(False), len(self._campaign.invitable))
+        fewest = min(self._campaign.policy.fewest_present(False), len(self._campaign.invitable))
         if len(self._available()) < fewest:
             await self._wait_for_clients(fewest)
 
@@ -254,7 +221,7 @@ class Session:
         return frozenset(self._campaign.invitable).difference(past.flagged)
 
     def _past(self) -> Past:
-        return common_past(self.reception.pasts.values(), self._policy.params.colluders)
+        return common_past(self.reception.pasts.values(), self._campaign.policy.params.colluders)
 
     def _available(self) -> frozenset[ClientId]:
         here = self._connections.clients() - self._campaign.uninvited
@@ -266,16 +233,9 @@ class Session:
             self._connections.get(client) in (None, self._withdrawn[client])
         )
 
-    def _lost_at(self, client: ClientId) -> float:
-        gone = self._connections.gone_since(client)
-        return -1.0 if gone is None else gone
-
     async def _anything(self, until: float) -> None:
         self._notices.tell()
         event = await self._clock.next(self.reception.inbox, until)
-        self._note(event)
-
-    def _note(self, event: Event | None) -> None:
         if isinstance(event, Joined):
             self._notices.tell()
 
@@ -289,19 +249,19 @@ class Session:
         uploads = SpooledUploads(self._recorder.spool / "uploads")
         try:
             machine = await self._compute(
-                lambda: RoundServer(start, self._policy, uploads, spread=self._spread)
+                lambda: RoundServer(start, self._campaign.policy, uploads, spread=self._spread)
             )
             player = RoundPlayer(
                 machine,
                 description.round_id,
                 self._campaign.decide,
                 self._settings,
-                self._policy.params,
+                self._campaign.policy.params,
                 self._connections.gone_since,
                 now,
             )
-            statistics = start.plan.rows + self._policy.params.challenge_rows
-            limits = Limits(self._policy.id_bound, start.plan.dim, statistics)
+            statistics = start.plan.rows + self._campaign.policy.params.challenge_rows
+            limits = Limits(self._campaign.policy.id_bound, start.plan.dim, statistics)
             self.reception.open(description.round_id, limits, player.meter)
             await self._carry(player, await self._compute(player.start))
             while player.outcome is None:
@@ -329,8 +289,8 @@ class Session:
         if event is None:
             return []
         events = [event, *inbox.at_hand()]
-        for one in events:
-            self._note(one)
+        if any(isinstance(one, Joined) for one in events):
+            self._notices.tell()
         return await self._compute(functools.partial(player.on_events, events, inbox.qsize))
 
     async def _carry(self, player: RoundPlayer, actions: list[Action]) -> None:

@@ -10,9 +10,10 @@ from auror_client.held_policy import handed_on, newest, policy_file
 from line import ME, Bench, played
 
 from auror.deployment.policy_file import policy_json
-from auror.errors import ConfigError, CredentialsError
+from auror.errors import ConfigError, CredentialsError, Refusal
 from auror.ids import ClientId, Digest
 from auror.round.client.machine import ClientMachine
+from auror.round.client.state import Reply
 from auror.round.messages import AdvertisedKeys, KeyList, NewPolicy, Withdraw
 from auror.round.policy import Policy
 from auror.round.roster import Keys
@@ -54,9 +55,12 @@ def test_a_round_that_is_open_is_left_and_never_joined_again(tmp_path: Path) -> 
         assert AdvertisedKeys in kinds
         later = house.policy.successor(house.operator)
         assert machine.adopt(later).memory.policy_version == 2
-        for message in (KeyList({}), start):
+        for message, refusal in (
+            (start, Refusal.WRONG_POLICY),  # not the answer of before
+            (KeyList({}), Refusal.OUT_OF_TURN),
+        ):
             (reply, _) = machine.on_message(message)
-            assert isinstance(reply.message, Withdraw)  # type: ignore[union-attr]
+            assert reply == Reply(Withdraw(refusal))
 
     played(tmp_path, scene)
 
