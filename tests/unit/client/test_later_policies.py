@@ -20,7 +20,7 @@ from auror.round.roster import Keys
 from auror.wire.fields import WireError
 from auror.wire.v1 import transport_pb2 as pb
 
-NEWCOMER = Keys(bytes([1]) * 32, Digest(bytes([1]) * 32))
+NEWCOMER = Keys(bytes([1]) * 32, Digest(bytes([2]) * 32))
 
 
 def say(bench: Bench, policy: Policy) -> NewPolicy:
