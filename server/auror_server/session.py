@@ -120,10 +120,9 @@ class Session:
             await self._wait_for_returning()
             await self._following.follow()
             self._standing = Standing(Activity.PREPARING)
+            here = self._available()  # enough: a cut while the round is prepared is one within it
             await self._follow_past()
-            start = await self._compute(
-                functools.partial(self._campaign.next_round, self._available())
-            )
+            start = await self._compute(functools.partial(self._campaign.next_round, here))
             if start is None:
                 await self._release()
                 return SessionEnding.FINISHED
