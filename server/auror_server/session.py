@@ -118,10 +118,11 @@ class Session:
         aborted = 0
         while not self._stopping:
             await self._wait_for_returning()
+            here = self._available()  # enough: a cut while the round is prepared is one within it
             await self._following.follow()
             self._standing = Standing(Activity.PREPARING)
-            here = self._available()  # enough: a cut while the round is prepared is one within it
             await self._follow_past()
+            here -= self._campaign.uninvited  # a new policy may say so
             start = await self._compute(functools.partial(self._campaign.next_round, here))
             if start is None:
                 await self._release()
