@@ -26,18 +26,20 @@ def newest(state: Path, folder: Path, own: ClientCredentials) -> ClientCredentia
     """``own``, which was read from ``folder``, under the version that this client has held.
 
     Raises:
-        CredentialsError: what was kept is damaged, or does not follow the version in ``folder``.
+        CredentialsError: what was kept is damaged, or none of the two versions follows the other.
     """
     path = policy_file(state, own.policy.name, own.client)
     if not path.exists():
         return own
     kept = read_policy(path, own.operator)
-    if kept.version <= own.policy.version:
-        return own
+    ahead = own.policy.version >= kept.version
+    before, after = (kept, own.policy) if ahead else (own.policy, kept)
     try:
-        check_follows(own.policy, kept)
+        check_follows(before, after)
     except ConfigError as error:
         raise CredentialsError(f"{path}: {error}") from error
+    if ahead:
+        return own
     return own_credentials(folder, own.tls, kept, own.operator)
 
 

@@ -119,6 +119,7 @@ class Servicer:
             raise WrongHello("another deployment")
         if hello.client != client:
             raise WrongHello(f"certificate of client {client}, hello of client {hello.client}")
+        identify(context.auth_context(), self._members)  # may have been revoked while it was silent
         self._members.check_version(hello.policy_version)
         return self._past(hello)
 

@@ -145,6 +145,10 @@ def test_a_start_takes_the_later_of_both_versions(tmp_path: Path) -> None:
         path.write_bytes(policy_json(second))
         ahead = replace(own, policy=third)
         assert newest(tmp_path, tmp_path, ahead) is ahead
+        budget = replace(third.budget, max_openings=10**6)
+        larger = replace(third, budget=budget).signed(house.operator)
+        with pytest.raises(CredentialsError, match="raises max_openings"):
+            newest(tmp_path, tmp_path, replace(own, policy=larger))
         path.write_bytes(policy_json(second).replace(b'"version":2', b'"version":3'))
         with pytest.raises(CredentialsError, match=r"policy\.json: "):
             newest(tmp_path, tmp_path, own)

@@ -100,11 +100,18 @@ class House:
         self.reception.open(ROUND, LIMITS, RoundMeter(0.0))
         self.reception.enters(Phase.UPLOAD)
 
-    async def stream(self, client: ClientId = ONE, **hello: Any) -> Peer:
+    async def stream(
+        self, client: ClientId = ONE, before_hello: Callable[[], None] | None = None, **hello: Any
+    ) -> Peer:
         pem = (client_folder(self._folder / "certs", client) / "cert.pem").read_bytes()
         name = self._policy.name
         said = {"protocol_version": PROTOCOL_VERSION, "deployment": name, "client": client, **hello}
         peer = Peer(pem, self._servicer, pb.Hello(**said))
+        if before_hello is not None:
+            kept = peer.says.get_nowait()
+            await peer.read_all()
+            before_hello()
+            peer.send(kept)
         await peer.read_all()
         return peer
 

@@ -12,11 +12,13 @@ import pytest
 from auror_server import admission
 from auror_server.events import Malformed, Message
 from auror_server.session import SessionEnding
-from peers import FRAMES, ONE, ROUND, TWO, UPLOAD, House, play, rest
+from peers import FRAMES, LIMITS, ONE, ROUND, TWO, UPLOAD, House, play, rest
 from stage import Stage
 
+from auror.crypto.entropy import system_entropy
+from auror.crypto.signing import SigningKey
 from auror.deployment.certs import create_deployment
-from auror.ids import Digest
+from auror.ids import ClientId, Digest
 from auror.params import RoundParams
 from auror.programs.enrol import synthetic_terms
 from auror.round.policy import Policy
@@ -253,3 +255,19 @@ def test_a_link_that_breaks_again_and_again_ends_its_upload_and_the_total_is_the
         assert ends[0].tobytes() == ends[1].tobytes()
 
     asyncio.run(scene())
+
+
+def test_who_is_revoked_before_its_hello_comes_is_no_member(deployed: tuple[Path, Policy]) -> None:
+    """Else whoever opens a stream and waits with the hello is invited after it was revoked."""
+    policy = deployed[1]
+    later = policy.successor(SigningKey.draw(system_entropy), [ONE])
+
+    async def scene(house: House) -> None:
+        nothing = frozenset[ClientId]()
+        peer = await house.stream(ONE, lambda: house.reception.adopt(later, nothing, LIMITS))
+        assert not peer.heard
+        assert house.reception.connections.get(ONE) is None
+        assert ONE not in house.reception.pasts
+        assert await peer.ends() is grpc.StatusCode.PERMISSION_DENIED
+
+    play(deployed, scene)
