@@ -143,6 +143,12 @@ def test_one_joins_one_leaves_and_comes_back(made: Consortium) -> None:
     assert rows(made.operator)[1][4].state == "left"
 
 
+def test_the_number_of_the_last_who_left_is_not_given_again(made: Consortium) -> None:
+    revoke(made.operator, [ClientId(3)])
+    _, (eve,) = approve(made.operator, [made.asks("Eve")], 30)
+    assert eve.client == 4
+
+
 def test_renewed_certificates_are_for_the_same_keys(made: Consortium) -> None:
     before = load_tls(made.site("Anna"))
     served = load_tls(made.operator / "server")
