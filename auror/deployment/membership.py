@@ -37,7 +37,7 @@ from auror.deployment.operator import Operator, write
 from auror.errors import ConfigError, CredentialsError
 from auror.ids import ClientId
 from auror.round.policy import Policy
-from auror.round.roster import Keys, Roster
+from auror.round.roster import Keys, Roster, RosterEntry
 
 PORT = 7443
 """Where servers listen unless told otherwise."""
@@ -209,7 +209,7 @@ def rows(folder: Path) -> tuple[Policy, list[Row]]:
     for client, entry in sorted(policy.roster.everybody.items()):
         path = client_folder(folder, client) / CERTIFICATE_FILE
         until = _certificate(path).not_valid_after_utc if path.exists() else None
-        request = _request(folder, client)
+        request = _request(folder, entry)
         row = Row(
             client=client,
             name="" if request is None else request.name,
@@ -230,7 +230,8 @@ def expires_on(policy: Policy) -> str:
 def _bundle(
     operator: Operator, ca: Issued, policy: Policy, client: ClientId, server: str
 ) -> Concerned:
-    home, request = client_folder(operator.folder, client), _request(operator.folder, client)
+    home = client_folder(operator.folder, client)
+    request = _request(operator.folder, policy.members[client])
     certificate = pem_of(_certificate(home / CERTIFICATE_FILE))
     key = operator.key
     made = Bundle(client, certificate, ca.certificate_pem, policy, key.verify_key, server)
@@ -239,9 +240,17 @@ def _bundle(
     return Concerned(client, name, asked, str(home / BUNDLE_FILE))
 
 
-def _request(folder: Path, client: ClientId) -> JoinRequest | None:
-    path = client_folder(folder, client) / REQUEST_FILE
-    return read_request(path) if path.exists() else None
+def _request(folder: Path, entry: RosterEntry) -> JoinRequest | None:
+    path = client_folder(folder, entry.client) / REQUEST_FILE
+    if not path.exists():
+        return None
+    request = read_request(path)
+    if request.keys != Keys(entry.verify_key, entry.tls_key):
+        raise CredentialsError(
+            f"{path} is another site's than client {entry.client}: put back the request that was"
+            " approved, or remove the file"
+        )
+    return request
 
 
 def _address(folder: Path, ca: Issued, server: str | None) -> str:

@@ -17,7 +17,7 @@ from auror.deployment.certs import create_deployment
 from auror.deployment.console import one_line
 from auror.deployment.credentials import client_folder, load_policy
 from auror.deployment.join_request import make_request, read_request
-from auror.deployment.membership import approve, renew
+from auror.deployment.membership import approve, renew, rows
 from auror.errors import CredentialsError
 from auror.ids import ClientId
 from auror.params import RoundParams
@@ -142,3 +142,11 @@ def test_nobody_elses_key_gets_the_servers_name(home: Path, whose: str) -> None:
         renew(home / "fed", [], 90, server_too=True)
     assert path.read_bytes() == before
     assert load_policy(home / "fed" / "operator").version == 2
+
+
+def test_no_member_is_shown_under_another_sites_name(home: Path) -> None:
+    make_request(home / "other", "Mallory")
+    assert rows(home / "fed")[1][4].name == "Anna"
+    shutil.copy(home / "other" / "request.json", client_folder(home / "fed", 4) / "request.json")
+    with pytest.raises(CredentialsError, match="is another site's than client 4"):
+        rows(home / "fed")
