@@ -31,6 +31,7 @@ from auror.round.messages import (  # noqa: E402
     ExclusionCause,
     FinalModel,
     MaskedStatistics,
+    NewPolicy,
     RoundEnd,
     Withdraw,
 )
@@ -66,6 +67,8 @@ def main() -> None:
     played.told.append((ClientId(0), FinalModel(zero, 0, 2, zero, zero, model)))
     exclusion = Exclusion(ExclusionCause.FLAG, 4, 9, 12.5, 8.25, rounds=14, audits=3)
     played.told.append((ClientId(0), exclusion))
+    later = kit.policy.successor(kit.operator)
+    played.told.append((ClientId(0), NewPolicy(policy_json(later))))
     for from_client, said in ((True, played.replies), (False, played.told)):
         for client, message in said:
             if client != 0:

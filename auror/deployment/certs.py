@@ -157,6 +157,7 @@ def _create(
         budget=terms.budget,
         release_model=terms.release_model,
     )
+    draft.check()
     ca = issue_ca(ca_name(draft))
     roots = {CA_FILE: ca.certificate_pem, OPERATOR_FILE: operator_pem(operator.verify_key)}
     if enrol_later:

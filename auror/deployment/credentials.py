@@ -283,6 +283,8 @@ def read_policy(path: Path, operator: bytes) -> Policy:
         policy.verify(operator)
     except AuthenticationFailed as error:
         raise _broken(path, f"not signed by the operator key in {OPERATOR_FILE}") from error
+    except ConfigError as error:
+        raise _broken(path, str(error)) from error
     return policy
 
 

@@ -83,7 +83,6 @@ class Policy:
                 f"colluders = {c} of {n} members: two clients must be honest, so c + 2 ≤ n:"
                 f" choose 0 … {max(0, n - 2)}, or enrol more clients"
             )
-        check_round(self.params, n)
 
     @property
     def name(self) -> str:
@@ -141,12 +140,25 @@ class Policy:
     def _digest(self) -> Digest:  # every round asks for it, and it hashes all members
         return tagged_hash(Tag.POLICY, *self.signed_parts())
 
+    def check(self) -> None:
+        """Whether its members can play a round. Looking for thresholds takes long where there are
+        none: of what a peer says only after its signature.
+
+        Raises:
+            ConfigError: they cannot; the text says what to choose.
+        """
+        check_round(self.params, len(self.members))
+
     def signed(self, operator: SigningKey) -> Policy:
+        """Raises ConfigError when its members cannot play a round."""
+        self.check()
         return replace(self, signature=operator.sign(Tag.POLICY, *self.signed_parts()))
 
     def verify(self, operator_key: bytes) -> None:
-        """Raises AuthenticationFailed when the operator did not sign this policy."""
+        """Raises AuthenticationFailed when the operator did not sign this policy, ConfigError when
+        its members cannot play a round."""
         verify(operator_key, self.signature, Tag.POLICY, *self.signed_parts())
+        self.check()
 
     def successor(
         self,

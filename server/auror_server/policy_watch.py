@@ -26,6 +26,9 @@ from auror.round.policy import Policy
 from auror.round.policy_chain import check_follows
 
 _log = logger("server")
+RETRY_S = 2.0
+"""A file that was refused is read again after so long, for models may be on their way: every
+stranger that connects asks."""
 Seen = tuple[int, int, int]
 
 
@@ -48,6 +51,8 @@ class PolicyWatch:
         self._seen: Seen | None = self._look()
         self._found: ServerCredentials | None = None
         self._refused = ""
+        self._tried: Seen | None = None
+        self._again_at = 0.0
         self._next_warning = -1.0
         self._lock = threading.Lock()
 
@@ -57,8 +62,10 @@ class PolicyWatch:
         A file that cannot be taken is said once and changes nothing.
         """
         with self._lock:
-            seen = self._look()
-            if seen is not None and seen != self._seen:
+            seen, now = self._look(), self._now()
+            tried = seen == self._tried and now < self._again_at
+            if seen is not None and seen != self._seen and not tried:
+                self._tried, self._again_at = seen, now + RETRY_S
                 try:
                     self._found, self._seen, self._refused = self._read(), seen, ""
                 except UserError as error:

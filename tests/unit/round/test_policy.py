@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from rounds_kit import BUDGET, CAPS, PARAMS, Deployment
 
+from auror.crypto.tags import Tag
 from auror.errors import AuthenticationFailed, ConfigError
 from auror.ids import ClientId, Digest
 from auror.params import Budget, OwnRules, PlanCaps, RoundParams
@@ -92,8 +93,20 @@ def test_order_of_the_members_does_not_matter(policy: Policy) -> None:
 )
 def test_what_cannot_be_a_policy(policy: Policy, change: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words) as error:
-        replace(policy, **change)
+        replace(policy, **change).check()
     assert "\n" not in str(error.value)
+
+
+def test_thresholds_are_looked_for_after_the_signature_only(policy: Policy) -> None:
+    operator = Deployment(7).operator
+    unplayable = replace(policy, params=replace(PARAMS, min_accepted_groups=3))
+    with pytest.raises(AuthenticationFailed):
+        unplayable.verify(operator.verify_key)
+    with pytest.raises(ConfigError, match="min_accepted_groups"):
+        unplayable.signed(operator)
+    signature = operator.sign(Tag.POLICY, *unplayable.signed_parts())
+    with pytest.raises(ConfigError, match="min_accepted_groups"):
+        replace(unplayable, signature=signature).verify(operator.verify_key)
 
 
 def test_member_under_another_number(policy: Policy) -> None:

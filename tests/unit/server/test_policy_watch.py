@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from auror_server.members import Members, NotEnrolled, NotYet, Revoked
-from auror_server.policy_watch import PolicyWatch
+from auror_server.policy_watch import RETRY_S, PolicyWatch
 from structlog.testing import capture_logs
 
 from auror.deployment.certs import create_deployment
@@ -18,7 +18,8 @@ from auror.deployment.policy_versions import next_policy
 from auror.errors import CredentialsError
 from auror.ids import ClientId, Digest
 from auror.params import RoundParams
-from auror.programs.enrol import synthetic_terms
+from auror.programs.enrol import further_models, synthetic_terms
+from auror.round.policy import Policy
 
 TERMS = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
 
@@ -100,17 +101,25 @@ def test_what_cannot_be_taken_is_said_once_and_changes_nothing(home: Path) -> No
     assert logs[0]["why"] == "the training wants more"
 
 
-def test_a_version_whose_models_are_not_there_yet_is_taken_when_they_are(home: Path) -> None:
-    watch = watching(home)
-    from auror.programs.enrol import further_models
+def test_a_version_whose_models_are_not_there_yet_is_taken_when_they_are(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_values: object) -> Policy:
+        raise AssertionError("read again")
 
-    models = further_models(load_server(home / "server").policy, 1, 0)
+    folder, now = home / "server", [0.0]
+    watch = PolicyWatch(folder, load_server(folder), now=lambda: now[0])
+    models = further_models(load_server(folder).policy, 1, 0)
     next_policy(home / "op", None, further=models)
     copies(home)
     with capture_logs() as logs:
         assert watch.newer() is None
     assert "era-1.safetensors is missing" in logs[0]["why"]
     copies(home, "models/era-1.safetensors")
+    with monkeypatch.context() as patch:
+        patch.setattr("auror_server.policy_watch.read_policy", fail)
+        assert watch.newer() is None  # strangers that knock do not make the server read it again
+    now[0] += RETRY_S
     found = watch.newer()
     assert found is not None
     assert len(found.first_models) == 2
