@@ -244,6 +244,10 @@ class Budget:
             max_disputed=larger(self.max_disputed),
         )
 
+    def deciding(self, rounds: int) -> Budget:
+        """The same with ``rounds`` of doubt at least."""
+        return replace(self, max_watched=max(self.max_watched, rounds))
+
 
 @dataclass(frozen=True, slots=True)
 class Floors:

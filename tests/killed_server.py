@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from audit_kit import audited
 from auror_server.evidence import EvidenceCollector
 from auror_server.metrics import RoundMeter
@@ -27,7 +28,7 @@ from auror.ids import ClientId
 from auror.round.client.machine import ClientMachine
 from auror.round.client.state import Reply
 from auror.round.description import model_digest
-from auror.round.messages import ClientMessage, RoundEnd, ServerMessage
+from auror.round.messages import AcceptedSet, ClientMessage, RoundEnd, ServerMessage
 from auror.round.record import RoundRecord
 from auror.round.server.context import Aborted, Finished, Opened, Persist, Send
 from auror.round.server.machine import RoundServer
@@ -129,6 +130,15 @@ class KilledServer:
         for client in record.cohort:
             self.machines[client].on_message(end)
         return record
+
+    def play_with_a_crash(self) -> None:
+        """A round, one that a crash breaks off, and all that are left."""
+        self.round()
+        with pytest.raises(Killed):
+            self.round(kill_at=AcceptedSet)
+        self.start()
+        while self.round() is not None:
+            pass
 
     def _answers(
         self, to: Iterable[ClientId], message: ServerMessage, counter: int

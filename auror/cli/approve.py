@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from auror.cli.shared import EPILOG, FORMAT, one_line_errors
+from auror.deployment.issuing import VALID_DAYS
 from auror.deployment.private_memory import keep_memory_private
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ SERVER = click.option(
     " certs --server`, port 7443]",
 )  # fmt: skip
 CERTIFICATE_DAYS = click.option(
-    "--days", type=click.IntRange(1, 825), default=825, show_default=True,
+    "--days", type=click.IntRange(1, VALID_DAYS), default=VALID_DAYS, show_default=True,
     help="Days until the certificates expire.",
 )  # fmt: skip
 
@@ -54,10 +55,11 @@ def tell(
 ) -> None:
     """What has to be copied where. ``more``: what else the server has to get."""
     from auror.deployment.bundle import operator_fingerprint  # noqa: PLC0415
+    from auror.deployment.certs import OPERATOR_FOLDER  # noqa: PLC0415
+    from auror.deployment.credentials import operator_key  # noqa: PLC0415
     from auror.deployment.membership import expires_on  # noqa: PLC0415
-    from auror.deployment.operator import Operator  # noqa: PLC0415
 
-    key = operator_fingerprint(Operator(folder).key.verify_key)
+    key = operator_fingerprint(operator_key(folder / OPERATOR_FOLDER))
     if form == "json":
         made = {
             "deployment": policy.name,

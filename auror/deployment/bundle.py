@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from auror.crypto.signing import SigningKey, verify
 from auror.crypto.tags import Tag, number
 from auror.deployment.addresses import MAX_CLIENTS, check_address
-from auror.deployment.canonical import canonical_json, parse_canonical, read_small
+from auror.deployment.canonical import (
+    canonical_json,
+    parse_canonical,
+    read_small,
+    write_whole,
+)
 from auror.deployment.credentials import (
     CA_FILE,
     CERTIFICATE_FILE,
@@ -25,13 +29,12 @@ from auror.deployment.credentials import (
     check_expiry,
     check_tls,
     load_client,
-    load_policy,
+    load_signed,
     operator_pem,
     own_credentials,
 )
 from auror.deployment.policy_file import POLICY_FILE, parse_policy, policy_json
 from auror.errors import AuthenticationFailed, ConfigError, CredentialsError
-from auror.files import replace_file
 from auror.ids import ClientId
 from auror.round.policy import Policy
 from auror.round.policy_chain import check_follows
@@ -152,10 +155,7 @@ def finish(folder: Path, path: Path, operator: str | None = None) -> tuple[Bundl
         POLICY_FILE: policy_json(bundle.policy),  # last: without it the folder is not finished
     }
     for name, content in files.items():
-        try:
-            replace_file(folder / name, content)
-        except OSError as error:
-            raise CredentialsError(f"cannot write {folder / name}: {error.strerror}") from error
+        write_whole(folder / name, content)
     return bundle, load_client(folder).policy
 
 
@@ -185,9 +185,8 @@ def _check_own(folder: Path, path: Path, bundle: Bundle) -> ClientCredentials:
 def _check_before(folder: Path, path: Path, bundle: Bundle) -> None:
     if not (folder / POLICY_FILE).exists():
         return
-    held = load_policy(folder)
-    pinned = serialization.load_pem_public_key((folder / OPERATOR_FILE).read_bytes())
-    if not isinstance(pinned, Ed25519PublicKey) or pinned.public_bytes_raw() != bundle.operator:
+    held, pinned = load_signed(folder)
+    if pinned != bundle.operator:
         raise CredentialsError(
             f"{path} is another operator's than {folder / OPERATOR_FILE}: take no other, or make"
             " new keys in a new folder"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from auror.errors import CredentialsError
+from auror.files import replace_file
 
 LARGEST = 16 << 20
 """Bytes: a policy of ten thousand members is a quarter of it."""
@@ -53,3 +54,12 @@ def read_small(path: Path, made_by: str) -> bytes:
     if len(raw) > LARGEST:
         raise CredentialsError(f"{path} is no file that {made_by} made: it is too large")
     return raw
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace ``path`` whole. Raises CredentialsError: it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, content)
+    except OSError as error:
+        raise CredentialsError(f"cannot write {path}: {error.strerror}") from error

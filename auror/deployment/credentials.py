@@ -263,7 +263,7 @@ def load_signed(folder: Path) -> tuple[Policy, bytes]:
     Raises:
         CredentialsError: naming the file, when something is missing or does not fit.
     """
-    operator = _operator_key(folder)
+    operator = operator_key(folder)
     return read_policy(folder / POLICY_FILE, operator), operator
 
 
@@ -275,20 +275,18 @@ def read_policy(path: Path, operator: bytes) -> Policy:
     """
     try:
         policy = parse_policy(_read(path.parent, path.name))
+        policy.verify(operator)
     except ConfigError as error:
         raise _broken(path, str(error)) from error
-    except ValueError as error:
-        raise _broken(path, "not a policy") from error
-    try:
-        policy.verify(operator)
     except AuthenticationFailed as error:
         raise _broken(path, f"not signed by the operator key in {OPERATOR_FILE}") from error
-    except ConfigError as error:
-        raise _broken(path, str(error)) from error
+    except ValueError as error:
+        raise _broken(path, "not a policy") from error
     return policy
 
 
-def _operator_key(folder: Path) -> bytes:
+def operator_key(folder: Path) -> bytes:
+    """The operator's public key in ``folder``, 32 bytes. Raises CredentialsError without one."""
     try:
         operator = serialization.load_pem_public_key(_read(folder, OPERATOR_FILE))
     except ValueError as error:

@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from auror.deployment.addresses import MAX_CLIENTS, check_address
 from auror.deployment.bundle import BUNDLE_FILE, Bundle
+from auror.deployment.canonical import write_whole
 from auror.deployment.certs import ca_name
 from auror.deployment.credentials import CERTIFICATE_FILE, client_folder, key_digest
 from auror.deployment.issuing import (
@@ -33,7 +34,7 @@ from auror.deployment.issuing import (
     server_certificate,
 )
 from auror.deployment.join_request import REQUEST_FILE, JoinRequest, read_request
-from auror.deployment.operator import Operator, write
+from auror.deployment.operator import Operator
 from auror.errors import ConfigError, CredentialsError
 from auror.ids import ClientId
 from auror.round.policy import Policy
@@ -101,8 +102,8 @@ def approve(
         for client, request in zip(joined, requests, strict=True):
             home = client_folder(folder, client)
             issued = client_certificate(ca, ca_name(after), client, request.tls_key, days)
-            write(home / REQUEST_FILE, request.raw)
-            write(home / CERTIFICATE_FILE, pem_of(issued))
+            write_whole(home / REQUEST_FILE, request.raw)
+            write_whole(home / CERTIFICATE_FILE, pem_of(issued))
         operator.publish(after)
         return after, [_bundle(operator, ca, after, client, address) for client in joined]
 
@@ -112,10 +113,9 @@ def _with(operator: Operator, draft: Policy | None, newcomers: Sequence[Keys]) -
         after = operator.policy.successor(operator.key, newcomers=newcomers)
     else:
         members, n = Roster({}, {}).joined(newcomers, 1).members, len(newcomers)
-        watched = max(draft.budget.max_watched, draft.params.rounds_of_doubt(max(n, 1)))
-        budget = replace(draft.budget, max_watched=watched)
-        if n <= len(draft.members):
-            budget = draft.budget
+        budget = draft.budget
+        if n > len(draft.members):
+            budget = budget.deciding(draft.params.rounds_of_doubt(n))
         after = replace(draft, members=members, budget=budget).signed(operator.key)
     if after.roster.next_number > MAX_CLIENTS:
         raise ConfigError(
@@ -185,7 +185,7 @@ def renew(
             path = folder / "server" / CERTIFICATE_FILE
             old = _servers(path, ca)
             new = server_certificate(ca, hosts_of(old), _key_of(old, path), days)
-            write(path, pem_of(new))
+            write_whole(path, pem_of(new))
         for client in sorted(clients):
             path = client_folder(folder, client) / CERTIFICATE_FILE
             key = _key_of(_certificate(path), path)
@@ -194,7 +194,7 @@ def renew(
                     f"{path} is for another key than that of client {client} in the policy: put"
                     " back the certificate that `auror approve` or `auror certs` made"
                 )
-            write(path, pem_of(client_certificate(ca, ca_name(after), client, key, days)))
+            write_whole(path, pem_of(client_certificate(ca, ca_name(after), client, key, days)))
         operator.publish(after)
         return after, [_bundle(operator, ca, after, c, address) for c in sorted(clients)]
 
@@ -235,7 +235,7 @@ def _bundle(
     certificate = pem_of(_certificate(home / CERTIFICATE_FILE))
     key = operator.key
     made = Bundle(client, certificate, ca.certificate_pem, policy, key.verify_key, server)
-    write(home / BUNDLE_FILE, made.to_json(key))
+    write_whole(home / BUNDLE_FILE, made.to_json(key))
     name, asked = ("", "") if request is None else (request.name, request.fingerprint)
     return Concerned(client, name, asked, str(home / BUNDLE_FILE))
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from numpy.typing import NDArray
 
 from auror.crypto.signing import SigningKey
+from auror.deployment.canonical import write_whole
 from auror.deployment.certs import (
     CA_KEY_FILE,
     DRAFT_FILE,
@@ -38,7 +39,6 @@ from auror.deployment.issuing import Issued
 from auror.deployment.locks import Lock
 from auror.deployment.policy_file import POLICY_FILE, parse_policy, policy_json
 from auror.errors import ConfigError, CredentialsError
-from auror.files import replace_file
 from auror.round.policy import Policy
 
 
@@ -127,13 +127,4 @@ class Operator:
         folders = [self.home, self.folder / "server"]
         folders += [client_folder(self.folder, client) for client in policy.members]
         for one in (one for one in folders if one.is_dir()):
-            write(one / POLICY_FILE, policy_json(policy))
-
-
-def write(path: Path, content: bytes) -> None:
-    """Replace ``path`` whole. Raises CredentialsError: it cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, content)
-    except OSError as error:
-        raise CredentialsError(f"cannot write {path}: {error.strerror}") from error
+            write_whole(one / POLICY_FILE, policy_json(policy))

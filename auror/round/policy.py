@@ -192,8 +192,7 @@ class Policy:
         roster = roster.joined(newcomers, version)
         n, budget = len(roster.members), self.budget.extended(self.eras, len(further))
         if n > len(self.members):  # it takes more rounds to decide about more
-            watched = max(budget.max_watched, self.params.rounds_of_doubt(n))
-            budget = replace(budget, max_watched=watched)
+            budget = budget.deciding(self.params.rounds_of_doubt(n))
         return replace(
             self,
             params=params or self.params,

@@ -58,7 +58,7 @@ def _check_budget(before: Policy, after: Policy) -> None:
         most = most.extended(eras, 1)
     if any(c not in known or one.since > before.version for c, one in now.items()):
         doubt = max(map(before.params.rounds_of_doubt, range(1, len(now) + 1)))
-        most = replace(most, max_watched=max(most.max_watched, doubt))
+        most = most.deciding(doubt)
     for one in fields(most):
         value, bound = getattr(after.budget, one.name), getattr(most, one.name)
         if value > bound:

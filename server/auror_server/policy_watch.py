@@ -5,6 +5,7 @@ It is looked at between rounds, and taken there only (docs/adr/0030).
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from auror.deployment.credentials import (
     ServerCredentials,
     check_expiry,
     load_first_models,
-    load_signed,
+    operator_key,
     read_policy,
 )
 from auror.deployment.expiring import SAY_EVERY_S, expiring
@@ -45,14 +46,15 @@ class PolicyWatch:
         """``credentials`` were read from ``folder``; ``keep`` makes durable what the run goes on
         under, before any client is told. ``now``: Unix seconds."""
         self._folder, self._now, self._keep = folder, now, keep
-        self._operator = load_signed(folder)[1]
+        self._operator = operator_key(folder)
         self.credentials = credentials
         """What the run is under."""
         self._seen: Seen | None = self._look()
+        """As it was read last."""
+        self._again_at = math.inf
+        """When it is read again though it is the same."""
         self._found: ServerCredentials | None = None
         self._refused = ""
-        self._tried: Seen | None = None
-        self._again_at = 0.0
         self._next_warning = -1.0
         self._lock = threading.Lock()
 
@@ -63,12 +65,12 @@ class PolicyWatch:
         """
         with self._lock:
             seen, now = self._look(), self._now()
-            tried = seen == self._tried and now < self._again_at
-            if seen is not None and seen != self._seen and not tried:
-                self._tried, self._again_at = seen, now + RETRY_S
+            if seen is not None and (seen != self._seen or now >= self._again_at):
+                self._seen, self._again_at = seen, math.inf
                 try:
-                    self._found, self._seen, self._refused = self._read(), seen, ""
+                    self._found, self._refused = self._read(), ""
                 except UserError as error:
+                    self._again_at = now + RETRY_S
                     self._say_refused(str(error))
             return self._found
 

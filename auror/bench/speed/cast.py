@@ -28,6 +28,11 @@ Held = Mapping[ClientId, Mapping[SecretKind, Share]]
 """By dealer."""
 
 
+def some_update(dim: int) -> NDArray[np.float32]:
+    """Of a client that is yet to quantise it, (dim,); what a step costs does not depend on it."""
+    return np.random.default_rng(7).normal(0.0, 0.01, dim).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class SumCast:
     """What everybody knows, and by client what it drew, dealt, was dealt and sent."""
@@ -59,10 +64,6 @@ class SumCast:
         """Its quantised update, (d,), drawn from its number."""
         rng = np.random.default_rng([7, client])
         return rng.integers(0, 1 << BITS, self.size.d, dtype=np.uint32)
-
-    def update(self) -> NDArray[np.float32]:
-        """Of a client that is yet to quantise it, (d,)."""
-        return np.random.default_rng(7).normal(0.0, 0.01, self.size.d).astype(np.float32)
 
     def plain_sum(self, clients: Iterable[ClientId]) -> UInt:
         """Of their quantised updates, modulo the ring."""

@@ -21,12 +21,7 @@ from auror.secagg.topology import Topology
 def sizes(reduced: bool) -> dict[SumSize, tuple[float, ...]]:
     """Which sizes, and the dropouts of each; wired as ``auror loadtest`` wires them."""
     wanted = ((30, 1000),) if reduced else ((250, 10_000), (1000, 10_000))
-    return {_wired(n, d): (0.1,) for n, d in wanted}
-
-
-def _wired(clients: int, dim: int) -> SumSize:
-    topology = Topology.for_cohort(clients, 0)
-    return SumSize(clients, dim, topology.degree, topology.shares)
+    return {SumSize.wired(n, d): (0.1,) for n, d in wanted}
 
 
 def run(

@@ -13,6 +13,7 @@ from cryptography.hazmat.backends.openssl import backend
 
 from auror.bench.speed.clock import TimeSpent
 from auror.bench.speed.floors import FloorWork, MachineFloors
+from auror.secagg.topology import Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,12 @@ class SumSize:
     """Neighbours of every client."""
     threshold: int
     """Shares that restore a secret."""
+
+    @classmethod
+    def wired(cls, clients: int, dim: int) -> SumSize:
+        """As ``auror loadtest`` wires it."""
+        topology = Topology.for_cohort(clients, 0)
+        return cls(clients, dim, topology.degree, topology.shares)
 
     @property
     def graph(self) -> str:

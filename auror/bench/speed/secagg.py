@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auror.bench.speed.cast import SumCast, make_cast
+from auror.bench.speed.cast import SumCast, make_cast, some_update
 from auror.bench.speed.clock import cheapest
 from auror.bench.speed.floors import FloorWork, MachineFloors
 from auror.bench.speed.rows import SpeedRow, SumSize, speed_row
@@ -28,7 +28,6 @@ from auror.secagg.instance import SecretKind, UInt
 from auror.secagg.server.collect_shares import ShareCollector
 from auror.secagg.server.unmask import Spread, unmask_sum
 from auror.secagg.sharing import deal, receive
-from auror.secagg.topology import Topology
 
 Secrets = dict[ClientId, Secret]
 _WORD = 4
@@ -42,12 +41,11 @@ def sizes(reduced: bool) -> dict[SumSize, tuple[float, ...]]:
     """
     if reduced:
         return {SumSize(30, 10_000, 29, 16): (0.1,)}
-    own = Topology.for_cohort(1000, 0)
     return {
         SumSize(100, 100_000, 20, 11): (0.0, 0.1, 0.3),
         SumSize(100, 1_000_000, 20, 11): (0.1,),
         SumSize(500, 100_000, 26, 14): (0.1,),
-        SumSize(1000, 100_000, own.degree, own.shares): (0.1,),
+        SumSize.wired(1000, 100_000): (0.1,),
     }
 
 
@@ -177,7 +175,7 @@ def _client_rows(cast: SumCast, floors: MachineFloors) -> list[SpeedRow]:
     peer_keys = {peer: public[peer] for peer in peers}
     envelope_keys = {client: pair.public for client, pair in cast.envelopes.items()}
     holders = cast.graph.holders(me, frozenset(cast.cohort))
-    update, rounding = cast.update(), Secret.draw(system_entropy)
+    update, rounding = some_update(size.d), Secret.draw(system_entropy)
     values = cast.value_of(me)
 
     def dealt() -> object:

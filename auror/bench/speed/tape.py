@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from auror.bench.speed.cast import some_update
 from auror.bench.speed.playing import FramedServer, Frames, PhaseCosts, SentFrames, clocks
 from auror.bench.speed.rows import SumSize
 from auror.crypto.entropy import Secret, system_entropy
@@ -65,7 +65,8 @@ class Tape:
                 server.hear(*heard)
                 size += sum(map(len, heard[1]))
         costs.spend(phase, began, size)
-        quantised = quantiser(self.policy.params).quantise(_update(self.start.plan.dim), _ROUNDING)
+        update = some_update(self.start.plan.dim)
+        quantised = quantiser(self.policy.params).quantise(update, _ROUNDING)
         count = len(self.start.description.cohort) - len(self.lost)
         if server.total is None or not np.array_equal(
             server.total, count * quantised.astype(np.int64)
@@ -141,10 +142,5 @@ class _People:
             raise TypeError("of no round")
         effects = machine.on_message(message)
         if any(isinstance(effect, Train) for effect in effects):
-            effects = effects + machine.on_update(_update(plan.dim), _ROUNDING, None)
+            effects = effects + machine.on_update(some_update(plan.dim), _ROUNDING, None)
         return [effect.message for effect in effects if isinstance(effect, Reply)]
-
-
-def _update(dim: int) -> NDArray[np.float32]:
-    """Everybody's: what a step costs does not depend on it."""
-    return np.random.default_rng(7).normal(0.0, 0.01, dim).astype(np.float32)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from killed_server import Killed, KilledServer
+from killed_server import KilledServer
 from tampering import FLAGS
-
-from auror.round.messages import AcceptedSet
 
 
 @pytest.fixture(scope="module")
@@ -17,12 +15,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
     folder.mkdir()
     server = KilledServer(folder, rounds=4, flags=FLAGS)
-    server.round()
-    with pytest.raises(Killed):
-        server.round(kill_at=AcceptedSet)
-    server.start()
-    while server.round() is not None:
-        pass
+    server.play_with_a_crash()
     found = server.verified()
     assert (found.rounds, found.without_messages) == (9, (2,))
     assert found.signatures > 9 * 20

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from campaign_kit import Scripted
-from killed_server import Killed, KilledServer
+from killed_server import KilledServer
 from tampering import edited
 
 from auror.audit.broken import AuditBroken
@@ -17,7 +17,6 @@ from auror.audit.rows import OUTSIDE
 from auror.audit.verify import verify_audit
 from auror.deployment.run_tables import metadata
 from auror.errors import DataError
-from auror.round.messages import AcceptedSet
 
 WHICH = {
     "rounds": ("position = 0", "interrupted"),
@@ -36,12 +35,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
     folder.mkdir()
     server = KilledServer(folder, rounds=2)
-    server.round()
-    with pytest.raises(Killed):
-        server.round(kill_at=AcceptedSet)
-    server.start()
-    while server.round() is not None:
-        pass
+    server.play_with_a_crash()
     server.finish()
     found = server.verified()
     assert (found.rounds, found.without_messages, found.finished) == (3, (2,), True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from auror_client.driver import ClientEnding
 from auror_client.trainer import SyntheticTrainer
-from line import ME, Bench, Round, played
+from line import ME, Bench, Line, Round, played
 from structlog.testing import capture_logs
 
 from auror.errors import (
@@ -34,6 +34,13 @@ from auror.wire import codec, frames
 ABORTED = RoundEnd(Digest(bytes(32)), AbortReason.TOO_FEW_UPLOADED, (), ())
 
 
+async def to_the_end(game: Round, line: Line) -> None:
+    """Play the rest of the round over ``line``: client 0 is in its total."""
+    while game.finished is None:
+        await game.hear(line)
+    assert ME in game.finished.total.accepted
+
+
 def test_a_round_in_which_training_outlasts_the_phases_before_the_upload(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         line, game = bench.line(), Round(bench)
@@ -45,9 +52,7 @@ def test_a_round_in_which_training_outlasts_the_phases_before_the_upload(tmp_pat
         assert line.quiet
         bench.trainings.finish(0)
         assert isinstance(await game.hear(line), Upload)
-        while game.finished is None:
-            await game.hear(line)
-        assert ME in game.finished.total.accepted
+        await to_the_end(game, line)
         line.goodbye()
         assert await running is ClientEnding.FINISHED
 
@@ -91,9 +96,7 @@ def test_an_update_that_is_ready_while_the_server_is_away_waits_for_it(tmp_path:
         second = bench.line()
         game.ask(second)
         assert isinstance(await game.hear(second), Upload)
-        while game.finished is None:
-            await game.hear(second)
-        assert ME in game.finished.total.accepted
+        await to_the_end(game, second)
         second.goodbye()
         assert await running is ClientEnding.FINISHED
 
@@ -128,9 +131,7 @@ def test_an_upload_goes_on_where_the_welcome_says(
         third.begun = first.part.begun  # of another body
         game.ask(third)
         assert isinstance(await game.hear(third), Upload)
-        while game.finished is None:
-            await game.hear(third)
-        assert ME in game.finished.total.accepted
+        await to_the_end(game, third)
         third.goodbye()
         assert await running is ClientEnding.FINISHED
 
