@@ -18,11 +18,13 @@ from auror.deployment.addresses import MAX_CLIENTS
 from auror.deployment.certs import create_deployment
 from auror.deployment.locks import allow_many_files
 from auror.deployment.run_reader import RunReader
+from auror.deployment.status_socket import ask
 from auror.errors import ConfigError, UnavailableError, UntrainedError
 from auror.fields import Like, Range, check_fields, default_of
 from auror.params import WORKERS, RoundParams
 from auror.programs.enrol import synthetic_terms
 from auror.programs.processes import (
+    RunningProgram,
     Starter,
     check_installed,
     free_address,
@@ -34,8 +36,11 @@ from auror.programs.relay import CountingRelay
 from auror.round.arithmetic import check_round
 
 Say = Callable[[str], None]
+STOPPED = 6
+"""Exit code of clients whose server stopped before the end."""
 _POLL_SECONDS = 0.25
 _SAY_SECONDS = 2.0
+_FAREWELL_SECONDS = 10.0
 _DEADLINE_SECONDS = 3600
 
 
@@ -136,7 +141,7 @@ def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
         address = free_address()
         with CountingRelay(address) as relay, programs(folder / "logs") as starter:
             _start(test, folder, starter, address, relay.address)
-            _watch(folder, starter, say)
+            _watch(test, folder, starter, say)
         return _report(test, folder, time.monotonic() - started, relay)
 
 
@@ -149,8 +154,9 @@ def _start(test: LoadTest, folder: Path, starter: Starter, address: str, door: s
             "server.credentials": folder / "certs" / "server",
             "server.run_dir": folder / "run",
             "server.keep_totals": True,
-            "server.verbose": True,  # _last_phase reads them
+            "server.report": False,
             "session.rounds": test.rounds,
+            "session.join_timeout_s": _DEADLINE_SECONDS,
             "session.phase_deadline_s": _DEADLINE_SECONDS,
             "session.upload_deadline_s": _DEADLINE_SECONDS,
             "session.reconnect_grace_s": 2,
@@ -166,44 +172,81 @@ def _start(test: LoadTest, folder: Path, starter: Starter, address: str, door: s
                     "client.state": folder / "state",
                     "client.threads": 1,
                     "client.quiet": True,
+                    # who vanished on purpose is ended by _end, not by its own patience
+                    "client.give_up_after_s": _DEADLINE_SECONDS,
                     "data.dataset": "synthetic",
                     "swarm.clients": f"{ids[0]}-{ids[-1]}",
                     "record.inputs": folder / "inputs",
                     "faults.dropout": test.dropout,
                 },
                 f"clients-{worker}",
-                # all clients of a process may have vanished on purpose in every round
-                fine=(0, UntrainedError.exit_code) if test.dropout else (0,),
+                # a server that stops says why itself; and all clients of a process may have
+                # vanished on purpose in every round
+                fine=(0, STOPPED, *((UntrainedError.exit_code,) if test.dropout else ())),
             )
 
 
-def _watch(folder: Path, starter: Starter, say: Say) -> None:
-    """Until all programs have ended well."""
+def _watch(test: LoadTest, folder: Path, starter: Starter, say: Say) -> None:
+    """Until the server has ended well, and the clients after it."""
+    server, *clients = starter.started
     said, shown, reader = 0.0, 0, RunReader(folder / "run")
-    while any(program.running() for program in starter.started):
+    while server.running():
         starter.check()
         rounds = reader.rounds()
         for line in rounds[shown:]:
-            fate = line["aborted"] or f"{len(line['accepted'])} accepted"
-            say(f"round {line['index']}: {fate}, {line['seconds']:.1f} s")
+            say(_fate(test, rounds[: line["index"] + 1]))
             said = time.monotonic()
         shown = len(rounds)
         if time.monotonic() - said >= _SAY_SECONDS:
             said = time.monotonic()
-            say(f"running: {_last_phase(folder)}")
+            say(_moment(test, folder / "run", _done(rounds)))
         time.sleep(_POLL_SECONDS)
+    rounds = reader.rounds()
+    for line in rounds[shown:]:
+        say(_fate(test, rounds[: line["index"] + 1]))
     starter.check()
+    _end(clients)
 
 
-def _last_phase(folder: Path) -> str:
-    log = (
-        (folder / "logs" / "server.log").read_text(encoding="utf-8", errors="replace").splitlines()
+def _done(rounds: Sequence[dict[str, Any]]) -> int:
+    return sum(line["aborted"] is None for line in rounds)
+
+
+def _fate(test: LoadTest, rounds: Sequence[dict[str, Any]]) -> str:
+    """Of the last of ``rounds``."""
+    last = rounds[-1]
+    if last["aborted"]:
+        return f"a round was aborted after {last['seconds']:.1f} s: {last['aborted']}"
+    done, accepted = _done(rounds), len(last["accepted"])
+    return f"round {done} of {test.rounds} done: {accepted} accepted, {last['seconds']:.1f} s"
+
+
+def _end(clients: Sequence[RunningProgram]) -> None:
+    """The server is gone, so the test is over: who had vanished on purpose and found nobody to
+    come back to is no failure."""
+    until = time.monotonic() + _FAREWELL_SECONDS
+    while any(one.running() for one in clients) and time.monotonic() < until:
+        time.sleep(_POLL_SECONDS)
+    late = [one for one in clients if one.running()]
+    for one in late:
+        one.stop()
+    for one in clients:
+        if one not in late:
+            one.check()
+
+
+def _moment(test: LoadTest, run: Path, done: int) -> str:
+    """What the server says that it is doing."""
+    _presence, live = ask(run)
+    if live is None:
+        return "the server starts"
+    doing, here = live["activity"], len(live["connected"])
+    if live["phase"] is None:
+        return f"{doing}, {here} of {test.clients} connected"
+    return (
+        f"round {done + 1} of {test.rounds}: {live['phase']} for {live['phase_s']:.0f} s,"
+        f" waiting for {len(live['waiting_for'])}, {here} connected"
     )
-    for line in reversed(log):
-        for word in line.split():
-            if word.startswith("phase="):
-                return word.removeprefix("phase=")
-    return "clients connect"
 
 
 def _report(test: LoadTest, folder: Path, seconds: float, relay: CountingRelay) -> LoadReport:

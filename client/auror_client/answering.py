@@ -176,6 +176,7 @@ class Answering:
                 if message.description.round_id != envelope.round_id:
                     raise WireError("invitation under another round's name")
                 self._start, self._open = message, envelope.round_id
+                self._shared.rounds.began()
             elif not self._is_current(envelope.round_id):
                 await self._excuse(envelope.round_id, message)
                 return

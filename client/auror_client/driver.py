@@ -53,6 +53,8 @@ class ClientSession:
         self._found: UserError | None = None
         """What is in the way, as it was looked at last."""
         self._next_look = self._next_warning = -math.inf
+        self._vanished = False
+        """On purpose, once or more: it need not see the end that others of its process saw."""
         self._client = answering.credentials.client
         self._log = _log.bind(client=int(self._client))
 
@@ -78,7 +80,10 @@ class ClientSession:
                         again.lost(now())
             except Vanish as fault:
                 self._log.info("vanishing on purpose", counter=fault.counter)
+                self._vanished = True
                 await self._rounds.past(fault.counter)
+                if self._rounds.over:
+                    return ClientEnding.FINISHED
                 again.lost(now())
             except ModelTooLarge as error:
                 raise ConfigError(
@@ -88,6 +93,8 @@ class ClientSession:
                 ) from error
             except (ConnectionLost, WireError) as error:
                 self._check_readable(error)
+                if self._vanished and self._rounds.over:
+                    return ClientEnding.FINISHED
                 if self.answering.final.settled:  # the model comes last, but for the goodbye
                     self._log.info("session finished")
                     return ClientEnding.FINISHED
@@ -203,6 +210,8 @@ class ClientSession:
                 await asyncio.gather(reading, return_exceptions=True)
 
     def _told(self, reason: int) -> ClientEnding:
+        if reason != pb.GOODBYE_REASON_REPLACED:
+            self._rounds.session_over()
         if reason == pb.GOODBYE_REASON_FINISHED:
             self._log.info("session finished")
             return ClientEnding.FINISHED

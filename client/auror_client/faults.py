@@ -49,24 +49,38 @@ class RoundClock:
     """Tells vanished clients of this process when a round is over, from those that stayed."""
 
     def __init__(self) -> None:
+        self.over = False
+        """The server has said goodbye to one of them: nobody need come back."""
         self._last = -1
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def began(self) -> None:
+        """A round did: whatever session was over, this is another."""
+        self.over = False
+
     def ended(self, counter: int) -> None:
         if counter > self._last:
             self._last = counter
-            task = asyncio.get_running_loop().create_task(self._tell())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._wake()
+
+    def session_over(self) -> None:
+        """The server has said goodbye."""
+        self.over = True
+        self._wake()
 
     async def past(self, counter: int) -> None:
-        """Return when round ``counter`` is over, or after five minutes."""
+        """Return when round ``counter`` or the session is over, or after five minutes."""
         try:
             async with asyncio.timeout(_LONGEST_ABSENCE), self._changed:
-                await self._changed.wait_for(lambda: self._last >= counter)
+                await self._changed.wait_for(lambda: self.over or self._last >= counter)
         except TimeoutError:
             return
+
+    def _wake(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._tell())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _tell(self) -> None:
         async with self._changed:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from auror_client.driver import ClientEnding
+from auror_client.faults import Vanish
 from auror_client.start import check_reachable
 from line import Bench, Refused, played
 from rounds_kit import DIM, Deployment
@@ -58,6 +60,36 @@ def test_without_a_server_for_so_long_it_gives_up(tmp_path: Path) -> None:
             await bench.session.run()
         assert bench.network.tried[-1] - 50 > 30
         assert bench.network.tried[-2] - 50 <= 30
+
+    played(tmp_path, scene, give_up_after=30.0)
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_who_vanished_on_purpose_ends_with_the_session_of_its_process(
+    tmp_path: Path, comes_back: bool
+) -> None:
+    async def scene(bench: Bench) -> None:
+        rounds = bench.shared.rounds
+        bench.network.attempts.append(Refused(Vanish(0)))
+        running = asyncio.create_task(bench.session.run())
+        await asyncio.sleep(0)
+        assert not running.done()
+        if comes_back:
+            rounds.ended(0)
+            while len(bench.network.tried) < 3:  # nobody is there any more
+                await asyncio.sleep(0)
+        rounds.session_over()
+        assert await running is ClientEnding.FINISHED
+        assert len(bench.network.tried) <= 5
+
+    played(tmp_path, scene)
+
+
+def test_who_never_vanished_does_not_end_with_the_session_of_another(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        bench.shared.rounds.session_over()
+        with pytest.raises(UnavailableError):
+            await bench.session.run()
 
     played(tmp_path, scene, give_up_after=30.0)
 
