@@ -17,9 +17,9 @@ from auror.cli.shared import EPILOG
 from auror.deployment.console import HELP, VERSION, Program
 
 COMMANDS = (
-    "approve", "audit", "bench", "certs", "defend-bench", "demo", "enrol", "evaluate", "export",
-    "loadtest", "plan", "policy", "protocol", "replay", "report", "roster", "runs", "simulate",
-    "start", "status", "sweep",
+    "approve", "audit", "bench", "certs", "clients", "defend-bench", "demo", "enrol", "evaluate",
+    "exclude", "export", "loadtest", "log", "pause", "plan", "policy", "protocol", "reinstate",
+    "replay", "report", "resume", "roster", "runs", "simulate", "start", "status", "stop", "sweep",
 )  # fmt: skip
 """Each is the object ``command`` in the file of its name."""
 

@@ -42,8 +42,8 @@ def command(
     """
     # imported here: keeps --help quick
     from auror.cli.runs import as_text  # noqa: PLC0415
-    from auror.deployment.control_socket import Asked, request  # noqa: PLC0415
-    from auror.errors import UnavailableError, UserError  # noqa: PLC0415
+    from auror.deployment.control_socket import Asked, granted  # noqa: PLC0415
+    from auror.errors import UnavailableError  # noqa: PLC0415
     from auror.report.runs import UNDER_WAY, look_at  # noqa: PLC0415
 
     asked = Asked(
@@ -53,11 +53,7 @@ def command(
         from_model=None if from_model is None else str(from_model.absolute()),
         resume=resume,
     )
-    said = request(folder, {"do": "start", "asked": asked.to_dict()})
-    if "error" in said:
-        refused = UserError(said["error"])
-        refused.exit_code = int(said["code"])
-        raise refused
+    said = granted(folder, {"do": "start", "asked": asked.to_dict()})
     if not wait:
         done = f"training {said['run']} is under way: auror status {said['folder']}"
         click.echo(json.dumps(said) if form == "json" else done)

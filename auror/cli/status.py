@@ -63,6 +63,10 @@ def as_text(found: RunStatus) -> str:
             ("flagged", _clients(found.flagged)),
             ("suspected", _clients(found.suspected)),
         ]
+        if found.paused:
+            lines.append(("on hold", f"no round begins before `auror resume {found.folder}`"))
+        if found.by_hand:
+            lines.append(("left out", f"{_clients(found.by_hand)}, by `auror exclude`"))
         lines += _conduct(found)
         if found.audit_head is not None:
             lines.append(("audit head", found.audit_head))

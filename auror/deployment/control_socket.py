@@ -1,4 +1,5 @@
-"""The socket of a server that stands: trainings are asked for over it (docs/adr/0027).
+"""The socket over which a server is told what to do: one that stands, to train (docs/adr/0027);
+one that trains, to pause or end, or whom to exclude (docs/adr/0032).
 
 One line of JSON each way. The folder is its user's only (0700), and so is the socket (0600): who
 can connect could as well start ``auror-server`` itself.
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from auror.deployment.status_socket import PATIENCE_S, Presence, answer_of, short_name
-from auror.errors import ConfigError, UnavailableError
+from auror.errors import ConfigError, UnavailableError, UserError
 from auror.files import replace_file
 
 CONTROL = "control.sock"
@@ -85,13 +86,15 @@ def numbered(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name))
 
 
-def request(folder: Path, what: Mapping[str, Any]) -> dict[str, Any]:
-    """Ask the server that stands on ``folder``, and return what it says.
+def request(folder: Path, what: Mapping[str, Any], nobody: str = "") -> dict[str, Any]:
+    """Ask the server whose socket is in ``folder``, and return what it says.
+
+    ``nobody``: what to say when none listens.
 
     Raises:
         UnavailableError: none does, it does not answer, or it is another user's.
     """
-    no_server = (
+    nobody = nobody or (
         f"no server stands on {folder}: start one with `auror-server --runs {folder}` on this"
         " machine, as this user"
     )
@@ -106,7 +109,21 @@ def request(folder: Path, what: Mapping[str, Any]) -> dict[str, Any]:
     except TimeoutError as error:
         raise UnavailableError(f"the server on {folder} does not answer: see its log") from error
     except OSError as error:
-        raise UnavailableError(no_server) from error
+        raise UnavailableError(nobody) from error
     if presence is not Presence.RUNNING or said is None:
         raise UnavailableError(f"the server on {folder} does not answer: see its log")
+    return said
+
+
+def granted(folder: Path, what: Mapping[str, Any], nobody: str = "") -> dict[str, Any]:
+    """As ``request``.
+
+    Raises:
+        UserError: the server refuses, with its words and exit code.
+    """
+    said = request(folder, what, nobody)
+    if "error" in said:
+        refused = UserError(str(said["error"]))
+        refused.exit_code = int(said["code"])
+        raise refused
     return said

@@ -7,11 +7,23 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import structlog
 
 from auror.deployment.console import printable
+
+LEVELS: Mapping[str, int] = MappingProxyType(
+    {
+        "debug": logging.DEBUG,
+        "info": logging.INFO,
+        "warning": logging.WARNING,
+        "error": logging.ERROR,
+    }
+)
+"""What a log says: debug has every phase of a round too."""
 
 
 def configure(form: Literal["console", "json"], quiet: bool = False, verbose: bool = False) -> None:
@@ -34,6 +46,18 @@ def configure(form: Literal["console", "json"], quiet: bool = False, verbose: bo
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
+
+
+def level() -> str:
+    """The name in ``LEVELS`` of what is said now."""
+    now = structlog.get_config()["wrapper_class"]
+    made = structlog.make_filtering_bound_logger
+    return next((name for name, number in LEVELS.items() if made(number) is now), "debug")
+
+
+def set_level(name: str) -> None:
+    """From now on say what ``LEVELS`` has under ``name``, and worse."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(LEVELS[name]))
 
 
 def _printable(

@@ -43,7 +43,8 @@ class Glance:
 
     deployment: str
     policy_version: int
-    members: int
+    enrolled: tuple[int, ...]
+    """Whoever was ever a member, sorted."""
     finished: bool
     state: Json
     """See ``auror.training.state``; models and evidence are not in it."""
@@ -123,7 +124,7 @@ class RunReader:
             return Glance(
                 deployment=run.deployment,
                 policy_version=run.policy_version,
-                members=len(json.loads(run.roster)),
+                enrolled=tuple(sorted(map(int, json.loads(run.roster)))),
                 finished=run.finished,
                 state=json.loads(state or "{}"),
                 verdict=None if verdict is None else json.loads(verdict),

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from auror.deployment.orders import Orders, orders_of
+from auror.deployment.policy_file import POLICY_FILE, parse_policy
 from auror.deployment.run_reader import Glance, RunReader
 from auror.deployment.status_socket import Presence, ask
-from auror.errors import DataError, DropReason
+from auror.errors import ConfigError, DataError, DropReason
 from auror.training.state import CampaignState
 
 RECENT = 20
@@ -84,6 +86,10 @@ class RunStatus:
     """Accused by the latest verdict, and not flagged."""
     excluded: tuple[int, ...] = ()
     """Not invited any more for their conduct."""
+    by_hand: tuple[int, ...] = ()
+    """Excluded by the operator (`auror exclude`)."""
+    paused: bool = False
+    """No round begins (`auror pause`)."""
     conduct: ClientConduct | None = None
     audit_head: str | None = None
     """To be kept: see ``auror audit verify --head``."""
@@ -108,7 +114,7 @@ def run_status(folder: Path) -> RunStatus:
         ) from error
     if found is not None:
         try:
-            return _status(folder, server, live, found)
+            return _status(folder, server, live, found, orders_of(folder))
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{folder} was written by another version: {error!r}") from error
     if server is Presence.ABSENT:
@@ -117,7 +123,11 @@ def run_status(folder: Path) -> RunStatus:
 
 
 def _status(
-    folder: Path, server: Presence, live: Mapping[str, Any] | None, found: Glance
+    folder: Path,
+    server: Presence,
+    live: Mapping[str, Any] | None,
+    found: Glance,
+    orders: Orders,
 ) -> RunStatus:
     state = CampaignState.from_dict(found.state, {"model": _NO_MODEL}, ())
     flagged = state.confirmation.flagged.keys()
@@ -130,7 +140,7 @@ def _status(
         written=datetime.fromtimestamp(found.written, UTC).isoformat(timespec="seconds"),
         deployment=found.deployment,
         policy_version=found.policy_version,
-        members=found.members,
+        members=len(members_of(folder, found)),
         finished=found.finished,
         era=state.models.era,
         restarted=state.models.era > state.first_era,
@@ -144,9 +154,20 @@ def _status(
         flagged=_sorted(flagged),
         suspected=_sorted(accused - flagged),
         excluded=_sorted(state.conduct.uninvited),
+        by_hand=_sorted(orders.excluded),
+        paused=orders.paused,
         conduct=_conduct(state, found, live),
         audit_head=found.audit_head,
     )
+
+
+def members_of(folder: Path, found: Glance) -> tuple[int, ...]:
+    """Who is a member now, sorted; where the folder lacks its policy, whoever ever was."""
+    try:
+        policy = parse_policy((folder / POLICY_FILE).read_bytes())
+    except (OSError, ValueError, ConfigError):
+        return found.enrolled
+    return _sorted(policy.members)
 
 
 def _last(line: Mapping[str, Any]) -> NewestRound:

@@ -35,7 +35,7 @@ from auror.training.defence import Defence, DefendedRound
 from auror.training.ends import check_failures, check_members, check_steps, released
 from auror.training.following import begin_after
 from auror.training.host import ModelHost
-from auror.training.membership import take_on
+from auror.training.membership import take_on, unwanted
 from auror.training.observations import build_plan, check_plan, ledger_blocks, usable
 from auror.training.state import CampaignState
 from auror.training.succession import ModelSuccession
@@ -86,6 +86,8 @@ class Campaign:
             watch_only=config.watches_only(len(policy.members)),
         )
         self._start: RoundStart | None = None
+        self.by_hand: frozenset[ClientId] = frozenset()
+        """Whom the server's operator excluded; to be changed between rounds only."""
 
     @property
     def everybody(self) -> tuple[ClientId, ...]:
@@ -108,8 +110,7 @@ class Campaign:
 
     @property
     def suspected(self) -> tuple[ClientId, ...]:
-        """Clients that the last round tested and did not flag; where nobody is tested, whom the
-        latest verdict accuses. Sorted."""
+        """Whom the last round tested and did not flag; where nobody is tested, the accused."""
         confirmation, named = self.state.confirmation, self.state.confirmation.tested
         if self.defence.watch_only and self.verdict is not None:
             named = self.verdict.flagged
@@ -117,8 +118,13 @@ class Campaign:
 
     @property
     def uninvited(self) -> frozenset[ClientId]:
-        """Who is not invited any more: flagged, proven liars, and who keeps its masks closed."""
-        return self.state.conduct.uninvited | self.state.confirmation.flagged.keys()
+        """Who is not invited: flagged, proven liars, who keeps its masks closed, and by hand."""
+        return unwanted(self.state) | self.by_hand
+
+    @property
+    def complete(self) -> bool:
+        """Nothing is left to train: as many rounds as asked for, and no restart is due."""
+        return self._rounds_over() and not self._restarts()
 
     @property
     def invitable(self) -> tuple[ClientId, ...]:
@@ -129,13 +135,8 @@ class Campaign:
     def follow(self, past: Past) -> bool:
         """Go on after what clients took part in beside this run. Round counters go on from there;
         a run that has not begun takes an era that is new, and does without whom they know as
-        flagged.
-
-        Returns whether that changes anything that has to be kept before the first round.
-
-        Raises:
-            ConfigError: the policy signs no training that is new to them.
-        """
+        flagged. Returns whether that changes anything that has to be kept before the first round.
+        Raises ConfigError: the policy signs no training that is new to them."""
         state = self.state
         state.counter = max(state.counter, past.counter)
         if not begin_after(past, state, self.config, self.policy, self._first_model):
@@ -162,9 +163,11 @@ class Campaign:
             UntrainedError: too many rounds of this training had no total.
         """
         state, models, policy = self.state, self.state.models, self.policy
-        if self._rounds_over() and not self._restart():
+        if self.complete:
             state.over = True
             return None
+        if self._rounds_over():
+            models.restart(self._first_model(models.era + 1))
         self.check_failures()
         check_members(policy, self.invitable)
         models.leave_spent_step(policy.params.max_attempts)
@@ -207,10 +210,8 @@ class Campaign:
         return self._start
 
     def decide(self, opened: tuple[OpenedGroup, ...], full: StatisticsPlan) -> Decision:
-        """Which of the opened groups the total may hold (``Defence.decide``).
-
-        ``full`` is the round's plan with its challenge part.
-        """
+        """Which of the opened groups the total may hold (``Defence.decide``). ``full``: the round's
+        plan with its challenge part."""
         self._round_in_progress()
         if not self.config.defend:
             return Decision(tuple(group.index for group in opened), {})
@@ -318,16 +319,12 @@ class Campaign:
     def _occasion(self) -> Occasion:
         return Occasion.of(self.policy, self.state.models.era, self.flagged)
 
-    def _restart(self) -> bool:
-        """Begin the second training, once, when somebody was flagged in the first."""
-        models = self.state.models
-        if not self.config.restarts or models.era > self.state.first_era:
+    def _restarts(self) -> bool:
+        """A second training follows, once, when somebody was flagged in the first. Whom its closing
+        verdict accuses the second one's first rounds will test."""
+        if not self.config.restarts or self.state.models.era > self.state.first_era:
             return False
-        # Whom the closing verdict accuses the first rounds of the second training will test.
-        if not (self.flagged or self._accused()):
-            return False
-        models.restart(self._first_model(models.era + 1))
-        return True
+        return bool(self.flagged) or self._accused()
 
     def _accused(self) -> bool:
         """Whether the evidence accuses anybody beyond the flagged."""

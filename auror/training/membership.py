@@ -1,10 +1,23 @@
-"""A training goes on under a later version of the policy: who counts anew does."""
+"""Who is wanted in the next round, and who counts anew under a later version of the policy."""
 
 from __future__ import annotations
 
 from auror.ids import ClientId
 from auror.round.policy import Policy
 from auror.training.state import CampaignState
+
+
+def unwanted(state: CampaignState) -> frozenset[ClientId]:
+    """Whom the training itself invites no more: flagged, proven liars, who keeps masks closed."""
+    return state.conduct.uninvited | state.confirmation.flagged.keys()
+
+
+def lacks_by_hand(
+    policy: Policy, unwanted: frozenset[ClientId], by_hand: frozenset[ClientId]
+) -> bool:
+    """Exclusions by hand, and not the ``unwanted`` alone, leave too few for a round."""
+    left = policy.members.keys() - unwanted
+    return len(left - by_hand) < policy.fewest_present(False) <= len(left)
 
 
 def take_on(state: CampaignState, policy: Policy) -> frozenset[ClientId]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,23 +19,27 @@ from auror.deployment.addresses import check_address
 from auror.deployment.credentials import ServerCredentials
 from auror.deployment.locks import allow_many_files
 from auror.deployment.logs import logger
+from auror.deployment.orders import orders_of
 from auror.deployment.policy_file import POLICY_FILE, policy_json
 from auror.deployment.settings import to_toml
-from auror.errors import UnavailableError
+from auror.errors import ConfigError, UnavailableError
 from auror.ids import ClientId
 from auror.round.past import Past
 from auror.training.campaign import Campaign
 from auror.training.notices import notices_of
 from auror.wire.service import server_options
 from auror_server.clock import LoopSessionClock
+from auror_server.commands import OperatorCommands
 from auror_server.config import ServerConfig
+from auror_server.control_port import ControlPort
 from auror_server.hosts import make_host, synthetic_dim
 from auror_server.policy_watch import PolicyWatch
 from auror_server.probes import PROBES, Health, probe_server
 from auror_server.recorder import Recorder
 from auror_server.reporting import make_report
 from auror_server.servicer import Servicer
-from auror_server.session import Session, SessionEnding
+from auror_server.session import Session
+from auror_server.standing import SessionEnding
 from auror_server.start import begin_audit, identity_of, load, with_rounds
 from auror_server.state.opening import begin, resume
 from auror_server.status_port import StatusPort
@@ -66,6 +71,7 @@ async def serve(config: ServerConfig, flagged: tuple[ClientId, ...] = ()) -> Ses
         policy = credentials.policy
         host = await loop.run_in_executor(pool, make_host, config.learning, policy.task)
         identity, folder = identity_of(config, policy), config.server.run_dir
+        orders = orders_of(folder)
 
         def keep(taken: ServerCredentials) -> None:
             run.go_on_as(identity_of(config, taken.policy))
@@ -129,9 +135,11 @@ async def serve(config: ServerConfig, flagged: tuple[ClientId, ...] = ()) -> Ses
         session = Session(
             config.session, campaign, host, recorder, pool, LoopSessionClock(), masks.map, watch
         )
+        session.obey(orders)
         status.standing = session.standing
         healthy = await _start_health(config.server.health, stack)
-        _stop_on_signals(session, healthy)
+        stop = _stop_on_signals(session, healthy)
+        await _take_commands(OperatorCommands(folder, session, campaign, stop), folder, stack)
         await _listen(config, credentials, connections, session, recorder.spool, stack)
         await healthy.serving()
         ending = SessionEnding.STOPPED
@@ -149,8 +157,11 @@ async def serve(config: ServerConfig, flagged: tuple[ClientId, ...] = ()) -> Ses
         return ending
 
 
-def _stop_on_signals(session: Session, healthy: Health) -> None:
-    """The round may take a while to drain: nobody is sent here meanwhile."""
+def _stop_on_signals(session: Session, healthy: Health) -> Callable[[], None]:
+    """The round may take a while to drain: nobody is sent here meanwhile.
+
+    Returns what does the same as a signal.
+    """
     loop, draining = asyncio.get_running_loop(), set[asyncio.Task[None]]()
 
     def stop() -> None:
@@ -160,6 +171,14 @@ def _stop_on_signals(session: Session, healthy: Health) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    return stop
+
+
+async def _take_commands(commands: OperatorCommands, folder: Path, stack: AsyncExitStack) -> None:
+    try:
+        await stack.enter_async_context(ControlPort(commands.answer).listening(folder))
+    except ConfigError as error:  # the training itself does not depend on it
+        _log.warning("no commands are taken", why=str(error))
 
 
 def connections_for(members: int) -> int:

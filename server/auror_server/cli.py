@@ -88,7 +88,7 @@ def main(
             return
         # imported here: --help and --print-config need neither gRPC nor the model
         from auror_server import app, start, trainings  # noqa: PLC0415
-        from auror_server.session import SessionEnding  # noqa: PLC0415
+        from auror_server.standing import SessionEnding  # noqa: PLC0415
 
         configure(config.server.log, verbose=config.server.verbose)
         if not config.server.core_dumps:

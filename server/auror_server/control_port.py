@@ -1,4 +1,4 @@
-"""The server's end of the control socket: one bounded line in, one out (docs/adr/0027)."""
+"""The server's end of the control socket: one bounded line in, one out (docs/adr/0027, 0032)."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class ControlPort:
             server = await asyncio.start_unix_server(self._serve, sock=sock, limit=LONGEST)
         except OSError as error:
             raise ConfigError(
-                f"server.runs = {folder}: no socket can be made there ({error.strerror}); choose a"
-                " folder on another file system"
+                f"{folder}: no socket can be made there ({error.strerror}); choose a folder on"
+                " another file system"
             ) from error
         try:
             yield

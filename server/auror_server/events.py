@@ -49,4 +49,9 @@ class Stop:
     """Even a round whose total its clients have paid for."""
 
 
-Event = Message | Joined | Left | Malformed | Stop
+@dataclass(frozen=True)
+class Ordered:
+    """The operator said something that counts from the next round on."""
+
+
+Event = Message | Joined | Left | Malformed | Stop | Ordered

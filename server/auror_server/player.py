@@ -28,7 +28,7 @@ from auror.round.server.context import (
 from auror.round.server.machine import RoundServer
 from auror.round.summary import RoundSummary
 from auror_server.deadlines import Deadlines, GoneSince, Timing
-from auror_server.events import Event, Joined, Left, Malformed, Message, Stop
+from auror_server.events import Event, Joined, Left, Malformed, Message, Ordered, Stop
 from auror_server.metrics import RoundMeter
 from auror_server.standing import Activity, Standing
 
@@ -126,8 +126,8 @@ class RoundPlayer:
             case Joined(client):
                 waiting = self._machine.resend(client)
                 return [] if waiting is None else [Send((client,), waiting)]
-            case Left():
-                return []  # the deadlines see who is gone
+            case Left() | Ordered():
+                return []  # the deadlines see who is gone; orders are for the next round
             case Malformed(client, detail):
                 fault = PeerMisbehaved(client, DropReason.MALFORMED, detail)
                 return self._play(self._machine.on_fault(fault))

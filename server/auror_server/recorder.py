@@ -143,4 +143,5 @@ def _extra(
         "required": None if campaign.verdict is None else campaign.verdict.required,
         "flagged_so_far": list(campaign.flagged),
         "paused": list(campaign.state.paused),
+        "by_hand": sorted(int(client) for client in campaign.by_hand),
     }

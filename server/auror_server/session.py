@@ -8,30 +8,31 @@ so the loop stays free.
 from __future__ import annotations
 
 import asyncio
-import enum
 import functools
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 from auror.deployment.logs import logger
+from auror.deployment.orders import Orders
 from auror.errors import UnavailableError, UntrainedError
-from auror.ids import NO_ROUND, ClientId
+from auror.ids import NO_ROUND
 from auror.round.messages import RoundEnd, RoundStart
-from auror.round.past import Past, common_past
 from auror.round.server.context import Dropped, Persist, PhaseStarted, Send
 from auror.round.server.machine import RoundServer
 from auror.secagg.server.unmask import Spread
 from auror.training.campaign import Campaign
 from auror.training.host import ModelHost
+from auror.training.membership import lacks_by_hand, unwanted
 from auror.wire.limits import Limits
 from auror.wire.v1 import transport_pb2 as pb
 from auror_server.clock import SessionClock
 from auror_server.config import SessionSection
-from auror_server.connections import Connection, EncodedMessage, encode_message
-from auror_server.events import Joined, Stop
+from auror_server.connections import encode_message
+from auror_server.events import Joined, Ordered, Stop
 from auror_server.evidence import EvidenceCollector
 from auror_server.following import Following
+from auror_server.invitees import Invitees
 from auror_server.members import Members
 from auror_server.notices import Notices, say_dropped
 from auror_server.player import Action, Outcome, RoundPlayer
@@ -39,17 +40,13 @@ from auror_server.policy_watch import PolicyWatch
 from auror_server.reception import Reception
 from auror_server.recorder import Recorder
 from auror_server.release import ModelRelease
-from auror_server.standing import Activity, Standing
+from auror_server.sending import RoundSender
+from auror_server.standing import ROUNDS, Activity, SessionEnding, Standing
 from auror_server.uploads import SpooledUploads
 
 _Result = TypeVar("_Result")
 _PROGRESS_SECONDS = 2.0
 _log = logger("session")
-
-
-class SessionEnding(enum.Enum):
-    FINISHED = "finished"
-    STOPPED = "stopped"
 
 
 class Session:
@@ -76,18 +73,21 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._clock = clock
         self._spread = spread
-        limits = Limits(campaign.policy.id_bound, host.dim, 0)
+        limits, state = Limits(campaign.policy.id_bound, host.dim, 0), campaign.state
         members = Members(campaign.policy, (lambda: None) if watch is None else watch.ready)
         self.reception = Reception(members, limits, pool, clock.now)
         """What the streams talk to."""
         self._connections = self.reception.connections
         streams, compute = self.reception, self._compute
         self._following = Following(watch, campaign, recorder, streams, host.dim, compute)
-        state = campaign.state
         self._notices = Notices(state.exclusions, self._connections, state.models.era)
-        self._withdrawn: dict[ClientId, Connection | None] = {}
-        """Who withdrew for a reason that holds for the whole run, and over which stream."""
-        self._stopping = False
+        self._sender = RoundSender(self._connections, recorder, compute)
+        self._invitees = Invitees(campaign, streams)
+        self.orders = Orders()
+        """What the operator said last (``obey``)."""
+        self.unwanted = unwanted(state)
+        """Whom the training excluded before the round in progress."""
+        self._stopping = self._last_round = False
         self._last_start = clock.now()
         self._standing = Standing(Activity.STARTING)
         self._evidence: EvidenceCollector | None = None  # of the round in progress
@@ -98,8 +98,20 @@ class Session:
             self._clock.now(),
             self._connections.clients(),
             self.reception.refusals.counts,
-            self._stopping,
+            self._stopping or self._last_round,
         )
+
+    def obey(self, orders: Orders) -> None:
+        """Go by ``orders`` from the next round on."""
+        self.orders = orders
+        self.reception.inbox.put_nowait(Ordered())
+
+    def stop_after_round(self) -> None:
+        """End the session once the round in progress is over; at once where none is."""
+        if self._standing.activity in ROUNDS:
+            self._last_round = True
+        else:
+            self.stop()
 
     def stop(self) -> None:
         """End the session: the round is aborted, unless unmasking has begun, and clients are told.
@@ -118,7 +130,11 @@ class Session:
         aborted = 0
         while not self._stopping:
             await self._wait_for_returning()
-            here = self._available()  # enough: a cut while the round is prepared is one within it
+            if await self._hold():
+                continue  # who was here may have left meanwhile
+            here = (
+                self._invitees.available()
+            )  # enough: a cut while the round is prepared is one within it
             await self._following.follow()
             self._standing = Standing(Activity.PREPARING)
             await self._follow_past()
@@ -129,6 +145,8 @@ class Session:
                 return SessionEnding.FINISHED
             outcome = await self._play(start)
             aborted = aborted + 1 if outcome.aborted else 0
+            if self._last_round and not await self._compute(lambda: self._campaign.complete):
+                self._stopping = True
             if aborted >= self._settings.max_aborted and not self._stopping:
                 raise UntrainedError(
                     f"{aborted} rounds in a row were aborted, the last one: {outcome.detail};"
@@ -139,7 +157,7 @@ class Session:
     async def _follow_past(self) -> None:
         """The next round is one that clients may join, whatever they took part in before."""
         campaign = self._campaign
-        if await self._compute(functools.partial(campaign.follow, self._past())):
+        if await self._compute(functools.partial(campaign.follow, self._invitees.past())):
             await self._compute(functools.partial(self._recorder.keep, campaign))
             self._notices.follows(campaign.state.models.era)
 
@@ -171,15 +189,33 @@ class Session:
 
     # Between rounds -----------------------------------------------------------------------------
 
+    async def _hold(self) -> bool:
+        """Begin no round while the operator says so, or excluded too many for one. Returns whether
+        that took a while."""
+        held, campaign = False, self._campaign
+        while not self._stopping:
+            campaign.by_hand, self.unwanted = self.orders.excluded, unwanted(campaign.state)
+            too_few = lacks_by_hand(campaign.policy, self.unwanted, campaign.by_hand)
+            if not self.orders.paused and not too_few:
+                break
+            if not held:
+                _log.warning("paused", excluded=sorted(map(int, campaign.by_hand)))
+            held, self._standing = True, Standing(Activity.PAUSED)
+            await self._following.follow()
+            await self._anything(self._clock.now() + _PROGRESS_SECONDS)
+        return held
+
     async def _wait_for_clients(self, fewest: int) -> None:
         """``fewest``: 0: all members."""
         deadline = self._clock.now() + self._settings.join_timeout_s
         said = -1
         while not self._stopping:
+            if await self._hold():
+                deadline = self._clock.now() + self._settings.join_timeout_s
             await self._following.follow()
-            available = self._available()
+            available = self._invitees.available()
             here = len(available)
-            expected = self._expected()
+            expected = self._invitees.expected()
             wanted = min(fewest or len(self._campaign.policy.members), len(expected))
             missing = expected.difference(available)
             self._standing = Standing(Activity.WAITING, missing, deadline)
@@ -201,37 +237,15 @@ class Session:
         """Give clients lost in the last round a moment to come back; then enough for a round."""
         deadline = self._clock.now() + self._settings.reconnect_grace_s
         while not self._stopping and self._clock.now() < deadline:
-            # whoever was never here counts as lost when the session began: before any round
-            awaited = set(self._campaign.invitable).difference(self._campaign.state.paused)
-            lost = [c for c in awaited if self._connections.lost_after(c, self._last_start)]
-            recent = [client for client in lost if not self._is_gone_for_good(client)]
+            recent = self._invitees.awaited(self._last_start)
             if not recent:
                 break
-            self._standing = Standing(Activity.WAITING, frozenset(recent), deadline)
+            self._standing = Standing(Activity.WAITING, recent, deadline)
             await self._anything(deadline)
         # if exclusions leave fewer than that, the campaign says so
         fewest = min(self._campaign.policy.fewest_present(False), len(self._campaign.invitable))
-        if len(self._available()) < fewest:
+        if len(self._invitees.available()) < fewest:
             await self._wait_for_clients(fewest)
-
-    def _expected(self) -> frozenset[ClientId]:
-        """Who may be invited to the next round, as far as is known by now: whom clients know as
-        flagged need not come."""
-        past = self._past() if not self._campaign.state.index else Past()
-        return frozenset(self._campaign.invitable).difference(past.flagged)
-
-    def _past(self) -> Past:
-        return common_past(self.reception.pasts.values(), self._campaign.policy.params.colluders)
-
-    def _available(self) -> frozenset[ClientId]:
-        here = self._connections.clients() - self._campaign.uninvited
-        return frozenset(client for client in here if not self._is_gone_for_good(client))
-
-    def _is_gone_for_good(self, client: ClientId) -> bool:
-        """Whoever opens another stream after it had withdrawn was mended."""
-        return client in self._withdrawn and (
-            self._connections.get(client) in (None, self._withdrawn[client])
-        )
 
     async def _anything(self, until: float) -> None:
         self._notices.tell()
@@ -294,7 +308,8 @@ class Session:
         return await self._compute(functools.partial(player.on_events, events, inbox.qsize))
 
     async def _carry(self, player: RoundPlayer, actions: list[Action]) -> None:
-        encoded = iter(await self._encoded(player, [a for a in actions if isinstance(a, Send)]))
+        sends = [action for action in actions if isinstance(action, Send)]
+        encoded = iter(await self._sender.encoded(player.round_id, sends))
         for action in actions:
             match action:
                 case Persist(fact):
@@ -310,27 +325,11 @@ class Session:
                 case Dropped(client, _, _, refusal):
                     say_dropped(action)
                     if refusal is not None and refusal.is_final:
-                        self._withdrawn[client] = self._connections.get(client)
+                        self._invitees.withdrew(client)
                 case Send():
                     if self._evidence is not None:
                         self._evidence.saw(action.message)
-                    await self._send(player, action, next(encoded))
-
-    async def _encoded(self, player: RoundPlayer, sends: list[Send]) -> list[EncodedMessage]:
-        """One way to the executor for all: in phase 1 everybody is sent envelopes of its own."""
-        if not sends:
-            return []
-        return await self._compute(
-            lambda: [encode_message(player.round_id, send.message) for send in sends]
-        )
-
-    async def _send(self, player: RoundPlayer, send: Send, encoded: EncodedMessage) -> None:
-        if self._recorder.dirty:
-            await self._compute(self._recorder.sync)  # durable before reply
-        for client in send.to:
-            connection = self._connections.get(client)
-            if connection is not None and connection.send(encoded, send.message):
-                player.meter.bytes_down += encoded.size
+                    await self._sender.send(player.meter, action, next(encoded))
 
     def _conclude(self, player: RoundPlayer, outcome: Outcome) -> RoundEnd:
         end, record = self._campaign.finish(player.summary, outcome.total, outcome.aborted)

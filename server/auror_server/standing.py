@@ -11,14 +11,24 @@ from auror.ids import ClientId
 from auror.round.server.context import Phase
 
 
+class SessionEnding(Enum):
+    FINISHED = "finished"
+    STOPPED = "stopped"
+
+
 class Activity(Enum):
     STARTING = "starting"
     WAITING = "waiting for clients"
+    PAUSED = "paused by the operator"
     PREPARING = "preparing a round"
     PLAYING = "playing a round"
     CLOSING = "closing a round"
     RELEASING = "handing out the final model"
     ENDING = "ending"
+
+
+ROUNDS = (Activity.PREPARING, Activity.PLAYING, Activity.CLOSING)
+"""A round is in progress."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from auror.training.confirmation import Confirmation
 from auror_server.app import serve
 from auror_server.config import IDLE, ServerConfig
 from auror_server.control_port import ControlPort
-from auror_server.session import SessionEnding
+from auror_server.standing import SessionEnding
 from auror_server.start import load
 from auror_server.store import lock_folder
 
@@ -77,6 +77,11 @@ class Trainings:
                 self._under_way = run
                 self._granted.set()
                 return {"run": run.name, "folder": str(run.absolute())}
+            case {"do": str(other)}:
+                name = "NNNN" if self._under_way is None else self._under_way.name
+                raise ConfigError(
+                    f"`auror {other}` is of one training: name its run folder, {self._runs}/{name}"
+                )
         raise ConfigError("no request that this version knows: use its own `auror start`")
 
     async def run(self) -> SessionEnding:

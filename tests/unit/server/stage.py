@@ -18,7 +18,8 @@ from auror_server.connections import Connection
 from auror_server.hosts import SyntheticHost
 from auror_server.reception import Reception
 from auror_server.recorder import Recorder
-from auror_server.session import Session, SessionEnding
+from auror_server.session import Session
+from auror_server.standing import SessionEnding
 from auror_server.state.identity import RunIdentity
 from auror_server.state.opening import begin
 from auror_server.store import Store

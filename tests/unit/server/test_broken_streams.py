@@ -11,7 +11,7 @@ import grpc
 import pytest
 from auror_server import admission
 from auror_server.events import Malformed, Message
-from auror_server.session import SessionEnding
+from auror_server.standing import SessionEnding
 from peers import FRAMES, LIMITS, ONE, ROUND, TWO, UPLOAD, House, play, rest
 from stage import Stage
 

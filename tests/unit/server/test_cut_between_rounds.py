@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from auror_server.session import SessionEnding
+from auror_server.standing import SessionEnding
 from stage import Stage
 
 from auror.round.past import Past

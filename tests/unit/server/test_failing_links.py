@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from auror_server.session import SessionEnding
+from auror_server.standing import SessionEnding
 from stage import Site, Stage
 
 from auror.wire.alive import SILENT_SECONDS

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from auror_server.session import SessionEnding
+from auror_server.standing import SessionEnding
 from rounds_kit import DIM
 from stage import Site, Stage
 

@@ -13,7 +13,7 @@ from auror_server.events import Message
 from auror_server.members import Members
 from auror_server.metrics import RoundMeter
 from auror_server.reception import Reception
-from auror_server.session import SessionEnding
+from auror_server.standing import SessionEnding
 from rounds_kit import Deployment
 from stage import Inline, Stage, invitations
 from structlog.testing import capture_logs
