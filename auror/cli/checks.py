@@ -37,14 +37,17 @@ def check_experiment(
     return checks.exit_code
 
 
-def check_loadtest(settings: Callable[[], LoadTest]) -> int:
-    """Settings, open files and processes. Returns the exit code."""
+def check_loadtest(settings: Callable[[], LoadTest], out: Path | None) -> int:
+    """Settings, open files, processes and report. Returns the exit code."""
     from auror.programs.loadtest import open_files  # noqa: PLC0415 - keeps --help quick
 
     checks = Checklist(told)
     test = checks.run("settings", settings)
     if test is not None:
         checks.run("open files", lambda: open_files(test))
+    if out is not None:
+        checks.run("report folder", lambda: check_unused("out", out), str)
+        checks.run("report", _load_page)
     _programs(checks)
     return checks.exit_code
 
@@ -62,6 +65,10 @@ def _programs(checks: Checklist) -> None:
 
 def _load_report() -> None:
     from auror.cli import output  # noqa: F401, PLC0415 - figures and templates load here
+
+
+def _load_page() -> None:
+    from auror.report import load_page  # noqa: F401, PLC0415 - figures and templates load here
 
 
 def _prepared(found: Prepared) -> str:

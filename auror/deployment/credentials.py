@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import functools
 import hashlib
 import os
 from dataclasses import dataclass, field
@@ -274,14 +275,20 @@ def read_policy(path: Path, operator: bytes) -> Policy:
         CredentialsError: naming the file, when it is missing or does not fit.
     """
     try:
-        policy = parse_policy(_read(path.parent, path.name))
-        policy.verify(operator)
+        return _signed_policy(_read(path.parent, path.name), operator)
     except ConfigError as error:
         raise _broken(path, str(error)) from error
     except AuthenticationFailed as error:
         raise _broken(path, f"not signed by the operator key in {OPERATOR_FILE}") from error
     except ValueError as error:
         raise _broken(path, "not a policy") from error
+
+
+@functools.lru_cache(maxsize=2)
+def _signed_policy(raw: bytes, operator: bytes) -> Policy:
+    """The clients of a process read the same text, and hold one policy."""
+    policy = parse_policy(raw)
+    policy.verify(operator)
     return policy
 
 

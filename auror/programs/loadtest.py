@@ -6,28 +6,29 @@ exact therefore rests on nothing that the protocol computed.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 
 from auror.deployment.addresses import MAX_CLIENTS
 from auror.deployment.certs import create_deployment
 from auror.deployment.locks import allow_many_files
-from auror.deployment.run_reader import RunReader
-from auror.deployment.status_socket import ask
-from auror.errors import ConfigError, UnavailableError, UntrainedError
+from auror.errors import ConfigError, UntrainedError
 from auror.fields import Like, Range, check_fields, default_of
 from auror.params import WORKERS, RoundParams
 from auror.programs.enrol import synthetic_terms
+from auror.programs.load_report import LoadReport, report_of
+from auror.programs.load_watch import Say, watch
 from auror.programs.processes import (
     RunningProgram,
     Starter,
     check_installed,
     free_address,
+    memory_folder,
     programs,
     scratch_folder,
     wait_until_listening,
@@ -35,12 +36,10 @@ from auror.programs.processes import (
 from auror.programs.relay import CountingRelay
 from auror.round.arithmetic import check_round
 
-Say = Callable[[str], None]
 STOPPED = 6
 """Exit code of clients whose server stopped before the end."""
-_POLL_SECONDS = 0.25
-_SAY_SECONDS = 2.0
-_FAREWELL_SECONDS = 10.0
+_STATE_BYTES = 32 << 10
+"""What a client keeps on disk, in two small files, with room to spare."""
 _DEADLINE_SECONDS = 3600
 
 
@@ -58,6 +57,9 @@ class LoadTest:
     """Rounds to run."""
     workers: Annotated[int, Range(1)] = WORKERS
     """Processes that hold the clients."""
+    count_wire: bool = False
+    """Count what crosses the sockets, TLS and HTTP/2 included, by a relay between clients and
+    server, which costs CPU and two more open files a client."""
     group_size: Annotated[int, Like(RoundParams)] = default_of(RoundParams, "group_size")
     colluders: Annotated[int, Like(RoundParams)] = 0
     quantisation_bits: Annotated[int, Like(RoundParams)] = default_of(
@@ -82,48 +84,10 @@ class LoadTest:
         )
 
 
-@dataclass(frozen=True)
-class PhaseFigures:
-    """Seconds from the start of a phase to a client's answer, over clients and rounds."""
-
-    p50: float
-    p95: float
-    longest: float
-    """Of the phase as a whole."""
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """What it cost, and whether every total was right."""
-
-    test: LoadTest
-    rounds_finished: int
-    rounds_aborted: int
-    exact: bool
-    """Every opened total equals the plain sum of the accepted clients' quantised updates."""
-    seconds: float
-    seconds_per_round: float
-    phases: dict[str, PhaseFigures]
-    bytes_up: int
-    bytes_down: int
-    """Message bodies and frames, over all rounds."""
-    wire_up: int
-    wire_down: int
-    """Everything that crossed the sockets: TLS, HTTP/2, gRPC and connecting included."""
-    upload_expansion: float
-    """``wire_up`` per client and round, over d entries of b bits."""
-    server_cpu_seconds: float
-    server_peak_rss_bytes: int
-    dropped: int
-    """Client-rounds that were lost."""
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
 def open_files(test: LoadTest) -> None:
     """Raises ConfigError when fewer files may be open here than ``test`` needs."""
-    allow_many_files(3 * test.clients)  # a connection of each to the relay, and on to the server
+    # in the server a connection each; in the relay two, one of them onwards
+    allow_many_files((3 if test.count_wire else 2) * test.clients)
 
 
 def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
@@ -134,19 +98,31 @@ def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
     """
     check_installed()
     open_files(test)
-    with scratch_folder() as folder:
+    with (
+        scratch_folder() as folder,
+        memory_folder(_STATE_BYTES * test.clients, folder / "state") as state,
+    ):
         terms = synthetic_terms(test.dim, test.params(), test.rounds)
         create_deployment(folder / "certs", test.clients, ["127.0.0.1"], terms)
         started = time.monotonic()
         address = free_address()
-        with CountingRelay(address) as relay, programs(folder / "logs") as starter:
-            _start(test, folder, starter, address, relay.address)
-            _watch(test, folder, starter, say)
-        return _report(test, folder, time.monotonic() - started, relay)
+        with contextlib.ExitStack() as stack:
+            relay = stack.enter_context(CountingRelay(address)) if test.count_wire else None
+            starter = stack.enter_context(programs(folder / "logs"))
+            door = address if relay is None else relay.address
+            server, swarm = _start(test, folder, state, starter, address, door)
+            moments = watch(test.rounds, test.clients, folder / "run", server, swarm, say)
+        say("the programs have ended; every total is compared")
+        seconds = time.monotonic() - started
+        wire = None if relay is None else (relay.bytes_up, relay.bytes_down)
+        return report_of(test, folder / "run", folder / "inputs", seconds, moments, wire)
 
 
-def _start(test: LoadTest, folder: Path, starter: Starter, address: str, door: str) -> None:
-    """The server listens at ``address``; clients go through ``door``, which counts."""
+def _start(
+    test: LoadTest, folder: Path, state: Path, starter: Starter, address: str, door: str
+) -> tuple[RunningProgram, list[RunningProgram]]:
+    """The server and the processes of clients. The server listens at ``address``; clients go
+    through ``door``, which may count."""
     server = starter.server(
         {
             "server.listen": address,
@@ -163,13 +139,14 @@ def _start(test: LoadTest, folder: Path, starter: Starter, address: str, door: s
         }
     )
     wait_until_listening(address, server)
+    swarm = []
     for worker, ids in enumerate(np.array_split(np.arange(test.clients), test.workers)):
         if len(ids):
-            starter.clients(
+            started = starter.clients(
                 {
                     "client.server": door,
                     "client.credentials": folder / "certs" / "clients",
-                    "client.state": folder / "state",
+                    "client.state": state,
                     "client.threads": 1,
                     "client.quiet": True,
                     # who vanished on purpose is ended by _end, not by its own patience
@@ -184,144 +161,5 @@ def _start(test: LoadTest, folder: Path, starter: Starter, address: str, door: s
                 # vanished on purpose in every round
                 fine=(0, STOPPED, *((UntrainedError.exit_code,) if test.dropout else ())),
             )
-
-
-def _watch(test: LoadTest, folder: Path, starter: Starter, say: Say) -> None:
-    """Until the server has ended well, and the clients after it."""
-    server, *clients = starter.started
-    said, shown, reader = 0.0, 0, RunReader(folder / "run")
-    while server.running():
-        starter.check()
-        rounds = reader.rounds()
-        for line in rounds[shown:]:
-            say(_fate(test, rounds[: line["index"] + 1]))
-            said = time.monotonic()
-        shown = len(rounds)
-        if time.monotonic() - said >= _SAY_SECONDS:
-            said = time.monotonic()
-            say(_moment(test, folder / "run", _done(rounds)))
-        time.sleep(_POLL_SECONDS)
-    rounds = reader.rounds()
-    for line in rounds[shown:]:
-        say(_fate(test, rounds[: line["index"] + 1]))
-    starter.check()
-    _end(clients)
-
-
-def _done(rounds: Sequence[dict[str, Any]]) -> int:
-    return sum(line["aborted"] is None for line in rounds)
-
-
-def _fate(test: LoadTest, rounds: Sequence[dict[str, Any]]) -> str:
-    """Of the last of ``rounds``."""
-    last = rounds[-1]
-    if last["aborted"]:
-        return f"a round was aborted after {last['seconds']:.1f} s: {last['aborted']}"
-    done, accepted = _done(rounds), len(last["accepted"])
-    return f"round {done} of {test.rounds} done: {accepted} accepted, {last['seconds']:.1f} s"
-
-
-def _end(clients: Sequence[RunningProgram]) -> None:
-    """The server is gone, so the test is over: who had vanished on purpose and found nobody to
-    come back to is no failure."""
-    until = time.monotonic() + _FAREWELL_SECONDS
-    while any(one.running() for one in clients) and time.monotonic() < until:
-        time.sleep(_POLL_SECONDS)
-    late = [one for one in clients if one.running()]
-    for one in late:
-        one.stop()
-    for one in clients:
-        if one not in late:
-            one.check()
-
-
-def _moment(test: LoadTest, run: Path, done: int) -> str:
-    """What the server says that it is doing."""
-    _presence, live = ask(run)
-    if live is None:
-        return "the server starts"
-    doing, here = live["activity"], len(live["connected"])
-    if live["phase"] is None:
-        return f"{doing}, {here} of {test.clients} connected"
-    return (
-        f"round {done + 1} of {test.rounds}: {live['phase']} for {live['phase_s']:.0f} s,"
-        f" waiting for {len(live['waiting_for'])}, {here} connected"
-    )
-
-
-def _report(test: LoadTest, folder: Path, seconds: float, relay: CountingRelay) -> LoadReport:
-    reader = RunReader(folder / "run")
-    rounds, timings = reader.rounds(), reader.timings()
-    if not timings:
-        raise UnavailableError("the load test ended without a round; see the server's log")
-    finished = [line for line in rounds if line["aborted"] is None]
-    exact = bool(finished) and all(_exact(reader, folder / "inputs", line) for line in finished)
-    return LoadReport(
-        test=test,
-        rounds_finished=len(finished),
-        rounds_aborted=len(rounds) - len(finished),
-        exact=exact,
-        seconds=seconds,
-        seconds_per_round=float(np.mean([line["seconds"] for line in timings])),
-        phases=_phases(timings),
-        bytes_up=sum(line["bytes_up"] for line in timings),
-        bytes_down=sum(line["bytes_down"] for line in timings),
-        wire_up=relay.bytes_up,
-        wire_down=relay.bytes_down,
-        upload_expansion=relay.bytes_up
-        / (test.clients * len(rounds) * test.dim * test.quantisation_bits / 8),
-        server_cpu_seconds=timings[-1]["cpu_seconds_total"],
-        server_peak_rss_bytes=max(line["peak_rss_bytes"] for line in timings),
-        dropped=sum(len(line["dropped"]) for line in rounds),
-    )
-
-
-def _exact(reader: RunReader, inputs: Path, line: dict[str, Any]) -> bool:
-    """Bit for bit: the server's total against the plain sum of what the clients quantised."""
-    counter = line["round_id"]["counter"]
-    total = reader.total(line["index"])
-    plain = np.zeros_like(total)
-    for client in line["accepted"]:
-        values = np.load(inputs / f"{counter}-{client}.npy", allow_pickle=False)
-        plain += values.astype(plain.dtype)
-    return bool(np.array_equal(total, plain))
-
-
-def _phases(timings: Sequence[dict[str, Any]]) -> dict[str, PhaseFigures]:
-    found: dict[str, PhaseFigures] = {}
-    for name in dict.fromkeys(name for line in timings for name in line["phases"]):
-        phases = [line["phases"][name] for line in timings if name in line["phases"]]
-        answers = [answer for phase in phases for answer in phase["answers"]] or [0.0]
-        p50, p95 = np.percentile(answers, [50, 95])
-        longest = max(phase["seconds"] for phase in phases)
-        found[name] = PhaseFigures(round(float(p50), 4), round(float(p95), 4), longest)
-    return found
-
-
-def as_text(report: LoadReport) -> str:
-    """The report for people."""
-    test = report.test
-    lines = [
-        (
-            f"{test.clients} clients, {test.dim} entries, dropout {test.dropout:g}:"
-            f" {report.rounds_finished} rounds, {report.rounds_aborted} aborted,"
-            f" {report.dropped} client-rounds lost"
-        ),
-        f"{report.seconds_per_round:.1f} s a round, {report.seconds:.1f} s in all",
-        f"{'phase':<16}{'p50 s':>9}{'p95 s':>9}{'whole s':>9}",
-        *(
-            f"{name:<16}{figures.p50:>9.3f}{figures.p95:>9.3f}{figures.longest:>9.3f}"
-            for name, figures in report.phases.items()
-        ),
-        f"messages: up {report.bytes_up / 1e6:.1f} MB, down {report.bytes_down / 1e6:.1f} MB",
-        (
-            f"on the wire: up {report.wire_up / 1e6:.1f} MB, down {report.wire_down / 1e6:.1f} MB;"
-            f" upload expansion {report.upload_expansion:.3f}"
-        ),
-        (
-            f"server: {report.server_cpu_seconds:.1f} CPU s,"
-            f" {report.server_peak_rss_bytes / 1e6:.0f} MB peak"
-        ),
-        f"every total exact: {'yes' if report.exact else 'NO'}",
-    ]
-    return "\n".join(lines)
+            swarm.append(started)
+    return server, swarm

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -82,6 +83,30 @@ def scratch_folder() -> Iterator[Path]:
             "no folder for temporary files can be written: name one in the variable TMPDIR"
         ) from error
     with scratch as name:
+        yield Path(name)
+
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - nothing in it but folders of this user's own
+"""A folder in memory, on Linux."""
+
+
+@contextlib.contextmanager
+def memory_folder(size: int, other: Path) -> Iterator[Path]:
+    """A folder in memory for ``size`` bytes of small files that are made durable all the time, gone
+    afterwards; ``other`` where there is none: a disk that many simulated machines share would be
+    measured instead of them."""
+    with contextlib.ExitStack() as stack:
+        try:
+            if shutil.disk_usage(_MEMORY).free < 2 * size:
+                raise OSError("too small")
+            name = stack.enter_context(
+                tempfile.TemporaryDirectory(
+                    prefix="auror-", dir=_MEMORY, ignore_cleanup_errors=True
+                )
+            )
+        except OSError:
+            other.mkdir(parents=True, exist_ok=True)
+            name = str(other)
         yield Path(name)
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from auror.ids import RoundId
 from auror.params import OwnRules
 from auror.round.client.machine import ClientMachine
 from auror.round.client.state import ClientEffect, Ended, GaveUp, Remember, Reply, Train
+from auror.round.label_rows import ClassMeans
 from auror.round.messages import (
     ClientMessage,
     Exclusion,
@@ -35,14 +35,14 @@ from auror.round.messages import (
     RoundEnd,
     RoundStart,
     ServerMessage,
+    Upload,
     Withdraw,
 )
 from auror.round.past import Past
 from auror.secagg.quantise import CLIPPED_WARNING, Quantiser
-from auror.wire import codec
 from auror.wire.fields import WireError
-from auror.wire.frames import Begun, Received, client_frames
-from auror.wire.limits import Kind, Limits
+from auror.wire.frames import Received
+from auror.wire.limits import Limits
 from auror_client.account import Account
 from auror_client.clock import Clock
 from auror_client.failures import refused_for_good
@@ -50,7 +50,9 @@ from auror_client.faults import Faults, RoundClock
 from auror_client.final_model import ModelFolder
 from auror_client.held_policy import handed_on
 from auror_client.journal import Journal
+from auror_client.outgoing import Sender, cut, frames_of
 from auror_client.participation import Participation
+from auror_client.read_once import ReadOnce
 from auror_client.recording import Recording
 from auror_client.start import check_reachable
 from auror_client.trainer import Trainer
@@ -58,16 +60,6 @@ from auror_client.transport import ConnectionLost, Transport
 
 _Result = TypeVar("_Result")
 _log = logger("client")
-
-
-class Sender(Protocol):
-    """Takes one message's frames."""
-
-    begun: Begun | None
-    """What the server holds of an upload that broke off, until one is sent."""
-
-    async def send(self, frames: Iterable[bytes]) -> None:
-        """Raises ConnectionLost: the server will ask again."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +76,7 @@ class ProcessShared:
     faults: Faults
     rounds: RoundClock
     clock: Clock
+    decoded: ReadOnce = field(default_factory=ReadOnce)
 
 
 class Answering:
@@ -159,9 +152,10 @@ class Answering:
             UserError: this client takes part in nothing more, or something cannot be written.
         """
         envelope = whole.envelope
-        message = await self._compute(
-            lambda: codec.decode_server(envelope.kind, whole.read(), self.limits)
-        )
+        decoded = self._shared.decoded
+        message = decoded.known(whole, self.limits)
+        if message is None:
+            message = await self._compute(lambda: decoded.read(whole, self.limits))
         async with self._turn:
             if isinstance(message, FinalModel):
                 await self._compute(lambda: self.final.take(self._machine, message))
@@ -181,7 +175,7 @@ class Answering:
                 await self._excuse(envelope.round_id, message)
                 return
             self.participation.heard(envelope.round_id, message)
-            await self._carry(envelope.round_id, await self._step(message))
+            await self._step(envelope.round_id, lambda: self._machine.on_message(message))
 
     async def close(self) -> None:
         """Leave unused what a training yields that nobody waits for any more."""
@@ -241,25 +235,37 @@ class Answering:
         self.participation.gave_up(round_id, refusal)
         await self._reply(round_id, Withdraw(refusal))
 
-    async def _step(self, message: ServerMessage) -> list[ClientEffect]:
-        return await self._compute(lambda: self._machine.on_message(message))
-
     def _is_current(self, round_id: RoundId) -> bool:
         return self._start is not None and self._start.description.round_id == round_id
 
     # Effects ------------------------------------------------------------------------------------
 
-    async def _carry(self, round_id: RoundId, effects: list[ClientEffect]) -> None:
+    async def _step(self, round_id: RoundId, step: Callable[[], list[ClientEffect]]) -> None:
+        """One step of the machine: what it must remember is durable before anything leaves, all in
+        one way to the executor and back."""
+
+        def taken() -> list[tuple[ClientEffect, list[bytes]]]:
+            effects = step()
+            for effect in effects:
+                if isinstance(effect, Remember):
+                    self._journal.save(effect.memory)
+            return [(effect, frames_of(round_id, effect)) for effect in effects]
+
+        await self._carry(round_id, await self._compute(taken))
+
+    async def _carry(
+        self, round_id: RoundId, effects: list[tuple[ClientEffect, list[bytes]]]
+    ) -> None:
         """All of them, even when the stream breaks in between: the machine repeats replies, but
         it asks for training and for durable memory only once."""
         broken: ConnectionLost | None = None
-        for effect in effects:
+        for effect, frames in effects:
             match effect:
-                case Remember(memory):
-                    await self._compute(functools.partial(self._journal.save, memory))
+                case Remember():
+                    pass  # it was
                 case Reply(message):
                     try:
-                        await self._reply(round_id, message)
+                        await self._reply(round_id, message, frames)
                     except ConnectionLost as error:
                         broken = error
                 case Train(task, model):
@@ -282,17 +288,17 @@ class Answering:
         if broken is not None:
             raise broken
 
-    async def _reply(self, round_id: RoundId, message: ClientMessage) -> None:
+    async def _reply(
+        self, round_id: RoundId, message: ClientMessage, frames: list[bytes] | None = None
+    ) -> None:
+        """``frames``: of ``message``; those of an upload depend on what the server holds of it."""
         self._shared.faults.before(self._me, round_id.counter, message)
-        kind, link = codec.kind_of(message), self.link
-        begun = None
-        if link is not None and kind is Kind.UPLOAD:
-            begun, link.begun = link.begun, None
-
-        def cut() -> list[bytes]:
-            return list(client_frames(round_id, kind, codec.encode_client(message), begun))
-
-        frames = await self._compute(cut)
+        link = self.link
+        if not frames:
+            begun = None
+            if link is not None and isinstance(message, Upload):
+                begun, link.begun = link.begun, None
+            frames = await self._compute(lambda: cut(round_id, message, begun))
         if link is not None and link is self.link:  # else: the server asks again over another one
             await link.send(frames)
         self._shared.faults.after(self._me, round_id.counter, message)
@@ -313,23 +319,25 @@ class Answering:
         seed = int.from_bytes(system_entropy(8), "little") >> 1
         rounding = Secret.draw(system_entropy)
         recording, params = self._shared.recording, self._params
-        update = await self._loop.run_in_executor(
-            self._shared.training, self._trainer.train, task, model, seed
-        )
-        self._say_clipped(update)
-        means = await self._loop.run_in_executor(
-            self._shared.training, self._trainer.class_means, task, model
-        )
-        await self._compute(
-            lambda: recording.update(round_id.counter, self._me, params, update, rounding)
-        )
-        await self._compute(lambda: recording.seeds(round_id.counter, self._me, seed, rounding))
+
+        def trained() -> tuple[NDArray[np.float32], ClassMeans | None]:
+            update = self._trainer.train(task, model, seed)
+            self._say_clipped(update)
+            return update, self._trainer.class_means(task, model)
+
+        update, means = await self._loop.run_in_executor(self._shared.training, trained)
+
+        def recorded() -> None:
+            recording.update(round_id.counter, self._me, params, update, rounding)
+            recording.seeds(round_id.counter, self._me, seed, rounding)
+
+        if recording.wanted:
+            await self._compute(recorded)
         async with self._turn:
             if not self._is_current(round_id):
                 return
-            effects = await self._compute(lambda: self._machine.on_update(update, rounding, means))
             try:
-                await self._carry(round_id, effects)
+                await self._step(round_id, lambda: self._machine.on_update(update, rounding, means))
             except ConnectionLost as error:
                 self._log.info("upload broken off, the server will ask again", why=str(error))
 

@@ -35,6 +35,11 @@ class Recording:
                 f"[record]: cannot write {error.filename}: {error.strerror}"
             ) from error
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is written."""
+        return self._randomness is not None or self._inputs is not None
+
     def seeds(self, counter: int, client: ClientId, training: int, rounding: Secret) -> None:
         """One line: enough to repeat this client's update of this round."""
         if self._randomness is None:

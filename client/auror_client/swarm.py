@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from auror.crypto.signing import remember_verified
 from auror.deployment.credentials import ClientCredentials
 from auror.deployment.locks import allow_many_files
 from auror.deployment.model_file import tensor_entries
@@ -29,6 +30,7 @@ from auror_client.final_model import check_released, make_folders
 from auror_client.held_policy import newest
 from auror_client.journal import Journal
 from auror_client.participation import check_took_part
+from auror_client.read_once import HELD, ReadOnce
 from auror_client.recording import Recording
 from auror_client.standing import stand
 from auror_client.start import load, load_members
@@ -47,6 +49,8 @@ async def run(config: ClientConfig) -> ClientEnding:
     members = load(config)
     enrolled = members[0][1].policy.id_bound
     allow_many_files(3 * len(members))  # a connection, a lock and an event descriptor each
+    if len(members) > 1:
+        remember_verified(4 * enrolled)  # of a round: keys, views, a quorum twice
     with ExitStack() as stack:
         # before all else: a second process must find out before it has read or written anything
         journals = {
@@ -69,6 +73,7 @@ async def run(config: ClientConfig) -> ClientEnding:
             Faults(config.faults),
             RoundClock(),
             LoopClock(),
+            ReadOnce(HELD if len(members) > 1 else 0),
         )
         rules = config.own_rules()
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auror.crypto import aead, prg, shamir
+from auror.crypto import aead, prg, shamir, signing
 from auror.crypto.entropy import Secret, system_entropy
 from auror.crypto.kex import KeyPair, check_public_key, expand
 from auror.crypto.signing import SigningKey, verify
@@ -286,3 +286,33 @@ def test_secrets_do_not_show(caplog: pytest.LogCaptureFixture) -> None:
         copy.copy(value)
     with pytest.raises(ValueError, match="32 bytes, not 31"):
         Secret(bytes(31))
+
+
+def test_a_process_may_remember_what_it_verified_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[bytes] = []
+    once = signing._check
+
+    def counted(verify_key: bytes, signature: bytes, content: bytes) -> None:
+        seen.append(content)
+        once(verify_key, signature, content)
+
+    monkeypatch.setattr(signing, "_check", counted)
+    monkeypatch.setattr(signing, "_checking", [counted])
+    key = SigningKey(Secret(bytes(range(32))))
+    good = key.sign(Tag.AGREEMENT, b"a")
+    signing.remember_verified(4)
+    for _ in range(3):
+        verify(key.verify_key, good, Tag.AGREEMENT, b"a")
+    assert len(seen) == 1
+    for wrong in (
+        (key.verify_key, good, Tag.AGREEMENT, b"b"),
+        (key.verify_key, good, Tag.CONSISTENCY, b"a"),
+        (key.verify_key, good[:-1] + bytes([good[-1] ^ 1]), Tag.AGREEMENT, b"a"),
+        (SigningKey(secret(4)).verify_key, good, Tag.AGREEMENT, b"a"),
+    ):
+        for _ in range(2):
+            with pytest.raises(AuthenticationFailed):
+                verify(*wrong)
+    assert len(seen) == 9

@@ -1,0 +1,174 @@
+"""While a load test runs: what it says about itself, and what its programs cost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from auror.deployment.run_reader import RunReader
+from auror.deployment.status_socket import ask
+from auror.programs.processes import RunningProgram
+
+Say = Callable[[str], None]
+_POLL_SECONDS = 0.25
+_LOOK_SECONDS = 2.0
+_FAREWELL_SECONDS = 10.0
+_IDLE = ("idle", "iowait", "steal", "guest", "guest_nice")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One look at the programs, at most two seconds after the one before."""
+
+    seconds: float
+    """Since the first look."""
+    playing: bool
+    """A round is under way."""
+    phase: str | None
+    connected: int
+    server_cpu: float
+    """CPU seconds since the start of the program, as are the next ones."""
+    swarm_cpu: tuple[float, ...]
+    """Of every process of clients."""
+    machine_cpu: float
+    """Of everything on this machine, whoever started it, since it runs."""
+    server_rss: int
+    """Bytes."""
+    swarm_rss: int
+    """Bytes, of all processes of clients together."""
+
+
+class ProgramWatch:
+    """Of one test's programs; ``programs``: a server, where this machine runs it, and clients."""
+
+    def __init__(self, server: RunningProgram | None, clients: Sequence[RunningProgram]) -> None:
+        self.moments: list[Moment] = []
+        self._clients = clients
+        self._server = None if server is None else _Costs(server)
+        self._swarm = [_Costs(one) for one in clients]
+        self._began = time.monotonic()
+
+    def look(self, live: dict[str, Any] | None) -> None:
+        """``live``: what the server says, if it does."""
+        said = live or {}
+        for one in (*self._swarm, *([self._server] if self._server else [])):
+            one.look()
+        times = psutil.cpu_times()._asdict()
+        self.moments.append(
+            Moment(
+                round(time.monotonic() - self._began, 3),
+                said.get("counter") is not None,
+                said.get("phase"),
+                len(said.get("connected", ())),
+                0.0 if self._server is None else self._server.cpu,
+                tuple(one.cpu for one in self._swarm),
+                round(sum(value for name, value in times.items() if name not in _IDLE), 2),
+                0 if self._server is None else self._server.rss,
+                sum(one.rss for one in self._swarm),
+            )
+        )
+
+
+class _Costs:
+    """CPU and memory of one process, as far as they were seen."""
+
+    def __init__(self, program: RunningProgram) -> None:
+        self.cpu, self.rss = 0.0, 0
+        self._process: psutil.Process | None = None
+        with contextlib.suppress(psutil.Error):  # it has ended already
+            self._process = psutil.Process(program.process.pid)
+
+    def look(self) -> None:
+        if self._process is None:
+            return
+        with contextlib.suppress(psutil.Error):
+            times = self._process.cpu_times()
+            self.cpu = round(times.user + times.system, 2)
+            self.rss = self._process.memory_info().rss
+
+
+def watch(
+    rounds: int,
+    clients: int,
+    run: Path,
+    server: RunningProgram,
+    swarm: Sequence[RunningProgram],
+    say: Say,
+) -> list[Moment]:
+    """Until the server has ended well, and the clients after it.
+
+    Raises:
+        UnavailableError: one of them ended with an error.
+    """
+    watching, reader = ProgramWatch(server, swarm), RunReader(run)
+    looked, shown = 0.0, 0
+    while server.running():
+        for one in (server, *swarm):
+            one.check()
+        found = reader.rounds()
+        for line in found[shown:]:
+            say(_fate(rounds, found[: line["index"] + 1]))
+        if time.monotonic() - looked >= _LOOK_SECONDS or len(found) > shown:
+            looked, shown = time.monotonic(), len(found)
+            live = ask(run)[1]
+            watching.look(live)
+            say(_doing(rounds, clients, _done(found), live))
+        time.sleep(_POLL_SECONDS)
+    found = reader.rounds()
+    for line in found[shown:]:
+        say(_fate(rounds, found[: line["index"] + 1]))
+    server.check()
+    end(swarm)
+    return watching.moments
+
+
+def end(clients: Sequence[RunningProgram]) -> None:
+    """The server is gone, so the test is over: who had vanished on purpose and found nobody to
+    come back to is no failure."""
+    until = time.monotonic() + _FAREWELL_SECONDS
+    while any(one.running() for one in clients) and time.monotonic() < until:
+        time.sleep(_POLL_SECONDS)
+    late = [one for one in clients if one.running()]
+    for one in late:
+        one.stop()
+    for one in clients:
+        if one not in late:
+            one.check()
+
+
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _done(rounds: Sequence[dict[str, Any]]) -> int:
+    return sum(line["aborted"] is None for line in rounds)
+
+
+def _fate(planned: int, rounds: Sequence[dict[str, Any]]) -> str:
+    """Of the last of ``rounds``."""
+    last = rounds[-1]
+    if last["aborted"]:
+        return f"a round was aborted after {last['seconds']:.1f} s: {last['aborted']}"
+    done, accepted = _done(rounds), len(last["accepted"])
+    return f"round {done} of {planned} done: {accepted} accepted, {last['seconds']:.1f} s"
+
+
+def _doing(planned: int, clients: int, done: int, live: dict[str, Any] | None) -> str:
+    """What the server says that it is doing."""
+    if live is None:
+        return "the server ends" if done else "the server starts"
+    doing, here = live["activity"], len(live["connected"])
+    if live["phase"] is None:
+        return f"{doing}, {here} of {clients} connected"
+    return (
+        f"round {done + 1} of {planned}: {live['phase']} for {live['phase_s']:.0f} s,"
+        f" waiting for {len(live['waiting_for'])}, {here} connected"
+    )
