@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 60
 SOAK ?= soak
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all oracle crash faults soak fuzz mutants vectors test-gpu lint format proto proto-check constraints clean
+.PHONY: help venv demo test test-all oracle crash faults soak test-ray fuzz mutants vectors test-gpu lint format proto proto-check constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,10 @@ faults: $(STAMP) ## twenty schedules of a failing network, real programs: totals
 
 soak: $(STAMP) ## ten minutes of 30 clients, with kills and dropped connections: table and plot in SOAK (./soak)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak/run.py --out $(SOAK)
+
+test-ray: $(STAMP) ## a sweep on a Ray cluster of two nodes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
+	$(PYTEST) --timeout=300 --no-cov tests/ray
 
 fuzz: $(STAMP) ## every parser for FUZZ_SECONDS each (default 60)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'

@@ -10,6 +10,7 @@ import click
 
 from auror.cli.shared import CHECK, EPILOG, FORMAT, one_line_errors, told
 from auror.deployment.checks import Checklist, check_writable
+from auror.experiments.engine import ENGINES, Engine
 from auror.params import WORKERS
 
 _PATH = click.Path(path_type=Path)
@@ -18,15 +19,38 @@ _PATH = click.Path(path_type=Path)
 @click.command("sweep", epilog=EPILOG)
 @click.argument("manifest", type=_PATH)
 @click.option("--out", type=_PATH, required=True, help="Folder of the sweep; finished cells stay.")
-@click.option("--workers", default=WORKERS, show_default=True, help="Processes at a time.")
-@click.option("--shard", default=None, metavar="I/N",
-              help="Only every N-th cell from the I-th on.  [default: all cells]")  # fmt: skip
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="local",
+    show_default=True,
+    help="Who computes: processes here, or a Ray cluster.",
+)
+@click.option(
+    "--address",
+    default=None,
+    metavar="HOST:PORT",
+    help="Of the Ray cluster.  [default: RAY_ADDRESS, or the one of this machine]",
+)
+@click.option(
+    "--workers",
+    type=int,
+    default=None,
+    help=f"Cells at a time.  [default: {WORKERS}; on Ray one for each of its cores]",
+)
+@click.option(
+    "--shard",
+    default=None,
+    metavar="I/N",
+    help="Only every N-th cell from the I-th on.  [default: all cells]",
+)
 @CHECK
 @FORMAT
 @one_line_errors
 def command(
-    manifest: Path, out: Path, workers: int, shard: str | None, only_check: bool, form: str
-) -> None:
+    manifest: Path, out: Path, engine: str, address: str | None, workers: int | None,
+    shard: str | None, only_check: bool, form: str,
+) -> None:  # fmt: skip
     """Run the grid of MANIFEST (TOML), a row per cell in rows.csv and rows.parquet.
 
     Start it again after a break: only what is missing is computed. Exit code 1 when a cell failed.
@@ -40,7 +64,7 @@ def command(
         run_sweep,
     )
 
-    part = None if shard is None else Shard.parse(shard)
+    part, where = None if shard is None else Shard.parse(shard), Engine(engine, workers, address)
 
     if only_check:
         checks = Checklist(told)
@@ -49,10 +73,11 @@ def command(
             lambda: cells_of(load_manifest(manifest), part),
             lambda cells: f"{len(cells)} cells",
         )
+        checks.run("engine", where.check, str)
         checks.run("folder", lambda: check_writable("out", out), str)
         sys.exit(checks.exit_code)
 
-    report = run_sweep(manifest, out, workers, lambda line: click.echo(line, err=True), part)
+    report = run_sweep(manifest, out, where, lambda line: click.echo(line, err=True), part)
     if form == "json":
         click.echo(json.dumps(report.to_dict()))
     else:

@@ -1,7 +1,8 @@
 """``auror sweep``: a grid over any dials and seeds, resumable, a row per cell.
 
-Every cell is computed in a process of its own and kept as a file the moment it is done, whole or
-not at all. A second start computes what is missing and tries what failed again.
+Every cell is computed in a process of its own, here or on the workers of a cluster, and kept as a
+file the moment it is done, whole or not at all. A second start computes what is missing and tries
+what failed again.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import joblib
 import pyarrow
 import pyarrow.parquet
 
 from auror.errors import ConfigError, UserError
+from auror.experiments.engine import Engine
 from auror.experiments.files import name_of, read_json, write_json, write_text
 from auror.experiments.options import DEFAULTS, experiment_config, options_of, without_effect
 from auror.files import claim_folder
+from auror.version import __version__
 
 Row = dict[str, Any]
 Say = Callable[[str], None]
@@ -145,7 +147,7 @@ def cells_of(manifest: Manifest, shard: Shard | None) -> list[Row]:
 
 
 def run_sweep(
-    path: Path, folder: Path, workers: int, say: Say, shard: Shard | None = None
+    path: Path, folder: Path, engine: Engine, say: Say, shard: Shard | None = None
 ) -> SweepReport:
     """Compute the missing cells of the manifest at ``path`` and write ``rows.csv`` and
     ``rows.parquet`` into ``folder``.
@@ -155,19 +157,18 @@ def run_sweep(
             does; several may share ``folder``.
 
     Raises:
-        ConfigError: a bad manifest, or ``folder`` holds another sweep.
+        ConfigError: a bad manifest, ``folder`` holds another sweep, or no such engine is here.
+        UnavailableError: no cluster answers.
     """
-    if workers < 1:
-        raise ConfigError(f"workers = {workers}: choose 1 or more")
     manifest = load_manifest(path)
     cells, started = cells_of(manifest, shard), time.perf_counter()
     _claim(folder, path)
     kept = {name: row for cell in cells if (row := _kept(folder, name := name_of(cell)))}
     missing = [cell for cell in cells if name_of(cell) not in kept]
     say(f"{len(cells)} cells, {len(kept)} of them there already")
-    work = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
-    done = work(joblib.delayed(_compute)(folder, cell) for cell in missing)
-    for count, (name, row) in enumerate(done, 1):
+    tasks = [(cell, __version__) for cell in missing]
+    for count, (name, row) in enumerate(engine.computed(_compute, tasks, _lost), 1):
+        write_json(folder / "cells" / f"{name}.json", row)
         kept[name] = row
         spent = time.perf_counter() - started
         left = spent / count * (len(missing) - count)
@@ -199,15 +200,17 @@ def _claim(folder: Path, manifest: Path) -> None:
     write_text(own, text)
 
 
-def _compute(folder: Path, cell: Row) -> tuple[str, Row]:
-    """One cell, in a worker process: a failure is a row with its reason."""
+def _compute(task: tuple[Row, str]) -> tuple[str, Row]:
+    """Name and row of one cell, in a worker process that may have another version of this code
+    than the one that asks; a failure is a row with its reason."""
+    cell, version = task
     os.environ["OMP_NUM_THREADS"] = "1"
     from auror.experiments.experiment import run_experiment  # noqa: PLC0415 - loads torch
 
-    started = time.perf_counter()
-    dials = {**DEFAULTS, **cell}
-    dials |= {name: None for name, _why in without_effect(options_of(dials), dials)}
+    started, dials = time.perf_counter(), _dials(cell)
     try:
+        if version != __version__:
+            raise ConfigError(f"a worker runs auror {__version__}, not {version}: install the same")
         summary = run_experiment(experiment_config(cell), lambda _progress: None).summary()
         row = {**dials, **_results(summary), "reason": None}
     except UserError as error:
@@ -215,9 +218,19 @@ def _compute(folder: Path, cell: Row) -> tuple[str, Row]:
     except Exception as error:  # noqa: BLE001 - one broken cell must not end the sweep
         row = {**dials, "reason": f"{type(error).__name__}: {error}"}
     row["seconds"] = round(time.perf_counter() - started, 2)
-    name = name_of(cell)
-    write_json(folder / "cells" / f"{name}.json", row)
-    return name, row
+    return name_of(cell), row
+
+
+def _lost(task: tuple[Row, str], why: str) -> tuple[str, Row]:
+    """Of a cell whose worker was lost."""
+    cell, _version = task
+    return name_of(cell), {**_dials(cell), "reason": f"its worker was lost: {why}", "seconds": 0.0}
+
+
+def _dials(cell: Row) -> Row:
+    """All of them, None where one has no effect."""
+    dials = {**DEFAULTS, **cell}
+    return dials | {name: None for name, _why in without_effect(options_of(dials), dials)}
 
 
 def _results(summary: Mapping[str, Any]) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from click.testing import CliRunner, Result
 from auror.cli import main
 from auror.errors import ConfigError
 from auror.experiments import sweep
-from auror.experiments.files import write_json
+from auror.experiments.engine import Engine
 from auror.experiments.options import DEFAULTS, experiment_config
 from auror.experiments.sweep import Shard, load_manifest, name_of, read_table, run_sweep
 from auror.sim.simulate import Aggregation
@@ -43,7 +44,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sweep")
     (folder / "manifest.toml").write_text(MANIFEST)
     said: list[str] = []
-    report = run_sweep(folder / "manifest.toml", folder / "out", 1, said.append)
+    report = run_sweep(folder / "manifest.toml", folder / "out", Engine(workers=1), said.append)
     assert (report.cells, report.computed, report.failed) == (6, 6, 2)
     assert any("left" in line for line in said)
     return folder
@@ -73,7 +74,7 @@ def test_a_second_start_computes_only_what_is_missing(swept: Path) -> None:
     gone = next(path for path in cells if json.loads(path.read_text())["reason"] is None)
     before = {path: path.stat().st_mtime_ns for path in cells}
     gone.unlink()
-    report = run_sweep(swept / "manifest.toml", swept / "out", 1, lambda line: None)
+    report = run_sweep(swept / "manifest.toml", swept / "out", Engine(workers=1), lambda line: None)
     assert report.computed == 3  # the missing one, and the two that failed
     kept = [p for p in cells if p != gone and json.loads(p.read_text())["reason"] is None]
     assert all(path.stat().st_mtime_ns == before[path] for path in kept)
@@ -86,25 +87,58 @@ def test_shards_compute_every_cell_once_and_the_whole_finds_them(
     path, computed = tmp_path / "manifest.toml", []
     path.write_text(MANIFEST)
 
-    def compute(folder: Path, cell: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    def compute(task: tuple[dict[str, Any], str]) -> tuple[str, dict[str, Any]]:
+        cell, _version = task
         row = {**DEFAULTS, **cell, "reason": None, "seconds": 0.0}
         computed.append((cell["group_size"], cell["seed"]))
-        write_json(folder / "cells" / f"{name_of(cell)}.json", row)
         return name_of(cell), row
 
     monkeypatch.setattr(sweep, "_compute", compute)
     for number, cells in ((1, 2), (2, 2), (3, 1), (4, 1)):
         own = tmp_path / str(number)
-        report = run_sweep(path, own, 1, lambda _line: None, Shard(number, 4))
+        report = run_sweep(path, own, Engine(workers=1), lambda _line: None, Shard(number, 4))
         assert (report.cells, report.computed) == (cells, cells)
         assert not (own / "rows.csv").exists()  # of a part there is no table to take for the whole
         shutil.copytree(own, tmp_path / "all", dirs_exist_ok=True)
     assert sorted(computed) == [(size, seed) for size in (2, 3, 7) for seed in (1, 2)]
-    report = run_sweep(path, tmp_path / "all", 1, lambda _line: None)
+    report = run_sweep(path, tmp_path / "all", Engine(workers=1), lambda _line: None)
     assert (report.cells, report.computed) == (6, 0)
     assert [(row["group_size"], row["seed"]) for row in read_table(tmp_path / "all")] == sorted(
         computed
     )
+
+
+def test_a_worker_of_another_version_computes_nothing() -> None:
+    _name, row = sweep._compute(({"dataset": "digits"}, "0.0.0"))
+    assert "not 0.0.0: install the same" in row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--address", "127.0.0.1:1"), "address has no effect"),
+        (("--workers", "0"), "--workers 0: choose 1 or more"),
+    ],
+)
+def test_an_engine_that_is_none_is_refused_in_one_line(
+    tmp_path: Path, words: tuple[str, str], why: str
+) -> None:
+    (tmp_path / "manifest.toml").write_text(MANIFEST)
+    done = invoke("sweep", str(tmp_path / "manifest.toml"), "--out", str(tmp_path / "out"), *words)
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert why in done.stderr
+
+
+def test_without_ray_installed_the_fix_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    (tmp_path / "manifest.toml").write_text(MANIFEST)
+    out = tmp_path / "out"
+    done = invoke("sweep", str(tmp_path / "manifest.toml"), "--out", str(out), "--engine", "ray")
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1] == "auror: --engine ray needs Ray: pip install 'auror[ray]'"
 
 
 @pytest.mark.parametrize("text", ["2", "0/2", "3/2", "a/b", "1/", "-1/2", "1/7"])
@@ -174,7 +208,7 @@ def test_a_rule_is_a_dial_and_dials_without_effect_in_a_cell_make_no_cells(tmp_p
         ("multi-krum", None, 1),
         ("multi-krum", None, 2),
     ]
-    report = run_sweep(path, tmp_path / "out", 1, lambda line: None)
+    report = run_sweep(path, tmp_path / "out", Engine(workers=1), lambda line: None)
     assert (report.cells, report.failed) == (7, 0)
     rows = {(row["rule"], row["colluders"]): row for row in read_table(tmp_path / "out")}
     for rule in ("mean", "multi-krum"):
