@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 60
 SOAK ?= soak
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all oracle crash faults soak test-ray fuzz mutants vectors test-gpu lint format proto proto-check constraints clean
+.PHONY: help venv demo test test-all oracle crash faults soak test-ray fuzz mutants vectors test-gpu system-deps test-system lint format proto proto-check constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -68,6 +68,19 @@ vectors: $(STAMP) ## rewrite tests/vectors from the code: a change there is a ch
 
 mutants: $(STAMP) ## remove each check in turn: the test named for it must fail
 	$(BIN)/python scripts/mutants.py --workers $(WORKERS)
+
+# As root on Debian. bubblewrap and network namespaces play containers, no engine is needed.
+SYSTEM_PACKAGES := bubblewrap iproute2 prometheus systemd util-linux
+system-deps: $(STAMP) ## install with apt, as root, what test-system needs
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $(SYSTEM_PACKAGES) >/dev/null
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,system]'
+
+test-system: $(STAMP) ## as root: the compose file played in network namespaces; containers and units checked
+	@test "$$(id -u)" = 0 || { echo "test-system makes network namespaces: run it as root, after make system-deps"; exit 1; }
+	@for tool in bwrap ip nsenter promtool systemd-analyze $(BIN)/hadolint; do \
+	  command -v $$tool >/dev/null || { echo "$$tool is missing: run make system-deps"; exit 1; }; done
+	$(PYTEST) -n $(WORKERS) --timeout=900 --no-cov tests/system
 
 test-gpu: ## CUDA paths; needs only torch, torchvision and numpy: make test-gpu PYTHON=python3
 	$(PYTHON) tests/gpu/run.py

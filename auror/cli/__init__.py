@@ -7,6 +7,7 @@ classes (``auror.cli.flags``), errors of the library become one line (``auror.cl
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's C core would write to stderr itself
@@ -15,6 +16,9 @@ import click
 
 from auror.cli.shared import EPILOG
 from auror.deployment.console import HELP, VERSION, Program
+
+# who has no home folder needs no hint where matplotlib keeps its fonts meanwhile
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 COMMANDS = (
     "approve", "audit", "bench", "certs", "clients", "defend-bench", "demo", "enrol", "evaluate",

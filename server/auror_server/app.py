@@ -52,8 +52,17 @@ costs 20 KB and is cut off after 10 s."""
 _log = logger("server")
 
 
-async def serve(config: ServerConfig, flagged: tuple[ClientId, ...] = ()) -> SessionEnding:
-    """Run one session. ``flagged``: in earlier runs of this server, under the same policy.
+async def serve(
+    config: ServerConfig,
+    flagged: tuple[ClientId, ...] = (),
+    told: Callable[[], None] = lambda: None,
+) -> SessionEnding:
+    """Run one session.
+
+    Args:
+        flagged: in earlier runs of this server, under the same policy.
+        told: called when a signal comes; it may come when the session is over, and say nothing to
+            it any more.
 
     Raises:
         UserError: bad settings or credentials, a port in use, too few clients; too many rounds
@@ -138,7 +147,7 @@ async def serve(config: ServerConfig, flagged: tuple[ClientId, ...] = ()) -> Ses
         session.obey(orders)
         status.standing = session.standing
         healthy = await _start_health(config.server.health, stack)
-        stop = _stop_on_signals(session, healthy)
+        stop = _stop_on_signals(session, healthy, told)
         await _take_commands(OperatorCommands(folder, session, campaign, stop), folder, stack)
         await _listen(config, credentials, connections, session, recorder.spool, stack)
         await healthy.serving()
@@ -157,7 +166,9 @@ async def serve(config: ServerConfig, flagged: tuple[ClientId, ...] = ()) -> Ses
         return ending
 
 
-def _stop_on_signals(session: Session, healthy: Health) -> Callable[[], None]:
+def _stop_on_signals(
+    session: Session, healthy: Health, told: Callable[[], None]
+) -> Callable[[], None]:
     """The round may take a while to drain: nobody is sent here meanwhile.
 
     Returns what does the same as a signal.
@@ -166,6 +177,7 @@ def _stop_on_signals(session: Session, healthy: Health) -> Callable[[], None]:
 
     def stop() -> None:
         _log.info("stopping")
+        told()
         session.stop()
         draining.add(loop.create_task(healthy.enter_graceful_shutdown()))
 

@@ -127,7 +127,7 @@ class Trainings:
             if not _finished(run):
                 settings = self._settings(asked, run)
                 flagged = await asyncio.to_thread(self._flagged, settings)
-                training = asyncio.create_task(serve(settings, flagged))
+                training = asyncio.create_task(serve(settings, flagged, self._stopped.set))
                 self._on_signals(training.cancel)  # until the session has handlers of its own
                 if await training is SessionEnding.STOPPED:
                     return SessionEnding.STOPPED

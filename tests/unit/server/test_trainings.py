@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from auror_server.config import ServerConfig, load_config
 from auror_server.hosts import SyntheticHost
+from auror_server.session import SessionEnding
 from auror_server.start import identity_of
 from auror_server.state.opening import begin
 from auror_server.trainings import Trainings
@@ -77,3 +80,17 @@ def test_what_is_asked_for_becomes_its_settings_or_is_refused(
     assert not (tmp_path / "0001").exists()
     assert trainings._grant(Asked(rounds=3)) == tmp_path / "0001"
     assert ended_of(tmp_path / "0001") is None
+
+
+def test_a_signal_while_a_training_is_being_ended_stops_the_server(
+    config: ServerConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def serve(_settings: object, _flagged: object, told: Callable[[], None]) -> SessionEnding:
+        told()  # for instance while the report is made
+        return SessionEnding.FINISHED
+
+    monkeypatch.setattr("auror_server.trainings.serve", serve)
+    trainings = Trainings(config, tmp_path)
+    run = trainings._grant(Asked(rounds=3))
+    assert asyncio.run(trainings.run()) is SessionEnding.FINISHED
+    assert ended_of(run) == {"code": 0, "why": "finished"}
