@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from auror.crypto.entropy import Secret
 from auror.errors import ConfigError
+from auror.files import replace_file
 from auror.ids import ClientId
 from auror.params import RoundParams
 from auror.round.arithmetic import quantiser
@@ -65,4 +67,6 @@ class Recording:
         if self._inputs is None:
             return
         values = quantiser(params).quantise(update, rounding)
-        np.save(self._inputs / f"{counter}-{client}.npy", values, allow_pickle=False)
+        content = io.BytesIO()
+        np.save(content, values, allow_pickle=False)
+        replace_file(self._inputs / f"{counter}-{client}.npy", content.getvalue(), 0o600)

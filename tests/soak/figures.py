@@ -13,38 +13,61 @@ from scipy.stats import theilslopes
 from witness import Sample
 
 MOST_GROWTH = 1.0
-"""MB per 100 rounds, of every process that lived long enough to tell."""
+"""MB per 100 rounds, of every process that lived long enough to tell; and what a process that did
+not may stand above those that did."""
 FEWEST_ROUNDS = 200
 LONG = 80
 """Rounds of a life from which growth is told, after those in which it warms up."""
-WARM_UP = 20
+WARM_UP = 100
+"""Over 1,446 rounds clients gain 4 MB in the first 500 and lose 3 of them later
+(docs/reliability.md): within a hundred rounds a start cannot be told from growth."""
+LAST = 20
+"""Rounds at the end of a life that tell where it stands."""
 MOST_DATABASE_GROWTH = 1.3
 """Bytes per round in the second half, over those in the first: a database grows by what a round
 adds, not by what there was before."""
 STEP = 25
 """Rounds per row of the table."""
 Json = dict[str, Any]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 Clock = Sequence[tuple[float, int]]
 """(monotonic seconds, rounds closed by then), in order."""
 
 
-def rounds_at(clock: Clock, samples: Sequence[Sample]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def rounds_at(clock: Clock, samples: Sequence[Sample]) -> Floats:
     """How many rounds were closed at each sample, with fractions in between."""
     at, closed = zip(*clock, strict=True)
     return np.interp([sample.at for sample in samples], at, closed)
 
 
+def usual(clock: Clock, samples: Sequence[Sample]) -> tuple[Floats, Floats]:
+    """Rounds that were closed in one life, and MB of memory in each: the median."""
+    at = np.floor(rounds_at(clock, samples))
+    rss, places = np.array([sample.rss for sample in samples]) / 1e6, np.unique(at)
+    return places, np.array([np.median(rss[at == place]) for place in places])
+
+
 def growth(clock: Clock, samples: Sequence[Sample]) -> float | None:
     """MB of memory per 100 rounds: the median of the slopes between all pairs of rounds (Theil and
     Sen) of one life after its warm-up; None when it is too short to tell."""
-    closed = rounds_at(clock, samples)
-    told = closed >= closed[0] + WARM_UP
-    if not told.any() or closed[-1] - closed[0] < WARM_UP + LONG:
+    places, rss = usual(clock, samples)
+    if places[-1] - places[0] < WARM_UP + LONG:
         return None
-    rss, at = np.array([sample.rss for sample in samples])[told] / 1e6, np.floor(closed[told])
-    places = np.unique(at)
-    usual = [float(np.median(rss[at == place])) for place in places]
-    return 100 * float(theilslopes(usual, places).slope)
+    told = places >= places[0] + WARM_UP
+    return 100 * float(theilslopes(rss[told], places[told]).slope)
+
+
+def levels(clock: Clock, lives: Sequence[Sequence[Sample]]) -> dict[str, list[float]]:
+    """MB of memory: the most that each life reached whose growth is told, but for one round in
+    twenty; where each shorter one stood in its last rounds."""
+    found: dict[str, list[float]] = {"long": [], "short": []}
+    for samples in lives:
+        places, rss = usual(clock, samples)
+        if growth(clock, samples) is not None:
+            found["long"].append(float(np.quantile(rss, 0.95)))
+        else:
+            found["short"].append(float(np.median(rss[places > places[-1] - LAST])))
+    return found
 
 
 def database(seen: Sequence[tuple[int, int]]) -> Json:
@@ -119,6 +142,13 @@ def missed(soak: Json) -> list[str]:
             found.append(f"{kind}: nobody lived long enough to tell its growth")
         elif max(grown) >= MOST_GROWTH:
             found.append(f"{kind}: memory grows by {max(grown):.2f} MB per 100 rounds")
+        else:
+            long, short = (soak["levels"][kind][length] for length in ("long", "short"))
+            if max(short, default=0.0) > max(long) + MOST_GROWTH:
+                found.append(
+                    f"{kind}: a process that lived short stands at {max(short):.1f} MB, those that"
+                    f" lived long reached {max(long):.1f}"
+                )
         if not soak["base"][kind]:
             found.append(f"{kind}: nobody saw both quiet times")
         for one in soak["base"][kind]:

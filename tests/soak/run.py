@@ -8,7 +8,7 @@ the page names it. With ``--draw`` it only makes page and plot from soak.json ag
 Five parts follow each other: quiet; all faults; quiet, the server having been killed for the last
 time; faults of clients and connections; quiet. A slow machine stays in the fourth until there are
 rounds enough, or ``--most`` seconds are over. Growth is told from every process that lived for
-100 rounds, descriptors and tasks from those that saw a quiet part before and the last one.
+180 rounds, descriptors and tasks from those that saw a quiet part before and the last one.
 """
 
 from __future__ import annotations
@@ -220,6 +220,7 @@ def _resources(play: Play, every: Lives) -> figures.Json:
     grown = {kind: [figures.growth(clock, one) for one in some] for kind, some in lives.items()}
     return {
         "growth": {k: [round(v, 4) for v in some if v is not None] for k, some in grown.items()},
+        "levels": {kind: figures.levels(clock, some) for kind, some in lives.items()},
         "base": {kind: [one for one in some if one] for kind, some in base.items()},
         "series": figures.series(clock, lives),
     }

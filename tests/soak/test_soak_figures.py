@@ -78,8 +78,14 @@ def test_growth_is_told_from_noise_and_warming_up(grows: float) -> None:
 
 
 def test_of_a_short_life_no_growth_is_told() -> None:
-    assert figures.growth(CLOCK, life(0, 190)) is None
-    assert figures.growth(CLOCK, life(200, 410)) is not None
+    assert figures.growth(CLOCK, life(0, 350)) is None
+    assert figures.growth(CLOCK, life(200, 570)) is not None
+
+
+def test_a_short_life_stands_where_it_ended_and_a_long_one_where_it_was_highest() -> None:
+    found = figures.levels(CLOCK, [life(grows=-3.0), life(0, 100, grows=10.0)])
+    assert found["long"] == [pytest.approx(119.3, abs=0.5)]
+    assert found["short"] == [pytest.approx(124, abs=0.5)]
 
 
 def test_a_descriptor_lost_at_every_fault_is_seen() -> None:
@@ -102,6 +108,7 @@ def good() -> figures.Json:
         "rounds": {"with_total": 250, "exact": 250, "others": 9, "names": []},
         "database": {"bytes": 12_000_000, "per_round": [45_000.0, 46_000.0]},
         "growth": {"server": [0.4], "clients": [0.1, 0.9]},
+        "levels": {kind: figures.levels(CLOCK, some) for kind, some in lives.items()},
         "base": {
             kind: [figures.back_to_base(one, (100, 130), (560, 600)) for one in some[1:]]
             for kind, some in lives.items()
@@ -124,6 +131,7 @@ def spoilt() -> Iterator[tuple[str, object, str]]:
     yield "probed", 0, "nobody watched the health port"
     yield "rounds.exact", 249, "only 249 totals are exact"
     yield "growth.server", [0.1, 1.0], "server: memory grows by 1.00 MB"
+    yield "levels.clients.short", [123.0], "clients: a process that lived short stands at 123.0 MB"
     yield "growth.clients", [], "clients: nobody lived long enough"
     yield "base.server", [], "server: nobody saw both quiet times"
     yield "base.clients", [{"files": [50, 51], "tasks": [9, 9]}], "clients: files do not come back"
