@@ -31,11 +31,12 @@ _KEY_BYTES = 32
 class KeyPair:
     """One X25519 key pair, fresh for every attempt and every purpose."""
 
-    __slots__ = ("_private", "_secret", "public")
+    __slots__ = ("_agreed", "_private", "_secret", "public")
 
     def __init__(self, secret: Secret) -> None:
         self._secret = secret
         self._private = X25519PrivateKey.from_private_bytes(secret.reveal())
+        self._agreed: dict[bytes, bytes] = {}
         self.public = self._private.public_key().public_bytes(
             serialization.Encoding.Raw, serialization.PublicFormat.Raw
         )
@@ -52,13 +53,18 @@ class KeyPair:
     def shared_key(self, peer_public: bytes, tag: Tag, *context: bytes) -> Secret:
         """A 32-byte key that only the two owners know, bound to ``tag`` and ``context``.
 
+        They agree once: an envelope to a peer and one from it have two keys of one agreement.
+
         Raises:
             AuthenticationFailed: the peer's key is not a point of large order.
         """
-        try:
-            raw = self._private.exchange(X25519PublicKey.from_public_bytes(peer_public))
-        except ValueError as error:
-            raise AuthenticationFailed("peer's X25519 key is degenerate") from error
+        raw = self._agreed.get(peer_public)
+        if raw is None:
+            try:
+                raw = self._private.exchange(X25519PublicKey.from_public_bytes(peer_public))
+            except ValueError as error:
+                raise AuthenticationFailed("peer's X25519 key is degenerate") from error
+            self._agreed[peer_public] = raw
         return expand(raw, tag, *context)
 
     def __repr__(self) -> str:

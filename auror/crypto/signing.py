@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
@@ -82,10 +83,15 @@ def verify(verify_key: bytes, signature: bytes, tag: Tag, *parts: bytes) -> None
         raise AuthenticationFailed(f"signature under {tag.name} does not verify") from error
 
 
-def remember_verified(most: int) -> None:
-    """From now on this process verifies equal bytes under one key once: many clients of a process
+@contextmanager
+def verified_once(most: int) -> Iterator[None]:
+    """Meanwhile this process verifies equal bytes under one key once: many clients of a process
     are shown the same signatures. Only those that verify are remembered, the latest ``most``."""
-    _checking[0] = lru_cache(most)(_check)
+    before, _checking[0] = _checking[0], lru_cache(most)(_check)
+    try:
+        yield
+    finally:
+        _checking[0] = before
 
 
 def _check(verify_key: bytes, signature: bytes, content: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -121,7 +121,7 @@ def class_means(task: Task, model: Floats, x: Floats, y: Labels, device: torch.d
     missing = sorted(set(range(classes)) - set(np.unique(y).tolist()))
     if missing:
         raise DataError(f"no clean sample of class {missing[0]}; give the server some of each")
-    activations = _activations(task, model, x, device)
+    activations = _activations(task, loaded(task, model, device), x, device)
     return np.stack([activations[y == label].mean(axis=0) for label in range(classes)])
 
 
@@ -130,15 +130,26 @@ def own_class_means(
 ) -> ClassMeans | None:
     """What a client's own samples look like under ``model``; None where the model has no output
     layer. Arguments as in ``class_means``."""
+    found = class_means_of_each(task, model, [(x, y)], device)
+    return found[0] if found is not None else None
+
+
+def class_means_of_each(
+    task: Task, model: Floats, samples: Iterable[tuple[Floats, Labels]], device: torch.device
+) -> list[ClassMeans] | None:
+    """``own_class_means`` of many clients under one model."""
     output = task.layout.output
     if output is None:
         return None
-    counts = np.bincount(y, minlength=output.classes)
-    activations = _activations(task, model, x, device)
-    means = np.zeros((output.classes, output.hidden), dtype=np.float32)
-    for label in np.flatnonzero(counts):
-        means[label] = activations[y == label].mean(axis=0)
-    return ClassMeans(output, means, counts)
+    module, found = loaded(task, model, device), []
+    for x, y in samples:
+        counts = np.bincount(y, minlength=output.classes)
+        activations = _activations(task, module, x, device)
+        means = np.zeros((output.classes, output.hidden), dtype=np.float32)
+        for label in np.flatnonzero(counts):
+            means[label] = activations[y == label].mean(axis=0)
+        found.append(ClassMeans(output, means, counts))
+    return found
 
 
 def _metrics(task: Task, outputs: torch.Tensor, y: Targets) -> dict[str, float]:
@@ -161,17 +172,14 @@ def _outputs(task: Task, model: Floats, x: Floats, device: torch.device) -> torc
     return _forward(loaded(task, model, device), x, device, lambda module, part: module(part))
 
 
-def _activations(task: Task, model: Floats, x: Floats, device: torch.device) -> Floats:
+def _activations(task: Task, module: nn.Module, x: Floats, device: torch.device) -> Floats:
     """Penultimate, (N, h)."""
     name = task.layout.output_name
     if name is None:
         raise ConfigError(f"{task}: the module has no output layer with a row per class")
     layer: str = name
     found: Floats = _forward(
-        loaded(task, model, device),
-        x,
-        device,
-        lambda module, part: penultimate(module, layer, part),
+        module, x, device, lambda module, part: penultimate(module, layer, part)
     ).numpy()
     return found
 

@@ -79,7 +79,7 @@ def build(task: Task, seed: int) -> nn.Module:
         ConfigError: the task builds no module, or one with other numbers than float32.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # the module is built on the CPU
         with in_own_code(f"{task}: build()"):
             module: object = task.build()
     if not isinstance(module, nn.Module):

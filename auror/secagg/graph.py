@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from auror.crypto.entropy import Secret
@@ -23,10 +24,12 @@ class Graph:
     ring: tuple[ClientId, ...] = ()
     """Of a sparse graph: everybody, next to its nearest neighbours."""
 
-    @classmethod
-    def complete(cls, cohort: tuple[ClientId, ...]) -> Graph:
+    @staticmethod
+    @lru_cache(maxsize=4)
+    def complete(cohort: tuple[ClientId, ...]) -> Graph:
+        """Once for all clients of a process."""
         members = tuple(sorted(cohort))
-        return cls(
+        return Graph(
             MappingProxyType({me: tuple(peer for peer in members if peer != me) for me in members})
         )
 

@@ -10,6 +10,7 @@ import hashlib
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from auror.crypto import aead, shamir
 from auror.crypto.entropy import SECRET_BYTES, Entropy, Secret
@@ -103,7 +104,7 @@ def deal(
             key = _envelope_key(encryption_key, holder_keys[holder], transcript, dealer, holder)
             plaintext = b"".join(shares[holder][kind].to_bytes() for kind in kinds)
             ciphertexts[holder] = aead.seal(key, plaintext, transcript)
-    committed = Commitments(transcript)
+    committed = commitments_under(transcript)
     commitments = {
         holder: tuple(
             committed.of_share(dealer, holder, kind, shares[holder][kind]) for kind in kinds
@@ -137,7 +138,7 @@ def receive(
         kind: Share.from_bytes(plaintext[i * _OPENED_BYTES : (i + 1) * _OPENED_BYTES])
         for i, kind in enumerate(kinds)
     }
-    committed = Commitments(transcript)
+    committed = commitments_under(transcript)
     for kind, expected in zip(kinds, commitments, strict=True):
         if committed.of_share(dealer, holder, kind, shares[kind]) != expected:
             raise AuthenticationFailed(f"client {dealer} dealt shares it did not commit to")
@@ -172,6 +173,10 @@ class Commitments:
         """Over dealer, kind and the secret itself, which is uniform and needs no salt."""
         rest = self._SECRET.pack(8, dealer, 8, kind.value, SECRET_BYTES, secret.reveal())
         return _digest(self._secret, rest)
+
+
+commitments_under = lru_cache(maxsize=4)(Commitments)
+"""Of T: a client opens the envelopes of one round, one by one."""
 
 
 def _digest(begun: hashlib._Hash, rest: bytes) -> Digest:

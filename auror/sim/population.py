@@ -14,7 +14,7 @@ from auror.ids import ClientId
 from auror.learn.attack import Attack, Knowledge, changed_samples, poisoned_samples
 from auror.learn.attacks import draw_malicious
 from auror.learn.datasets import Dataset
-from auror.learn.evaluate import own_class_means
+from auror.learn.evaluate import class_means_of_each
 from auror.learn.partition import Partition
 from auror.learn.pinned import PinnedTask
 from auror.learn.task_data import AsLoaded
@@ -127,13 +127,12 @@ class LocalTrainer:
         """What every client of ``cohort`` finds its classes to look like under ``model``. Malicious
         ones know better than their labels: they take part as if they were honest."""
         population = self.population
-        found = {}
-        for client in cohort:
-            x, y = population.truth.get(client, (population.x[client], population.y[client]))
-            own = own_class_means(self.pinned.task, model, x, y, self.device)
-            if own is not None:
-                found[client] = own
-        return found
+        samples = (
+            population.truth.get(client, (population.x[client], population.y[client]))
+            for client in cohort
+        )
+        found = class_means_of_each(self.pinned.task, model, samples, self.device)
+        return {} if found is None else dict(zip(cohort, found, strict=True))
 
     def _train(
         self,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.crypto.entropy import Secret
-from auror.crypto.signing import SigningKey
+from auror.crypto.signing import SigningKey, verified_once
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.params import Budget, OwnRules, RoundParams
@@ -32,6 +32,10 @@ from auror.training.config import CampaignConfig
 from auror.training.host import ModelHost
 
 _AFTER_UPLOAD = (Phase.CONSISTENCY, Phase.DRAW, Phase.STATISTICS, Phase.AGREE, Phase.UNMASK)
+
+
+_SIGNATURES = 8
+"""More than a client makes in a round."""
 
 
 class Aggregation(enum.Enum):
@@ -91,6 +95,13 @@ def simulate(
     Raises:
         ConfigError: the parameters cannot work, or too few clients are left.
     """
+    with verified_once(_SIGNATURES * config.clients):
+        return _simulate(config, host, trainer, observe)
+
+
+def _simulate(
+    config: SimulationConfig, host: ModelHost, trainer: LocalTrainer, observe: Observer
+) -> SimulationResult:
     operator = _Operator.enrol(config, host)
     campaign = Campaign(
         config.campaign, host, operator.policy, seeded_entropy(config.seed, "campaign")

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from auror.crypto.signing import remember_verified
+from auror.crypto.signing import verified_once
 from auror.deployment.credentials import ClientCredentials
 from auror.deployment.locks import allow_many_files
 from auror.deployment.model_file import tensor_entries
@@ -49,9 +49,9 @@ async def run(config: ClientConfig) -> ClientEnding:
     members = load(config)
     enrolled = members[0][1].policy.id_bound
     allow_many_files(3 * len(members))  # a connection, a lock and an event descriptor each
-    if len(members) > 1:
-        remember_verified(4 * enrolled)  # of a round: keys, views, a quorum twice
     with ExitStack() as stack:
+        if len(members) > 1:
+            stack.enter_context(verified_once(4 * enrolled))  # keys, views, a quorum twice
         # before all else: a second process must find out before it has read or written anything
         journals = {
             own.client: stack.enter_context(

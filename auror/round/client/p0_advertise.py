@@ -18,7 +18,7 @@ from auror.round.policy import NO_DIGEST
 from auror.round.public import draw_committee
 from auror.round.watch import Watch
 from auror.secagg.instance import SecretKind
-from auror.secagg.sharing import Commitments
+from auror.secagg.sharing import commitments_under
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def advertise(identity: Identity, invitation: Invitation) -> tuple[Advertised, A
         secrets.encryption.public,
         secrets.update.mask_key.public,
         secrets.statistics_mask.public,
-        Commitments(invitation.transcript).of_secret(
+        commitments_under(invitation.transcript).of_secret(
             identity.me, SecretKind.RANDOMNESS, secrets.randomness
         ),
         b"",

@@ -24,7 +24,7 @@ from auror.round.watch import opened_plan
 from auror.secagg.client.masked_input import mask_pairwise
 from auror.secagg.client.unmask import OpeningGuard
 from auror.secagg.instance import SecretKind
-from auror.secagg.sharing import Commitments
+from auror.secagg.sharing import commitments_under
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def form_view(identity: Identity, state: SharedRandomness, told: RandomnessList)
     invitation, uploads = state.invitation, state.uploads
     if told.randomness.keys() != uploads.dealers:
         raise Refused(Refusal.RANDOMNESS_FORGED, "contributions are not those of U2")
-    committed = Commitments(invitation.transcript)
+    committed = commitments_under(invitation.transcript)
     for client, value in told.randomness.items():
         if len(value) != SECRET_BYTES:
             raise Refused(Refusal.RANDOMNESS_FORGED, f"client {client}: {len(value)} bytes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from auror.crypto.signing import verify
-from auror.crypto.tags import Tag
+from auror.crypto.tags import Encoded, Tag
 from auror.errors import AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId
 from auror.round.client.state import Identity, Invitation
@@ -25,12 +25,12 @@ def check_quorum(
     Raises:
         Refused: fewer than Q valid signatures.
     """
-    valid = 0
+    signed, valid = Encoded.of(*parts), 0
     for client, signature in signatures.items():
         if client not in invitation.committee:
             continue
         try:
-            verify(identity.policy.verify_key(client), signature, tag, *parts)
+            verify(identity.policy.verify_key(client), signature, tag, signed)
         except AuthenticationFailed:
             continue
         valid += 1

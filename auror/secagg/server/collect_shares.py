@@ -10,7 +10,7 @@ from auror.errors import AbortReason, DropReason, PeerMisbehaved, RoundAborted
 from auror.ids import ClientId, Digest
 from auror.secagg.graph import share_point
 from auror.secagg.instance import SecretKind
-from auror.secagg.sharing import Commitments, Share
+from auror.secagg.sharing import Share, commitments_under
 
 
 class ShareCollector:
@@ -20,7 +20,7 @@ class ShareCollector:
     """
 
     def __init__(self, transcript: Digest, threshold: int, kinds: tuple[SecretKind, ...]) -> None:
-        self._committed = Commitments(transcript)
+        self._committed = commitments_under(transcript)
         self._threshold = threshold
         self._position = {kind: i for i, kind in enumerate(kinds)}
         self._combiner = Combiner(threshold)

@@ -302,17 +302,19 @@ def test_a_process_may_remember_what_it_verified_and_nothing_else(
     monkeypatch.setattr(signing, "_checking", [counted])
     key = SigningKey(Secret(bytes(range(32))))
     good = key.sign(Tag.AGREEMENT, b"a")
-    signing.remember_verified(4)
-    for _ in range(3):
-        verify(key.verify_key, good, Tag.AGREEMENT, b"a")
-    assert len(seen) == 1
-    for wrong in (
-        (key.verify_key, good, Tag.AGREEMENT, b"b"),
-        (key.verify_key, good, Tag.CONSISTENCY, b"a"),
-        (key.verify_key, good[:-1] + bytes([good[-1] ^ 1]), Tag.AGREEMENT, b"a"),
-        (SigningKey(secret(4)).verify_key, good, Tag.AGREEMENT, b"a"),
-    ):
-        for _ in range(2):
-            with pytest.raises(AuthenticationFailed):
-                verify(*wrong)
-    assert len(seen) == 9
+    with signing.verified_once(4):
+        for _ in range(3):
+            verify(key.verify_key, good, Tag.AGREEMENT, b"a")
+        assert len(seen) == 1
+        for wrong in (
+            (key.verify_key, good, Tag.AGREEMENT, b"b"),
+            (key.verify_key, good, Tag.CONSISTENCY, b"a"),
+            (key.verify_key, good[:-1] + bytes([good[-1] ^ 1]), Tag.AGREEMENT, b"a"),
+            (SigningKey(secret(4)).verify_key, good, Tag.AGREEMENT, b"a"),
+        ):
+            for _ in range(2):
+                with pytest.raises(AuthenticationFailed):
+                    verify(*wrong)
+        assert len(seen) == 9
+    verify(key.verify_key, good, Tag.AGREEMENT, b"a")
+    assert len(seen) == 10, "remembered afterwards: hostile parties are tested without"
