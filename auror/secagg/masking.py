@@ -10,36 +10,31 @@ from auror.ids import ClientId
 from auror.secagg.instance import SumContext, UInt
 
 
-def add_self_mask(
-    values: UInt, seed: Secret, context: SumContext, owner: ClientId, sign: int
-) -> None:
-    """values += sign · PRG(b_owner), modulo the word size; reduce when done."""
-    key = expand(seed.reveal(), Tag.UPDATE_SELF_MASK, context.binding, number(owner))
-    _accumulate(values, key, context, sign)
+def self_mask_key(seed: Secret, context: SumContext, owner: ClientId) -> Secret:
+    """What PRG(b_owner) is expanded from in this sum."""
+    return expand(seed.reveal(), Tag.UPDATE_SELF_MASK, context.binding, number(owner))
 
 
-def add_pairwise_mask(
-    values: UInt,
-    key_pair: KeyPair,
-    peer_public: bytes,
-    context: SumContext,
-    owner: ClientId,
-    peer: ClientId,
-    sign: int,
-) -> None:
-    """values += sign · δ · PRG(s_owner,peer); δ = +1 for the smaller id, −1 for the larger.
-
-    The two owners derive the same stream and add it with opposite signs, so it cancels.
-    """
-    low, high = min(owner, peer), max(owner, peer)
-    key = key_pair.shared_key(
+def pairwise_mask_key(
+    key_pair: KeyPair, peer_public: bytes, context: SumContext, owner: ClientId, peer: ClientId
+) -> Secret:
+    """What PRG(s_owner,peer) is expanded from in this sum: the same from both ends."""
+    return key_pair.shared_key(
         peer_public,
         context.instance.pairwise_mask_tag,
         context.binding,
-        number(low),
-        number(high),
+        number(min(owner, peer)),
+        number(max(owner, peer)),
     )
-    _accumulate(values, key, context, sign if owner == low else -sign)
+
+
+def add_mask(values: UInt, key: Secret, context: SumContext, sign: int) -> None:
+    """values += sign · the stream of ``key``, modulo the word size; reduce when done."""
+    for positions, block in words(key, context.length, context.ring.dtype):
+        if sign > 0:
+            values[positions] += block
+        else:
+            values[positions] -= block
 
 
 def pairwise_mask(
@@ -47,18 +42,11 @@ def pairwise_mask(
 ) -> UInt:
     """PRG(s_owner,peer) itself, (context.length,), without sign: the same from both ends."""
     mask = context.ring.zeros(context.length)
-    add_pairwise_mask(mask, key_pair, peer_public, context, owner, peer, mask_sign(owner, peer))
+    add_mask(mask, pairwise_mask_key(key_pair, peer_public, context, owner, peer), context, +1)
     return context.ring.reduce(mask)
 
 
 def mask_sign(owner: ClientId, peer: ClientId) -> int:
-    """δ: the sign with which ``owner`` adds the mask it shares with ``peer``."""
+    """δ: the sign with which ``owner`` adds the mask it shares with ``peer``; the peer adds the
+    same stream with the opposite one, so they cancel."""
     return 1 if owner < peer else -1
-
-
-def _accumulate(values: UInt, key: Secret, context: SumContext, sign: int) -> None:
-    for positions, block in words(key, context.length, context.ring.dtype):
-        if sign > 0:
-            values[positions] += block
-        else:
-            values[positions] -= block

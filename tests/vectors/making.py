@@ -41,7 +41,7 @@ from auror.round.public import (
 from auror.round.server.context import Decision
 from auror.secagg.graph import Graph
 from auror.secagg.instance import Instance, Ring, SecretKind, SumContext
-from auror.secagg.masking import add_self_mask, pairwise_mask
+from auror.secagg.masking import add_mask, pairwise_mask, self_mask_key
 from auror.secagg.packing import pack, unpack
 from auror.secagg.quantise import Quantiser
 from auror.secagg.sharing import Commitments, Share
@@ -107,7 +107,7 @@ def _masks() -> Vectors:
     update = SumContext(Digest(fixed("T")), Instance.UPDATE, Ring(21), 5)
     statistics = SumContext(Digest(fixed("h")), Instance.STATISTICS, Ring(64), 5)
     alone = update.ring.zeros(5)
-    add_self_mask(alone, Secret(fixed("seed")), update, ClientId(1), +1)
+    add_mask(alone, self_mask_key(Secret(fixed("seed")), update, ClientId(1)), update, +1)
     return {
         "self": update.ring.reduce(alone).tolist(),
         "update": pairwise_mask(one, other.public, update, ClientId(1), ClientId(2)).tolist(),

@@ -8,7 +8,7 @@ from auror.crypto.kex import KeyPair
 from auror.ids import ClientId
 from auror.secagg.client.advertise import MaskSecrets
 from auror.secagg.instance import SumContext, UInt
-from auror.secagg.masking import add_pairwise_mask, add_self_mask
+from auror.secagg.masking import add_mask, mask_sign, pairwise_mask_key, self_mask_key
 
 
 def mask_input(
@@ -24,7 +24,7 @@ def mask_input(
     ``peer_keys`` holds the mask keys of the neighbours that dealt shares (U2), without ``me``.
     """
     masked = mask_pairwise(context, me, secrets.mask_key, peer_keys, values)
-    add_self_mask(masked, secrets.self_seed, context, me, +1)
+    add_mask(masked, self_mask_key(secrets.self_seed, context, me), context, +1)
     return context.ring.reduce(masked)
 
 
@@ -39,5 +39,6 @@ def mask_pairwise(
     all peers have sent, and nobody can take them off before (docs/adr/0014)."""
     masked: UInt = values.astype(context.ring.dtype, copy=True)
     for peer in sorted(peer_keys):
-        add_pairwise_mask(masked, mask_key, peer_keys[peer], context, me, peer, +1)
+        key = pairwise_mask_key(mask_key, peer_keys[peer], context, me, peer)
+        add_mask(masked, key, context, mask_sign(me, peer))
     return context.ring.reduce(masked)

@@ -11,12 +11,11 @@ from auror.errors import AbortReason, RoundAborted
 from auror.ids import ClientId
 from auror.secagg.graph import Graph
 from auror.secagg.instance import SumContext, UInt
-from auror.secagg.masking import add_pairwise_mask, add_self_mask
+from auror.secagg.masking import add_mask, mask_sign, pairwise_mask_key, self_mask_key
 
-Correction = Callable[[UInt], None]
-"""Takes one mask off the values."""
-Corrections = Sequence[Correction]
-Spread = Callable[[Callable[[Corrections], UInt], Iterable[Corrections]], Iterable[UInt]]
+Masks = Sequence[tuple[Secret, int]]
+"""What a mask is expanded from, and the sign with which it is added."""
+Spread = Callable[[Callable[[Masks], UInt], Iterable[Masks]], Iterable[UInt]]
 """``map``, or one whose calls run side by side: how a program puts its cores to use."""
 
 _SHARES = 2
@@ -45,10 +44,7 @@ def unmask_sum(
     Raises:
         RoundAborted: a restored mask key does not belong to the advertised public key.
     """
-    corrections: list[Correction] = [
-        partial(add_self_mask, seed=seed, context=context, owner=client, sign=-1)
-        for client, seed in self_seeds.items()
-    ]
+    masks = [(self_mask_key(seed, context, c), -1) for c, seed in self_seeds.items()]
     summed = frozenset(self_seeds)
     for absent, secret in sorted(absent_keys.items()):
         pair = KeyPair(secret)
@@ -59,27 +55,24 @@ def unmask_sum(
                 absent,
             )
         # What a peer added against `absent` is the negative of absent's own mask.
-        corrections += [
-            partial(
-                add_pairwise_mask,
-                key_pair=pair,
-                peer_public=mask_keys[peer],
-                context=context,
-                owner=absent,
-                peer=peer,
-                sign=+1,
+        masks += [
+            (
+                pairwise_mask_key(pair, mask_keys[peer], context, absent, peer),
+                mask_sign(absent, peer),
             )
             for peer in graph.among(absent, summed)
         ]
+    # All keys are agreed before any is expanded: agreeing holds Python's lock, and threads that
+    # take turns at it wait longer than they work.
     run = spread if context.length >= _WORTH_SPREADING else map
     total = masked.copy()
-    for part in run(partial(_sum_of, context), [corrections[at::_SHARES] for at in range(_SHARES)]):
+    for part in run(partial(_sum_of, context), [masks[at::_SHARES] for at in range(_SHARES)]):
         total += part
     return context.ring.reduce(total)
 
 
-def _sum_of(context: SumContext, corrections: Corrections) -> UInt:
+def _sum_of(context: SumContext, masks: Masks) -> UInt:
     values = context.ring.zeros(context.length)
-    for correct in corrections:
-        correct(values)
+    for key, sign in masks:
+        add_mask(values, key, context, sign)
     return values

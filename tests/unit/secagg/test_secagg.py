@@ -18,7 +18,7 @@ from auror.secagg.client.masked_input import mask_input, mask_pairwise
 from auror.secagg.client.unmask import OpenedShares, OpeningGuard
 from auror.secagg.graph import Graph, share_point
 from auror.secagg.instance import Instance, Ring, SecretKind, SumContext, UInt
-from auror.secagg.masking import add_self_mask, pairwise_mask
+from auror.secagg.masking import add_mask, pairwise_mask, self_mask_key
 from auror.secagg.quantise import Quantiser, ring_bits
 from auror.secagg.run import run_masked_sum
 from auror.secagg.server import unmask
@@ -104,7 +104,7 @@ def test_pairwise_masks_cancel_and_self_masks_stay() -> None:
         assert masked.max() < 2**20
         total += masked
     for me, mine in secrets.items():
-        add_self_mask(total, mine.self_seed, context(), me, -1)
+        add_mask(total, self_mask_key(mine.self_seed, context(), me), context(), -1)
     assert not context().ring.reduce(total).any()
     assert not zeros.any()  # the input itself is not touched
 
@@ -116,7 +116,7 @@ def test_masks_are_bound_to_their_sum_and_owners() -> None:
     masks = []
     for changed, owner in ((context(), 0), (context(), 1), (another, 0)):
         values = np.zeros(50, dtype=np.uint32)
-        add_self_mask(values, seed, changed, ClientId(owner), +1)
+        add_mask(values, self_mask_key(seed, changed, ClientId(owner)), changed, +1)
         masks.append(values.tobytes())
     statistics = replace(context(), instance=Instance.STATISTICS)
     for changed, owner in ((context(), 0), (context(), 1), (another, 0), (statistics, 0)):
