@@ -33,6 +33,8 @@ from auror_server.commands import OperatorCommands
 from auror_server.config import ServerConfig
 from auror_server.control_port import ControlPort
 from auror_server.hosts import make_host, synthetic_dim
+from auror_server.metrics_port import MetricsPort
+from auror_server.monitor import Monitor
 from auror_server.policy_watch import PolicyWatch
 from auror_server.probes import PROBES, Health, probe_server
 from auror_server.recorder import Recorder
@@ -40,7 +42,7 @@ from auror_server.reporting import make_report
 from auror_server.servicer import Servicer
 from auror_server.session import Session
 from auror_server.standing import SessionEnding
-from auror_server.start import begin_audit, identity_of, load, with_rounds
+from auror_server.start import begin_audit, expiry_of, identity_of, load, with_rounds
 from auror_server.state.opening import begin, resume
 from auror_server.status_port import StatusPort
 from auror_server.store import CONFIG, SAMPLES, Store, lock_folder
@@ -56,6 +58,7 @@ async def serve(
     config: ServerConfig,
     flagged: tuple[ClientId, ...] = (),
     told: Callable[[], None] = lambda: None,
+    monitor: Monitor | None = None,
 ) -> SessionEnding:
     """Run one session.
 
@@ -63,6 +66,7 @@ async def serve(
         flagged: in earlier runs of this server, under the same policy.
         told: called when a signal comes; it may come when the session is over, and say nothing to
             it any more.
+        monitor: of a server that stands, which has an endpoint already.
 
     Raises:
         UserError: bad settings or credentials, a port in use, too few clients; too many rounds
@@ -73,6 +77,10 @@ async def serve(
     async with AsyncExitStack() as stack:
         # before anything in the folder is read or written: a second server must change nothing
         stack.enter_context(lock_folder(config.server.run_dir))
+        if monitor is None:
+            monitor = Monitor()
+            metrics = MetricsPort(monitor.text).listening(config.server.metrics)
+            await stack.enter_async_context(metrics)
         status = StatusPort()
         await stack.enter_async_context(status.listening(config.server.run_dir))
         pool = stack.enter_context(ThreadPoolExecutor(config.server.threads, "compute"))
@@ -129,7 +137,7 @@ async def serve(
         store.keep_text(CONFIG, to_toml(config))
         store.keep_text(POLICY_FILE, policy_json(policy).decode())
         store.keep_json(SAMPLES, host.fingerprint())
-        recorder = Recorder(store, config.server.keep_totals)
+        recorder = Recorder(store, config.server.keep_totals, monitor)
         if resumed is not None:
             _log.info(
                 "resuming",
@@ -145,7 +153,11 @@ async def serve(
             config.session, campaign, host, recorder, pool, LoopSessionClock(), masks.map, watch
         )
         session.obey(orders)
-        status.standing = session.standing
+        status.standing = monitor.standing = session.standing
+        stack.callback(monitor.idle)
+        monitor.policy = lambda: campaign.policy
+        monitor.expires("certificate", expiry_of(config, credentials))
+        monitor.trains(campaign)
         healthy = await _start_health(config.server.health, stack)
         stop = _stop_on_signals(session, healthy, told)
         await _take_commands(OperatorCommands(folder, session, campaign, stop), folder, stack)

@@ -43,6 +43,7 @@ Exit codes:
 )
 @click.option("--listen", help="host:port for clients (server.listen).")
 @click.option("--health", help='host:port of the health service, "" = off (server.health).')
+@click.option("--metrics", help='host:port for Prometheus, "" = off (server.metrics).')
 @click.option("--credentials", help="Folder made by `auror certs` (server.credentials).")
 @click.option("--run-dir", help="Run folder; an unfinished run is resumed (server.run_dir).")
 @click.option("--runs", help="Stand, for the trainings of `auror start`, in this folder.")
@@ -117,6 +118,7 @@ _OPTIONS = ("print_config",)
 _COMMON = {
     "listen": "server.listen",
     "health": "server.health",
+    "metrics": "server.metrics",
     "credentials": "server.credentials",
     "run_dir": "server.run_dir",
     "runs": "server.runs",

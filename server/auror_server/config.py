@@ -36,6 +36,9 @@ class ServerSection(Section):
     """host:port for clients (mutual TLS); 0.0.0.0 listens on every interface."""
     health: str = "127.0.0.1:7444"
     """host:port of the plaintext gRPC health service; "" turns it off."""
+    metrics: str = ""
+    """host:port for Prometheus, e.g. 127.0.0.1:9464: plain HTTP at /metrics, for everybody who can
+    reach it; "" turns it off."""
     credentials: Path = Path("certs/server")
     """Folder with ca.pem, cert.pem, key.pem, policy.json, operator.pub and models/."""
     run_dir: Path = Path("runs/server")
@@ -266,6 +269,10 @@ def load_config(
         check_address("server.health", config.server.health)
         if config.server.health == config.server.listen:
             raise ConfigError('server.health: give it a port of its own, or "" to turn it off')
+    if config.server.metrics:
+        check_address("server.metrics", config.server.metrics)
+        if config.server.metrics in {config.server.listen, config.server.health}:
+            raise ConfigError('server.metrics: give it a port of its own, or "" to turn it off')
     learning = choose_data(config.learning, "learning", "data")
     config = config.model_copy(update={"learning": learning})
     refuse_idle(config, IDLE)

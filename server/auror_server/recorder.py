@@ -18,6 +18,7 @@ from auror.round.record import RoundRecord
 from auror.round.server.context import RoundTotal
 from auror.training.campaign import Campaign
 from auror_server.metrics import RoundMeter
+from auror_server.monitor import Monitor
 from auror_server.state.rows import Closing
 from auror_server.store import ACCOUNT, Store
 
@@ -27,9 +28,10 @@ _log = logger("run")
 class Recorder:
     """Writes one run folder as rounds go by."""
 
-    def __init__(self, store: Store, keep_totals: bool) -> None:
+    def __init__(self, store: Store, keep_totals: bool, monitor: Monitor | None = None) -> None:
         self._store = store
         self._keep_totals = keep_totals
+        self._monitor = monitor or Monitor()
         self._published: NDArray[np.float32] | None = None
 
     @property
@@ -70,6 +72,7 @@ class Recorder:
             judged=campaign.defence.judged,
         )
         self._close(campaign, closing)
+        self._monitor.concluded(campaign, record, timings, metrics)
         _log.info(
             "round ended",
             index=record.index,

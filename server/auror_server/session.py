@@ -98,6 +98,7 @@ class Session:
             self._clock.now(),
             self._connections.clients(),
             self.reception.refusals.counts,
+            self.orders.excluded,
             self._stopping or self._last_round,
         )
 

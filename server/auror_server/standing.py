@@ -18,6 +18,7 @@ class SessionEnding(Enum):
 
 class Activity(Enum):
     STARTING = "starting"
+    IDLE = "no training"
     WAITING = "waiting for clients"
     PAUSED = "paused by the operator"
     PREPARING = "preparing a round"
@@ -53,6 +54,7 @@ class Standing:
         now: float,
         connected: frozenset[ClientId],
         refused: Mapping[str, int],
+        by_hand: frozenset[ClientId],
         stopping: bool,
     ) -> dict[str, Any]:
         """JSON-able; times become seconds from ``now``."""
@@ -66,9 +68,12 @@ class Standing:
             "enough": self.enough,
             "connected": sorted(map(int, connected)),
             "refused": dict(sorted(refused.items())),
+            "by_hand": sorted(map(int, by_hand)),
             "stopping": stopping,
         }
 
 
-STARTING = Standing(Activity.STARTING).to_dict(0.0, frozenset(), {}, stopping=False)
+STARTING = Standing(Activity.STARTING).to_dict(0.0, frozenset(), {}, frozenset(), stopping=False)
 """Before there is a session."""
+IDLE = {**STARTING, "activity": Activity.IDLE.value}
+"""Between two trainings of a server that stands."""

@@ -51,6 +51,12 @@ def load(config: ServerConfig) -> ServerCredentials:
     return credentials
 
 
+def expiry_of(config: ServerConfig, credentials: ServerCredentials) -> float:
+    """When the first of the certificates expires, in Unix seconds; they were checked."""
+    folder = config.server.credentials
+    return check_tls(folder, credentials.tls, End.SERVER, time.time()).timestamp()
+
+
 def check_policy(config: ServerConfig, policy: Policy, now: float) -> Topology:
     """The wiring of all members under ``policy``, at ``now`` in Unix seconds.
 
@@ -110,6 +116,8 @@ def check(config: ServerConfig) -> int:
     checks.run("listen", lambda: check_free("server.listen", config.server.listen), str)
     if config.server.health:
         checks.run("health", lambda: check_free("server.health", config.server.health), str)
+    if config.server.metrics:
+        checks.run("metrics", lambda: check_free("server.metrics", config.server.metrics), str)
     return checks.exit_code
 
 

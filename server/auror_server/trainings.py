@@ -27,6 +27,8 @@ from auror.training.confirmation import Confirmation
 from auror_server.app import serve
 from auror_server.config import IDLE, ServerConfig
 from auror_server.control_port import ControlPort
+from auror_server.metrics_port import MetricsPort
+from auror_server.monitor import Monitor
 from auror_server.standing import SessionEnding
 from auror_server.start import load
 from auror_server.store import lock_folder
@@ -47,17 +49,20 @@ async def stand(config: ServerConfig) -> SessionEnding:
     runs = Path(config.server.runs)
     load(config)
     with lock_folder(runs):
-        trainings = Trainings(config, runs)
-        async with ControlPort(trainings.answer).listening(runs):
+        monitor = Monitor()
+        trainings = Trainings(config, runs, monitor)
+        metrics = MetricsPort(monitor.text).listening(config.server.metrics)
+        async with metrics, ControlPort(trainings.answer).listening(runs):
             return await trainings.run()
 
 
 class Trainings:
     """Those of one folder. One is under way at a time."""
 
-    def __init__(self, config: ServerConfig, runs: Path) -> None:
+    def __init__(self, config: ServerConfig, runs: Path, monitor: Monitor | None = None) -> None:
         self._config = config
         self._runs = runs
+        self._monitor = monitor
         self._under_way: Path | None = None
         self._granted = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -127,7 +132,8 @@ class Trainings:
             if not _finished(run):
                 settings = self._settings(asked, run)
                 flagged = await asyncio.to_thread(self._flagged, settings)
-                training = asyncio.create_task(serve(settings, flagged, self._stopped.set))
+                serving = serve(settings, flagged, self._stopped.set, self._monitor)
+                training = asyncio.create_task(serving)
                 self._on_signals(training.cancel)  # until the session has handlers of its own
                 if await training is SessionEnding.STOPPED:
                     return SessionEnding.STOPPED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ def stands_still(folder: Path, starter: Starter) -> int:
 def test_an_operator_excludes_pauses_resumes_and_stops(tmp_path: Path) -> None:
     kit.enrol(tmp_path, 6)
     address = free_address()
-    settings = kit.server_settings(tmp_path, address, session__rounds=490)
+    metrics = free_address()
+    settings = kit.server_settings(tmp_path, address, session__rounds=490, server__metrics=metrics)
     with programs(tmp_path / "logs") as starter:
         server, _clients = kit.playing(starter, tmp_path, settings)
 
@@ -53,6 +55,10 @@ def test_an_operator_excludes_pauses_resumes_and_stops(tmp_path: Path) -> None:
         assert said == {"paused": False, "excluded": [5]}
         kit.wait_for(lambda: newest(tmp_path) == [0, 1, 2, 3, 4], starter)
         assert rounds(tmp_path)[-1]["by_hand"] == [5]
+        with urllib.request.urlopen(f"http://{metrics}/metrics", timeout=30) as answer:
+            text = answer.read().decode()
+        assert 'auror_clients{state="excluded_by_hand"} 1.0\n' in text
+        assert float(text.split('auror_rounds_total{result="total"} ')[1].split()[0]) >= 3
         assert line_of(tmp_path, 5)["standing"] == "excluded by hand"
         first = line_of(tmp_path, 0)
         assert (first["standing"], first["connected"]) == ("invited", True)

@@ -30,7 +30,7 @@ from auror.round.record_json import record_from_json
 LIVE = {
     "activity": "playing a round", "counter": 3, "phase": "upload", "phase_s": 12.3,
     "deadline_s": 47.6, "waiting_for": [2, 7], "enough": False, "connected": [0, 1, 2],
-    "refused": {"malformed": 2}, "stopping": False,
+    "refused": {"malformed": 2}, "by_hand": [], "stopping": False,
 }  # fmt: skip
 C = ClientId
 

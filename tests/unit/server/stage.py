@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from auror_server.config import SessionSection
 from auror_server.connections import Connection
 from auror_server.hosts import SyntheticHost
+from auror_server.monitor import Monitor
 from auror_server.reception import Reception
 from auror_server.recorder import Recorder
 from auror_server.session import Session
@@ -174,10 +175,13 @@ class Stage:
         )
         state = begin(folder, RunIdentity(self.house.policy, "test"), self.campaign.state)
         self._store = Store(folder, state)
-        recorder = Recorder(self._store, keep_totals=False)
+        self.monitor = Monitor()
+        recorder = Recorder(self._store, keep_totals=False, monitor=self.monitor)
         recorder.spool.mkdir()
         self.session = Session(section, self.campaign, host, recorder, Inline(), self)
         reception = self.session.reception
+        self.monitor.standing = self.session.standing
+        self.monitor.policy = lambda: self.campaign.policy
         self.sites = [Site(self.house, client, reception) for client in self.house.everybody]
 
     def at(self, seconds: float, what: Callable[[], None]) -> None:
