@@ -85,7 +85,9 @@ def test_what_is_asked_for_becomes_its_settings_or_is_refused(
 def test_a_signal_while_a_training_is_being_ended_stops_the_server(
     config: ServerConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def serve(_settings: object, _flagged: object, told: Callable[[], None]) -> SessionEnding:
+    async def serve(
+        _settings: object, _flagged: object, told: Callable[[], None], _monitor: object
+    ) -> SessionEnding:
         told()  # for instance while the report is made
         return SessionEnding.FINISHED
 
