@@ -17,7 +17,7 @@ from auror.deployment.credentials import ClientCredentials
 from auror.errors import CredentialsError, UserError
 from auror.round.description import PROTOCOL_VERSION
 from auror.round.past import Past
-from auror.wire.alive import BEAT_SECONDS, heard
+from auror.wire.alive import BEAT_SECONDS, Silence
 from auror.wire.frames import Begun, begun_of
 from auror.wire.service import CLIENT_OPTIONS, PATH, REVOKED
 from auror.wire.v1 import transport_pb2 as pb
@@ -110,6 +110,8 @@ class GrpcLink:
         """What was read and not taken yet; None: nothing comes any more."""
         self._ended: ConnectionLost | UserError | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._sent = 0.0
+        """When the last message was, by the loop's clock."""
 
     async def __aenter__(self) -> Self:
         """Connect and exchange hellos."""
@@ -152,6 +154,7 @@ class GrpcLink:
                         raise
                     # the call is, by who listens
                     raise ConnectionLost("nothing heard while sending") from error
+            self._sent = asyncio.get_running_loop().time()
 
     async def finish(self) -> None:
         try:
@@ -167,10 +170,11 @@ class GrpcLink:
     async def _listen(self) -> None:
         """Read frames until the stream ends, is silent for too long or is closed."""
         try:
-            while True:
-                frame = await heard(self._receive())
-                if frame.WhichOneof("frame") != "beat":
-                    await self._frames.put(frame)
+            async with Silence() as silence:
+                while True:
+                    frame = await silence.heard(self._receive())
+                    if frame.WhichOneof("frame") != "beat":
+                        await self._frames.put(frame)
         except TimeoutError as error:
             self._ended = ConnectionLost(str(error))
             self._call.cancel()  # nobody may wait for it to take what is being sent
@@ -190,11 +194,12 @@ class GrpcLink:
         return frame
 
     async def _beat(self) -> None:
-        """A sign of life wherever no message is being sent, until the stream is gone."""
+        """A sign of life whenever nothing was sent for so long, until the stream is gone."""
+        now = asyncio.get_running_loop().time
         with contextlib.suppress(ConnectionLost):
             while True:
-                await asyncio.sleep(BEAT_SECONDS)
-                if not self._writing.locked():
+                await asyncio.sleep(max(0.0, self._sent + BEAT_SECONDS - now()) or BEAT_SECONDS)
+                if not self._writing.locked() and now() >= self._sent + BEAT_SECONDS:
                     await self.send([_BEAT])
 
     async def _close(self) -> None:

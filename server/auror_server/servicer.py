@@ -18,7 +18,7 @@ from auror.errors import ProtocolError
 from auror.ids import ClientId
 from auror.round.description import PROTOCOL_VERSION
 from auror.round.past import MOST_COUNTER, MOST_ERAS, Past
-from auror.wire.alive import BEAT_SECONDS, heard
+from auror.wire.alive import BEAT_SECONDS, Silence
 from auror.wire.fields import WireError
 from auror.wire.frames import Assembler, Received, welcome
 from auror.wire.limits import Limits
@@ -136,22 +136,23 @@ class Servicer:
 
     async def _read(self, context: Any, connection: Connection) -> None:
         client, assembler = connection.client, connection.assembler
-        while (frame := await heard(context.read())) is not grpc.aio.EOF:
-            match frame.WhichOneof("frame"):
-                case "header":
-                    if assembler.is_over or not frame.header.offset:
-                        self._handler.begins(client)
-                    if not assembler.is_over:
-                        assembler.header(frame.header, self._handler.limits)
-                case "chunk":
-                    self._handler.came(client, len(frame.chunk))
-                    whole = None if assembler.is_over else assembler.chunk(frame.chunk)
-                    if whole is not None:
-                        await self._handler.received(client, whole)
-                case "beat":
-                    pass
-                case _:
-                    raise WireError("a second hello, or an empty frame")
+        async with Silence() as silence:
+            while (frame := await silence.heard(context.read())) is not grpc.aio.EOF:
+                match frame.WhichOneof("frame"):
+                    case "header":
+                        if assembler.is_over or not frame.header.offset:
+                            self._handler.begins(client)
+                        if not assembler.is_over:
+                            assembler.header(frame.header, self._handler.limits)
+                    case "chunk":
+                        self._handler.came(client, len(frame.chunk))
+                        whole = None if assembler.is_over else assembler.chunk(frame.chunk)
+                        if whole is not None:
+                            await self._handler.received(client, whole)
+                    case "beat":
+                        pass
+                    case _:
+                        raise WireError("a second hello, or an empty frame")
 
     async def _write(self, context: Any, connection: Connection) -> None:
         while True:
