@@ -38,11 +38,11 @@ def page(soak: Json) -> str:
             for kind, who in (("server", "the server"), ("clients", "the client that grows most"))
         ),
         *(
-            f"| memory at the end of {who}'s shorter lives, MB | <"
+            f"| memory at the end of {who} shorter lives, MB | <"
             f" {max(soak['levels'][kind]['long'], default=0) + MOST_GROWTH:.1f} |"
             f" {max(soak['levels'][kind]['short'], default=0):.1f}"
             f" (of {len(soak['levels'][kind]['short'])}) |"
-            for kind, who in (("server", "the server"), ("clients", "clients"))
+            for kind, who in (("server", "the server's"), ("clients", "clients'"))
         ),
         *(
             f"| {name} of {kind} in the end, over those before faults (worst) | ≤ 0 |"
