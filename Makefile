@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 60
 SOAK ?= soak
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all oracle crash faults soak test-ray fuzz mutants vectors test-gpu system-deps test-system lint format proto proto-check constraints clean
+.PHONY: help venv demo test test-all oracle crash faults soak test-ray fuzz mutants vectors test-gpu system-deps test-system release-check lint format proto proto-check constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -68,6 +68,9 @@ vectors: $(STAMP) ## rewrite tests/vectors from the code: a change there is a ch
 
 mutants: $(STAMP) ## remove each check in turn: the test named for it must fail
 	$(BIN)/python scripts/mutants.py --workers $(WORKERS)
+
+release-check: $(STAMP) ## wheel and sdist: the wheel in a new environment, the demo and the programs from there
+	$(BIN)/python scripts/release_check.py
 
 # As root on Debian. bubblewrap and network namespaces play containers, no engine is needed.
 SYSTEM_PACKAGES := bubblewrap iproute2 prometheus systemd util-linux

@@ -26,8 +26,9 @@ def test_the_wheel_holds_the_three_packages_and_nothing_else(tmp_path: Path) -> 
     assert "auror/report/templates/report.html" in names
     (facts,) = (archive.read(name).decode() for name in names if name.endswith("/METADATA"))
     assert "License-Expression: Apache-2.0" in facts
-    (terms,) = (archive.read(name) for name in names if name.endswith("/licenses/LICENSE"))
-    assert terms == (ROOT / "LICENSE").read_bytes()
+    for kept in ("LICENSE", "NOTICE"):
+        (terms,) = (archive.read(name) for name in names if name.endswith(f"/licenses/{kept}"))
+        assert terms == (ROOT / kept).read_bytes()
 
 
 def test_every_console_script_can_be_loaded() -> None:
