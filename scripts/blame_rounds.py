@@ -28,6 +28,7 @@ from auror.ids import ClientId, Digest
 from auror.params import Budget, PlanCaps, RoundParams
 from auror.round.arithmetic import check_round
 from auror.round.description import model_digest
+from auror.round.lists import AllDigests, AllKeys
 from auror.round.messages import RoundStart
 from auror.round.policy import NO_DIGEST, Policy
 from auror.round.public import draw_groups
@@ -39,7 +40,7 @@ from auror.round.server.p1b_receipts import Dealers
 from auror.round.server.p2_upload import Uploads
 from auror.round.server.p3b_draw import Draw
 from auror.round.server.p4_statistics import Opening, openable
-from auror.round.server.p5_agree import Decided, Deciding, decide_on, propose
+from auror.round.server.p5_agree import Decided, Deciding, check_proposal, decide_on
 from auror.round.server.p6_unmask import TotalOpened
 from auror.round.server.state import summarise
 from auror.secagg.graph import Graph
@@ -119,16 +120,16 @@ def _play(
         for index, members in openable(context, groups, set(cohort)).items()
     )
     deciding = Deciding(
-        Wired({}, Graph.complete(cohort)),
+        Wired(AllKeys({}, frozenset()), Graph.complete(cohort)),
         Dealers(cohort, {}),
-        Uploads(dict.fromkeys(cohort, NO_DIGEST), NO_DIGEST),
+        Uploads(dict.fromkeys(cohort, NO_DIGEST), NO_DIGEST, AllDigests({})),
         Draw(b"", groups, start.plan, NO_DIGEST),
         Opening(dict.fromkeys(cohort, b""), opened),
     )
     known = deciding.wired, deciding.dealers, deciding.uploads, deciding.draw, deciding.opening
     decided = Decided(*known, decide_on(deciding, campaign.decide(opened, start.plan)))
     try:
-        propose(context, decided)
+        check_proposal(context, decided.wired.graph, decided.decided)
     except RoundAborted as failure:
         campaign.finish(summarise(decided, {}, ()), None, failure.reason)
         return False

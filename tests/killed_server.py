@@ -116,7 +116,7 @@ class KilledServer:
                 case Aborted(reason):
                     aborted = reason
                 case Send(to, message):
-                    evidence.saw(message)
+                    evidence.saw(message, server.state)
                     self._recorder.sync()
                     answers = self._answers(to, message, start.description.round_id.counter)
                     if kill_at is not None and isinstance(message, kill_at):

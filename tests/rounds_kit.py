@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.crypto.entropy import Entropy, Secret
+from auror.crypto.merkle import proof_length
 from auror.crypto.signing import SigningKey
 from auror.errors import AbortReason, DropReason, Refusal
 from auror.ids import ClientId, Digest, RoundId
@@ -24,7 +25,14 @@ from auror.round.client.memory import ClientMemory
 from auror.round.client.state import ClientEffect, GaveUp, Reply, Train
 from auror.round.description import RoundDescription, model_digest
 from auror.round.label_rows import ClassMeans, LabelRows
-from auror.round.messages import ClientMessage, RoundStart, ServerMessage
+from auror.round.messages import (
+    AdvertisedKeys,
+    ClientMessage,
+    KeyList,
+    RoundStart,
+    ServerMessage,
+    UploadList,
+)
 from auror.round.output import OutputShape
 from auror.round.plan import OutputLayer, StatisticsPlan, session_sketch
 from auror.round.policy import NO_DIGEST, Policy
@@ -195,6 +203,17 @@ class Deployment:
 
     def entropy(self, *labels: str | int) -> Entropy:
         return seeded_entropy(self.seed, *labels)
+
+
+def whole_list(keys: Mapping[ClientId, AdvertisedKeys]) -> KeyList:
+    """As everybody is told it on the complete graph."""
+    return KeyList(tuple(sorted(keys)), keys, {}, ())
+
+
+def lacking(listed: UploadList, *missing: ClientId) -> UploadList:
+    """U3 without some, under a root that nobody else has."""
+    fewer = tuple(c for c in listed.uploaded if c not in missing)
+    return UploadList(fewer, (Digest(bytes(32)),) * proof_length(len(fewer), [0]))
 
 
 def rounding(client: ClientId, counter: int = 0) -> Secret:

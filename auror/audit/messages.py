@@ -11,6 +11,7 @@ from auror.deployment.round_evidence import RoundEvidence
 from auror.errors import AuthenticationFailed
 from auror.ids import ClientId, Digest
 from auror.round.arithmetic import check_round
+from auror.round.lists import AllDigests, AllKeys
 from auror.round.policy import Policy
 from auror.round.public import (
     agreement_parts,
@@ -22,6 +23,7 @@ from auror.round.public import (
 )
 from auror.round.record import RoundRecord
 from auror.round.watch import opened_plan
+from auror.secagg.topology import Topology
 
 
 def check_messages(policy: Policy, record: RoundRecord, found: RoundEvidence) -> int:
@@ -65,8 +67,11 @@ class _Signatures:
             raise Broken(f"client {client} did not sign {what}") from error
         self.verified += 1
 
+    def topology(self, record: RoundRecord) -> Topology:
+        return check_round(self.policy.params, len(record.cohort))
+
     def quorum(self, record: RoundRecord, transcript: Digest, who: Iterable[ClientId]) -> None:
-        topology = check_round(self.policy.params, len(record.cohort))
+        topology = self.topology(record)
         signed = draw_committee(transcript, record.cohort, topology).intersection(who)
         if len(signed) < topology.quorum:
             raise Broken(f"{len(signed)} signatures of a quorum of {topology.quorum}")
@@ -80,7 +85,14 @@ def _check_drawn(
 ) -> None:
     """The sets, the draw, the view h and A."""
     params = signatures.policy.params
-    fixed = uploads_digest(transcript, found.keys, found.dealt, found.digests)
+    committee = draw_committee(transcript, record.cohort, signatures.topology(record))
+    fixed = uploads_digest(
+        transcript,
+        AllKeys(found.keys, committee).digest,
+        found.dealt,
+        found.digests,
+        AllDigests(found.digests).root,
+    )
     for client, signature in found.consistency.items():
         signatures.check(client, signature, "the uploads (U3)", Tag.CONSISTENCY, fixed)
     signatures.quorum(record, transcript, found.consistency)

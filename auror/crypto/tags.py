@@ -33,7 +33,10 @@ class Tag(enum.Enum):
     UPDATE_PAIRWISE_MASK = b"auror/v1/update/pairwise-mask"
     STATISTICS_PAIRWISE_MASK = b"auror/v1/statistics/pairwise-mask"
     RECEIPT = b"auror/v1/receipt"
+    CLIENTS = b"auror/v1/clients"
+    KEYS = b"auror/v1/keys"
     UPLOAD = b"auror/v1/upload"
+    UPLOADS = b"auror/v1/uploads"
     CONSISTENCY = b"auror/v1/consistency"
     PUBLIC_SEED = b"auror/v1/public-seed"
     GROUPS = b"auror/v1/groups"
@@ -46,6 +49,9 @@ class Tag(enum.Enum):
     AGREEMENT = b"auror/v1/agreement"
     SKETCH = b"auror/v1/count-sketch"
     WATCH = b"auror/v1/watch"
+    MERKLE_LEAF = b"auror/v1/merkle-leaf"
+    MERKLE_NODE = b"auror/v1/merkle-node"
+    MERKLE_ROOT = b"auror/v1/merkle-root"
 
 
 class Encoded(bytes):

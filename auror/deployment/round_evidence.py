@@ -1,6 +1,7 @@
 """What a round's messages prove to somebody who was not there: public lists and signatures.
 
-All of it went to every client of the round. Nothing here shows more than the sums that were opened.
+Every client was told some of it, and roots of all. Nothing here shows more than the sums that were
+opened.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class RoundEvidence:
     consistency: Mapping[ClientId, bytes] = field(default_factory=lambda: _NONE)
     """Signatures under U3."""
     randomness: Mapping[ClientId, bytes] = field(default_factory=lambda: _NONE)
-    """Every r of U2."""
+    """Every r of U2 that counts: the committee's."""
     accepted: tuple[ClientId, ...] = ()
     """A, as it was proposed."""
     views: Mapping[ClientId, bytes] = field(default_factory=lambda: _NONE)

@@ -1,8 +1,5 @@
-"""The messages of a round, one section per phase (docs/protocol.md). Plain values, no wire format.
-
-Sizes and ranges of single fields are checked by the codec that builds them and again, where a
-rule depends on them, by the phase that takes them.
-"""
+"""The messages of a round, one section per phase (docs/protocol.md). Plain values, no wire format:
+the codec checks sizes and ranges, and where a rule depends on them the phase does again."""
 
 from __future__ import annotations
 
@@ -28,8 +25,7 @@ SHARED_KINDS = tuple(SecretKind)
 """The three secrets of phase 1, in the order of envelopes and commitments."""
 
 KEY_ALGORITHM = b"x25519"
-"""What masks and envelopes are agreed with: recorded traffic is not safe against a quantum
-computer (docs/threat-model.md)."""
+"""Recorded traffic is not safe against a quantum computer (docs/threat-model.md)."""
 
 # Phase 0, advertise ---------------------------------------------------------------------------
 
@@ -73,9 +69,14 @@ class AdvertisedKeys:
 
 @dataclass(frozen=True)
 class KeyList:
-    """Server → client: U1 with everybody's signed keys, the same for all."""
+    """Server → client: U1, and of its keys what this client needs."""
 
+    advertised: tuple[ClientId, ...]
     keys: Mapping[ClientId, AdvertisedKeys]
+    """Its own and its neighbours'."""
+    commitments: Mapping[ClientId, Digest]
+    """To their r, of the other members of the committee."""
+    proof: tuple[Digest, ...]
 
 
 # Phase 1, share keys --------------------------------------------------------------------------
@@ -138,9 +139,10 @@ class Upload:
 
 @dataclass(frozen=True)
 class UploadList:
-    """Server → client: U3 with upload digests, final."""
+    """Server → client: U3, final; with its own digest, ``proof`` gives the root of all digests."""
 
-    digests: Mapping[ClientId, Digest]
+    uploaded: tuple[ClientId, ...]
+    proof: tuple[Digest, ...]
 
 
 # Phase 3a, agree on U3 ------------------------------------------------------------------------
@@ -165,16 +167,19 @@ class ConsistencyList:
 
 @dataclass(frozen=True)
 class RandomnessShares:
-    """Client → server: its shares of everybody's r."""
+    """Client → server: its shares of every r that counts."""
 
     shares: Mapping[ClientId, Share]
 
 
 @dataclass(frozen=True)
 class RandomnessList:
-    """Server → client: every r_j of U2."""
+    """Server → client: every r_j that counts, and signed keys of its group."""
 
     randomness: Mapping[ClientId, bytes]
+    keys: Mapping[ClientId, AdvertisedKeys] = field(default_factory=dict)
+    """Of its group, if it was not shown them."""
+    proof: tuple[Digest, ...] = ()
 
 
 # Phase 4, statistics --------------------------------------------------------------------------
@@ -193,7 +198,7 @@ class MaskedStatistics:
 
 @dataclass(frozen=True)
 class AcceptedSet:
-    """Server → client: A, whole groups, and its members' signatures over h."""
+    """Server → client: A, whole groups, and signatures over h of those whose shares it holds."""
 
     accepted: tuple[ClientId, ...]
     signatures: Mapping[ClientId, bytes]
@@ -233,10 +238,7 @@ class BindingFailed:
 
 @dataclass(frozen=True)
 class CrossMasks:
-    """Client → server: P·PRG(s_ij) modulo 2^m for every accepted neighbour j of another group.
-
-    Masks inside the group stay closed, so only group sums can be seen through the rest.
-    """
+    """Client → server: P·PRG(s_ij) modulo 2^m for every accepted neighbour j of another group."""
 
     images: Mapping[ClientId, bytes]
 
@@ -270,8 +272,7 @@ class RoundEnd:
 
 @dataclass(frozen=True)
 class FinalModel:
-    """Server → client: the trained model and its place in the training, where the policy releases
-    it (docs/protocol.md section 4)."""
+    """Server → client: the trained model and its place in the training, if the policy has it so."""
 
     policy: Digest
     era: int
@@ -346,5 +347,4 @@ ClientMessage = (
     | CrossMasks
     | Withdraw
 )
-"""Of a round, as ``ServerMessage``."""
 AnyServerMessage = ServerMessage | FinalModel | Exclusion | NewPolicy

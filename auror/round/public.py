@@ -9,12 +9,11 @@ from auror.crypto.kex import expand
 from auror.crypto.prg import UniformIntegers
 from auror.crypto.tags import Encoded, Tag, number, tagged_hash
 from auror.ids import ClientId, Digest
-from auror.round.messages import AdvertisedKeys
 from auror.secagg.graph import Graph
 from auror.secagg.topology import Topology
 
 PublicSeed = Callable[[Digest, tuple[ClientId, ...], Mapping[ClientId, bytes]], bytes]
-"""From T, U3 and every dealer's contribution r_j (32 bytes each) to the round's 32-byte seed."""
+"""From T, U3 and every contribution r_j (32 bytes each) to the round's 32-byte seed."""
 
 Groups = tuple[tuple[ClientId, ...], ...]
 
@@ -22,9 +21,9 @@ Groups = tuple[tuple[ClientId, ...], ...]
 def protocol_seed(
     transcript: Digest, uploaded: tuple[ClientId, ...], randomness: Mapping[ClientId, bytes]
 ) -> bytes:
-    """H(T, U3, all r): nobody knows it before a quorum has signed U3 (step 3.9)."""
+    """H(T, U3, r of the committee): nobody knows it before a quorum has signed U3 (step 3.9)."""
     parts = (part for client in sorted(randomness) for part in (number(client), randomness[client]))
-    return tagged_hash(Tag.PUBLIC_SEED, transcript, _listed(uploaded), *parts)
+    return tagged_hash(Tag.PUBLIC_SEED, transcript, clients_digest(uploaded), *parts)
 
 
 def draw_groups(public_seed: bytes, uploaded: tuple[ClientId, ...], group_size: int) -> Groups:
@@ -47,16 +46,16 @@ def draw_graph(
     topology: Topology,
     transcript: Digest,
     cohort: tuple[ClientId, ...],
-    keys: Mapping[ClientId, AdvertisedKeys],
+    keys: Digest,
 ) -> Graph:
     """Step 0.7: who holds whose shares and shares masks with whom, once U1 is fixed.
 
     Over the whole cohort: to the graph, who did not advertise is a dropout like any other.
+    ``keys``: hash of all of U1 (``auror.round.lists``).
     """
     if topology.complete:
         return Graph.complete(cohort)
-    parts = (part for c in sorted(keys) for part in (number(c), *keys[c].signed_parts()))
-    return Graph.harary(cohort, topology.degree, tagged_hash(Tag.GRAPH, transcript, *parts))
+    return Graph.harary(cohort, topology.degree, tagged_hash(Tag.GRAPH, transcript, keys))
 
 
 def covers(topology: Topology, graph: Graph, accepted: frozenset[ClientId]) -> bool:
@@ -81,23 +80,20 @@ def receipt_parts(
     transcript: Digest, offered: tuple[ClientId, ...], unreadable: tuple[ClientId, ...]
 ) -> tuple[bytes, ...]:
     """What a holder signs in phase 1b: of whom it was sent envelopes, and which it cannot read."""
-    return (transcript, _listed(offered), _listed(unreadable))
+    return (transcript, clients_digest(offered), clients_digest(unreadable))
 
 
 def uploads_digest(
     transcript: Digest,
-    keys: Mapping[ClientId, AdvertisedKeys],
-    dealt: tuple[ClientId, ...],
-    digests: Mapping[ClientId, Digest],
+    keys: Digest,
+    dealt: Iterable[ClientId],
+    uploaded: Iterable[ClientId],
+    digests: Digest,
 ) -> Digest:
-    """What a client signs in phase 3a, once: T, the keys of U1, U2, U3 and all upload digests."""
-    parts: list[bytes] = [transcript, number(len(keys))]
-    for client in sorted(keys):
-        parts += [number(client), *keys[client].signed_parts()]
-    parts += [_listed(dealt), number(len(digests))]
-    for client in sorted(digests):
-        parts += [number(client), digests[client]]
-    return tagged_hash(Tag.CONSISTENCY, *parts)
+    """What a client signs in phase 3a, once: T, U1 and its keys, U2, U3 and all upload digests
+    (``keys`` and ``digests`` as ``auror.round.lists`` has them)."""
+    sets = clients_digest(dealt), clients_digest(uploaded)
+    return tagged_hash(Tag.CONSISTENCY, transcript, keys, *sets, digests)
 
 
 def view_digest(
@@ -119,7 +115,7 @@ def agreement_parts(
     transcript: Digest, view: Digest, accepted: frozenset[ClientId]
 ) -> tuple[bytes, ...]:
     """What a client signs in phase 5, once: (T, h, A)."""
-    return (transcript, view, _listed(accepted))
+    return (transcript, view, clients_digest(accepted))
 
 
 def upload_digest(transcript: Digest, client: ClientId, payload: bytes) -> Digest:
@@ -127,14 +123,15 @@ def upload_digest(transcript: Digest, client: ClientId, payload: bytes) -> Diges
     return tagged_hash(Tag.UPLOAD, transcript, number(client), payload)
 
 
-def _listed(clients: Iterable[ClientId]) -> Encoded:
-    """A set of clients, with its size before it: injective beside other parts."""
-    return _encoded_once(tuple(sorted(clients)))
+def clients_digest(clients: Iterable[ClientId]) -> Digest:
+    """A set of clients as one hash: it stands under a signature of everybody."""
+    return _hashed_once(tuple(sorted(clients)))
+
+
+@lru_cache(maxsize=16)
+def _hashed_once(members: tuple[ClientId, ...]) -> Digest:
+    return tagged_hash(Tag.CLIENTS, *map(number, (len(members), *members)))
 
 
 def _encoded(members: tuple[ClientId, ...]) -> Encoded:
     return Encoded.of(number(len(members)), *map(number, members))
-
-
-_encoded_once = lru_cache(maxsize=16)(_encoded)
-"""U1, U2, U3 and A stand under a signature of everybody."""

@@ -18,18 +18,18 @@ from auror.ids import ClientId, Digest
 from auror.round.arithmetic import check_round, quantiser
 from auror.round.messages import MaskedStatistics, RoundStart
 from auror.round.policy import Policy
-from auror.round.public import PublicSeed, draw_graph
+from auror.round.public import PublicSeed
 from auror.round.record import OpenedGroup
 from auror.round.run import Decide, RoundOutcome
 from auror.round.server.bookkeeping import Misconduct
 from auror.round.server.context import Phase, RoundContext, RoundTotal
-from auror.round.server.p0_advertise import Advertising, Wired
+from auror.round.server.p0_advertise import Advertising, wire
 from auror.round.server.p1b_receipts import Dealers, Receipting
 from auror.round.server.p2_upload import Uploading, fix
 from auror.round.server.p3a_consistency import Signing
 from auror.round.server.p3b_draw import draw
 from auror.round.server.p4_statistics import Opening, SendingStatistics, openable
-from auror.round.server.p5_agree import Agreeing, Decided, Deciding, decide_on, propose
+from auror.round.server.p5_agree import Agreeing, Decided, Deciding, check_proposal, decide_on
 from auror.round.server.p6_unmask import TotalOpened, Unmasking, bind
 from auror.round.server.state import State, summarise
 
@@ -79,8 +79,7 @@ class _PlainRound:
         """Raises RoundAborted as the server's phases do."""
         context = self._context
         context.require_present(len(self._present(Phase.ADVERTISE)), AbortReason.TOO_FEW_ADVERTISED)
-        graph = draw_graph(context.topology, context.transcript, context.description.cohort, {})
-        wired = Wired({}, graph)
+        wired = wire(context, {})
         dealt = self._present(Phase.RECEIPTS)
         self.state = Receipting(wired, dealt)
         context.require_present(len(dealt), AbortReason.TOO_FEW_DEALT)
@@ -107,8 +106,8 @@ class _PlainRound:
         self.state = deciding = Deciding(wired, u2, u3, drawn, opening)
         proposal = decide_on(deciding, self._decide(opened, drawn.plan))
         known = wired, u2, u3, drawn, opening, proposal
-        self.state = decided = Decided(*known)
-        propose(context, decided)
+        self.state = Decided(*known)
+        check_proposal(context, wired.graph, proposal)
         self.state = Agreeing(*known)
         self._require_signers(Phase.AGREE, AbortReason.TOO_FEW_AGREED)
         self.state = Unmasking(*known)

@@ -84,7 +84,8 @@ def cost(demand: Demand, wired: Topology, speeds: Speeds) -> Cost:
     """Of one round in which the fraction ``params.dropouts`` is missing from the total."""
     params, n, k = demand.params, demand.clients, demand.statistics
     everybody = range(n)
-    near = range(n - wired.degree, n)  # the longest ids: never fewer bytes than promised
+    near = range(n - wired.degree, n)  # the longest ids
+    held, mates = _spread(n, wired.degree + 1), _spread(n, params.group_size - 1)
     m, group = ring_bits(n, params.quantisation_bits), params.group_size
     up = [
         sizes.advertised_keys(),
@@ -92,20 +93,20 @@ def cost(demand: Demand, wired: Topology, speeds: Speeds) -> Cost:
         sizes.receipt(),
         sizes.upload(demand.dim, m),
         sizes.signature(),
-        sizes.randomness_shares((*near, n - 1)),
+        sizes.randomness_shares((*near, n - 1)[: wired.committee]),
         sizes.masked_statistics(k),
         sizes.signature(),
         sizes.opened_shares((*near, n - 1)),
     ]
     signers = range(n - wired.committee, n)
     down = [
-        sizes.key_list(everybody),
+        sizes.key_list(everybody, held, signers),
         sizes.share_delivery(everybody, near),
         sizes.dealer_list(everybody),
-        sizes.upload_list(everybody),
+        sizes.upload_list(everybody, n - 1),
         sizes.signature_list(signers),
-        sizes.randomness_list(everybody),
-        sizes.accepted_set(everybody),
+        sizes.randomness_list(signers, everybody, () if wired.complete else mates),
+        sizes.accepted_set(everybody, near),
         sizes.signature_list(signers),
     ]
     holders, word = wired.degree + 1, 4
@@ -131,6 +132,11 @@ def cost(demand: Demand, wired: Topology, speeds: Speeds) -> Cost:
         client,
         server,
     )
+
+
+def _spread(clients: int, count: int) -> list[int]:
+    """So many of the clients, far apart: their proof in a Merkle tree is as long as any."""
+    return [clients * (k + 1) // count - 1 for k in range(count)]
 
 
 def measure(wired: Topology) -> Speeds:

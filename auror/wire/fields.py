@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+import numpy as np
+
 from auror.errors import ProtocolError
 from auror.ids import DIGEST_BYTES, ClientId, Digest
 from auror.secagg.sharing import Share
@@ -46,7 +48,15 @@ def digest(name: str, raw: bytes) -> Digest:
 
 def digests(name: str, raw: bytes) -> tuple[Digest, ...]:
     """One row of commitments: three digests, one after the other."""
-    exact(name, raw, COMMITMENTS * DIGEST_BYTES)
+    return _digests(exact(name, raw, COMMITMENTS * DIGEST_BYTES))
+
+
+def proof(name: str, raw: bytes, known: int) -> tuple[Digest, ...]:
+    """Hashes of a Merkle tree over at most ``known`` entries."""
+    return _digests(words(name, raw, DIGEST_BYTES, known))
+
+
+def _digests(raw: bytes) -> tuple[Digest, ...]:
     starts = range(0, len(raw), DIGEST_BYTES)
     return tuple(Digest(raw[start : start + DIGEST_BYTES]) for start in starts)
 
@@ -68,6 +78,25 @@ def clients(name: str, ids: Sequence[int], known: int) -> tuple[ClientId, ...]:
             raise WireError(f"{name}: client {client} is out of order or unknown")
         last = client
     return tuple(ClientId(client) for client in ids)
+
+
+def bitmap(clients: Iterable[int]) -> bytes:
+    """A set of clients: bit i of byte i // 8, from the lowest, is client i."""
+    bits = 0
+    for client in clients:
+        bits |= 1 << client
+    return bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+
+
+def client_set(name: str, raw: bytes, known: int) -> tuple[ClientId, ...]:
+    """The clients of a bitmap, sorted: all below ``known``, and no byte more than they take."""
+    if at_most(name, raw, (known + 7) // 8) and not raw[-1]:
+        raise WireError(f"{name}: a bitmap that ends with an empty byte")
+    bits = np.unpackbits(np.frombuffer(raw, dtype=np.uint8), bitorder="little")
+    found = np.flatnonzero(bits).tolist()
+    if found and found[-1] >= known:
+        raise WireError(f"{name}: client {found[-1]} is unknown")
+    return tuple(map(ClientId, found))
 
 
 def entries(

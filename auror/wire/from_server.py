@@ -22,16 +22,22 @@ def pack(message: m.AnyServerMessage) -> pb.ServerMessage:
     match message:
         case m.RoundStart():
             return pb.ServerMessage(round_start=pack_start(message))
-        case m.KeyList(keys):
-            rows = [
-                pb.KeyListEntry(client=client, keys=pack_keys(one))
-                for client, one in sorted(keys.items())
-            ]
-            return pb.ServerMessage(key_list=pb.KeyList(entries=rows))
+        case m.KeyList(advertised, keys, commitments, proof):
+            return pb.ServerMessage(
+                key_list=pb.KeyList(
+                    advertised=fields.bitmap(advertised),
+                    entries=_pack_keys(keys),
+                    commitments=[
+                        pb.ClientDigest(client=client, digest=digest)
+                        for client, digest in sorted(commitments.items())
+                    ],
+                    proof=fields.joined(proof),
+                )
+            )
         case m.ShareDelivery(dealers, envelopes):
             return pb.ServerMessage(
                 share_delivery=pb.ShareDelivery(
-                    dealers=dealers,
+                    dealers=fields.bitmap(dealers),
                     envelopes=[
                         pb.EnvelopeEntry(
                             dealer=dealer,
@@ -43,27 +49,31 @@ def pack(message: m.AnyServerMessage) -> pb.ServerMessage:
                 )
             )
         case m.DealerList(dealers):
-            return pb.ServerMessage(dealer_list=pb.DealerList(dealers=dealers))
-        case m.UploadList(digests):
-            uploads = [
-                pb.ClientDigest(client=client, digest=digest)
-                for client, digest in sorted(digests.items())
-            ]
-            return pb.ServerMessage(upload_list=pb.UploadList(digests=uploads))
+            return pb.ServerMessage(dealer_list=pb.DealerList(dealers=fields.bitmap(dealers)))
+        case m.UploadList(uploaded, proof):
+            return pb.ServerMessage(
+                upload_list=pb.UploadList(
+                    uploaded=fields.bitmap(uploaded), proof=fields.joined(proof)
+                )
+            )
         case m.ConsistencyList(signatures):
             return pb.ServerMessage(
                 consistency_list=pb.ConsistencyList(signatures=_pack_signatures(signatures))
             )
-        case m.RandomnessList(randomness):
+        case m.RandomnessList(randomness, keys, proof):
             values = [
                 pb.ClientRandomness(client=client, randomness=value)
                 for client, value in sorted(randomness.items())
             ]
-            return pb.ServerMessage(randomness_list=pb.RandomnessList(randomness=values))
+            return pb.ServerMessage(
+                randomness_list=pb.RandomnessList(
+                    randomness=values, keys=_pack_keys(keys), proof=fields.joined(proof)
+                )
+            )
         case m.AcceptedSet(accepted, signatures):
             return pb.ServerMessage(
                 accepted_set=pb.AcceptedSet(
-                    accepted=accepted, signatures=_pack_signatures(signatures)
+                    accepted=fields.bitmap(accepted), signatures=_pack_signatures(signatures)
                 )
             )
         case m.AgreementList(signatures):
@@ -89,16 +99,15 @@ def unpack(wire: pb.ServerMessage, limits: Limits) -> m.AnyServerMessage:
         case "round_start":
             return unpack_start(wire.round_start, limits)
         case "key_list":
-            keys = fields.entries("keys", wire.key_list.entries, lambda e: e.client, known)
-            return m.KeyList({client: unpack_keys(entry.keys) for client, entry in keys})
+            return _unpack_key_list(wire.key_list, known)
         case "share_delivery":
             return _unpack_delivery(wire.share_delivery, limits)
         case "dealer_list":
-            return m.DealerList(fields.clients("dealers", wire.dealer_list.dealers, known))
+            return m.DealerList(fields.client_set("dealers", wire.dealer_list.dealers, known))
         case "upload_list":
-            digests = fields.entries("uploads", wire.upload_list.digests, lambda e: e.client, known)
             return m.UploadList(
-                {client: fields.digest("upload digest", entry.digest) for client, entry in digests}
+                fields.client_set("uploads", wire.upload_list.uploaded, known),
+                fields.proof("upload digests", wire.upload_list.proof, known),
             )
         case "consistency_list":
             return m.ConsistencyList(_unpack_signatures(wire.consistency_list.signatures, known))
@@ -106,7 +115,7 @@ def unpack(wire: pb.ServerMessage, limits: Limits) -> m.AnyServerMessage:
             return _unpack_randomness(wire.randomness_list, known)
         case "accepted_set":
             return m.AcceptedSet(
-                fields.clients("accepted", wire.accepted_set.accepted, known),
+                fields.client_set("accepted", wire.accepted_set.accepted, known),
                 _unpack_signatures(wire.accepted_set.signatures, known),
             )
         case "agreement_list":
@@ -125,10 +134,20 @@ def unpack(wire: pb.ServerMessage, limits: Limits) -> m.AnyServerMessage:
             raise WireError("empty server message")
 
 
+def _unpack_key_list(wire: pb.KeyList, known: int) -> m.KeyList:
+    committed = fields.entries("commitments", wire.commitments, lambda e: e.client, known)
+    return m.KeyList(
+        fields.client_set("advertised", wire.advertised, known),
+        _unpack_keys(wire.entries, known),
+        {client: fields.digest("commitment", entry.digest) for client, entry in committed},
+        fields.proof("keys", wire.proof, known),
+    )
+
+
 def _unpack_delivery(wire: pb.ShareDelivery, limits: Limits) -> m.ShareDelivery:
     rows = fields.entries("envelopes", wire.envelopes, lambda e: e.dealer, limits.clients)
     return m.ShareDelivery(
-        fields.clients("dealers", wire.dealers, limits.clients),
+        fields.client_set("dealers", wire.dealers, limits.clients),
         {
             dealer: m.Envelope(
                 fields.exact("envelope", entry.ciphertext, ENVELOPE_BYTES),
@@ -142,8 +161,21 @@ def _unpack_delivery(wire: pb.ShareDelivery, limits: Limits) -> m.ShareDelivery:
 def _unpack_randomness(wire: pb.RandomnessList, known: int) -> m.RandomnessList:
     values = fields.entries("randomness", wire.randomness, lambda e: e.client, known)
     return m.RandomnessList(
-        {client: fields.exact("randomness", entry.randomness, 32) for client, entry in values}
+        {client: fields.exact("randomness", entry.randomness, 32) for client, entry in values},
+        _unpack_keys(wire.keys, known),
+        fields.proof("keys", wire.proof, known),
     )
+
+
+def _pack_keys(keys: Mapping[ClientId, m.AdvertisedKeys]) -> Iterable[pb.KeyListEntry]:
+    return [
+        pb.KeyListEntry(client=client, keys=pack_keys(one)) for client, one in sorted(keys.items())
+    ]
+
+
+def _unpack_keys(wire: Sequence[pb.KeyListEntry], known: int) -> dict[ClientId, m.AdvertisedKeys]:
+    rows = fields.entries("keys", wire, lambda e: e.client, known)
+    return {client: unpack_keys(entry.keys) for client, entry in rows}
 
 
 def _pack_signatures(signatures: Mapping[ClientId, bytes]) -> Iterable[pb.ClientSignature]:

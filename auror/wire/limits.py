@@ -17,6 +17,7 @@ PLAN_PARTS = 16
 _ENTRY = 16  # tags, lengths and the client id around one entry of a map
 _FIXED = 1024  # everything of a message that does not grow with n, d or k
 _ENVELOPE = 3 * (33 + 16) + 16 + 3 * 32  # three sealed shares, the tag, three commitments
+_KEYS = 4 * 32 + 64 + 3 * _ENTRY + 32  # signed keys of one client, and a hash of a proof
 UPDATE_WORD = 4
 POLICY_BYTES = 8 << 20
 """Of a policy's file: it may have more members than the one that is held, so n bounds nothing."""
@@ -106,12 +107,12 @@ def _largest(limits: Limits) -> Mapping[Kind, int]:
         Kind.CROSS_MASKS: n * (limits.statistics * UPDATE_WORD + _ENTRY),
         # the model, and class means of up to d int32
         Kind.ROUND_START: dim * (UPDATE_WORD + 4) + n * _ENTRY + 4096,
-        Kind.KEY_LIST: n * (4 * 32 + 64 + 3 * _ENTRY),
+        Kind.KEY_LIST: n * (_KEYS + 32 + _ENTRY),  # with as many commitments and hashes
         Kind.SHARE_DELIVERY: n * (_ENVELOPE + 3 * _ENTRY),
         Kind.DEALER_LIST: n * _ENTRY,
-        Kind.UPLOAD_LIST: n * (32 + _ENTRY),
+        Kind.UPLOAD_LIST: n * _ENTRY,
         Kind.CONSISTENCY_LIST: n * (64 + _ENTRY),
-        Kind.RANDOMNESS_LIST: n * (32 + _ENTRY),
+        Kind.RANDOMNESS_LIST: n * (_KEYS + 32 + _ENTRY),
         Kind.ACCEPTED_SET: n * (64 + 2 * _ENTRY),
         Kind.AGREEMENT_LIST: n * (64 + _ENTRY),
         Kind.BINDING_FAILED: 0,

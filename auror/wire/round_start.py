@@ -49,7 +49,7 @@ def _pack_description(description: RoundDescription) -> pb.RoundDescription:
         parent=description.parent,
         model=description.model,
         plan=description.plan,
-        cohort=description.cohort,
+        cohort=fields.bitmap(description.cohort),
         watch=f"WATCH_{description.watch.name}",
         flagged=description.flagged,
     )
@@ -69,7 +69,7 @@ def _unpack_description(wire: pb.RoundDescription, limits: Limits) -> RoundDescr
         parent=fields.digest("parent", wire.parent),
         model=fields.digest("model", wire.model),
         plan=fields.digest("plan", wire.plan),
-        cohort=fields.clients("cohort", wire.cohort, limits.clients),
+        cohort=fields.client_set("cohort", wire.cohort, limits.clients),
         watch=_unpack_watch(wire.watch),
         flagged=fields.clients("flagged", wire.flagged, limits.clients),
         version=wire.version,

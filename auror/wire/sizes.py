@@ -8,9 +8,10 @@ messages HTTP/2 and TLS, about 0.3 % of an upload.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
+from auror.crypto.merkle import proof_length
 from auror.params import STATISTICS_RING_BITS
 from auror.secagg.packing import packed_bytes
 from auror.wire.limits import CHUNK_BYTES
@@ -90,9 +91,18 @@ def opened_shares(owners: Ids) -> int:
 # Server → client ------------------------------------------------------------------------------
 
 
-def key_list(clients: Ids, floors: Mapping[int, Ids] = MappingProxyType({})) -> int:
-    """Phase 0: everybody's keys, with the ``floors`` of those who have their own."""
-    return field(sum(_entry(client, field(_keys(floors.get(client, ())))) for client in clients))
+def key_list(
+    clients: Ids,
+    shown: Ids,
+    committee: Iterable[int] = (),
+    floors: Mapping[int, Ids] = MappingProxyType({}),
+) -> int:
+    """Phase 0: U1, of which the ``shown`` are the receiver and its neighbours; with the ``floors``
+    of those who have their own."""
+    others = set(committee).intersection(clients).difference(shown)
+    committed = sum(_entry(client, field(_DIGEST)) for client in others)
+    entries = _key_entries(shown, floors)
+    return field(_set(clients) + entries + committed + _proof(clients, shown))
 
 
 def share_delivery(dealers: Ids, neighbours: Ids) -> int:
@@ -100,17 +110,17 @@ def share_delivery(dealers: Ids, neighbours: Ids) -> int:
     envelopes = sum(
         _entry(dealer, field(_CIPHERTEXT), field(_COMMITMENTS)) for dealer in neighbours
     )
-    return field(_id_list(dealers) + envelopes)
+    return field(_set(dealers) + envelopes)
 
 
 def dealer_list(dealers: Ids) -> int:
     """Phase 1b: U2."""
-    return field(_id_list(dealers))
+    return field(_set(dealers))
 
 
-def upload_list(uploaded: Ids) -> int:
-    """Phase 2: everybody's digest."""
-    return field(sum(_entry(client, field(_DIGEST)) for client in uploaded))
+def upload_list(uploaded: Ids, me: int) -> int:
+    """Phase 2: U3, and the way from one digest to the root of all."""
+    return field(_set(uploaded) + _proof(uploaded, [me]))
 
 
 def signature_list(signers: Ids) -> int:
@@ -118,14 +128,17 @@ def signature_list(signers: Ids) -> int:
     return field(sum(_entry(client, field(_SIGNATURE)) for client in signers))
 
 
-def randomness_list(dealers: Ids) -> int:
-    """Phase 3b: everybody's r."""
-    return field(sum(_entry(client, field(_DIGEST)) for client in dealers))
+def randomness_list(
+    dealers: Ids, clients: Ids, shown: Ids, floors: Mapping[int, Ids] = MappingProxyType({})
+) -> int:
+    """Phase 3b: the r of ``dealers``, and of ``clients`` (U1) the keys that are ``shown``."""
+    values = sum(_entry(client, field(_DIGEST)) for client in dealers)
+    return field(values + _key_entries(shown, floors) + _proof(clients, shown))
 
 
-def accepted_set(accepted: Ids) -> int:
-    """Phase 5: A, and its members' signatures."""
-    return field(_id_list(accepted) + sum(_entry(client, field(_SIGNATURE)) for client in accepted))
+def accepted_set(accepted: Ids, shown: Ids) -> int:
+    """Phase 5: A, and the signatures of those members that are ``shown``."""
+    return field(_set(accepted) + sum(_entry(client, field(_SIGNATURE)) for client in shown))
 
 
 def framed(size: int, counter: int) -> int:
@@ -145,6 +158,22 @@ def published_formula(clients: int, dim: int, bits: int, ring_bits: int) -> floa
 def _keys(floors: Ids) -> int:
     own = sum(1 + varint(floor) for floor in floors if floor)
     return 3 * field(_KEY) + field(_DIGEST) + field(_SIGNATURE) + own + _ALGORITHM
+
+
+def _key_entries(clients: Ids, floors: Mapping[int, Ids]) -> int:
+    return sum(_entry(client, field(_keys(floors.get(client, ())))) for client in clients)
+
+
+def _set(clients: Ids) -> int:
+    """A bitmap."""
+    return field(max(clients) // 8 + 1) if clients else 0
+
+
+def _proof(clients: Ids, shown: Ids) -> int:
+    """Of ``shown`` among ``clients``, both sorted."""
+    places = {client: place for place, client in enumerate(clients)}
+    hashes = proof_length(len(clients), [places[client] for client in shown]) if shown else 0
+    return field(hashes * _DIGEST) if hashes else 0
 
 
 def _id_list(clients: Ids) -> int:

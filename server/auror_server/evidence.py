@@ -16,6 +16,10 @@ from auror.round.messages import (
     ServerMessage,
     UploadList,
 )
+from auror.round.server.p0_advertise import WithKeys
+from auror.round.server.p2_upload import WithUploads
+from auror.round.server.p4_statistics import WithOpening
+from auror.round.server.state import State
 
 
 class EvidenceCollector:
@@ -24,21 +28,23 @@ class EvidenceCollector:
     def __init__(self, start: RoundStart) -> None:
         self.found = RoundEvidence(start.description, start.plan)
 
-    def saw(self, message: ServerMessage) -> None:
-        """``message`` goes to clients; one that proves nothing to others is passed over."""
+    def saw(self, message: ServerMessage, state: State) -> None:
+        """``message`` goes to clients, of a server in ``state``: where each is shown a part of a
+        list, the whole is there. A message that proves nothing to others is passed over."""
         found = self.found
-        match message:
-            case KeyList(keys):
-                self.found = replace(found, keys=keys)
-            case DealerList(dealers):
+        match message, state:
+            case KeyList(), WithKeys() if not found.keys:
+                self.found = replace(found, keys=state.wired.keys)
+            case DealerList(dealers), _:
                 self.found = replace(found, dealt=dealers)
-            case UploadList(digests):
-                self.found = replace(found, digests=digests)
-            case ConsistencyList(signatures):
+            case UploadList(), WithUploads() if not found.digests:
+                self.found = replace(found, digests=state.uploads.digests)
+            case ConsistencyList(signatures), _:
                 self.found = replace(found, consistency=signatures)
-            case RandomnessList(randomness):
+            case RandomnessList(randomness), _:
                 self.found = replace(found, randomness=randomness)
-            case AcceptedSet(accepted, signatures):
-                self.found = replace(found, accepted=accepted, views=signatures)
-            case AgreementList(signatures):
+            case AcceptedSet(accepted), WithOpening() if not found.views:
+                views = {client: state.opening.signatures[client] for client in accepted}
+                self.found = replace(found, accepted=accepted, views=views)
+            case AgreementList(signatures), _:
                 self.found = replace(found, agreed=signatures)

@@ -26,6 +26,7 @@ from auror.round.server.context import (
     ServerEffect,
 )
 from auror.round.server.machine import RoundServer
+from auror.round.server.state import State
 from auror.round.summary import RoundSummary
 from auror_server.deadlines import Deadlines, GoneSince, Timing
 from auror_server.events import Event, Joined, Left, Malformed, Message, Ordered, Stop
@@ -65,6 +66,11 @@ class RoundPlayer:
         self._deadlines = Deadlines(timing, params, gone_since)
         self.meter = RoundMeter(now())
         self.outcome: Outcome | None = None
+
+    @property
+    def state(self) -> State:
+        """The server's machine's."""
+        return self._machine.state
 
     @property
     def summary(self) -> RoundSummary:

@@ -329,7 +329,7 @@ class Session:
                         self._invitees.withdrew(client)
                 case Send():
                     if self._evidence is not None:
-                        self._evidence.saw(action.message)
+                        self._evidence.saw(action.message, player.state)
                     await self._sender.send(player.meter, action, next(encoded))
 
     def _conclude(self, player: RoundPlayer, outcome: Outcome) -> RoundEnd:

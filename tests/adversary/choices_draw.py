@@ -1,9 +1,10 @@
 """Can a server choose a client's company? Everything that it may tell up to the draw.
 
-The seed of the groups is a hash over the statement and every r, so a draw tells nothing before the
-last r of it is known. **Claim**: at the first moment at which the server can compute a draw that
-an honest client might still be led to use, that client has one statement left that it can ever
-complete, and has counted this attempt. Then its company is that of one random draw an attempt.
+The seed of the groups is a hash over the statement and every r of the committee in U2, so a draw
+tells nothing before the last r of it is known. **Claim**: at the first moment at which the server
+can compute a draw that an honest client might still be led to use, that client has one statement
+left that it can ever complete, and has counted this attempt. Then its company is that of one random
+draw an attempt.
 
 What is explored. Facts only grow: what a client answers depends on what it was told and on which
 signatures exist, and every order of telling leads to a ``Position`` (who is bound to which
@@ -123,6 +124,10 @@ class DrawSearch:
             >= self.setting.threshold
         )
 
+    def contributors(self, told: Statement) -> Clients:
+        """The honest dealers whose r is in the seed: those in the committee."""
+        return self.setting.honest & self.setting.signers(told) & frozenset(told.dealt)
+
     def options(self, position: Position, victim: int) -> tuple[Statement, ...]:
         """The statements under which ``victim`` may yet be led to send its statistics."""
         told = dict(position.bound)
@@ -143,11 +148,13 @@ class DrawSearch:
 
     def complaint(self, position: Position, victim: int) -> Found | None:
         """The claim for one client at one position."""
-        known, honest = self.known(position), self.setting.honest
-        if len(known) < self.setting.fewest - len(self.setting.colluding):
-            return None  # fewer than any U2 holds
+        known = self.known(position)
+        unknown = (self.setting.honest & self.setting.signers()) - known
+        fixed = self.setting.checked(Check.COMMITTEE_FROM_T)
+        if fixed and len(unknown) > self.setting.count - self.setting.fewest:
+            return None  # more than any U2 does without
         options = self.options(position, victim)
-        computable = [o for o in options if honest & frozenset(o.dealt) <= known]
+        computable = [o for o in options if self.contributors(o) <= known]
         if not computable:
             return None
         draws = len(options) if self.setting.checked(Check.COMMITMENTS) else 2

@@ -7,19 +7,20 @@ phase. It obeys no server's machine, so nobody is dropped: a client that does no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any
 
-from knowledge import Observer, spans
-from rounds_kit import Deployment, Played, answer, rounding
+from rounds_kit import Deployment, answer, rounding
+from told import Clients, Told
 
 from auror.crypto.tags import Tag
 from auror.errors import Refusal
 from auror.ids import ClientId, Digest
 from auror.round.arithmetic import check_round
 from auror.round.client.state import GaveUp, Reply
+from auror.round.lists import AllDigests
 from auror.round.messages import (
     AcceptedSet,
     AdvertisedKeys,
@@ -45,20 +46,13 @@ from auror.round.messages import (
 from auror.round.public import (
     Groups,
     agreement_parts,
-    draw_graph,
-    draw_groups,
     protocol_seed,
     uploads_digest,
-    view_digest,
 )
+from auror.round.server import p0_advertise
 from auror.round.server.context import RoundContext
-from auror.secagg.graph import Graph
+from auror.round.server.p0_advertise import Wired, wire
 from auror.secagg.instance import SecretKind
-
-Clients = frozenset[ClientId]
-M = TypeVar("M", bound=ClientMessage)
-L = TypeVar("L", bound=ServerMessage)
-VICTIM = ClientId(0)
 
 
 @dataclass(frozen=True)
@@ -68,105 +62,6 @@ class Lists:
     advertised: Clients
     dealers: Clients
     uploaded: Clients
-
-
-@dataclass
-class Told(Observer):
-    """What they know when every client masked against the lists that it was told itself.
-
-    Uploads and statistics of colluders are left out: these hold nothing new but themselves.
-    """
-
-    told: dict[tuple[ClientId, type[ServerMessage]], ServerMessage] = field(default_factory=dict)
-    """The last message of a kind to each client."""
-    said: dict[tuple[ClientId, type[ClientMessage]], ClientMessage] = field(default_factory=dict)
-    """The last message of a kind from each client."""
-    companies: dict[ClientId, tuple[tuple[ClientId, ...], Digest]] = field(default_factory=dict)
-    """Of whoever sent statistics: the group that it drew itself, and its h."""
-
-    @classmethod
-    def after(cls, played: Played, colluders: Clients = frozenset()) -> Told:
-        """After a round with a server that is real, whatever the network made of its messages."""
-        seen = cls(played.server.context, colluders)
-        seen.add(played.told, played.replies)
-        return seen
-
-    def add(
-        self,
-        told: Iterable[tuple[ClientId, ServerMessage]],
-        replies: Iterable[tuple[ClientId, ClientMessage]],
-    ) -> None:
-        """More of the same round."""
-        self.told |= {(client, type(message)): message for client, message in told}
-        for client, said in replies:
-            self.hear(client, said)
-
-    def hear(self, sender: ClientId, message: ClientMessage) -> None:
-        self.said[sender, type(message)] = message
-        if sender in self.colluders and isinstance(message, Upload | MaskedStatistics):
-            return
-        super().hear(sender, message)
-        if sender in self.sent and sender not in self.companies:
-            self.companies[sender] = self._company(sender)
-
-    def heard(self, kind: type[M]) -> dict[ClientId, M]:
-        """Everybody's last message of this kind."""
-        return {c: cast(M, m) for (c, said), m in sorted(self.said.items(), key=lambda x: x[0][0])
-                if said is kind}  # fmt: skip
-
-    def shown(self, client: ClientId, kind: type[L]) -> L:
-        """The list of this kind that it was told."""
-        return cast(L, self.told[client, kind])
-
-    @property
-    def graph(self) -> Graph:
-        facts = self.context
-        keys = self.heard(AdvertisedKeys)
-        return draw_graph(facts.topology, facts.transcript, facts.description.cohort, keys)
-
-    def dealt_to(self, owner: ClientId) -> Clients:
-        dealing = self.heard(DealtShares).get(owner)
-        return frozenset() if dealing is None else frozenset(dealing.share_commitments)
-
-    def masked_against(self, client: ClientId) -> tuple[ClientId, ...]:
-        return self.graph.among(client, frozenset(self.shown(client, DealerList).dealers))
-
-    def company(self, client: ClientId) -> tuple[tuple[ClientId, ...], Digest]:
-        return self.companies[client]
-
-    def _company(self, client: ClientId) -> tuple[tuple[ClientId, ...], Digest]:
-        keys, digests = self.shown(client, KeyList).keys, self.shown(client, UploadList).digests
-        dealers = self.shown(client, DealerList).dealers
-        statement = uploads_digest(self.context.transcript, keys, dealers, digests)
-        told = self.shown(client, RandomnessList).randomness
-        groups, view = self.draw(statement, frozenset(digests), told)
-        (own,) = (group for group in groups if client in group)
-        return own, view
-
-    def draw(
-        self, statement: Digest, uploaded: Clients, randomness: Mapping[ClientId, bytes]
-    ) -> tuple[Groups, Digest]:
-        """The groups, and h, for whoever signed ``statement`` and knows every r."""
-        facts, ordered = self.context, tuple(sorted(uploaded))
-        seed = protocol_seed(facts.transcript, ordered, randomness)
-        groups = draw_groups(seed, ordered, facts.params.group_size)
-        plan = facts.plan.with_challenge(seed, facts.params.challenge_rows)
-        return groups, view_digest(statement, randomness, groups, plan.digest())
-
-    def whole_groups(self) -> list[tuple[ClientId, ...]]:
-        """Groups all of whose honest members sent statistics in this very company."""
-        return sorted(
-            {
-                group
-                for group, view in self.companies.values()
-                if all(c in self.colluders or self.companies.get(c) == (group, view) for c in group)
-            }
-        )
-
-    def stands_alone(self, client: ClientId) -> bool:
-        """Whether its update or its statistics can be derived."""
-        alone = [{("input", client): 1}]
-        return spans(self.about_updates(), alone) or spans(self.about_statistics(), alone)
 
 
 class Hostile(Told):
@@ -226,10 +121,11 @@ class Hostile(Told):
         advertised = self.heard(AdvertisedKeys)
         for client in sorted(self.everybody):
             of = self.everybody if keys is None else keys(client)
-            self.tell(client, KeyList({c: advertised[c] for c in sorted(of)}))
+            wired = wire(self.context, {c: advertised[c] for c in of})
+            self.tell(client, p0_advertise.tell(wired, [client])[client])
         graph, dealt = self.graph, self.heard(DealtShares)
         for client in sorted(dealt):
-            offered = frozenset(self.shown(client, KeyList).keys) & frozenset(dealt)
+            offered = frozenset(self.shown(client, KeyList).advertised) & frozenset(dealt)
             envelopes = {
                 dealer: Envelope(
                     dealt[dealer].ciphertexts[client], dealt[dealer].share_commitments[client]
@@ -245,29 +141,41 @@ class Hostile(Told):
 
     # Phases 3a and 3b ---------------------------------------------------------------------------
 
-    def upload_list(self, uploaded: Clients) -> UploadList:
+    def upload_list(
+        self, client: ClientId, uploaded: Clients, forged: Mapping[ClientId, Digest] | None = None
+    ) -> UploadList:
+        """For ``client``; ``forged``: digests that are not those of what was uploaded."""
+        if client not in uploaded:
+            return UploadList(tuple(sorted(uploaded)), ())
+        return AllDigests({**self.digests(uploaded), **(forged or {})}).list_for(client)
+
+    def digests(self, uploaded: Clients) -> dict[ClientId, Digest]:
         uploads = self.heard(Upload)
-        return UploadList({c: uploads[c].digest for c in sorted(uploaded)})
+        return {c: uploads[c].digest for c in sorted(uploaded)}
 
     def lists(self, client: ClientId, uploaded: Clients) -> Lists:
         """``client``'s own lists, were it told this U3."""
-        advertised = frozenset(self.shown(client, KeyList).keys)
+        advertised = frozenset(self.shown(client, KeyList).advertised)
         return Lists(advertised, frozenset(self.shown(client, DealerList).dealers), uploaded)
 
     def signed(self, client: ClientId) -> Lists:
         """``client``'s own lists, with the U3 that it was told."""
-        return self.lists(client, frozenset(self.shown(client, UploadList).digests))
+        return self.lists(client, frozenset(self.shown(client, UploadList).uploaded))
 
     def _statement(self, lists: Lists) -> Digest:
         """What a client with these lists signs in phase 3a."""
-        digests = self.upload_list(lists.uploaded).digests
-        advertised = self.heard(AdvertisedKeys)
-        keys = {c: advertised[c] for c in lists.advertised}
-        return uploads_digest(self.transcript, keys, tuple(sorted(lists.dealers)), digests)
+        root = AllDigests(self.digests(lists.uploaded)).root
+        keys = self.wired(lists.advertised).listed.digest
+        return uploads_digest(self.transcript, keys, lists.dealers, lists.uploaded, root)
+
+    def wired(self, advertised: Clients) -> Wired:
+        """U1 with true keys, and its graph."""
+        known = self.heard(AdvertisedKeys)
+        return wire(self.context, {c: known[c] for c in advertised})
 
     def show_uploads(self, client: ClientId, uploaded: Clients) -> Consistency | None:
         """Tell ``client`` this U3."""
-        reply = self.tell(client, self.upload_list(uploaded))
+        reply = self.tell(client, self.upload_list(client, uploaded))
         return reply if isinstance(reply, Consistency) else None
 
     def signed_uploads(self, lists: Lists) -> dict[ClientId, bytes]:
@@ -294,11 +202,11 @@ class Hostile(Told):
 
     def knows_draw(self, dealers: Clients | None = None) -> bool:
         """Whether the shares of r in the server's and the colluders' hands restore them all."""
-        of = self.everybody if dealers is None else dealers
+        of = self.committee & (self.everybody if dealers is None else dealers)
         return all(self.knows(dealer, SecretKind.RANDOMNESS) for dealer in of)
 
     def randomness(self, dealers: Clients) -> dict[ClientId, bytes]:
-        return {c: self.secrets[c] for c in sorted(dealers)}
+        return {c: self.secrets[c] for c in sorted(dealers & self.committee)}
 
     def groups(self, lists: Lists) -> Groups:
         """The groups that a client with these lists draws once it knows every r."""
@@ -314,9 +222,14 @@ class Hostile(Told):
     # Phases 4 to 6 ------------------------------------------------------------------------------
 
     def show_draw(self, client: ClientId) -> MaskedStatistics | None:
-        """Tell it every r that it expects: the groups follow from its own lists."""
-        dealers = frozenset(self.shown(client, DealerList).dealers)
-        reply = self.tell(client, RandomnessList(self.randomness(dealers)))
+        """Tell it every r that it expects, and keys of its group: both follow from its lists."""
+        told = RandomnessList(self.randomness(frozenset(self.shown(client, DealerList).dealers)))
+        if not self.graph.is_complete:
+            lists, listed = self.signed(client), self.shown(client, KeyList)
+            (group,) = (g for g in self.groups(lists) if client in g)
+            keys, proof = self.wired(lists.advertised).listed.show({*group} - listed.keys.keys())
+            told = RandomnessList(told.randomness, keys, proof)
+        reply = self.tell(client, told)
         return reply if isinstance(reply, MaskedStatistics) else None
 
     def show_accepted(self, client: ClientId, accepted: Clients) -> Agreement | None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import pytest
-from hostile import VICTIM, Clients, Hostile, Told
+from hostile import Hostile
 from knowledge import spans, together
-from rounds_kit import PARAMS, Deployment, Played, play
+from rounds_kit import PARAMS, Deployment, Played, lacking, play, whole_list
+from told import VICTIM, Clients, Told
 
 from auror.errors import Refusal
 from auror.ids import ClientId
@@ -124,15 +125,15 @@ class Lacking:
         if LISTS.index(type(message)) < LISTS.index(self.since):
             return message
         match message:
-            case KeyList(keys):
-                return KeyList(self._without(keys))
+            case KeyList(_, keys):
+                return whole_list(self._without(keys))
             case ShareDelivery(dealers, envelopes):
                 fewer = tuple(c for c in dealers if c not in self.missing)
                 return ShareDelivery(fewer, self._without(envelopes))
             case DealerList(dealers):
                 return DealerList(tuple(c for c in dealers if c not in self.missing))
-            case UploadList(digests):
-                return UploadList(self._without(digests))
+            case UploadList():
+                return lacking(message, *self.missing)
             case ConsistencyList(signatures):
                 return ConsistencyList(self._without(signatures))
             case RandomnessList(randomness):

@@ -14,8 +14,10 @@ from auror.errors import AbortReason, Refusal
 from auror.ids import ClientId, Digest
 from auror.params import STATISTICS_RING_BITS
 from auror.round.client import p3b_draw, p4_statistics
-from auror.round.messages import KeyList, MaskedStatistics
-from auror.round.public import draw_committee, draw_graph
+from auror.round.messages import AdvertisedKeys, KeyList, MaskedStatistics, RandomnessList
+from auror.round.public import draw_committee
+from auror.round.server import p0_advertise
+from auror.round.server.p0_advertise import Wired, wire
 from auror.secagg.instance import Ring
 from auror.secagg.quantise import Quantiser
 from auror.secagg.topology import Topology
@@ -31,14 +33,13 @@ def test_masks_of_two_views_do_not_cancel(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(p3b_draw, "check_quorum", lambda *_: None)
     stage = Hostile(Deployment(9, 3, replace(PARAMS, challenge_rows=0)))
     stage.upload()
-    whole = stage.upload_list(stage.everybody)
     victim = stage.honest[0]
     groups = stage.groups(stage.lists(victim, stage.everybody))
     (own,) = (group for group in groups if victim in group)
     stranger = next(c for c in stage.honest if c not in own)
-    forged = replace(whole, digests={**whole.digests, stranger: Digest(bytes(32))})
     for client in stage.honest:
-        stage.tell(client, forged if client == victim else whole)
+        forged = {stranger: Digest(bytes(32))} if client == victim else None
+        stage.tell(client, stage.upload_list(client, stage.everybody, forged))
         stage.show_signatures(client, {})
         assert stage.show_draw(client) is not None
     ring, sent = Ring(STATISTICS_RING_BITS), stage.heard(MaskedStatistics)
@@ -64,17 +65,20 @@ def test_keys_of_group_mates_that_are_no_neighbours_are_verified_too(
     tell = stage.tell
 
     def substituting(client: ClientId, message: object) -> object:
-        if client == victim and isinstance(message, KeyList):
-            other = KeyPair.draw(stage.kit.entropy("server")).public
-            for peer in sorted(message.keys):
-                # the graph is drawn from all keys, the substituted one among them
-                if peer != victim and peer not in drawn(stage, message, peer, other):
-                    changed = replace(message.keys[peer], statistics_mask=other)
-                    substituted.append(peer)
-                    return tell(client, KeyList({**message.keys, peer: changed}))
-        return tell(client, message)  # type: ignore[arg-type]
+        if client != victim or not isinstance(message, KeyList):
+            return tell(client, message)  # type: ignore[arg-type]
+        other = KeyPair.draw(stage.kit.entropy("server")).public
+        keys = stage.heard(AdvertisedKeys)
+        for peer in sorted(keys):
+            # the graph is drawn from all keys, the substituted one among them
+            changed = replace(keys[peer], statistics_mask=other)
+            forged = wire(stage.context, {**keys, peer: changed})
+            if peer not in (victim, *forged.graph.neighbours[victim]):
+                substituted.append(forged)
+                return tell(client, p0_advertise.tell(forged, [client])[client])
+        raise AssertionError("everybody is a neighbour")
 
-    substituted: list[ClientId] = []
+    substituted: list[Wired] = []
     stage.tell = substituting  # type: ignore[assignment, method-assign]
     stage.upload()
     assert victim not in stage.refused  # nobody it shares secrets with
@@ -84,17 +88,13 @@ def test_keys_of_group_mates_that_are_no_neighbours_are_verified_too(
     monkeypatch.setattr(p4_statistics, "draw_groups", lambda *_: company)
     stage.show_uploads(victim, stage.everybody)
     stage.show_signatures(victim, {})
-    assert stage.show_draw(victim) is None
+    (forged,) = substituted
+    near = (victim, *forged.graph.neighbours[victim])
+    keys, proof = forged.listed.show(stage.everybody - set(near))
+    randomness = stage.randomness(stage.everybody)
+    assert stage.tell(victim, RandomnessList(randomness, keys, proof)) is None
     assert stage.refused == {victim: Refusal.KEYS_SUBSTITUTED}
     assert (victim, MaskedStatistics) not in stage.said
-
-
-def drawn(stage: Hostile, listed: KeyList, peer: ClientId, other: bytes) -> tuple[ClientId, ...]:
-    """The victim's neighbours, were ``peer`` listed with another key."""
-    changed = replace(listed.keys[peer], statistics_mask=other)
-    keys = {**listed.keys, peer: changed}
-    cohort = stage.start.description.cohort
-    return draw_graph(stage.topology, stage.transcript, cohort, keys).neighbours[stage.honest[0]]
 
 
 def test_a_group_below_the_floor_is_refused_whatever_drew_it(

@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hostile import Clients, Hostile
+from hostile import Hostile
 from knowledge import spans, together
 from rounds_kit import PARAMS, Deployment
+from told import Clients
 
 from auror.errors import Refusal
 from auror.ids import ClientId

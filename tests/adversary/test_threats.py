@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hostile import VICTIM, Told
 from knowledge import spans
 from liars import STRATEGIES, Liars
 from rounds_kit import DIM, PARAMS, Deployment, Played, play
+from told import VICTIM, Told
 
 from auror.defence.liability import Liability
 from auror.ids import ClientId, GroupIndex

@@ -7,15 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hostile import Clients, Hostile, Lists
+from hostile import Hostile, Lists
 from knowledge import spans
 from rounds_kit import PARAMS, Deployment
+from told import Clients
 
 from auror.crypto.tags import Tag
 from auror.errors import Refusal
-from auror.ids import ClientId
+from auror.ids import ClientId, Digest
 from auror.round.client import p3b_draw
-from auror.round.messages import MaskedStatistics, RandomnessShares
+from auror.round.lists import AllDigests
+from auror.round.messages import Consistency, MaskedStatistics, RandomnessShares
+from auror.round.public import uploads_digest
 
 
 def cohort(count: int, group_size: int, colluders: int, seed: int = 0) -> Hostile:
@@ -236,14 +239,24 @@ def test_a_client_whose_upload_is_not_in_the_list_refuses(change: str) -> None:
     stage = cohort(12, 3, 4)
     stage.upload()
     victim, peer = stage.honest[:2]
-    whole = stage.upload_list(stage.everybody)
-    digests = dict(whole.digests)
+    digests = stage.digests(stage.everybody)
+    forged = {"replaced": Digest(bytes(32)), "another's": digests[peer]}
     if change == "absent":
-        del digests[victim]
-    else:
-        digests[victim] = digests[peer] if change == "another's" else type(digests[peer])(bytes(32))
-    assert stage.tell(victim, replace(whole, digests=digests)) is None
-    assert stage.refused == {victim: Refusal.DIGEST_FORGED}
+        stage.show_uploads(victim, stage.everybody - {victim})
+        assert stage.refused == {victim: Refusal.DIGEST_FORGED}
+        return
+    told = {**digests, victim: forged[change]}
+    for client in stage.honest:  # everybody is told it, colluders sign it
+        stage.tell(client, AllDigests(told).list_for(client))
+    keys = stage.wired(stage.everybody).listed.digest
+    statement = uploads_digest(
+        stage.transcript, keys, stage.everybody, stage.everybody, AllDigests(told).root
+    )
+    signed = {c: m.signature for c, m in stage.heard(Consistency).items() if c != victim}
+    signed |= stage.by_colluders(Tag.CONSISTENCY, statement)
+    assert len(signed) >= stage.topology.quorum
+    stage.show_signatures(victim, signed)
+    assert stage.refused == {victim: Refusal.QUORUM_MISSING}
     assert not stage.heard(RandomnessShares)
 
 

@@ -12,9 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hostile import Clients, Hostile
+from hostile import Hostile
 from knowledge import spans, together
 from rounds_kit import PARAMS, Deployment
+from told import Clients
 
 from auror.ids import ClientId
 from auror.round.client import p3b_draw, p5_agree, p6_unmask

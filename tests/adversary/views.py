@@ -20,6 +20,7 @@ from auror.ids import ClientId, Digest
 from auror.params import RoundParams
 from auror.round.client.machine import ClientMachine
 from auror.round.client.state import Reply
+from auror.round.lists import AllDigests
 from auror.round.messages import (
     AcceptedSet,
     Agreement,
@@ -103,10 +104,15 @@ class Cohort:
     def transcript(self) -> Digest:
         return self.played.server.context.transcript
 
-    def upload_list(self, uploaded: Clients) -> UploadList:
-        whole = self.told[self.honest[0], UploadList]
-        assert isinstance(whole, UploadList)
-        return UploadList({c: whole.digests[c] for c in sorted(uploaded)})
+    def upload_list(self, client: ClientId, uploaded: Clients) -> UploadList:
+        if client not in uploaded:
+            return UploadList(tuple(sorted(uploaded)), ())
+        return self.digests(uploaded).list_for(client)
+
+    @cache  # noqa: B019 - a cohort lives as long as its test
+    def digests(self, uploaded: Clients) -> AllDigests:
+        known = self.played.state.uploads.digests
+        return AllDigests({c: known[c] for c in sorted(uploaded)})
 
     @cached_property
     def randomness(self) -> RandomnessList:
@@ -117,8 +123,9 @@ class Cohort:
     @cache  # noqa: B019 - a cohort lives as long as its test
     def statement(self, uploaded: Clients) -> Digest:
         """What is signed under this U3."""
-        state, digests = self.played.state, self.upload_list(uploaded).digests
-        return uploads_digest(self.transcript, state.wired.keys, state.dealers.dealt, digests)
+        state, root = self.played.state, self.digests(uploaded).root
+        keys = state.wired.listed.digest
+        return uploads_digest(self.transcript, keys, state.dealers.dealt, uploaded, root)
 
     @cache  # noqa: B019
     def groups(self, uploaded: Clients) -> Groups:
@@ -147,7 +154,7 @@ class Cohort:
         signatures that nobody made stands garbage. ``view_signers``: who signed this h."""
         machine = self.kit.machine(client)
         self._up_to_upload(machine, client)
-        said = _tell(machine, self.upload_list(shown.uploaded))
+        said = _tell(machine, self.upload_list(client, shown.uploaded))
         found = Answers(any(isinstance(m, Consistency) for m in said))
         if shown.consistent is None:
             return found

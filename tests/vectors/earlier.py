@@ -26,4 +26,12 @@ EARLIER: dict[int, dict[str, str]] = {
         "primitives_bad.json": "53a1b7645118512bcf3de578ffcf4247a68f9f8d845c2ce14547f650870c2938",
         "round.json": "cb0230d864aa38a1c3100b3e95f21cfc96bd6e03689893db4dac6bd8222b7e17",
     },
+    4: {
+        "messages.json": "09e1db07db32ec41949b9d2ba6c3b83ce9a9ef971cf8396b50a74c9a9ae3faa5",
+        "messages_bad.json": "3ae77c30925351fe9a1540281f7050361d4301006df2d4f7d7b0744c69852159",
+        "operations.json": "eb2601c86282e09798dc5326f4560c4740f989e325ff164354a7a14107683d31",
+        "primitives.json": "ba0c7ee29b83664fae6344bb8c29cc4f4d85b7c9254b16175ad573adf9d6fb3b",
+        "primitives_bad.json": "53a1b7645118512bcf3de578ffcf4247a68f9f8d845c2ce14547f650870c2938",
+        "round.json": "421f879a9444153eafbfa28f6bf407fc7a8ebaa798377e76d9229e481646b5b5",
+    },
 }

@@ -27,6 +27,7 @@ from auror.params import Floors
 from auror.round import messages as m
 from auror.round.description import PROTOCOL_VERSION
 from auror.round.label_rows import LabelRows
+from auror.round.lists import AllDigests, AllKeys
 from auror.round.plan import CountSketch, OutputLayer, StatisticsPlan
 from auror.round.public import (
     agreement_parts,
@@ -129,11 +130,15 @@ def _digests() -> Vectors:
     }  # fmt: skip
     digests = {c: upload_digest(transcript, c, fixed(f"payload {c}")) for c in everybody[:2]}
     randomness = {c: fixed(f"r {c}") for c in everybody}
-    uploads = uploads_digest(transcript, keys, everybody, digests)
+    listed = AllKeys(keys, frozenset(everybody[1:])).digest
+    root = AllDigests(digests).root
+    uploads = uploads_digest(transcript, listed, everybody, everybody[:2], root)
     view = view_digest(uploads, randomness, ((everybody[0], everybody[1]),), Digest(fixed("plan")))
     return {
         "receipt": encode(*receipt_parts(transcript, everybody, everybody[1:2])).hex(),
+        "keys": listed.hex(),
         "upload": digests[everybody[0]].hex(),
+        "upload_digests": root.hex(),
         "uploads": uploads.hex(),
         "public_seed": protocol_seed(transcript, everybody[:2], randomness).hex(),
         "view": view.hex(),

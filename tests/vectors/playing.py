@@ -16,7 +16,7 @@ restart   the program of client ``to`` starts again with what it had made durabl
 ``change`` alters a message on its way, ``at`` a path of field names, client numbers and places:
 flip (one bit), cut (the last byte), without / with (a client), keep (the first so many), only
 (these clients, or "own group"), copy (what stands at another path); ``names`` makes a receipt that
-names these dealers, signed by its sender.
+names these dealers, signed by its sender. Who is told other uploads is told their proof, too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from auror.crypto.tags import Tag
 from auror.ids import ClientId, GroupIndex
 from auror.round.client.state import ClientEffect, Ended, GaveUp, Reply, Train
 from auror.round.facts import decode_memory, encode
-from auror.round.messages import ClientMessage, Receipt, ServerMessage, Withdraw
+from auror.round.lists import AllDigests
+from auror.round.messages import ClientMessage, Receipt, ServerMessage, UploadList, Withdraw
 from auror.round.public import receipt_parts
 from auror.round.server.context import (
     Aborted,
@@ -196,7 +197,12 @@ class Stage:
             change = {**change, "only": next(g for g in self._groups if client in g)}
         if "copy" in change:
             change = {**change, "copied": _found(message, change["copy"].split("."))}
-        return altered(message, change["at"].split("."), change)
+        changed = altered(message, change["at"].split("."), change)
+        if isinstance(changed, UploadList) and change["at"] == "uploaded":
+            known = self._server.state.uploads.digests
+            if client in changed.uploaded and known.keys() >= set(changed.uploaded):
+                return AllDigests({c: known[c] for c in changed.uploaded}).list_for(client)
+        return changed
 
 
 def altered(value: Any, path: list[str], change: Operation) -> Any:

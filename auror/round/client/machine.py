@@ -230,7 +230,7 @@ class ClientMachine:
 
     def _send_statistics(self, state: SharedRandomness, told: RandomnessList) -> list[ClientEffect]:
         view = form_view(self._identity, state, told)
-        self._state, message = send_statistics(self._identity, state, view)
+        self._state, message = send_statistics(self._identity, state, view, told)
         group, labels = view.group_of(self._identity.me), view.plan.stable_rows > 0
         opened = self.memory.opened_statistics(len(group), labels)
         return [self._remember(opened.signing("view", view.digest)), Reply(message)]

@@ -15,6 +15,7 @@ from auror.errors import AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId
 from auror.round.client.p0_advertise import Advertised
 from auror.round.client.state import Identity, Invitation, RoundSecrets, WiredInvitation
+from auror.round.lists import Keys, ShownKeys
 from auror.round.messages import AdvertisedKeys, DealtShares, KeyList
 from auror.round.public import draw_graph
 from auror.secagg.instance import SecretKind
@@ -27,7 +28,7 @@ class Shared:
 
     invitation: WiredInvitation
     secrets: RoundSecrets
-    keys: KeyList
+    keys: ShownKeys
     own_shares: Mapping[SecretKind, Share]
 
 
@@ -35,51 +36,57 @@ def share_keys(
     identity: Identity, state: Advertised, listed: KeyList
 ) -> tuple[Shared, DealtShares]:
     """Steps 1.1–1.4. Raises Refused when the server forged, lost or repeated a key."""
-    invitation = check_keys(identity, state.invitation, state.own, listed)
-    own_shares, dealt = _deal(identity, invitation, state.secrets, listed)
-    return Shared(invitation, state.secrets, listed, own_shares), dealt
+    invitation, shown = check_keys(identity, state.invitation, state.own, listed)
+    own_shares, dealt = _deal(identity, invitation, state.secrets, shown)
+    return Shared(invitation, state.secrets, shown, own_shares), dealt
 
 
 def check_keys(
     identity: Identity, invitation: Invitation, own: AdvertisedKeys, listed: KeyList
-) -> WiredInvitation:
+) -> tuple[WiredInvitation, ShownKeys]:
     """Step 1.1: U1 is large enough, holds my keys, and my neighbours' are signed by their owners.
 
-    Returns the invitation with the graph that U1 draws.
+    Returns the invitation with the graph that U1 draws, and what is known of its keys.
 
     Raises:
         Refused: the server forged, lost or repeated a key.
     """
-    keys = listed.keys
+    advertised, cohort = listed.advertised, invitation.start.description.cohort
     floor = invitation.floors.present
-    if len(keys) < floor:
-        raise Refused(Refusal.COHORT_TOO_SMALL, f"{len(keys)} advertised, floor {floor}")
-    if not keys.keys() <= set(invitation.start.description.cohort):
+    if len(advertised) < floor:
+        raise Refused(Refusal.COHORT_TOO_SMALL, f"{len(advertised)} advertised, floor {floor}")
+    if list(advertised) != sorted(set(advertised)) or not set(advertised) <= set(cohort):
         raise Refused(Refusal.SET_NOT_SUBSET, "U1 is not part of the cohort")
-    if keys.get(identity.me) != own:
+    if listed.keys.get(identity.me) != own:
         raise Refused(Refusal.OWN_KEYS_MISSING)
+    shown = ShownKeys.of(listed, invitation.committee)
+    graph = draw_graph(invitation.topology, invitation.transcript, cohort, shown.digest)
+    peers = graph.among(identity.me, frozenset(advertised))
+    if listed.keys.keys() != {identity.me, *peers}:
+        raise Refused(Refusal.KEYS_SUBSTITUTED, "keys of others than my neighbours")
+    check_distinct(listed.keys)
+    verify_keys(identity, invitation, peers, listed.keys)
+    return WiredInvitation.of(invitation, graph), shown
+
+
+def check_distinct(keys: Keys) -> None:
+    """Raises Refused when one key stands in two places."""
     seen: set[bytes] = set()
     for client, advertised in keys.items():
         public = set(advertised.public_keys())
         if len(public) < 3 or public & seen:
             raise Refused(Refusal.KEY_REUSED, f"client {client}")
         seen |= public
-    graph = draw_graph(
-        invitation.topology, invitation.transcript, invitation.start.description.cohort, keys
-    )
-    verify_keys(identity, invitation, graph.neighbours[identity.me], listed)
-    return WiredInvitation.of(invitation, graph)
 
 
 def verify_keys(
-    identity: Identity, invitation: Invitation, peers: Iterable[ClientId], listed: KeyList
+    identity: Identity, invitation: Invitation, peers: Iterable[ClientId], keys: Keys
 ) -> None:
-    """Whether the listed keys of ``peers`` are signed by their owners over this T.
+    """Whether ``keys`` of ``peers`` are signed by their owners over this T.
 
     Raises Refused: somebody else's keys, or keys with which no secret can be agreed.
     """
-    keys = listed.keys
-    for client in (peer for peer in peers if peer in keys):
+    for client in peers:
         try:
             verify(
                 identity.policy.verify_key(client),
@@ -95,11 +102,10 @@ def verify_keys(
 
 
 def _deal(
-    identity: Identity, invitation: WiredInvitation, secrets: RoundSecrets, listed: KeyList
+    identity: Identity, invitation: WiredInvitation, secrets: RoundSecrets, shown: ShownKeys
 ) -> tuple[Mapping[SecretKind, Share], DealtShares]:
     """Steps 1.2–1.4: shares of three secrets, sealed per holder, with signed salted hashes."""
-    advertised = frozenset(listed.keys)
-    holders = invitation.graph.holders(identity.me, advertised)
+    holders = tuple(sorted(shown.keys))
     dealing, own_shares = deal(
         invitation.transcript,
         identity.me,
@@ -107,7 +113,7 @@ def _deal(
         holders,
         invitation.topology.shares,
         secrets.encryption,
-        {client: keys.encryption for client, keys in listed.keys.items()},
+        {client: keys.encryption for client, keys in shown.keys.items()},
         identity.entropy,
     )
     signature = identity.signing_key.sign(

@@ -15,7 +15,8 @@ from auror.errors import AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId
 from auror.round.client.p1_share_keys import Shared
 from auror.round.client.state import HeldShares, Identity, RoundSecrets, WiredInvitation
-from auror.round.messages import SHARED_KINDS, DealerList, KeyList, Receipt, ShareDelivery
+from auror.round.lists import ShownKeys
+from auror.round.messages import SHARED_KINDS, DealerList, Receipt, ShareDelivery
 from auror.round.public import receipt_parts
 from auror.secagg.instance import SecretKind
 from auror.secagg.sharing import Share, receive
@@ -27,7 +28,7 @@ class Receipted:
 
     invitation: WiredInvitation
     secrets: RoundSecrets
-    keys: KeyList
+    keys: ShownKeys
     offered: tuple[ClientId, ...]
     held: HeldShares
 
@@ -41,7 +42,7 @@ def take_shares(
         Refused: the dealers are no part of U1, lost me or are too few.
     """
     invitation, keys = state.invitation, state.keys.keys
-    check_dealers(identity, invitation, keys.keys(), delivery.dealers)
+    check_dealers(identity, invitation, set(state.keys.advertised), delivery.dealers)
     held: dict[ClientId, Mapping[SecretKind, Share]] = {identity.me: state.own_shares}
     unreadable = []
     for dealer in invitation.graph.among(identity.me, frozenset(delivery.dealers)):

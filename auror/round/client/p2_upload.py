@@ -13,7 +13,8 @@ from auror.ids import ClientId, Digest
 from auror.round.client.label_rows import check_output_rows
 from auror.round.client.state import HeldShares, Identity, RoundSecrets, WiredInvitation
 from auror.round.label_rows import ClassMeans
-from auror.round.messages import KeyList, Upload
+from auror.round.lists import ShownKeys
+from auror.round.messages import Upload
 from auror.round.public import upload_digest
 from auror.secagg.client.masked_input import mask_input
 
@@ -24,7 +25,7 @@ class WithKnownDealers:
 
     invitation: WiredInvitation
     secrets: RoundSecrets
-    keys: KeyList
+    keys: ShownKeys
     held: HeldShares
     dealers: frozenset[ClientId]
     """U2"""

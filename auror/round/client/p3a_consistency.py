@@ -16,7 +16,8 @@ from auror.errors import Refusal, Refused
 from auror.ids import ClientId, Digest
 from auror.round.client.p2_upload import Uploaded
 from auror.round.client.state import HeldShares, Identity, RoundSecrets, WiredInvitation
-from auror.round.messages import Consistency, KeyList, UploadList
+from auror.round.lists import ShownKeys, digests_root
+from auror.round.messages import Consistency, UploadList
 from auror.round.public import uploads_digest
 
 
@@ -24,7 +25,7 @@ from auror.round.public import uploads_digest
 class KnownUploads:
     """U3, and the digest that names all this client was told so far."""
 
-    keys: KeyList
+    keys: ShownKeys
     dealers: frozenset[ClientId]
     """U2"""
     uploaded: frozenset[ClientId]
@@ -49,21 +50,21 @@ class SignedUploads(WithKnownUploads):
 
 
 def check_uploads(identity: Identity, state: Uploaded, told: UploadList) -> SignedUploads:
-    """Steps 3.1–3.2: U3 is large enough for groups of g, and holds exactly what I sent.
+    """Steps 3.1–3.2: U3 is large enough for groups of g, and I am in it, with exactly what I sent:
+    another digest at my place would give another root than the others'.
 
     Raises:
-        Refused: U3 is no part of U2 or too small, or my digest was changed.
+        Refused: U3 is no part of U2 or too small, or I am not in it.
     """
-    uploaded = frozenset(told.digests)
-    if not uploaded <= state.dealers:
+    uploaded = frozenset(told.uploaded)
+    if list(told.uploaded) != sorted(uploaded) or not uploaded <= state.dealers:
         raise Refused(Refusal.SET_NOT_SUBSET, "U3 is not part of U2")
-    if told.digests.get(identity.me) != state.digest:
-        raise Refused(Refusal.DIGEST_FORGED)
     floor = max(state.invitation.floors.present, state.invitation.floors.group)
     if len(uploaded) < floor:
         raise Refused(Refusal.COHORT_TOO_SMALL, f"{len(uploaded)} uploaded, floor {floor}")
+    root = digests_root(told, identity.me, state.digest)
     digest = uploads_digest(
-        state.invitation.transcript, state.keys.keys, tuple(sorted(state.dealers)), told.digests
+        state.invitation.transcript, state.keys.digest, state.dealers, uploaded, root
     )
     uploads = KnownUploads(state.keys, state.dealers, uploaded, digest)
     return SignedUploads(state.invitation, state.secrets, state.held, uploads, state.quantised)

@@ -1,4 +1,4 @@
-"""Phase 3b, the client: open the shares of everybody's r, once a quorum has signed its very U3.
+"""Phase 3b, the client: open the shares of all r that count, once a quorum has signed its very U3.
 
 docs/protocol.md steps 3.6–3.7.
 """
@@ -17,7 +17,7 @@ from auror.secagg.instance import SecretKind
 
 @dataclass(frozen=True)
 class SharedRandomness(WithKnownUploads):
-    """Its shares of everybody's r are given."""
+    """Its shares of the committee's r are given."""
 
 
 def open_randomness(
@@ -26,10 +26,8 @@ def open_randomness(
     """Raises Refused when fewer than Q of the cohort (or its committee) signed exactly my U3."""
     uploads, held = state.uploads, state.held
     check_quorum(identity, state.invitation, listed.signatures, Tag.CONSISTENCY, uploads.digest)
+    counted = uploads.dealers & state.invitation.committee
     shares = RandomnessShares(
-        {
-            dealer: held[dealer][SecretKind.RANDOMNESS]
-            for dealer in sorted(held.keys() & uploads.dealers)
-        }
+        {dealer: held[dealer][SecretKind.RANDOMNESS] for dealer in sorted(held.keys() & counted)}
     )
     return SharedRandomness(state.invitation, state.secrets, held, uploads, state.quantised), shares

@@ -13,7 +13,7 @@ from auror.crypto.tags import Tag
 from auror.errors import Refusal, Refused
 from auror.ids import ClientId, Digest
 from auror.round.arithmetic import statistics_context
-from auror.round.client.p1_share_keys import verify_keys
+from auror.round.client.p1_share_keys import check_distinct, verify_keys
 from auror.round.client.p3a_consistency import KnownUploads
 from auror.round.client.p3b_draw import SharedRandomness
 from auror.round.client.state import Identity, WiredInvitation
@@ -68,14 +68,14 @@ def form_view(identity: Identity, state: SharedRandomness, told: RandomnessList)
             are smaller than my floor.
     """
     invitation, uploads = state.invitation, state.uploads
-    if told.randomness.keys() != uploads.dealers:
-        raise Refused(Refusal.RANDOMNESS_FORGED, "contributions are not those of U2")
+    if told.randomness.keys() != uploads.dealers & invitation.committee:
+        raise Refused(Refusal.RANDOMNESS_FORGED, "contributions are not the committee's in U2")
     committed = commitments_under(invitation.transcript)
     for client, value in told.randomness.items():
         if len(value) != SECRET_BYTES:
             raise Refused(Refusal.RANDOMNESS_FORGED, f"client {client}: {len(value)} bytes")
         commitment = committed.of_secret(client, SecretKind.RANDOMNESS, Secret(value))
-        if commitment != uploads.keys.keys[client].randomness:
+        if commitment != uploads.keys.commitments[client]:
             raise Refused(Refusal.RANDOMNESS_FORGED, f"client {client}")
     uploaded = tuple(sorted(uploads.uploaded))
     seed = identity.public_seed(invitation.transcript, uploaded, told.randomness)
@@ -92,18 +92,24 @@ def form_view(identity: Identity, state: SharedRandomness, told: RandomnessList)
 
 
 def send_statistics(
-    identity: Identity, state: SharedRandomness, view: View
+    identity: Identity, state: SharedRandomness, view: View, told: RandomnessList
 ) -> tuple[SentStatistics, MaskedStatistics]:
     """Steps 4.5–4.6: u_i = P·q_i, masked against everybody else in my group, under h.
 
     No self mask and no recovery: the sum of the group appears when all its members have sent under
     this very h, and never otherwise.
+
+    Raises:
+        Refused: not the keys of my group, signed by their owners, that the root of U1 holds.
     """
     invitation, secrets = state.invitation, state.secrets
     guard = OpeningGuard(state.held)
     peers = set(view.group_of(identity.me)) - {identity.me}
-    keys = view.uploads.keys
-    verify_keys(identity, invitation, peers - guard.dealers, keys)
+    if told.keys.keys() != peers - view.uploads.keys.keys.keys():
+        raise Refused(Refusal.KEYS_SUBSTITUTED, "not the keys of my group")
+    keys = view.uploads.keys.with_more(told.keys, told.proof)
+    check_distinct(keys.keys)
+    verify_keys(identity, invitation, sorted(told.keys), told.keys)
     context = statistics_context(view.digest, view.plan.rows)
     masked = mask_pairwise(
         context,

@@ -53,7 +53,7 @@ def check_accepted(
         if chosen and len(chosen) != len(group):
             raise Refused(Refusal.ACCEPTED_NOT_GROUPS)
         left_out += not chosen
-    _check_signed(identity, view, state.guard.dealers, accepted, told)
+    _check_signed(identity, view, state.guard.dealers - {identity.me}, accepted, told)
     lowest = invitation.floors.accepted
     if len(accepted) < lowest:
         raise Refused(Refusal.ACCEPTED_TOO_SMALL, f"{len(accepted)} of {lowest}")
@@ -74,8 +74,8 @@ def _check_signed(
     accepted: frozenset[ClientId],
     told: AcceptedSet,
 ) -> None:
-    """Whether every member of A signed h; verified for those whose shares I hold."""
-    missing = accepted - told.signatures.keys()
+    """Whether every member of A whose shares I hold signed h."""
+    missing = (accepted & held) - told.signatures.keys()
     if missing:
         raise Refused(Refusal.VIEW_DISAGREES, f"client {min(missing)} did not sign")
     for member in sorted(accepted & held):

@@ -47,7 +47,7 @@ from auror.round.server.p5_agree import Agreeing, Decided, Deciding
 from auror.round.server.p6_unmask import TotalOpened, Unmasking
 from auror.round.server.p7_localise import Localised, Localising
 from auror.round.server.state import ORDER, State, Waiting, summarise
-from auror.round.server.steps import close, take, to_present
+from auror.round.server.steps import close, present, take, to_present
 from auror.round.summary import RoundSummary
 from auror.round.watch import Watch
 from auror.secagg.server.unmask import Spread
@@ -183,12 +183,12 @@ class RoundServer:
         proposal = p5_agree.decide_on(state, decision)
         self._state = decided = Decided(*state.known, proposal)
         try:
-            message = p5_agree.propose(self._context, decided)
+            p5_agree.check_proposal(self._context, state.wired.graph, proposal)
         except RoundAborted as reason:
             return self._abort(reason)
-        fact = facts.SetAccepted(message.accepted)
-        outgoing = to_present(self._context, message, self._gone)
-        return self._enter(Agreeing(*state.known, proposal), outgoing, fact)
+        told = p5_agree.tell(decided, present(self._context, self._gone))
+        fact = facts.SetAccepted(proposal.accepted)
+        return self._enter(Agreeing(*state.known, proposal), dict(told), fact)
 
     def stop(self) -> list[ServerEffect]:
         """The operator ends the server."""

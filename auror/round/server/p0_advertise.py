@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -10,6 +10,7 @@ from auror.crypto.kex import check_public_key
 from auror.crypto.tags import Tag
 from auror.errors import AbortReason, AuthenticationFailed, DropReason, PeerMisbehaved
 from auror.ids import ClientId
+from auror.round.lists import AllKeys
 from auror.round.messages import AdvertisedKeys, KeyList
 from auror.round.public import draw_graph
 from auror.round.server.context import Phase, RoundContext
@@ -30,8 +31,13 @@ class Advertising:
 class Wired:
     """U1, and who holds whose shares."""
 
-    keys: Mapping[ClientId, AdvertisedKeys]
+    listed: AllKeys
     graph: Graph
+
+    @property
+    def keys(self) -> Mapping[ClientId, AdvertisedKeys]:
+        """Of U1."""
+        return self.listed.keys
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,24 @@ def take_keys(
     return replace(state, keys={**state.keys, sender: keys}, used=state.used.union(own))
 
 
-def close(context: RoundContext, state: Advertising) -> tuple[Wired, KeyList]:
+def close(context: RoundContext, state: Advertising) -> Wired:
     """Steps 0.6–0.7: U1 is fixed. Raises RoundAborted when it is too small."""
-    keys = dict(sorted(state.keys.items()))
-    context.require_present(len(keys), AbortReason.TOO_FEW_ADVERTISED)
-    graph = draw_graph(context.topology, context.transcript, context.description.cohort, keys)
-    return Wired(keys, graph), KeyList(keys)
+    context.require_present(len(state.keys), AbortReason.TOO_FEW_ADVERTISED)
+    return wire(context, state.keys)
+
+
+def wire(context: RoundContext, keys: Mapping[ClientId, AdvertisedKeys]) -> Wired:
+    """U1 and the graph that it draws."""
+    listed = AllKeys(dict(sorted(keys.items())), context.committee)
+    cohort = context.description.cohort
+    graph = draw_graph(context.topology, context.transcript, cohort, listed.digest)
+    return Wired(listed, graph)
+
+
+def tell(wired: Wired, clients: Iterable[ClientId]) -> dict[ClientId, KeyList]:
+    """Step 0.6: to each of ``clients`` its own keys and its neighbours'; on the complete graph to
+    all the same."""
+    if wired.graph.is_complete:
+        return dict.fromkeys(clients, wired.listed.list_for(wired.keys))
+    near = wired.graph.neighbours
+    return {client: wired.listed.list_for((client, *near[client])) for client in clients}

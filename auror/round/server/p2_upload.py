@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from auror.errors import AbortReason, DropReason, PeerMisbehaved
 from auror.ids import ClientId, Digest
+from auror.round.lists import AllDigests
 from auror.round.messages import Upload, UploadList
 from auror.round.public import upload_digest, uploads_digest
 from auror.round.server.context import Phase, RoundContext
@@ -30,6 +31,7 @@ class Uploads:
     digests: Mapping[ClientId, Digest]
     digest: Digest
     """What clients sign in phase 3a."""
+    listed: AllDigests = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,10 @@ def take_upload(
     return replace(state, digests={**state.digests, sender: message.digest})
 
 
-def close(context: RoundContext, state: Uploading) -> tuple[Uploads, UploadList]:
-    """Step 2.5: U3 is fixed. Raises RoundAborted when it is too small."""
+def close(context: RoundContext, state: Uploading) -> tuple[Uploads, dict[ClientId, UploadList]]:
+    """Step 2.5: U3 is fixed, and each of it told so. Raises RoundAborted when it is too small."""
     uploads = fix(context, state.wired, state.dealers, state.digests)
-    return uploads, UploadList(uploads.digests)
+    return uploads, {client: uploads.listed.list_for(client) for client in uploads.digests}
 
 
 def fix(
@@ -70,5 +72,8 @@ def fix(
     """U3 from the digests of what arrived. Raises RoundAborted when it is too small."""
     context.require_present(len(received), AbortReason.TOO_FEW_UPLOADED)
     digests = dict(sorted(received.items()))
-    statement = uploads_digest(context.transcript, wired.keys, dealers.dealt, digests)
-    return Uploads(digests, statement)
+    listed = AllDigests(digests)
+    statement = uploads_digest(
+        context.transcript, wired.listed.digest, dealers.dealt, digests, listed.root
+    )
+    return Uploads(digests, statement, listed)

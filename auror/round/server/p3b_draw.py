@@ -1,9 +1,10 @@
-"""Phase 3b, the server: restore every r, draw groups and challenge (docs/protocol.md 3.8–3.10)."""
+"""Phase 3b, the server: restore the committee's r, draw groups and challenge (docs/protocol.md
+3.8–3.10)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from auror.ids import ClientId, Digest
@@ -11,6 +12,7 @@ from auror.round.messages import RandomnessList, RandomnessShares
 from auror.round.plan import StatisticsPlan
 from auror.round.public import Groups, draw_groups, view_digest
 from auror.round.server.context import Phase, RoundContext
+from auror.round.server.p0_advertise import Wired
 from auror.round.server.p1b_receipts import check_given
 from auror.round.server.p2_upload import Uploads, WithUploads
 from auror.round.watch import opened_plan
@@ -19,7 +21,7 @@ from auror.secagg.instance import SecretKind
 
 @dataclass(frozen=True)
 class Drawing(WithUploads):
-    """A quorum has signed U3, shares of everybody's r come in (``RoundContext.collector``)."""
+    """A quorum has signed U3, shares of the committee's r come in (``RoundContext.collector``)."""
 
     phase: ClassVar[Phase] = Phase.DRAW
 
@@ -49,13 +51,15 @@ def take_shares(
 ) -> Drawing:
     """Step 3.8. Raises PeerMisbehaved when shares are not the asked or the committed ones, or one
     is missing that its receipt says it has."""
-    check_given(state, sender, state.dealers.everybody, message.shares.keys())
+    asked = state.dealers.everybody & context.committee
+    check_given(state, sender, asked, message.shares.keys())
     context.collector.add(sender, SecretKind.RANDOMNESS, message.shares)
     return state
 
 
-def close(context: RoundContext, state: Drawing) -> tuple[Draw, RandomnessList]:
-    """Steps 3.9–3.10: all r of U2 are known, of absentees too, so withholding one buys nothing.
+def close(context: RoundContext, state: Drawing) -> tuple[Draw, dict[ClientId, bytes]]:
+    """Steps 3.9–3.10: every r of the committee in U2 is known, of absentees too, so withholding
+    one buys nothing. Returns these r, too.
 
     Raises:
         RoundAborted: too few shares of an r, or a dealer that shared another than it committed to.
@@ -63,8 +67,25 @@ def close(context: RoundContext, state: Drawing) -> tuple[Draw, RandomnessList]:
     randomness = {
         dealer: context.collector.restore(dealer, SecretKind.RANDOMNESS).reveal()
         for dealer in state.dealers.dealt
+        if dealer in context.committee
     }
-    return draw(context, state.uploads, randomness), RandomnessList(randomness)
+    return draw(context, state.uploads, randomness), randomness
+
+
+def tell(
+    wired: Wired, drawn: Draw, randomness: Mapping[ClientId, bytes]
+) -> dict[ClientId, RandomnessList]:
+    """Step 3.10: to each of U3 every r, with the keys of its group that it was not shown before."""
+    everybody = RandomnessList(randomness)
+    if wired.graph.is_complete:
+        return {client: everybody for group in drawn.groups for client in group}
+    told = {}
+    for group in drawn.groups:
+        for client in group:
+            known = {client, *wired.graph.neighbours[client]}
+            keys, proof = wired.listed.show(set(group) - known)
+            told[client] = replace(everybody, keys=keys, proof=proof) if keys else everybody
+    return told
 
 
 def draw(context: RoundContext, uploads: Uploads, randomness: Mapping[ClientId, bytes]) -> Draw:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
@@ -101,11 +101,18 @@ def check_proposal(context: RoundContext, graph: Graph, proposal: Proposal) -> N
         )
 
 
-def propose(context: RoundContext, state: Decided) -> AcceptedSet:
-    """Step 5.1. Raises RoundAborted when too little is left."""
-    check_proposal(context, state.wired.graph, state.decided)
-    accepted, signatures = state.decided.accepted, state.opening.signatures
-    return AcceptedSet(accepted, {client: signatures[client] for client in accepted})
+def tell(state: Decided, clients: Iterable[ClientId]) -> dict[ClientId, AcceptedSet]:
+    """Step 5.1: A, with the signatures of those whose shares the receiver holds; on the complete
+    graph to all the same."""
+    accepted, signed = state.decided.accepted, state.opening.signatures
+    graph = state.wired.graph
+    if graph.is_complete:
+        return dict.fromkeys(clients, AcceptedSet(accepted, {c: signed[c] for c in accepted}))
+    members = state.decided.everybody
+    return {
+        client: AcceptedSet(accepted, {c: signed[c] for c in graph.among(client, members)})
+        for client in clients
+    }
 
 
 def take_agreement(

@@ -82,7 +82,12 @@ def to_present(
     context: RoundContext, message: ServerMessage, gone: AbstractSet[ClientId]
 ) -> Outgoing:
     """The same message for everybody of the cohort who is not ``gone``."""
-    return {client: message for client in context.description.cohort if client not in gone}
+    return dict.fromkeys(present(context, gone), message)
+
+
+def present(context: RoundContext, gone: AbstractSet[ClientId]) -> list[ClientId]:
+    """Of the cohort, who is not ``gone``."""
+    return [client for client in context.description.cohort if client not in gone]
 
 
 def close(
@@ -98,23 +103,27 @@ def close(
     def everybody(message: ServerMessage) -> Outgoing:
         return to_present(context, message, gone)
 
+    outgoing: Outgoing
     match state:
         case Advertising():
-            wired, keys = p0_advertise.close(context, state)
-            return Sharing(wired), everybody(keys), ()
+            wired = p0_advertise.close(context, state)
+            return Sharing(wired), dict(p0_advertise.tell(wired, present(context, gone))), ()
         case Sharing(wired):
             dealers, deliveries = p1_share_keys.close(context, state, gone)
             return Receipting(wired, dealers), dict(deliveries), ()
         case Uploading(wired, u2):
             u3, uploads = p2_upload.close(context, state)
-            return Signing(wired, u2, u3), everybody(uploads), (UploadsFixed(u3.digest),)
+            outgoing = {c: m for c, m in uploads.items() if c not in gone}
+            return Signing(wired, u2, u3), outgoing, (UploadsFixed(u3.digest),)
         case Signing(wired, u2, u3):
             signed = p3a_consistency.close(context, state)
             return Drawing(wired, u2, u3), everybody(signed), ()
         case Drawing(wired, u2, u3):
             draw, randomness = p3b_draw.close(context, state)
             fact = GroupsDrawn(draw.public_seed, draw.view, draw.groups, draw.plan.stable_rows > 0)
-            return SendingStatistics(wired, u2, u3, draw), everybody(randomness), (fact,)
+            told = p3b_draw.tell(wired, draw, randomness)
+            outgoing = {c: m for c, m in told.items() if c not in gone}
+            return SendingStatistics(wired, u2, u3, draw), outgoing, (fact,)
         case Agreeing():
             agreed = p5_agree.close(context, state)
             unmasking = Unmasking(*state.known, state.proposal)

@@ -246,10 +246,10 @@ class RoundDescription(_message.Message):
     parent: bytes
     model: bytes
     plan: bytes
-    cohort: _containers.RepeatedScalarFieldContainer[int]
+    cohort: bytes
     watch: Watch
     flagged: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, version: _Optional[int] = ..., deployment: _Optional[bytes] = ..., policy: _Optional[bytes] = ..., policy_version: _Optional[int] = ..., round_id: _Optional[_Union[RoundId, _Mapping]] = ..., attempt: _Optional[int] = ..., era: _Optional[int] = ..., step: _Optional[int] = ..., disputed: _Optional[bool] = ..., parent: _Optional[bytes] = ..., model: _Optional[bytes] = ..., plan: _Optional[bytes] = ..., cohort: _Optional[_Iterable[int]] = ..., watch: _Optional[_Union[Watch, str]] = ..., flagged: _Optional[_Iterable[int]] = ...) -> None: ...
+    def __init__(self, version: _Optional[int] = ..., deployment: _Optional[bytes] = ..., policy: _Optional[bytes] = ..., policy_version: _Optional[int] = ..., round_id: _Optional[_Union[RoundId, _Mapping]] = ..., attempt: _Optional[int] = ..., era: _Optional[int] = ..., step: _Optional[int] = ..., disputed: _Optional[bool] = ..., parent: _Optional[bytes] = ..., model: _Optional[bytes] = ..., plan: _Optional[bytes] = ..., cohort: _Optional[bytes] = ..., watch: _Optional[_Union[Watch, str]] = ..., flagged: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class OutputLayer(_message.Message):
     __slots__ = ("offset", "length")
@@ -344,10 +344,24 @@ class KeyListEntry(_message.Message):
     def __init__(self, client: _Optional[int] = ..., keys: _Optional[_Union[AdvertisedKeys, _Mapping]] = ...) -> None: ...
 
 class KeyList(_message.Message):
-    __slots__ = ("entries",)
+    __slots__ = ("advertised", "entries", "commitments", "proof")
+    ADVERTISED_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    COMMITMENTS_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    advertised: bytes
     entries: _containers.RepeatedCompositeFieldContainer[KeyListEntry]
-    def __init__(self, entries: _Optional[_Iterable[_Union[KeyListEntry, _Mapping]]] = ...) -> None: ...
+    commitments: _containers.RepeatedCompositeFieldContainer[ClientDigest]
+    proof: bytes
+    def __init__(self, advertised: _Optional[bytes] = ..., entries: _Optional[_Iterable[_Union[KeyListEntry, _Mapping]]] = ..., commitments: _Optional[_Iterable[_Union[ClientDigest, _Mapping]]] = ..., proof: _Optional[bytes] = ...) -> None: ...
+
+class ClientDigest(_message.Message):
+    __slots__ = ("client", "digest")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    client: int
+    digest: bytes
+    def __init__(self, client: _Optional[int] = ..., digest: _Optional[bytes] = ...) -> None: ...
 
 class DealtEntry(_message.Message):
     __slots__ = ("holder", "ciphertext", "commitments")
@@ -383,9 +397,9 @@ class ShareDelivery(_message.Message):
     __slots__ = ("dealers", "envelopes")
     DEALERS_FIELD_NUMBER: _ClassVar[int]
     ENVELOPES_FIELD_NUMBER: _ClassVar[int]
-    dealers: _containers.RepeatedScalarFieldContainer[int]
+    dealers: bytes
     envelopes: _containers.RepeatedCompositeFieldContainer[EnvelopeEntry]
-    def __init__(self, dealers: _Optional[_Iterable[int]] = ..., envelopes: _Optional[_Iterable[_Union[EnvelopeEntry, _Mapping]]] = ...) -> None: ...
+    def __init__(self, dealers: _Optional[bytes] = ..., envelopes: _Optional[_Iterable[_Union[EnvelopeEntry, _Mapping]]] = ...) -> None: ...
 
 class Receipt(_message.Message):
     __slots__ = ("unreadable", "signature")
@@ -398,8 +412,8 @@ class Receipt(_message.Message):
 class DealerList(_message.Message):
     __slots__ = ("dealers",)
     DEALERS_FIELD_NUMBER: _ClassVar[int]
-    dealers: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, dealers: _Optional[_Iterable[int]] = ...) -> None: ...
+    dealers: bytes
+    def __init__(self, dealers: _Optional[bytes] = ...) -> None: ...
 
 class Upload(_message.Message):
     __slots__ = ("payload", "digest")
@@ -409,19 +423,13 @@ class Upload(_message.Message):
     digest: bytes
     def __init__(self, payload: _Optional[bytes] = ..., digest: _Optional[bytes] = ...) -> None: ...
 
-class ClientDigest(_message.Message):
-    __slots__ = ("client", "digest")
-    CLIENT_FIELD_NUMBER: _ClassVar[int]
-    DIGEST_FIELD_NUMBER: _ClassVar[int]
-    client: int
-    digest: bytes
-    def __init__(self, client: _Optional[int] = ..., digest: _Optional[bytes] = ...) -> None: ...
-
 class UploadList(_message.Message):
-    __slots__ = ("digests",)
-    DIGESTS_FIELD_NUMBER: _ClassVar[int]
-    digests: _containers.RepeatedCompositeFieldContainer[ClientDigest]
-    def __init__(self, digests: _Optional[_Iterable[_Union[ClientDigest, _Mapping]]] = ...) -> None: ...
+    __slots__ = ("uploaded", "proof")
+    UPLOADED_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    uploaded: bytes
+    proof: bytes
+    def __init__(self, uploaded: _Optional[bytes] = ..., proof: _Optional[bytes] = ...) -> None: ...
 
 class Consistency(_message.Message):
     __slots__ = ("signature",)
@@ -466,10 +474,14 @@ class ClientRandomness(_message.Message):
     def __init__(self, client: _Optional[int] = ..., randomness: _Optional[bytes] = ...) -> None: ...
 
 class RandomnessList(_message.Message):
-    __slots__ = ("randomness",)
+    __slots__ = ("randomness", "keys", "proof")
     RANDOMNESS_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
     randomness: _containers.RepeatedCompositeFieldContainer[ClientRandomness]
-    def __init__(self, randomness: _Optional[_Iterable[_Union[ClientRandomness, _Mapping]]] = ...) -> None: ...
+    keys: _containers.RepeatedCompositeFieldContainer[KeyListEntry]
+    proof: bytes
+    def __init__(self, randomness: _Optional[_Iterable[_Union[ClientRandomness, _Mapping]]] = ..., keys: _Optional[_Iterable[_Union[KeyListEntry, _Mapping]]] = ..., proof: _Optional[bytes] = ...) -> None: ...
 
 class MaskedStatistics(_message.Message):
     __slots__ = ("payload", "signature")
@@ -483,9 +495,9 @@ class AcceptedSet(_message.Message):
     __slots__ = ("accepted", "signatures")
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
     SIGNATURES_FIELD_NUMBER: _ClassVar[int]
-    accepted: _containers.RepeatedScalarFieldContainer[int]
+    accepted: bytes
     signatures: _containers.RepeatedCompositeFieldContainer[ClientSignature]
-    def __init__(self, accepted: _Optional[_Iterable[int]] = ..., signatures: _Optional[_Iterable[_Union[ClientSignature, _Mapping]]] = ...) -> None: ...
+    def __init__(self, accepted: _Optional[bytes] = ..., signatures: _Optional[_Iterable[_Union[ClientSignature, _Mapping]]] = ...) -> None: ...
 
 class Agreement(_message.Message):
     __slots__ = ("signature",)

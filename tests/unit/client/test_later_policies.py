@@ -57,7 +57,7 @@ def test_a_round_that_is_open_is_left_and_never_joined_again(tmp_path: Path) -> 
         assert machine.adopt(later).memory.policy_version == 2
         for message, refusal in (
             (start, Refusal.WRONG_POLICY),  # not the answer of before
-            (KeyList({}), Refusal.OUT_OF_TURN),
+            (KeyList((), {}, {}, ()), Refusal.OUT_OF_TURN),
         ):
             (reply, _) = machine.on_message(message)
             assert reply == Reply(Withdraw(refusal))

@@ -12,6 +12,7 @@ from rounds_kit import (
     Played,
     play,
     rounding,
+    whole_list,
 )
 
 from auror.crypto.tags import Tag
@@ -80,7 +81,7 @@ def refuses(
 
 
 def substituted(listed: KeyList, client: ClientId, **changes: bytes) -> KeyList:
-    return KeyList({**listed.keys, client: replace(listed.keys[client], **changes)})
+    return whole_list({**listed.keys, client: replace(listed.keys[client], **changes)})
 
 
 def garbled(delivery: ShareDelivery, *dealers: ClientId) -> ShareDelivery:

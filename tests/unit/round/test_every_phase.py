@@ -21,11 +21,13 @@ from lying import (
 )
 from rounds_kit import (
     Deployment,
+    lacking,
     play,
+    whole_list,
 )
 
 from auror.errors import AbortReason, DropReason, Refusal
-from auror.ids import ClientId, Digest
+from auror.ids import ClientId
 from auror.round.messages import (
     AcceptedSet,
     AdvertisedKeys,
@@ -53,12 +55,12 @@ from auror.secagg.client.unmask import OpenedShares
 @pytest.mark.parametrize(
     ("kind", "change"),
     [
-        (KeyList, lambda m: KeyList(first_keys(m.keys, 4))),
+        (KeyList, lambda m: whole_list(first_keys(m.keys, 4))),
         (ShareDelivery, lambda m: replace(m, dealers=m.dealers[:4])),
         (ShareDelivery, lambda m: replace(m, dealers=m.dealers[1:])),
         (DealerList, lambda m: DealerList(m.dealers[:4])),
         (DealerList, lambda m: DealerList(m.dealers[1:])),
-        (UploadList, lambda m: UploadList(first_keys(m.digests, 4))),
+        (UploadList, lambda m: lacking(m, *m.uploaded[4:])),
     ],
 )
 def test_announced_set_below_the_floor(nine: Deployment, kind: type, change: Any) -> None:
@@ -69,12 +71,12 @@ def test_announced_set_below_the_floor(nine: Deployment, kind: type, change: Any
 @pytest.mark.parametrize(
     ("kind", "change"),
     [
-        (KeyList, lambda m: KeyList({**m.keys, ClientId(9): m.keys[LIAR]})),
+        (KeyList, lambda m: whole_list({**m.keys, ClientId(9): m.keys[LIAR]})),
         (ShareDelivery, lambda m: replace(m, dealers=(*m.dealers, ClientId(9)))),
         (ShareDelivery, lambda m: replace(m, dealers=(*m.dealers, LIAR))),
         (DealerList, lambda m: DealerList((*m.dealers, ClientId(9)))),
         (DealerList, lambda m: DealerList((*m.dealers, LIAR))),
-        (UploadList, lambda m: UploadList({**m.digests, ClientId(9): Digest(bytes(32))})),
+        (UploadList, lambda m: replace(m, uploaded=(*m.uploaded, ClientId(9)))),
         (AcceptedSet, lambda m: replace(m, accepted=(*m.accepted, ClientId(9)))),
         (AcceptedSet, lambda m: replace(m, accepted=(*m.accepted, LIAR))),
     ],
@@ -89,10 +91,10 @@ def test_announced_set_is_no_part_of_the_one_before(
 @pytest.mark.parametrize(
     ("kind", "answer", "change"),
     [
-        (KeyList, DealtShares, lambda m: KeyList(first_keys(m.keys, 8))),
+        (KeyList, DealtShares, lambda m: whole_list(first_keys(m.keys, 8))),
         (ShareDelivery, Receipt, lambda m: replace(m, dealers=m.dealers[:8])),
         (DealerList, Upload, lambda m: DealerList(m.dealers[:8])),
-        (UploadList, Consistency, lambda m: UploadList(first_keys(m.digests, 8))),
+        (UploadList, Consistency, lambda m: lacking(m, ClientId(8))),
         (
             ConsistencyList,
             RandomnessShares,

@@ -10,6 +10,7 @@ from lying import LIAR, VICTIM, exact, lie, readvertised
 from rounds_kit import (
     Deployment,
     play,
+    whole_list,
 )
 
 from auror.errors import AbortReason, DropReason, Refusal
@@ -66,7 +67,7 @@ def test_one_bit_of_the_model_passed_on_ends_the_round(nine: Deployment) -> None
         if client == VICTIM and isinstance(message, RoundStart):
             return other_model(nine, message)
         if isinstance(message, KeyList):
-            return KeyList({**message.keys, **real})
+            return whole_list({**message.keys, **real})
         return message
 
     played = play(nine, start=nine.start(step=1), to_client=server, to_server=note)

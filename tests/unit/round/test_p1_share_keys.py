@@ -10,6 +10,7 @@ from lying import LIAR, VICTIM, provokes, readvertised, refuses, substituted
 from rounds_kit import (
     Deployment,
     play,
+    whole_list,
 )
 
 from auror.crypto.kex import KeyPair
@@ -65,7 +66,7 @@ def test_one_key_in_two_roles_or_of_two_peers(nine: Deployment) -> None:
 @provokes(Refusal.OWN_KEYS_MISSING)
 def test_own_keys_missing_or_changed(nine: Deployment) -> None:
     for change in (
-        lambda m: KeyList({c: k for c, k in m.keys.items() if c != VICTIM}),
+        lambda m: whole_list({c: k for c, k in m.keys.items() if c != VICTIM}),
         lambda m: substituted(m, VICTIM, encryption=m.keys[LIAR].encryption),
     ):
         refuses(nine, Refusal.OWN_KEYS_MISSING, KeyList, change)
@@ -85,7 +86,7 @@ def test_dealt_mask_key_that_is_not_the_advertised_one(nine: Deployment) -> None
 
     def to_client(client: ClientId, message: Any) -> Any:
         if client == LIAR and isinstance(message, KeyList):  # the liar knows its own lie
-            return KeyList({**message.keys, LIAR: keep_own[LIAR]})
+            return whole_list({**message.keys, LIAR: keep_own[LIAR]})
         return message
 
     def remember(client: ClientId, message: Any) -> Any:

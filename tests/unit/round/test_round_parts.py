@@ -14,6 +14,7 @@ from auror.ids import ClientId, Digest, GroupIndex, RoundId
 from auror.round.binding import check_binding
 from auror.round.description import model_digest
 from auror.round.label_rows import LabelRows, MeansSource
+from auror.round.lists import AllDigests, AllKeys
 from auror.round.plan import CountSketch, OutputLayer, StatisticsPlan, session_sketch
 from auror.round.public import draw_groups, protocol_seed, uploads_digest, view_digest
 from auror.round.record import OpenedGroup
@@ -178,7 +179,7 @@ def test_every_field_of_the_description_is_in_the_transcript() -> None:
         "cohort": base.cohort[:4],
         "watch": Watch.DRAWN,
         "flagged": (ClientId(9),),
-        "version": 5,
+        "version": 6,
     }
     assert changes.keys() == {field.name for field in fields(base)}
     variants = [replace(base, **{name: value}) for name, value in changes.items()]
@@ -201,17 +202,27 @@ def test_everything_a_client_was_told_is_in_its_view() -> None:
     known, digests, groups = state.wired.keys, state.uploads.digests, state.draw.groups
     r = {c: bytes([c]) * 32 for c in state.dealers.dealt}
     three, other = ClientId(3), Digest(bytes([1]) * 32)
-    first = (Digest(bytes(32)), known, state.dealers.dealt, digests)
-    fewer = {c: d for c, d in digests.items() if c != three}
-    keys = {**known, three: replace(known[three], statistics_mask=other)}
-    told = {
-        uploads_digest(*first),
-        uploads_digest(other, *first[1:]),
-        uploads_digest(first[0], keys, *first[2:]),
-        uploads_digest(*first[:2], state.dealers.dealt[:-1], first[3]),
-        uploads_digest(*first[:3], {**digests, three: other}),
-        uploads_digest(*first[:3], fewer),
+    everybody = frozenset(known)
+    lists = [
+        AllKeys(known, everybody).digest,
+        AllKeys({**known, three: replace(known[three], statistics_mask=other)}, everybody).digest,
+        AllKeys({**known, three: replace(known[three], randomness=other)}, everybody).digest,
+        AllKeys(known, everybody - {three}).digest,
+        AllKeys({c: k for c, k in known.items() if c != three}, everybody - {three}).digest,
+    ]
+    assert len(set(lists)) == 5
+    dealt, uploaded, root = state.dealers.dealt, tuple(digests), AllDigests(digests).root
+    first = (Digest(bytes(32)), lists[0], dealt, uploaded, root)
+    changes = {
+        0: other,
+        1: lists[1],
+        2: dealt[:-1],
+        3: uploaded[:-1],
+        4: AllDigests({**digests, three: other}).root,
     }
+    told = {uploads_digest(*first)}
+    for position, value in changes.items():
+        told.add(uploads_digest(*(value if i == position else p for i, p in enumerate(first))))
     assert len(told) == 6
     base = (Digest(bytes(32)), r, groups, Digest(bytes(32)))
     changed = {

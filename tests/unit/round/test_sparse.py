@@ -21,7 +21,9 @@ from auror.round.messages import (
     Consistency,
     CrossMasks,
     DealtShares,
+    KeyList,
     MaskedStatistics,
+    RandomnessList,
     UpdateShares,
     Upload,
 )
@@ -68,6 +70,12 @@ def test_only_the_committee_signs_and_everybody_believes_it(sparse: Deployment) 
     assert played.said(Agreement).keys() == played.said(Consistency).keys() == committee
     assert len(committee) == 9
     assert not played.gave_up
+
+
+def test_on_the_complete_graph_all_are_told_the_same() -> None:
+    played = play(Deployment(7))
+    for kind in (KeyList, RandomnessList, AcceptedSet):
+        assert len({id(m) for _, m in played.told if isinstance(m, kind)}) == 1
 
 
 def test_dropouts_in_several_phases_are_survived(sparse: Deployment) -> None:

@@ -81,14 +81,19 @@ from_clients: dict[type, st.SearchStrategy[m.ClientMessage]] = {
     ),
     m.Withdraw: st.builds(m.Withdraw, st.sampled_from(Refusal)),
 }
+proofs = st.lists(digests, max_size=LIMITS.clients).map(tuple)
 envelopes = st.builds(m.Envelope, envelope_bytes, rows_of_three)
 from_server: dict[type, st.SearchStrategy[m.ServerMessage]] = {
-    m.KeyList: st.builds(m.KeyList, st.dictionaries(ids, keys)),
+    m.KeyList: st.builds(
+        m.KeyList, client_sets, st.dictionaries(ids, keys), st.dictionaries(ids, digests), proofs
+    ),
     m.ShareDelivery: st.builds(m.ShareDelivery, client_sets, st.dictionaries(ids, envelopes)),
     m.DealerList: st.builds(m.DealerList, client_sets),
-    m.UploadList: st.builds(m.UploadList, st.dictionaries(ids, digests)),
+    m.UploadList: st.builds(m.UploadList, client_sets, proofs),
     m.ConsistencyList: st.builds(m.ConsistencyList, st.dictionaries(ids, signatures)),
-    m.RandomnessList: st.builds(m.RandomnessList, st.dictionaries(ids, digests)),
+    m.RandomnessList: st.builds(
+        m.RandomnessList, st.dictionaries(ids, digests), st.dictionaries(ids, keys), proofs
+    ),
     m.AcceptedSet: st.builds(m.AcceptedSet, client_sets, st.dictionaries(ids, signatures)),
     m.AgreementList: st.builds(m.AgreementList, st.dictionaries(ids, signatures)),
     m.BindingFailed: st.just(m.BindingFailed()),

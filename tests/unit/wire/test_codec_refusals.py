@@ -94,7 +94,9 @@ def test_unknown_clients_are_refused() -> None:
     share, signature, digest = Share.from_bytes(bytes(49)), bytes(64), Digest(bytes(32))
     for message in (
         m.DealerList((known, unknown)),
-        m.UploadList({known: digest, unknown: digest}),
+        m.UploadList((known, unknown), ()),
+        m.KeyList((known, unknown), {}, {}, ()),
+        m.KeyList((), {}, {unknown: digest}, ()),
         m.ConsistencyList({known: signature, unknown: signature}),
         m.RandomnessList({known: digest, unknown: digest}),
         m.AcceptedSet((known, unknown), {}),
@@ -138,7 +140,14 @@ def test_unknown_clients_are_refused() -> None:
             ),
             "order",
         ),
-        (pb.ServerMessage(dealer_list=pb.DealerList(dealers=[3, 2])), "order"),
+        (pb.ServerMessage(dealer_list=pb.DealerList(dealers=b"\3\0")), "empty byte"),
+        (pb.ServerMessage(dealer_list=pb.DealerList(dealers=bytes(3))), "3 bytes, at most 2"),
+        (pb.ServerMessage(upload_list=pb.UploadList(proof=bytes(33))), "words of 32"),
+        (pb.ServerMessage(key_list=pb.KeyList(proof=bytes(13 * 32))), "at most 384"),
+        (
+            pb.ServerMessage(key_list=pb.KeyList(commitments=[pb.ClientDigest(digest=bytes(31))])),
+            "commitment: 31 bytes, 32",
+        ),
         (
             pb.ServerMessage(
                 consistency_list=pb.ConsistencyList(
@@ -169,7 +178,7 @@ def test_unknown_clients_are_refused() -> None:
         (
             pb.ServerMessage(
                 accepted_set=pb.AcceptedSet(
-                    accepted=[1], signatures=[pb.ClientSignature(client=1, signature=bytes(1))]
+                    accepted=b"\2", signatures=[pb.ClientSignature(client=1, signature=bytes(1))]
                 )
             ),
             "1 bytes, 64",

@@ -63,23 +63,35 @@ def test_every_message_has_the_bytes_that_the_formula_says(
     assert (len(signed) < len(up)) is sparse  # of a sparse cohort only a committee signs
     plan, m = state.draw.plan, ring_bits(count, bits)
     assert plan is not None
+    committee, accepted = played.server.context.committee, played.summary.accepted
+
+    def strangers(client: int) -> list[int]:
+        (group,) = (g for g in state.draw.groups if client in g)
+        return sorted({*group} - {client, *near[client]})
+
     expected = {
         AdvertisedKeys: lambda c: sizes.advertised_keys(floors.get(c, ())),
         DealtShares: lambda c: sizes.dealt_shares(c, near[c]),
         Receipt: lambda c: sizes.receipt(),
         Upload: lambda c: sizes.upload(plan.dim, m),
         Consistency: lambda c: sizes.signature(),
-        RandomnessShares: lambda c: sizes.randomness_shares((*near[c], c)),
+        RandomnessShares: lambda c: sizes.randomness_shares(
+            [d for d in (*near[c], c) if d in committee]
+        ),
         MaskedStatistics: lambda c: sizes.masked_statistics(plan.rows),
         Agreement: lambda c: sizes.signature(),
         UpdateShares: lambda c: sizes.opened_shares((*near[c], c)),
-        KeyList: lambda c: sizes.key_list(everybody, floors),
+        KeyList: lambda c: sizes.key_list(everybody, sorted((*near[c], c)), committee, floors),
         ShareDelivery: lambda c: sizes.share_delivery(everybody, near[c]),
         DealerList: lambda c: sizes.dealer_list(everybody),
-        UploadList: lambda c: sizes.upload_list(up),
+        UploadList: lambda c: sizes.upload_list(up, c),
         ConsistencyList: lambda c: sizes.signature_list(signed),
-        RandomnessList: lambda c: sizes.randomness_list(everybody),
-        AcceptedSet: lambda c: sizes.accepted_set(played.summary.accepted),
+        RandomnessList: lambda c: sizes.randomness_list(
+            sorted(committee), everybody, strangers(c), floors
+        ),
+        AcceptedSet: lambda c: sizes.accepted_set(
+            accepted, [m for m in accepted if m in near[c] or (m == c and not sparse)]
+        ),
         AgreementList: lambda c: sizes.signature_list(agreed),
     }
     seen = set()
