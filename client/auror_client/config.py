@@ -125,6 +125,7 @@ class FaultsSection(Section):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Chance, per round, that a client vanishes: before or after its upload, equally often."""
     seed: int = Field(default=0, ge=0)
+    """Decides which rounds those are."""
 
 
 class ClientConfig(Section):
@@ -133,6 +134,7 @@ class ClientConfig(Section):
     client: ClientSection = ClientSection()
     data: DataSection = DataSection()
     rules: RulesSection = RulesSection()
+    """This client's own rules, tighter than the operator's policy; 0 = as the policy says."""
     swarm: SwarmSection = SwarmSection()
     record: RecordSection = RecordSection()
     faults: FaultsSection = FaultsSection()

@@ -85,6 +85,20 @@ class House:
                 raise AssertionError(f"{what} did not happen: {logs}")
             time.sleep(0.5)
 
+    def watched(self) -> list[str]:
+        """How Prometheus finds the servers that it watches."""
+        code = "import urllib.request as r; print(r.urlopen('http://localhost:9090/api/v1/targets').read().decode())"
+        done = self.engine.exec("prometheus", ["python", "-c", code])
+        found = json.loads(done.stdout)["data"]["activeTargets"] if done.returncode == 0 else []
+        return [target["health"] for target in found if target["labels"]["job"] == "auror"]
+
+    def reaches_metrics(self, name: str) -> bool:
+        compose = engine.read(self._deploy / "compose.yaml", {})
+        (setting,) = (w for w in compose["services"]["server"]["command"] if "metrics" in w)
+        host, _, port = setting.rpartition("=")[2].partition(":")
+        code = f"import socket; socket.create_connection(('{host}', {port}), timeout=3)"
+        return self.engine.exec(name, ["python", "-c", code]).returncode == 0
+
     def rounds(self) -> int:
         return int(self.status().get("rounds_done", 0))
 
@@ -111,6 +125,10 @@ def test_start_train_kill_restart_revoke_finish(house: House, tmp_path: Path) ->
     assert "0001" in asked
     house.until(lambda: house.rounds() >= 1, "a first round")
     assert "running" in house.carry_out(look)
+
+    house.until(lambda: house.watched() == ["up"], "a server that Prometheus sees")
+    assert house.reaches_metrics("prometheus")
+    assert not house.reaches_metrics("client-0")
 
     house.engine.kill("client-3")
     house.engine.kill("server")
