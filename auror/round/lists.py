@@ -21,12 +21,12 @@ from auror.round.public import clients_digest
 Keys = Mapping[ClientId, AdvertisedKeys]
 
 
-@dataclass(frozen=True)
 class AllKeys:
-    """U1 with all its signed keys, sorted: the server's."""
+    """U1 with all its signed keys, in whatever order they come: the server's."""
 
-    keys: Keys
-    committee: AbstractSet[ClientId]
+    def __init__(self, keys: Keys, committee: AbstractSet[ClientId]) -> None:
+        self.keys: Keys = dict(sorted(keys.items()))
+        self.committee = committee
 
     @cached_property
     def advertised(self) -> tuple[ClientId, ...]:
@@ -98,12 +98,13 @@ class ShownKeys:
 
 
 class AllDigests:
-    """U3 with the digests of all uploads, sorted: the server's."""
+    """U3 with the digests of all uploads, in whatever order they come: the server's."""
 
     def __init__(self, digests: Mapping[ClientId, Digest]) -> None:
-        self._uploaded = tuple(digests)
-        self._places = {client: place for place, client in enumerate(digests)}
-        self._tree = MerkleTree(Tag.UPLOADS, (_upload_entry(c, d) for c, d in digests.items()))
+        self._uploaded = tuple(sorted(digests))
+        self._places = {client: place for place, client in enumerate(self._uploaded)}
+        entries = (_upload_entry(client, digests[client]) for client in self._uploaded)
+        self._tree = MerkleTree(Tag.UPLOADS, entries)
         self.root = self._tree.root
 
     def list_for(self, client: ClientId) -> UploadList:

@@ -80,7 +80,7 @@ def close(context: RoundContext, state: Advertising) -> Wired:
 
 def wire(context: RoundContext, keys: Mapping[ClientId, AdvertisedKeys]) -> Wired:
     """U1 and the graph that it draws."""
-    listed = AllKeys(dict(sorted(keys.items())), context.committee)
+    listed = AllKeys(keys, context.committee)
     cohort = context.description.cohort
     graph = draw_graph(context.topology, context.transcript, cohort, listed.digest)
     return Wired(listed, graph)

@@ -14,7 +14,7 @@ from auror.crypto.tags import Tag
 from auror.errors import Refusal
 from auror.ids import ClientId, Digest
 from auror.round import arithmetic
-from auror.round.lists import AllKeys, ShownKeys
+from auror.round.lists import AllDigests, AllKeys, ShownKeys
 from auror.round.messages import AcceptedSet, AdvertisedKeys, KeyList, RandomnessList, UploadList
 from auror.round.public import draw_committee
 from auror.secagg.topology import Topology
@@ -38,7 +38,7 @@ def committee_of(kit: Deployment) -> frozenset[ClientId]:
 
 def all_keys(kit: Deployment) -> AllKeys:
     """The same in every round of ``kit``, whose randomness is seeded."""
-    return AllKeys(dict(sorted(play(kit).state.wired.keys.items())), committee_of(kit))
+    return AllKeys(play(kit).state.wired.keys, committee_of(kit))
 
 
 def strangers(kit: Deployment, listed: KeyList) -> list[ClientId]:
@@ -214,3 +214,14 @@ def test_one_hash_names_set_keys_and_commitments(sparse: Deployment) -> None:
     assert other_set.root == shown.root
     committed = replace(shown, commitments={**shown.commitments, min(shown.commitments): NOTHING})
     assert len({shown.digest, other_set.digest, committed.digest}) == 3
+
+
+def test_roots_do_not_depend_on_the_order_of_what_they_are_made_of(sparse: Deployment) -> None:
+    """As the log of a run has it: sorted as text, 10 before 2."""
+    whole, digests = all_keys(sparse), {c: Digest(bytes([c]) * 32) for c in sparse.everybody}
+    text = sorted(sparse.everybody, key=str)
+    assert text != list(sparse.everybody)
+    again = AllKeys({c: whole.keys[c] for c in text}, whole.committee)
+    assert again.digest == whole.digest
+    assert again.list_for(text[:3]) == whole.list_for(text[:3])
+    assert AllDigests({c: digests[c] for c in text}).root == AllDigests(digests).root
