@@ -67,6 +67,30 @@ class Sites(SmallResNet):
         return ServerData(x[40:], y[40:], clean_x=x[:40], clean_y=y[:40])
 
 
+class TenPlaces(Sites):
+    """Ten classes, so that the verdict may judge every family of readings."""
+
+    classes = 10
+
+    def build(self) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(2, 8, 3, padding=1),
+            nn.ReLU(),
+            nn.AvgPool2d(4),
+            nn.Flatten(),
+            nn.Linear(128, 16),
+            nn.ReLU(),
+            nn.Linear(16, 10),
+            nn.LogSoftmax(1),
+        )
+
+    def server_data(self, path: Path | None) -> ServerData:
+        assert path is not None
+        with np.load(path / "server.npz") as file:
+            x, y = file["x"], file["y"]
+        return ServerData(x[200:], y[200:], clean_x=x[:200], clean_y=y[:200])
+
+
 class Rows(Task):
     """Rows of a table, with dropout."""
 
@@ -128,6 +152,17 @@ def images(count: int, seed: int) -> tuple[Array, Array]:
     x = rng.integers(0, 120, (count, 2, 16, 16))
     for sample, label in enumerate(y):
         x[sample, label % 2, 3 + 5 * (label // 2) : 6 + 5 * (label // 2)] += 100
+    return x.astype(np.uint8), y
+
+
+def places(count: int, seed: int) -> tuple[Array, Array]:
+    """Two-channel 16 × 16 images of ten classes, uint8: a bright bar in one of twelve places."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 10, count)
+    x = rng.integers(0, 120, (count, 2, 16, 16))
+    for sample, label in enumerate(y):
+        row, column = 1 + 5 * (label // 2 % 3), 8 * (label // 6)
+        x[sample, label % 2, row : row + 3, column : column + 8] += 100
     return x.astype(np.uint8), y
 
 

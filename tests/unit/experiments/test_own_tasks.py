@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from own_tasks import Sites, SmallResNet, amounts, images, rows
+from own_tasks import Sites, SmallResNet, amounts, images, places, rows
 
 from auror.errors import ConfigError
 from auror.experiments.config import ExperimentConfig
@@ -131,9 +131,12 @@ def test_a_data_set_beside_a_task_that_loads_its_own_is_refused(
 
 
 @pytest.mark.slow
-def test_poisoners_are_found_with_a_module_and_loaders_of_ones_own(files: Path) -> None:
+def test_poisoners_are_found_with_a_module_and_loaders_of_ones_own(tmp_path: Path) -> None:
+    for name, count, seed in [*((f"site-{i}", 150, i) for i in range(15)), ("server", 340, 99)]:
+        x, y = places(count, seed)
+        np.savez(tmp_path / f"{name}.npz", x=x, y=y)
     result, _said = run(
-        task="own_tasks:Sites", data=str(files), rounds=24, runs="defended", aggregation="plain",
-        flag_small_cohorts=True,
+        task="own_tasks:TenPlaces", data=str(tmp_path), runs="defended", aggregation="plain",
+        rounds=30, clients=15, malicious=3, group_size=3, colluders=3,
     )  # fmt: skip
     assert set(result.flagged) == set(result.malicious)
