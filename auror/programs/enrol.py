@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ from auror.deployment.addresses import MAX_CLIENTS
 from auror.deployment.certs import Terms
 from auror.deployment.issuing import VALID_DAYS
 from auror.deployment.model_file import read_model, tensor_entries, tensor_shapes
+from auror.deployment.synthetic_task import SyntheticTask
 from auror.errors import ConfigError, DataError
 from auror.experiments.options import Options
 from auror.fields import Like, Range, check_fields, default_of
@@ -200,13 +200,32 @@ def _begun(path: Path, dim: int) -> NDArray[np.float32]:
     return model
 
 
-def synthetic_terms(dim: int, params: RoundParams, rounds: int, trainings: int = 1) -> Terms:
-    """For load tests: a model of ``dim`` numbers that nobody trains."""
+def synthetic_terms(
+    dim: int,
+    params: RoundParams,
+    rounds: int,
+    trainings: int = 1,
+    *,
+    clients: int | None = None,
+    classes: int = 0,
+) -> Terms:
+    """For load tests: a model of ``dim`` numbers that nobody trains, with a softmax layer of
+    ``classes`` in front unless they are 0; then ``clients`` says how many are to be judged.
+
+    Raises:
+        ConfigError: ``dim`` is too small for the layer.
+    """
+    try:
+        task = SyntheticTask.sized(dim, classes)
+    except ValueError as error:
+        raise ConfigError(f"dim = {dim}: {error}; raise it, or set classes to 0") from error
     return Terms(
         params=params,
-        task=json.dumps({"synthetic": dim}, separators=(",", ":")).encode(),
+        task=task.to_bytes(),
         first_models=tuple(_synthetic_model(dim, era) for era in range(trainings)),
-        budget=Budget.for_rounds(rounds, trainings),
+        budget=Budget.for_rounds(
+            rounds, trainings, None if clients is None else params.rounds_of_doubt(clients)
+        ),
         release_model=False,
     )
 

@@ -17,6 +17,7 @@ import psutil
 from auror.deployment.run_reader import RunReader
 from auror.errors import UnavailableError
 from auror.programs.load_watch import Moment, cores
+from auror.report.status import run_status
 
 if TYPE_CHECKING:
     from auror.programs.loadtest import LoadTest
@@ -50,6 +51,21 @@ class Cores:
     """Whatever else ran on this machine."""
     all: int
     """That the test may use."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the verdict made of the clients, whose roles only the test knows."""
+
+    flagged: tuple[int, ...]
+    """Excluded for good."""
+    suspected: tuple[int, ...]
+    """Accused by the last verdict, not confirmed by enough rounds."""
+    found: int
+    """Attackers among the flagged."""
+    missed: int
+    falsely: int
+    """Honest ones among the flagged."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +113,8 @@ class LoadReport:
     """What the server refused at its door or in a stream, by reason."""
     aborted: dict[str, int]
     """Why rounds ended without a total."""
+    verdict: Found | None
+    """None where nothing was opened that could be judged."""
     machine: dict[str, Any]
     moments: tuple[Moment, ...]
     """At most two seconds apart."""
@@ -154,6 +172,7 @@ def report_of(
         reasons=_reasons(rounds),
         refused=dict(timings[-1]["refused"]),
         aborted=dict(Counter(line["aborted"] for line in rounds if line["aborted"])),
+        verdict=_found(test, run) if test.classes else None,
         machine=_machine(),
         moments=tuple(moments),
     )
@@ -167,6 +186,18 @@ def _exact(reader: RunReader, inputs: Path, line: dict[str, Any]) -> bool:
     for client in line["accepted"]:
         plain += np.load(inputs / f"{counter}-{client}.npy", allow_pickle=False)
     return bool(np.array_equal(total, plain))
+
+
+def _found(test: LoadTest, run: Path) -> Found:
+    status, attacking = run_status(run), set(test.attacking)
+    flagged = set(status.flagged)
+    return Found(
+        flagged=tuple(sorted(flagged)),
+        suspected=tuple(sorted(status.suspected)),
+        found=len(flagged & attacking),
+        missed=len(attacking - flagged),
+        falsely=len(flagged - attacking),
+    )
 
 
 def _phases(timings: Sequence[dict[str, Any]]) -> dict[str, PhaseFigures]:
@@ -299,6 +330,12 @@ def _lines(report: LoadReport) -> Iterator[str]:
         f" {report.swarm_peak_rss_bytes / 1e6:.0f} MB peak in {test.workers} processes"
     )
     yield f"limit: {report.limit}"
+    if report.verdict is not None:
+        judged = report.verdict
+        yield (
+            f"verdict: {judged.found} of {test.attackers} attackers flagged, {judged.falsely} honest ones"
+            f" flagged, {len(judged.suspected)} suspected"
+        )
     if report.refused:
         yield f"refused{_counted(report.refused)}"
     yield f"every total exact: {'yes' if report.exact else 'NO'}"

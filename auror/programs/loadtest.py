@@ -10,14 +10,16 @@ import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from auror.deployment.addresses import MAX_CLIENTS
-from auror.deployment.certs import create_deployment
+from auror.deployment.certs import Terms, create_deployment
 from auror.deployment.locks import allow_many_files
-from auror.errors import ConfigError, UntrainedError
+from auror.distribution import Distribution
+from auror.errors import ConfigError, Excluded, UntrainedError
 from auror.fields import Like, Range, check_fields, default_of
 from auror.params import WORKERS, RoundParams
 from auror.programs.enrol import synthetic_terms
@@ -41,6 +43,7 @@ STOPPED = 6
 _STATE_BYTES = 32 << 10
 """What a client keeps on disk, in two small files, with room to spare."""
 _DEADLINE_SECONDS = 3600
+_RELABELLED = (4, 9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,21 @@ class LoadTest:
     """Chance per client and round to vanish, before or after the upload."""
     rounds: Annotated[int, Range(1)] = 3
     """Rounds to run."""
+    classes: Annotated[int, Range(0)] = 10
+    """C, classes of the softmax layer whose label rows are opened and judged; 0 = numbers only, and
+    nothing to judge."""
+    attackers: Annotated[int, Range(0)] = 0
+    """Clients that relabel their samples of class 4 as 9; whom the verdict finds is reported."""
+    delay: str = ""
+    """Seconds by which a client's training takes longer, drawn in every round: 2, uniform:LOW:HIGH,
+    exponential:MEAN or lognormal:MEDIAN:SIGMA; by default none."""
+    bandwidth: str = ""
+    """Mbit/s of a client's link, up and down each, drawn once per client, as for delay; by default
+    no bound."""
+    churn: Annotated[float, Range(0, below=1)] = 0.0
+    """Chance per client and round that its connection breaks once, and is made again."""
+    malformed: Annotated[float, Range(0, below=0.5)] = 0.0
+    """Chance per client and round to send something that is no message of the protocol."""
     workers: Annotated[int, Range(1)] = WORKERS
     """Processes that hold the clients."""
     count_wire: bool = False
@@ -72,14 +90,43 @@ class LoadTest:
             raise ConfigError(
                 f"workers = {self.workers} of {self.clients} clients: choose 1 … {self.clients}"
             )
+        for name in ("delay", "bandwidth"):
+            if text := getattr(self, name):
+                Distribution.parse(name, text)
+        if self.attackers and self.classes <= max(_RELABELLED):
+            raise ConfigError(
+                f"attackers = {self.attackers} relabel class 4 as 9, and there are {self.classes}"
+                " classes: choose 10 or more"
+            )
+        if self.attackers > self.clients // 2:
+            raise ConfigError(
+                f"attackers = {self.attackers} of {self.clients} clients: no more than half"
+            )
+        self.terms()
+
+    @property
+    def lost(self) -> float:
+        """Share of clients that a round loses on purpose."""
+        return self.dropout + self.malformed
+
+    @property
+    def attacking(self) -> range:
+        """Their numbers: those of the last clients."""
+        return range(self.clients - self.attackers, self.clients)
+
+    def terms(self) -> Terms:
+        """What the operator of the test signs. Raises ConfigError when no round can be played."""
         check_round(self.params(), self.clients)
+        return synthetic_terms(
+            self.dim, self.params(), self.rounds, clients=self.clients, classes=self.classes
+        )
 
     def params(self) -> RoundParams:
         return RoundParams(
             group_size=self.group_size,
             colluders=self.colluders,
             quantisation_bits=self.quantisation_bits,
-            dropouts=max(default_of(RoundParams, "dropouts"), min(0.5, 1.5 * self.dropout)),
+            dropouts=max(default_of(RoundParams, "dropouts"), min(0.5, 1.5 * self.lost)),
             audit_probability=0.0,
         )
 
@@ -102,8 +149,7 @@ def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
         scratch_folder() as folder,
         memory_folder(_STATE_BYTES * test.clients, folder / "state") as state,
     ):
-        terms = synthetic_terms(test.dim, test.params(), test.rounds)
-        create_deployment(folder / "certs", test.clients, ["127.0.0.1"], terms)
+        create_deployment(folder / "certs", test.clients, ["127.0.0.1"], test.terms())
         started = time.monotonic()
         address = free_address()
         with contextlib.ExitStack() as stack:
@@ -131,6 +177,7 @@ def _start(
             "server.run_dir": folder / "run",
             "server.keep_totals": True,
             "server.report": False,
+            "session.after_flag": "continue",
             "session.rounds": test.rounds,
             "session.join_timeout_s": _DEADLINE_SECONDS,
             "session.phase_deadline_s": _DEADLINE_SECONDS,
@@ -154,12 +201,27 @@ def _start(
                     "data.dataset": "synthetic",
                     "swarm.clients": f"{ids[0]}-{ids[-1]}",
                     "record.inputs": folder / "inputs",
-                    "faults.dropout": test.dropout,
+                    **_attack(test, ids),
+                    **_faults(test),
                 },
                 f"clients-{worker}",
                 # a server that stops says why itself; and all clients of a process may have
                 # vanished on purpose in every round
-                fine=(0, STOPPED, *((UntrainedError.exit_code,) if test.dropout else ())),
+                fine=(0, STOPPED, UntrainedError.exit_code, Excluded.exit_code),
             )
             swarm.append(started)
     return server, swarm
+
+
+def _faults(test: LoadTest) -> dict[str, Any]:
+    asked = {name: getattr(test, name) for name in ("dropout", "delay", "bandwidth")}
+    asked |= {"churn": test.churn, "malformed": test.malformed}
+    return {f"faults.{name}": value for name, value in asked.items() if value}
+
+
+def _attack(test: LoadTest, ids: NDArray[np.int64]) -> dict[str, Any]:
+    here = [int(client) for client in ids if client in test.attacking]
+    if not here:
+        return {}
+    source, target = _RELABELLED
+    return {"data.attack": f"flip:{source}:{target}", "data.malicious": f"{here[0]}-{here[-1]}"}

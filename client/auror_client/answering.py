@@ -299,9 +299,10 @@ class Answering:
             if link is not None and isinstance(message, Upload):
                 begun, link.begun = link.begun, None
             frames = await self._compute(lambda: cut(round_id, message, begun))
+        faults = self._shared.faults
         if link is not None and link is self.link:  # else: the server asks again over another one
-            await link.send(frames)
-        self._shared.faults.after(self._me, round_id.counter, message)
+            await link.send(faults.frames(self._me, round_id.counter, message, frames))
+        faults.after(self._me, round_id.counter, message)
 
     def _say_clipped(self, update: NDArray[np.float32]) -> None:
         """For this client's own log; nobody else learns it."""
@@ -331,6 +332,8 @@ class Answering:
             recording.update(round_id.counter, self._me, params, update, rounding)
             recording.seeds(round_id.counter, self._me, seed, rounding)
 
+        if late := self._shared.faults.delay(self._me, round_id.counter):
+            await self._shared.clock.sleep(late)
         if recording.wanted:
             await self._compute(recorded)
         async with self._turn:

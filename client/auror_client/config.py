@@ -12,6 +12,7 @@ from auror.deployment.addresses import check_address, parse_ids
 from auror.deployment.data_choice import OWN, choose_data
 from auror.deployment.settings import Section, load
 from auror.deployment.without_effect import WithoutEffect, refuse_idle
+from auror.distribution import Distribution
 from auror.ids import ClientId
 from auror.params import PACKAGED, PARTITION, SEED, OwnRules
 
@@ -124,8 +125,24 @@ class FaultsSection(Section):
 
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Chance, per round, that a client vanishes: before or after its upload, equally often."""
+    delay: str = ""
+    """Seconds by which a client's training takes longer, drawn in every round: 2, uniform:LOW:HIGH,
+    exponential:MEAN or lognormal:MEDIAN:SIGMA; "" = none."""
+    bandwidth: str = ""
+    """Mbit/s of a client's link, up and down each, drawn once per client, as for delay; "" = no
+    bound."""
+    churn: float = Field(default=0.0, ge=0, lt=1)
+    """Chance, per round, that a client's connection breaks once, and is made again."""
+    malformed: float = Field(default=0.0, ge=0, lt=1)
+    """Chance, per round, that a client sends something that is no message of the protocol."""
     seed: int = Field(default=0, ge=0)
     """Decides which rounds those are."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is any fault."""
+        chances = self.dropout or self.churn or self.malformed
+        return bool(chances or self.delay or self.bandwidth)
 
 
 class ClientConfig(Section):
@@ -155,7 +172,7 @@ IDLE: tuple[WithoutEffect[ClientConfig], ...] = (
     WithoutEffect(("data.data_dir",), lambda c: c.data.dataset in {"", *PACKAGED}, _DATASET),
     WithoutEffect(("data.label_column", "data.range"), lambda c: c.data.dataset != OWN, _DATASET),
     WithoutEffect(
-        ("data.task", "data.attack", "client.device"),
+        ("data.task", "client.device"),
         lambda c: c.data.dataset == SYNTHETIC,
         _DATASET,
     ),
@@ -171,7 +188,7 @@ IDLE: tuple[WithoutEffect[ClientConfig], ...] = (
         "for one client; swarm.clients names several",
     ),
     WithoutEffect(("client.give_up_after_s",), lambda c: c.client.stand, "with client.stand"),
-    WithoutEffect(("faults.seed",), lambda c: not c.faults.dropout, "without faults.dropout"),
+    WithoutEffect(("faults.seed",), lambda c: not c.faults.wanted, "without any fault"),
 )
 """What is set in vain."""
 
@@ -189,6 +206,9 @@ def load_config(
     check_address("client.server", config.client.server)
     parse_ids("swarm.clients", config.swarm.clients)
     parse_ids("data.malicious", config.data.malicious)
+    for name in ("delay", "bandwidth"):
+        if text := getattr(config.faults, name):
+            Distribution.parse(f"faults.{name}", text)
     config = config.model_copy(update={"data": choose_data(config.data, "data", "path")})
     refuse_idle(config, IDLE)
     return config

@@ -32,11 +32,12 @@ from auror_client.journal import Journal
 from auror_client.participation import check_took_part
 from auror_client.read_once import HELD, ReadOnce
 from auror_client.recording import Recording
+from auror_client.slow_link import SlowTransport
 from auror_client.standing import stand
 from auror_client.start import load, load_members
 from auror_client.trainer import make_trainers
 from auror_client.trainings import TrainingPool
-from auror_client.transport import GrpcTransport
+from auror_client.transport import GrpcTransport, Transport
 
 
 async def run(config: ClientConfig) -> ClientEnding:
@@ -64,15 +65,19 @@ async def run(config: ClientConfig) -> ClientEnding:
         compute = stack.enter_context(ThreadPoolExecutor(config.client.threads, "compute"))
         training = TrainingPool(config.client.training_threads)
         stack.callback(training.abandon)
+        faults, clock = Faults(config.faults), LoopClock()
+        transport: Transport = GrpcTransport(config.client.server)
+        if config.faults.bandwidth:
+            transport = SlowTransport(transport, faults, clock)
         shared = ProcessShared(
-            GrpcTransport(config.client.server),
+            transport,
             math.inf if config.client.stand else config.client.give_up_after_s,
             compute,
             training,
             Recording(config.record),
-            Faults(config.faults),
+            faults,
             RoundClock(),
-            LoopClock(),
+            clock,
             ReadOnce(HELD if len(members) > 1 else 0),
         )
         rules = config.own_rules()

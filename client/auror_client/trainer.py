@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,11 +12,12 @@ from numpy.typing import NDArray
 from auror.deployment.addresses import parse_ids
 from auror.deployment.data_choice import OWN
 from auror.deployment.logs import logger
+from auror.deployment.synthetic_task import SyntheticTask
 from auror.deployment.without_effect import WithoutEffect, refuse_idle
 from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.round.label_rows import ClassMeans
-from auror_client.config import CLIENT, ClientConfig, DataSection, of_client
+from auror_client.config import CLIENT, SYNTHETIC, ClientConfig, DataSection, of_client
 
 if TYPE_CHECKING:
     from auror.learn.pinned import PinnedTask
@@ -55,21 +55,63 @@ class SyntheticTrainer:
     samples = 0
 
     def train(self, task: bytes, model: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-        values = np.random.default_rng(seed).integers(-32, 33, size=_synthetic_dim(task))
+        values = np.random.default_rng(seed).integers(-32, 33, size=_synthetic_task(task).synthetic)
         return (values / 64).astype(np.float32)
 
     def class_means(self, task: bytes, model: NDArray[np.float32]) -> ClassMeans | None:
         return None
 
 
-def _synthetic_dim(task: bytes) -> int:
-    """Entries of a load test's model; raises ConfigError when ``task`` trains a real one."""
-    try:
-        return int(json.loads(task)["synthetic"])
-    except (ValueError, KeyError, TypeError) as error:
+class LayerTrainer:
+    """A softmax layer on synthetic samples, really trained; the rest as ``SyntheticTrainer``."""
+
+    def __init__(self, task: SyntheticTask, x: NDArray[np.float32], y: NDArray[np.int64]) -> None:
+        self._task, self._x, self._y = task, x, y
+
+    @property
+    def samples(self) -> int:
+        return len(self._y)
+
+    def train(self, task: bytes, model: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+        update = SyntheticTrainer().train(task, model, seed)
+        change = self._task.trained(model, self._x, self._y, _STEPS, _RATE)
+        update[: len(change)] = change
+        return update
+
+    def class_means(self, task: bytes, model: NDArray[np.float32]) -> ClassMeans | None:
+        output = self._task.output
+        return None if output is None else ClassMeans(output, *self._task.means(self._x, self._y))
+
+
+_SAMPLES, _STEPS, _RATE = 100, 5, 0.5
+
+
+def _synthetic(
+    data: DataSection, clients: Sequence[ClientId], task: bytes
+) -> Mapping[ClientId, Trainer]:
+    wanted = _synthetic_task(task)
+    if not wanted.classes:
+        if data.attack != "none":
+            raise ConfigError(
+                f"data.attack = {data.attack} has no effect on a task without classes"
+            )
+        return {client: SyntheticTrainer() for client in clients}
+    poisoned = _Poisoner(data, clients, wanted.classes)
+    trainers: dict[ClientId, Trainer] = {}
+    for client in clients:
+        x, y = poisoned(client, *wanted.samples(client, _SAMPLES))
+        trainers[client] = LayerTrainer(wanted, x, y.astype(np.int64))
+    return trainers
+
+
+def _synthetic_task(task: bytes) -> SyntheticTask:
+    """A load test's; raises ConfigError when ``task`` trains a real one."""
+    found = SyntheticTask.of(task)
+    if found is None:
         raise ConfigError(
             'the policy is to train a real model: data.dataset = "synthetic" is for load tests'
-        ) from error
+        )
+    return found
 
 
 class TorchTrainer:
@@ -123,10 +165,9 @@ def make_trainers(
             not fit the task.
     """
     data = config.data
-    if data.dataset == "synthetic":
-        _synthetic_dim(task)
-        return {client: SyntheticTrainer() for client in clients}
-    if "synthetic" in json.loads(task):
+    if data.dataset == SYNTHETIC:
+        return _synthetic(data, clients, task)
+    if SyntheticTask.of(task) is not None:
         raise ConfigError(
             f'data.dataset = "{data.dataset}", but the policy is of a load test: choose "synthetic"'
         )

@@ -32,7 +32,7 @@ from auror_server.clock import LoopSessionClock
 from auror_server.commands import OperatorCommands
 from auror_server.config import ServerConfig
 from auror_server.control_port import ControlPort
-from auror_server.hosts import make_host, synthetic_dim
+from auror_server.hosts import has_nothing_to_read, is_synthetic, make_host
 from auror_server.metrics_port import MetricsPort
 from auror_server.monitor import Monitor
 from auror_server.policy_watch import PolicyWatch
@@ -115,7 +115,7 @@ async def serve(
         found = None if resumed is None else resumed.state
         config = with_rounds(config, policy, found)
         campaign = Campaign(
-            config.campaign(synthetic_dim(policy.task) is not None),
+            config.campaign(has_nothing_to_read(policy.task)),
             host,
             policy,
             system_entropy,
@@ -172,7 +172,7 @@ async def serve(
             await loop.run_in_executor(pool, recorder.account, policy)
         if ending is SessionEnding.FINISHED:
             await loop.run_in_executor(pool, recorder.finish, campaign)
-            if config.server.report and synthetic_dim(policy.task) is None:
+            if config.server.report and not is_synthetic(policy.task):
                 await loop.run_in_executor(pool, make_report, store.folder)
         _log.info("session over", ending=ending.value, folder=str(store.folder))
         return ending

@@ -3,7 +3,6 @@ a real model is trained; load tests need none."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.deployment.logs import logger
+from auror.deployment.synthetic_task import SyntheticTask
 from auror.round.output import OutputShape
 from auror.training.host import ModelHost
 from auror_server.config import LearningSection
@@ -26,15 +26,14 @@ class ServerHost(ModelHost, Protocol):
 
 
 class SyntheticHost:
-    """A model of ``dim`` numbers that nobody trains: load tests."""
+    """Of load tests: numbers and, maybe, a softmax layer in front of them."""
 
     def __init__(self, task: bytes, dim: int) -> None:
-        self._task = task
-        self._dim = dim
+        self._task, self._found = task, SyntheticTask.of(task) or SyntheticTask(dim)
 
     @property
     def dim(self) -> int:
-        return self._dim
+        return self._found.synthetic
 
     @property
     def task(self) -> bytes:
@@ -42,27 +41,39 @@ class SyntheticHost:
 
     @property
     def output(self) -> OutputShape | None:
-        return None
+        return self._found.output
 
     def initial(self, index: int) -> NDArray[np.float32]:
-        return np.full(self._dim, index, dtype=np.float32)
+        return np.full(self.dim, index, dtype=np.float32)
 
     def class_means(self, model: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        return None
+        found = self._found
+        return found.means(*found.samples(_CLEAN, _SAMPLES))[0] if found.classes else None
 
     def evaluate(self, model: NDArray[np.float32]) -> Mapping[str, float | None]:
-        return {}
+        found = self._found
+        if not found.classes:
+            return {}
+        inputs, labels = found.samples(_TEST, _SAMPLES)
+        return {"accuracy": float((found.logits(model, inputs).argmax(axis=1) == labels).mean())}
 
     def fingerprint(self) -> Mapping[str, Any]:
         return {}
 
 
-def synthetic_dim(task: bytes) -> int | None:
-    """Entries of a load test's model; None when ``task`` is to train a real one."""
-    try:
-        return int(json.loads(task)["synthetic"])
-    except (ValueError, KeyError, TypeError):
-        return None
+_CLEAN, _TEST, _SAMPLES = 1_000_000, 1_000_001, 500
+"""Seeds that no client has, and how many samples the server draws of each."""
+
+
+def is_synthetic(task: bytes) -> bool:
+    """Whether ``task`` is a load test's."""
+    return SyntheticTask.of(task) is not None
+
+
+def has_nothing_to_read(task: bytes) -> bool:
+    """Whether ``task`` is a load test's without classes: it has no model behind it."""
+    found = SyntheticTask.of(task)
+    return found is not None and not found.classes
 
 
 def make_host(settings: LearningSection, task: bytes) -> ServerHost:
@@ -71,9 +82,9 @@ def make_host(settings: LearningSection, task: bytes) -> ServerHost:
     Raises:
         UserError: the data set or device cannot be used, or does not fit the task.
     """
-    dim = synthetic_dim(task)
-    if dim is not None:
-        return SyntheticHost(task, dim)
+    found = SyntheticTask.of(task)
+    if found is not None:
+        return SyntheticHost(task, found.synthetic)
     # imported here: a synthetic host must not pay seconds for torch
     from auror.learn.serving import Learning, host_of  # noqa: PLC0415
 

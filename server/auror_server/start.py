@@ -29,7 +29,7 @@ from auror.training.config import check_campaign
 from auror.training.state import CampaignState
 from auror_server.config import ServerConfig
 from auror_server.extension import rounds_to_train
-from auror_server.hosts import make_host, synthetic_dim
+from auror_server.hosts import has_nothing_to_read, make_host
 from auror_server.state.audit import AuditedSettings
 from auror_server.state.identity import RunIdentity
 from auror_server.state.opening import look
@@ -64,7 +64,7 @@ def check_policy(config: ServerConfig, policy: Policy, now: float) -> Topology:
         UserError: it has expired, or allows less than ``config`` wants.
     """
     check_expiry(policy, now)
-    check_campaign(config.campaign(synthetic_dim(policy.task) is not None), policy)
+    check_campaign(config.campaign(has_nothing_to_read(policy.task)), policy)
     return check_round(policy.params, len(policy.members))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from auror.programs import load_report, load_watch
-from auror.programs.load_report import Cores, LoadReport, PhaseFigures, as_text
+from auror.programs.load_report import Cores, Found, LoadReport, PhaseFigures, as_text
 from auror.programs.load_watch import Moment
 from auror.programs.loadtest import LoadTest
 from auror.report.load_page import write_load_report
@@ -126,6 +126,7 @@ def report(**changes: Any) -> LoadReport:
         reasons={"SILENT": 3},
         refused={"malformed": 2},
         aborted={"TOO_FEW_UPLOADED": 1},
+        verdict=Found((18, 19), (3,), 2, 0, 0),
         machine={"cores": 2},
         moments=tuple(moments(0.25, (0.5, 0.125), 1.0)),
     )
@@ -136,6 +137,7 @@ def test_text_says_wire_bytes_only_where_they_were_counted() -> None:
     text = as_text(report())
     assert "1 aborted (TOO_FEW_UPLOADED 1), 3 client-rounds lost (SILENT 3)" in text
     assert "refused (malformed 2)" in text
+    assert "verdict: 2 of 0 attackers flagged, 0 honest ones flagged, 1 suspected" in text
     assert "on the wire" not in text
     counted = as_text(report(wire_up=3 * 10**6, wire_down=10**6, upload_expansion=1.5))
     assert "on the wire: up 3.0 MB, down 1.0 MB; upload expansion 1.500" in counted
