@@ -333,8 +333,8 @@ def _lines(report: LoadReport) -> Iterator[str]:
     if report.verdict is not None:
         judged = report.verdict
         yield (
-            f"verdict: {judged.found} of {test.attackers} attackers flagged, {judged.falsely} honest ones"
-            f" flagged, {len(judged.suspected)} suspected"
+            f"verdict: {judged.found} of {test.attackers} attackers flagged, {judged.falsely}"
+            f" honest ones flagged, {len(judged.suspected)} suspected"
         )
     if report.refused:
         yield f"refused{_counted(report.refused)}"
