@@ -173,7 +173,7 @@ def report_of(
         refused=dict(timings[-1]["refused"]),
         aborted=dict(Counter(line["aborted"] for line in rounds if line["aborted"])),
         verdict=_found(test, run) if test.classes else None,
-        machine=_machine(),
+        machine=machine(),
         moments=tuple(moments),
     )
 
@@ -274,7 +274,8 @@ def _longest(timings: Sequence[dict[str, Any]]) -> str:
     return spent.most_common(1)[0][0] if spent else "none"
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """On which it was measured."""
     return {
         "processor": _processor(),
         "cores": cores(),

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from auror.deployment.addresses import MAX_CLIENTS
 from auror.deployment.certs import Terms, create_deployment
 from auror.deployment.locks import allow_many_files
 from auror.distribution import Distribution
-from auror.errors import ConfigError, Excluded, UntrainedError
+from auror.errors import ConfigError
 from auror.fields import Like, Range, check_fields, default_of
 from auror.params import WORKERS, RoundParams
 from auror.programs.enrol import synthetic_terms
 from auror.programs.load_report import LoadReport, report_of
+from auror.programs.load_swarm import faults_of, files_of, start_swarm
 from auror.programs.load_watch import Say, watch
 from auror.programs.processes import (
     RunningProgram,
@@ -38,8 +37,6 @@ from auror.programs.processes import (
 from auror.programs.relay import CountingRelay
 from auror.round.arithmetic import check_round
 
-STOPPED = 6
-"""Exit code of clients whose server stopped before the end."""
 _STATE_BYTES = 32 << 10
 """What a client keeps on disk, in two small files, with room to spare."""
 _DEADLINE_SECONDS = 3600
@@ -133,8 +130,8 @@ class LoadTest:
 
 def open_files(test: LoadTest) -> None:
     """Raises ConfigError when fewer files may be open here than ``test`` needs."""
-    # in the server a connection each; in the relay two, one of them onwards
-    allow_many_files((3 if test.count_wire else 2) * test.clients)
+    relay = 2 * test.clients if test.count_wire else 0  # one of them onwards
+    allow_many_files(max(test.clients, relay, files_of(test.clients, test.workers)))
 
 
 def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
@@ -186,41 +183,20 @@ def _start(
         }
     )
     wait_until_listening(address, server)
-    swarm = []
-    for worker, ids in enumerate(np.array_split(np.arange(test.clients), test.workers)):
-        if len(ids):
-            started = starter.clients(
-                {
-                    "client.server": door,
-                    "client.credentials": folder / "certs" / "clients",
-                    "client.state": state,
-                    "client.threads": 1,
-                    "client.quiet": True,
-                    # who vanished on purpose is ended by _end, not by its own patience
-                    "client.give_up_after_s": _DEADLINE_SECONDS,
-                    "data.dataset": "synthetic",
-                    "swarm.clients": f"{ids[0]}-{ids[-1]}",
-                    "record.inputs": folder / "inputs",
-                    **_attack(test, ids),
-                    **_faults(test),
-                },
-                f"clients-{worker}",
-                # a server that stops says why itself; and all clients of a process may have
-                # vanished on purpose in every round
-                fine=(0, STOPPED, UntrainedError.exit_code, Excluded.exit_code),
-            )
-            swarm.append(started)
-    return server, swarm
+    settings = {
+        "client.server": door,
+        "client.credentials": folder / "certs" / "clients",
+        "client.state": state,
+        "record.inputs": folder / "inputs",
+        **faults_of(test),
+    }
+    return server, start_swarm(
+        starter, range(test.clients), test.workers, settings, lambda ids: _attack(test, ids)
+    )
 
 
-def _faults(test: LoadTest) -> dict[str, Any]:
-    asked = {name: getattr(test, name) for name in ("dropout", "delay", "bandwidth")}
-    asked |= {"churn": test.churn, "malformed": test.malformed}
-    return {f"faults.{name}": value for name, value in asked.items() if value}
-
-
-def _attack(test: LoadTest, ids: NDArray[np.int64]) -> dict[str, Any]:
-    here = [int(client) for client in ids if client in test.attacking]
+def _attack(test: LoadTest, ids: Sequence[int]) -> dict[str, Any]:
+    here = [client for client in ids if client in test.attacking]
     if not here:
         return {}
     source, target = _RELABELLED

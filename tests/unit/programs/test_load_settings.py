@@ -1,0 +1,73 @@
+"""What a load test can be asked for, and what is refused before anything is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from auror.cli import main
+from auror.errors import ConfigError, CredentialsError
+from auror.programs.load_remote import RemoteTest
+from auror.programs.load_swarm import faults_of, files_of, most_clients
+from auror.programs.loadtest import LoadTest
+
+
+def test_attackers_are_the_last_clients_and_need_their_classes() -> None:
+    assert list(LoadTest(clients=10, attackers=3).attacking) == [7, 8, 9]
+    assert not LoadTest(clients=10).attacking
+    with pytest.raises(ConfigError, match="attackers = 1 relabel class 4 as 9, and there are 5"):
+        LoadTest(clients=10, attackers=1, classes=5)
+    with pytest.raises(ConfigError, match="attackers = 6 of 10 clients: no more than half"):
+        LoadTest(clients=10, attackers=6)
+
+
+def test_a_model_that_holds_no_layer_is_refused() -> None:
+    with pytest.raises(ConfigError, match="dim = 20: 10 classes need 30 entries at least; raise"):
+        LoadTest(clients=10, dim=20)
+    assert LoadTest(clients=10, dim=20, classes=0).terms().task == b'{"synthetic":20}'
+
+
+def test_faults_that_are_not_wanted_are_not_set() -> None:
+    assert faults_of(LoadTest(dropout=0.0)) == {}
+    assert faults_of(LoadTest(dropout=0.1, delay="2", churn=0.2)) == {
+        "faults.dropout": 0.1,
+        "faults.delay": "2",
+        "faults.churn": 0.2,
+    }
+    with pytest.raises(ConfigError, match="bandwidth = 'slow': choose"):
+        LoadTest(bandwidth="slow")
+
+
+def test_open_files_are_counted_per_process() -> None:
+    assert files_of(10, 2) == 15
+    assert files_of(11, 2) == 18
+    assert most_clients(17, 2) == 10
+
+
+def test_the_clients_of_a_deployment(tmp_path: Path) -> None:
+    with pytest.raises(CredentialsError, match="holds no client's credentials"):
+        RemoteTest(server="a:1", certs=tmp_path).numbers()
+    for name in ("000", "001", "007"):
+        (tmp_path / "clients" / name).mkdir(parents=True)
+    assert RemoteTest(server="a:1", certs=tmp_path).numbers() == [0, 1, 7]
+    assert RemoteTest(server="a:1", certs=tmp_path, clients=2).numbers() == [0, 1]
+    with pytest.raises(ConfigError, match=r"clients = 4: .* has 3"):
+        RemoteTest(server="a:1", certs=tmp_path, clients=4).numbers()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--server", "a:1"], "--certs is missing: --server and --certs go together"),
+        (["--certs", "d"], "--server is missing: --server and --certs go together"),
+        (["--server", "a:1", "--certs", "d", "--dim", "9"], "--dim has no effect with --server"),
+        (["--hold", "3", "--rounds", "2"], "--rounds has no effect with --hold"),
+        (["--dataset", "digits"], "--dataset has no effect without --server"),
+    ],
+)
+def test_an_option_without_effect_is_an_error(words: list[str], said: str) -> None:
+    done = CliRunner().invoke(main, ["loadtest", *words])
+    assert done.exit_code == 2
+    assert said in done.output
