@@ -63,7 +63,7 @@ def command(form: str, only_check: bool, out: Path | None, **options: Any) -> No
         write_load_report(report.to_dict(), out)
         click.echo(f"report: {out / 'report.html'}", err=True)
     click.echo(json.dumps(report.to_dict()) if form == "json" else load_report.as_text(report))
-    sys.exit(0 if report.exact else 1)
+    sys.exit(0 if report.passed else 1)
 
 
 def _hold(form: str, only_check: bool, out: Path | None, asked: dict[str, Any]) -> int:

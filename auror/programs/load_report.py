@@ -119,6 +119,11 @@ class LoadReport:
     moments: tuple[Moment, ...]
     """At most two seconds apart."""
 
+    @property
+    def passed(self) -> bool:
+        """All rounds had a total, and every one was right."""
+        return self.exact and self.rounds_finished == self.test.rounds
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -339,6 +344,8 @@ def _lines(report: LoadReport) -> Iterator[str]:
         )
     if report.refused:
         yield f"refused{_counted(report.refused)}"
+    if report.rounds_finished < test.rounds:
+        yield f"NOT FINISHED: {report.rounds_finished} of {test.rounds} rounds had a total"
     yield f"every total exact: {'yes' if report.exact else 'NO'}"
 
 

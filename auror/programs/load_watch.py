@@ -14,6 +14,7 @@ import psutil
 
 from auror.deployment.run_reader import RunReader
 from auror.deployment.status_socket import ask
+from auror.errors import UntrainedError
 from auror.programs.processes import RunningProgram
 
 Say = Callable[[str], None]
@@ -102,7 +103,7 @@ def watch(
     swarm: Sequence[RunningProgram],
     say: Say,
 ) -> list[Moment]:
-    """Until the server has ended well, and the clients after it.
+    """Until the server has ended well, or has given up after some rounds, and the clients after it.
 
     Raises:
         UnavailableError: one of them ended with an error.
@@ -110,7 +111,7 @@ def watch(
     watching, reader = ProgramWatch(server, swarm), RunReader(run)
     looked, shown = 0.0, 0
     while server.running():
-        for one in (server, *swarm):
+        for one in swarm:
             one.check()
         found = reader.rounds()
         for line in found[shown:]:
@@ -124,7 +125,10 @@ def watch(
     found = reader.rounds()
     for line in found[shown:]:
         say(_fate(rounds, found[: line["index"] + 1]))
-    server.check()
+    if server.process.returncode == UntrainedError.exit_code and found:
+        say(server.last_line())  # it gave up after rounds that are worth a report
+    else:
+        server.check()
     end(swarm)
     return watching.moments
 

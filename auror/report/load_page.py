@@ -90,11 +90,13 @@ def _cores(moments: Sequence[Mapping[str, Any]], report: Report) -> str | None:
             times, server, swarm, others,
             colors=[colour for colour, _ in styles], labels=[label for _, label in styles],
         )  # fmt: skip
-        axes.axhline(report["machine"]["cores"], color="black", lw=1, ls=":")
+        there_are = report["machine"]["cores"]
+        axes.axhline(there_are, color="black", lw=1, ls=":")
+        axes.set_ylim(0, 1.3 * there_are)
         _rounds(axes, moments)
         axes.set_xlabel("seconds since the programs were started")
         axes.set_ylabel("cores")
-        axes.legend(frameon=False, fontsize=10, loc="upper left")
+        axes.legend(frameon=False, fontsize=10, loc="upper left", ncols=3)
         return svg_of(figure, "cores at work")
 
 

@@ -101,7 +101,7 @@ def test_an_aborted_round_counts_as_none() -> None:
 def report(**changes: Any) -> LoadReport:
     figures = PhaseFigures(0.1, 0.2, 0.3, 0.4, 0.5)
     whole = LoadReport(
-        test=LoadTest(clients=20),
+        test=LoadTest(clients=20, rounds=2),
         rounds_finished=2,
         rounds_aborted=1,
         exact=True,
@@ -142,6 +142,11 @@ def test_text_says_wire_bytes_only_where_they_were_counted() -> None:
     counted = as_text(report(wire_up=3 * 10**6, wire_down=10**6, upload_expansion=1.5))
     assert "on the wire: up 3.0 MB, down 1.0 MB; upload expansion 1.500" in counted
     assert as_text(report(exact=False)).endswith("every total exact: NO")
+    assert report().passed
+    assert not report(exact=False).passed
+    short = report(rounds_finished=1)
+    assert not short.passed
+    assert "NOT FINISHED: 1 of 2 rounds had a total" in as_text(short)
 
 
 def test_the_page_and_its_rows(tmp_path: Path) -> None:
