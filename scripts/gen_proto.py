@@ -1,6 +1,6 @@
 """Regenerates auror/wire/v1 from proto/: ``python scripts/gen_proto.py [OUT]``.
 
-No gRPC stubs are generated: auror/wire/service.py names the one method by hand, so that the
+No gRPC stubs are generated: auror/wire/service.py names the methods by hand, so that the
 installed grpcio need not be as new as the generator's.
 """
 

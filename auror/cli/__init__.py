@@ -21,9 +21,10 @@ from auror.deployment.console import HELP, VERSION, Program
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 COMMANDS = (
-    "approve", "audit", "bench", "certs", "clients", "defend-bench", "demo", "enrol", "evaluate",
-    "exclude", "export", "loadtest", "log", "pause", "plan", "policy", "protocol", "reinstate",
-    "replay", "report", "resume", "roster", "runs", "simulate", "start", "status", "stop", "sweep",
+    "approve", "audit", "bench", "certs", "check", "clients", "defend-bench", "demo", "enrol",
+    "evaluate", "exclude", "export", "loadtest", "log", "pause", "plan", "policy", "protocol",
+    "reinstate", "replay", "report", "resume", "roster", "runs", "simulate", "start", "status",
+    "stop", "sweep",
 )  # fmt: skip
 """Each is the object ``command`` in the file of its name."""
 

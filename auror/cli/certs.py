@@ -40,13 +40,13 @@ def command(
 
     keep_memory_private()
     if only_check:
-        checks = Checklist(told)
+        checks = Checklist(told, form)
         asked = checks.run("settings", lambda: Enrolment(**given(options)))
         if asked is not None:
             checks.run("hosts and folder", lambda: check_new(folder, asked.clients, hosts))
             checks.run("data, task and policy", lambda: terms_of(asked))
         checks.run("folder", lambda: check_writable("DIR", folder), str)
-        sys.exit(checks.exit_code)
+        sys.exit(checks.finish())
     wanted = Enrolment(**given(options))
     check_new(folder, wanted.clients, hosts)  # before data are loaded and models are drawn
     made = create_deployment(

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def check_experiment(
-    settings: Callable[[], ExperimentConfig], out: Path | None, with_programs: bool = False
+    settings: Callable[[], ExperimentConfig],
+    out: Path | None,
+    form: str,
+    with_programs: bool = False,
 ) -> int:
     """Settings, data, task, device, run folder and report; ``with_programs``: the demo's processes.
 
@@ -25,7 +28,7 @@ def check_experiment(
     """
     from auror.experiments.prepared import Prepared  # noqa: PLC0415 - keeps --help quick
 
-    checks = Checklist(told)
+    checks = Checklist(told, form)
     config = checks.run("settings", settings)
     if config is not None:
         checks.run("data, task and device", lambda: Prepared.of(config), _prepared)
@@ -34,14 +37,14 @@ def check_experiment(
     checks.run("report", _load_report)
     if with_programs:
         _programs(checks)
-    return checks.exit_code
+    return checks.finish()
 
 
-def check_loadtest(settings: Callable[[], LoadTest], out: Path | None) -> int:
+def check_loadtest(settings: Callable[[], LoadTest], out: Path | None, form: str) -> int:
     """Settings, open files, processes and report. Returns the exit code."""
     from auror.programs.loadtest import open_files  # noqa: PLC0415 - keeps --help quick
 
-    checks = Checklist(told)
+    checks = Checklist(told, form)
     test = checks.run("settings", settings)
     if test is not None:
         checks.run("open files", lambda: open_files(test))
@@ -49,7 +52,7 @@ def check_loadtest(settings: Callable[[], LoadTest], out: Path | None) -> int:
         checks.run("report folder", lambda: check_unused("out", out), str)
         checks.run("report", _load_page)
     _programs(checks)
-    return checks.exit_code
+    return checks.finish()
 
 
 def _programs(checks: Checklist) -> None:

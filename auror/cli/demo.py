@@ -41,7 +41,7 @@ def command(
     if only_check:
         from auror.cli.checks import check_experiment  # noqa: PLC0415
 
-        sys.exit(check_experiment(lambda: experiment_config(chosen), out, with_programs=True))
+        sys.exit(check_experiment(lambda: experiment_config(chosen), out, form, with_programs=True))
     config = experiment_config(chosen)
     from auror.cli.output import show  # noqa: PLC0415 - keeps --help quick
     from auror.experiments.progress import StderrReporter  # noqa: PLC0415

@@ -53,7 +53,7 @@ def command(form: str, only_check: bool, out: Path | None, **options: Any) -> No
     if only_check:
         from auror.cli.checks import check_loadtest  # noqa: PLC0415
 
-        sys.exit(check_loadtest(lambda: LoadTest(**asked), out))
+        sys.exit(check_loadtest(lambda: LoadTest(**asked), out, form))
     test = LoadTest(**asked)
     _claim(out)
     report = run_loadtest(test, _say)

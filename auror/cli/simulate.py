@@ -25,7 +25,7 @@ def command(form: str, out: Path | None, verbose: bool, only_check: bool, **opti
     if only_check:
         from auror.cli.checks import check_experiment  # noqa: PLC0415
 
-        sys.exit(check_experiment(lambda: experiment_config(options), out))
+        sys.exit(check_experiment(lambda: experiment_config(options), out, form))
     config = experiment_config(options)
     from auror.cli.output import show  # noqa: PLC0415 - keeps --help quick
     from auror.experiments.experiment import run_experiment  # noqa: PLC0415

@@ -67,7 +67,7 @@ def command(
     part, where = None if shard is None else Shard.parse(shard), Engine(engine, workers, address)
 
     if only_check:
-        checks = Checklist(told)
+        checks = Checklist(told, form)
         checks.run(
             "manifest",
             lambda: cells_of(load_manifest(manifest), part),
@@ -75,7 +75,7 @@ def command(
         )
         checks.run("engine", where.check, str)
         checks.run("folder", lambda: check_writable("out", out), str)
-        sys.exit(checks.exit_code)
+        sys.exit(checks.finish())
 
     report = run_sweep(manifest, out, where, lambda line: click.echo(line, err=True), part)
     if form == "json":

@@ -1,22 +1,25 @@
-"""What ``--check`` prints: one line per thing that a start needs, ✓ or ✗ with the fix.
+"""What ``--check`` and ``auror check`` print: one line per thing that a start needs, ✓ or ✗ with
+the fix; or all of them as one JSON object.
 
 A check is a function that raises ``UserError`` when a start would; nothing is written by it.
 """
 
 from __future__ import annotations
 
+import json
 import secrets
+import shutil
 import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from auror.deployment.addresses import check_address
 from auror.deployment.console import one_line
-from auror.errors import ConfigError, UnavailableError, UserError
+from auror.errors import ConfigError, MachineError, UnavailableError, UserError
 
 T = TypeVar("T")
 
@@ -24,10 +27,13 @@ T = TypeVar("T")
 class Checklist:
     """Runs checks one after the other and prints how each went, on standard output."""
 
-    def __init__(self, told: Callable[[str], str] = one_line) -> None:
-        """``told``: how an error's text is shown, e.g. with flags instead of fields."""
+    def __init__(self, told: Callable[[str], str] = one_line, form: str = "text") -> None:
+        """``told``: how an error's text is shown, e.g. with flags instead of fields. ``form``:
+        "text", a line as soon as it is known, or "json", all at the end."""
         self._told = told
+        self._form = form
         self._good, self._bad = _marks()
+        self._lines: list[dict[str, Any]] = []
         self.exit_code = 0
         """Of the first thing that is wrong; 0 while nothing is."""
 
@@ -43,11 +49,23 @@ class Checklist:
             result = check()
         except UserError as error:
             self.exit_code = self.exit_code or error.exit_code
-            click.echo(f"{self._bad} {what}: {self._told(str(error))}")
+            self._say(what, ok=False, said=self._told(str(error)))
             return None
-        more = "" if found is None else f": {found(result)}"
-        click.echo(f"{self._good} {what}{more}")
+        self._say(what, ok=True, said="" if found is None else found(result))
         return result
+
+    def finish(self) -> int:
+        """All is checked. Returns the exit code."""
+        if self._form == "json":
+            said = {"ok": not self.exit_code, "code": self.exit_code, "checks": self._lines}
+            click.echo(json.dumps(said))
+        return self.exit_code
+
+    def _say(self, what: str, *, ok: bool, said: str) -> None:
+        self._lines.append({"check": what, "ok": ok, "found" if ok else "fix": said})
+        if self._form == "text":
+            more = f": {said}" if said else ""
+            click.echo(f"{self._good if ok else self._bad} {what}{more}")
 
 
 def check_writable(setting: str, folder: Path) -> Path:
@@ -71,6 +89,32 @@ def check_writable(setting: str, folder: Path) -> Path:
             f"{setting} = {folder}: cannot be written ({error.strerror}); choose another folder"
         ) from error
     return folder
+
+
+def check_room(setting: str, folder: Path, needed: int) -> str:
+    """The disk of ``folder``, which may not be there yet, has ``needed`` bytes to spare.
+
+    Raises:
+        MachineError: naming ``setting``.
+    """
+    whole = folder.absolute()
+    there = next(path for path in (whole, *whole.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise MachineError(
+            f"{setting} = {folder}: {in_bytes(needed)} are needed and {in_bytes(free)} are free"
+            " there; make room, or choose a folder on another disk"
+        )
+    return f"{in_bytes(needed)} needed, {in_bytes(free)} free"
+
+
+def in_bytes(size: float) -> str:
+    """For people: 1.2 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
 
 
 def check_unused(setting: str, folder: Path) -> Path:

@@ -38,6 +38,13 @@ def expiring(folder: Path, tls: TlsFiles, policy: Policy, now: float) -> list[st
     ]
 
 
+def validity(
+    folder: Path, tls: TlsFiles, policy: Policy, expires: datetime.datetime, now: float
+) -> str:
+    """Until when certificates serve, and the fix of what runs out soon."""
+    return "; ".join([f"valid until {expires:%Y-%m-%d}", *expiring(folder, tls, policy, now)])
+
+
 def _when(end: float, now: float) -> str:
     date = f"{datetime.datetime.fromtimestamp(end, datetime.UTC):%Y-%m-%d %H:%M} UTC"
     if end <= now:

@@ -27,8 +27,13 @@ def update_context(transcript: Digest, params: RoundParams, cohort: int, dim: in
 
     The ring is the smallest in which honest sums of ``cohort`` clients do not wrap.
     """
-    ring = Ring(ring_bits(cohort, params.quantisation_bits))
+    ring = Ring(update_bits(params, cohort))
     return SumContext(transcript, Instance.UPDATE, ring, dim)
+
+
+def update_bits(params: RoundParams, cohort: int) -> int:
+    """Bits of one entry of a masked update."""
+    return ring_bits(cohort, params.quantisation_bits)
 
 
 def statistics_context(view: Digest, rows: int) -> SumContext:

@@ -1,4 +1,4 @@
-"""The one gRPC method, its channel options, and what both ends say first."""
+"""The gRPC methods, their channel options, and what both ends say first."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from auror.wire.frames import MAX_FRAME_BYTES
 SERVICE = "auror.wire.v1.Auror"
 METHOD = "Participate"
 PATH = f"/{SERVICE}/{METHOD}"
+PROBE = "Probe"
+PROBE_PATH = f"/{SERVICE}/{PROBE}"
+MOST_PROBED = 1 << 20
+"""Bytes that a member may send in one probe, as gRPC counts them: frames with what is in them."""
 REVOKED = "the operator revoked the holder of this certificate"
 """What the server says to a former member, of the status PERMISSION_DENIED."""
 

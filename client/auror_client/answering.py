@@ -45,7 +45,7 @@ from auror.wire.frames import Received
 from auror.wire.limits import Limits
 from auror_client.account import Account
 from auror_client.clock import Clock
-from auror_client.failures import refused_for_good
+from auror_client.failures import budget_spent, refused_for_good
 from auror_client.faults import Faults, RoundClock
 from auror_client.final_model import ModelFolder
 from auror_client.held_policy import handed_on
@@ -220,10 +220,7 @@ class Answering:
             raise Excluded(self.excluded)
 
     def _spent(self, detail: str) -> BudgetSpent:
-        return BudgetSpent(
-            f"client {self._me}: the budget of this client's data is spent ({detail}): it takes"
-            " part in nothing more; `auror-client --account` says what it was spent on"
-        )
+        return budget_spent(self._me, detail)
 
     async def _excuse(self, round_id: RoundId, message: ServerMessage) -> None:
         """Asked about a round whose secrets went with an earlier process: the others must not wait

@@ -13,12 +13,13 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 import click
 
 from auror.deployment.allocator import few_arenas
+from auror.deployment.checks import Checklist
 from auror.deployment.console import HELP, VERSION, OneLine, one_line, with_flags
 from auror.deployment.logs import configure
 from auror.deployment.private_memory import keep_memory_private
 from auror.deployment.settings import to_toml
 from auror.errors import UserError, machine_error
-from auror_client.config import load_config
+from auror_client.config import ClientConfig, load_config
 from auror_client.trainings import leave
 
 STOPPED = 6
@@ -64,7 +65,7 @@ Exit codes:
 @click.option("--print-config", is_flag=True, help="Print the resolved settings as TOML.")
 @click.option("--account", is_flag=True, help="Print what this client's data were used for.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default=None,
-              help="Of --account.  [default: text]")  # fmt: skip
+              help="Of --account and --check.  [default: text]")  # fmt: skip
 def main(
     path: Path | None, flags: tuple[str, ...], only_check: bool, print_config: bool, account: bool,
     form: str | None, stand: bool,
@@ -76,18 +77,19 @@ def main(
     """
     if only_check + print_config + account > 1:
         raise click.UsageError("--check, --print-config and --account exclude each other.")
-    if form is not None and not account:
-        raise click.UsageError("--format has no effect without --account: leave it out.")
+    if form is not None and not (account or only_check):
+        raise click.UsageError("--format has no effect without --account or --check: leave it out.")
     try:
         given = [*_flags(common), *flags]
         if stand:
             given.append("client.stand=true")
-        config = load_config(path, os.environ, given)
+        checks = Checklist(_told, form or "text")
+        config = _load(path, given, checks if only_check else None)
         if print_config:
             click.echo(to_toml(config), nl=False)
             return
         # imported here: --help and --print-config need neither gRPC nor the data
-        from auror_client import start, swarm  # noqa: PLC0415
+        from auror_client import checking, swarm  # noqa: PLC0415
         from auror_client.account import as_text  # noqa: PLC0415
         from auror_client.driver import ClientEnding  # noqa: PLC0415
 
@@ -96,7 +98,8 @@ def main(
             keep_memory_private()
         few_arenas()
         if only_check:
-            leave(start.check(config))
+            checking.check(config, checks)
+            leave(checks.finish())
         if account:
             found = swarm.accounts(config)
             lines = json.dumps([one.to_dict() for one in found])
@@ -104,8 +107,7 @@ def main(
             return
         ending = asyncio.run(swarm.run(config))
     except UserError as error:
-        text = with_flags(one_line(str(error)), _OPTIONS)
-        click.echo(f"auror-client: {text}", err=True)
+        click.echo(f"auror-client: {_told(str(error))}", err=True)
         leave(error.exit_code)
     except (OSError, MemoryError) as error:
         said = machine_error(error)
@@ -130,6 +132,20 @@ _COMMON = {
     "device": "client.device",
     "clients": "swarm.clients",
 }
+
+
+def _told(text: str) -> str:
+    return with_flags(one_line(text), _OPTIONS)
+
+
+def _load(path: Path | None, flags: list[str], checks: Checklist | None) -> ClientConfig:
+    """``checks``: settings that cannot be used are one of them, and the end of all."""
+    if checks is None:
+        return load_config(path, os.environ, flags)
+    config = checks.run("settings", lambda: load_config(path, os.environ, flags))
+    if config is None:
+        leave(checks.finish())
+    return config
 
 
 def _flags(common: dict[str, str | None]) -> list[str]:

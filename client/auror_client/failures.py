@@ -3,7 +3,16 @@ reads."""
 
 from __future__ import annotations
 
-from auror.errors import ConfigError, DataError, MachineError, Refusal, UserError, machine_error
+from auror.errors import (
+    BudgetSpent,
+    ConfigError,
+    DataError,
+    MachineError,
+    Refusal,
+    UserError,
+    machine_error,
+)
+from auror.ids import ClientId
 
 _ADVICE = {
     Refusal.WRONG_CONFIGURATION: "run the same version of auror and the same deployment on both"
@@ -20,6 +29,14 @@ def refused_for_good(refusal: Refusal, detail: str) -> UserError:
     """A refusal that would be the same in every later round; ``detail`` holds both values."""
     advice = _ADVICE.get(refusal, "see the log")
     return ConfigError(f"{refusal.value} ({detail}): this client takes part in nothing; {advice}")
+
+
+def budget_spent(client: ClientId, detail: str) -> BudgetSpent:
+    """``detail``: which limit."""
+    return BudgetSpent(
+        f"client {client}: the budget of this client's data is spent ({detail}): it takes part in"
+        " nothing more; `auror-client --account` says what it was spent on"
+    )
 
 
 def failure_of(error: Exception) -> tuple[Refusal, Exception]:

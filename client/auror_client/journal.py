@@ -98,8 +98,8 @@ class Journal:
             ) from error
 
 
-def check_journal(folder: Path, deployment: str, client: ClientId) -> None:
-    """Whether a start could use this client's state; a folder that is not there yet is not made.
+def check_journal(folder: Path, deployment: str, client: ClientId) -> ClientMemory:
+    """What a start would find of this client's state; a folder that is not there yet is not made.
 
     Raises:
         ConfigError: as a start would.
@@ -115,7 +115,8 @@ def check_journal(folder: Path, deployment: str, client: ClientId) -> None:
         raise _of_another(folder, others[0], deployment)
     if _lock_file(home, client).exists():
         with Journal(folder, deployment, client) as journal:
-            journal.load()
+            return journal.load()
+    return ClientMemory()
 
 
 def _lock_file(home: Path, client: ClientId) -> Path:

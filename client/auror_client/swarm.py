@@ -49,7 +49,7 @@ async def run(config: ClientConfig) -> ClientEnding:
     """
     members = load(config)
     enrolled = members[0][1].policy.id_bound
-    allow_many_files(3 * len(members))  # a connection, a lock and an event descriptor each
+    open_files(len(members))
     with ExitStack() as stack:
         if len(members) > 1:
             stack.enter_context(verified_once(4 * enrolled))  # keys, views, a quorum twice
@@ -100,6 +100,11 @@ async def run(config: ClientConfig) -> ClientEnding:
             if not config.client.quiet:
                 kept = [Account.of(client, journal.memory) for client, journal in journals.items()]
                 print(as_text(kept), flush=True)
+
+
+def open_files(clients: int) -> None:
+    """Raises ConfigError: fewer files may be open here than ``clients`` in one process need."""
+    allow_many_files(3 * clients)  # a connection, a lock and an event descriptor each
 
 
 def limits_of(policy: Policy) -> Limits:

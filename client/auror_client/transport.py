@@ -186,9 +186,9 @@ class GrpcLink:
         try:
             frame = await self._call.read()
         except grpc.aio.AioRpcError as error:
-            raise _translate(error.code(), error.details()) from error
+            raise translate(error.code(), error.details()) from error
         if frame is grpc.aio.EOF:
-            raise _translate(await self._call.code(), await self._call.details())
+            raise translate(await self._call.code(), await self._call.details())
         if not isinstance(frame, pb.ServerFrame):
             raise ConnectionLost("not a frame")
         return frame
@@ -239,7 +239,8 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _translate(code: grpc.StatusCode, details: str | None) -> ConnectionLost | UserError:
+def translate(code: grpc.StatusCode, details: str | None) -> ConnectionLost | UserError:
+    """How a call ended, as the client's own error."""
     if code is grpc.StatusCode.PERMISSION_DENIED and details == REVOKED:
         return CredentialsError(
             "the server says that the operator revoked this client: ask the operator (`auror roster"

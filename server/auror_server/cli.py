@@ -14,12 +14,13 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 import click
 
 from auror.deployment.allocator import few_arenas
+from auror.deployment.checks import Checklist
 from auror.deployment.console import HELP, VERSION, OneLine, one_line, with_flags
 from auror.deployment.logs import configure
 from auror.deployment.private_memory import keep_memory_private
 from auror.deployment.settings import to_toml
 from auror.errors import UserError, machine_error
-from auror_server.config import load_config
+from auror_server.config import ServerConfig, load_config
 
 STOPPED = 6
 _EPILOG = """\b
@@ -68,12 +69,15 @@ Exit codes:
     is_flag=True,
     help="Load all that a start would load; say what is wrong and how to mend it.",
 )
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default=None,
+              help="Of --check.  [default: text]")  # fmt: skip
 @click.option("--print-config", is_flag=True, help="Print the resolved settings as TOML.")
 def main(
     path: Path | None,
     flags: tuple[str, ...],
     only_check: bool,
     print_config: bool,
+    form: str | None,
     **common: str | None,
 ) -> None:
     """Coordinate federated training: private aggregation and the search for poisoners.
@@ -82,13 +86,16 @@ def main(
     """
     if only_check and print_config:
         raise click.UsageError("--check and --print-config exclude each other.")
+    if form is not None and not only_check:
+        raise click.UsageError("--format has no effect without --check: leave it out.")
     try:
-        config = load_config(path, os.environ, [*_flags(common), *flags])
+        checks = Checklist(_told, form or "text")
+        config = _load(path, [*_flags(common), *flags], checks if only_check else None)
         if print_config:
             click.echo(to_toml(config), nl=False)
             return
         # imported here: --help and --print-config need neither gRPC nor the model
-        from auror_server import app, start, trainings  # noqa: PLC0415
+        from auror_server import app, checking, trainings  # noqa: PLC0415
         from auror_server.standing import SessionEnding  # noqa: PLC0415
 
         configure(config.server.log, verbose=config.server.verbose)
@@ -96,11 +103,11 @@ def main(
             keep_memory_private()
         few_arenas()
         if only_check:
-            sys.exit(start.check(config))
+            checking.check(config, checks)
+            sys.exit(checks.finish())
         ending = asyncio.run((trainings.stand if config.server.runs else app.serve)(config))
     except UserError as error:
-        text = with_flags(one_line(str(error)), _OPTIONS)
-        click.echo(f"auror-server: {text}", err=True)
+        click.echo(f"auror-server: {_told(str(error))}", err=True)
         sys.exit(error.exit_code)
     except (OSError, MemoryError) as error:
         said = machine_error(error)
@@ -131,6 +138,20 @@ _COMMON = {
     "data_range": "learning.range",
 }
 _NUMBERS = ("rounds", "min_clients")
+
+
+def _told(text: str) -> str:
+    return with_flags(one_line(text), _OPTIONS)
+
+
+def _load(path: Path | None, flags: list[str], checks: Checklist | None) -> ServerConfig:
+    """``checks``: settings that cannot be used are one of them, and the end of all."""
+    if checks is None:
+        return load_config(path, os.environ, flags)
+    config = checks.run("settings", lambda: load_config(path, os.environ, flags))
+    if config is None:
+        sys.exit(checks.finish())
+    return config
 
 
 def _flags(common: dict[str, str | None]) -> list[str]:

@@ -76,6 +76,13 @@ def has_nothing_to_read(task: bytes) -> bool:
     return found is not None and not found.classes
 
 
+def device_of(settings: LearningSection) -> str:
+    """Where the server evaluates. Raises ConfigError: not on this machine."""
+    from auror.learn.device import resolve_device  # noqa: PLC0415 - as below
+
+    return str(resolve_device(settings.device))
+
+
 def make_host(settings: LearningSection, task: bytes) -> ServerHost:
     """What stands behind the model that the policy's ``task`` trains.
 

@@ -1,4 +1,4 @@
-"""The gRPC side of one client's stream: who it is, frames in, frames out.
+"""The gRPC side of one client's stream: who it is, frames in, frames out; and of its probes.
 
 Nothing of a peer is parsed before its certificate was found in the policy.
 """
@@ -6,7 +6,8 @@ Nothing of a peer is parsed before its certificate was found in the policy.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ from auror.wire.alive import BEAT_SECONDS, Silence
 from auror.wire.fields import WireError
 from auror.wire.frames import Assembler, Received, welcome
 from auror.wire.limits import Limits
-from auror.wire.service import METHOD, SERVICE
+from auror.wire.service import METHOD, MOST_PROBED, PROBE, SERVICE
 from auror.wire.v1 import transport_pb2 as pb
 from auror_server.admission import Refusals
 from auror_server.connections import Connection, EncodedMessage
@@ -31,6 +32,8 @@ from auror_server.status import Silent, WrongHello, status_of
 
 HELLO_SECONDS = 15.0
 HANG_UP_SECONDS = 3.0
+PROBE_SECONDS = 30.0
+"""For all that a probe sends."""
 _BEAT = EncodedMessage((pb.ServerFrame(beat=pb.Beat()).SerializeToString(),))
 
 
@@ -59,7 +62,7 @@ class StreamHandler(Protocol):
 
 
 class Servicer:
-    """Handler of ``Participate``."""
+    """Handler of ``Participate`` and ``Probe``."""
 
     def __init__(self, members: Members, handler: StreamHandler, spool: Path) -> None:
         self._deployment = members.policy.name
@@ -71,7 +74,8 @@ class Servicer:
         method = grpc.stream_stream_rpc_method_handler(
             self.participate, pb.ClientFrame.FromString, bytes
         )
-        return grpc.method_handlers_generic_handler(SERVICE, {METHOD: method})
+        probe = grpc.stream_unary_rpc_method_handler(self.probe, len, bytes)  # unparsed
+        return grpc.method_handlers_generic_handler(SERVICE, {METHOD: method, PROBE: probe})
 
     async def participate(self, _requests: Any, context: Any) -> None:
         try:
@@ -103,6 +107,20 @@ class Servicer:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def probe(self, sizes: AsyncIterator[int], context: Any) -> bytes:
+        """A member measures its link: ``sizes`` of frames, whose bytes are gone by then. It costs
+        a stream's opening, and takes no connection's place."""
+        try:
+            client = identify(context.auth_context(), self._members)
+            self._handler.reopens(client)
+            await _swallow(client, sizes)
+        except ProtocolError as error:
+            self._handler.refusals.note(type(error).__name__, context.peer(), str(error))
+            await context.abort(*status_of(error))
+        return pb.Probed(
+            time_s=time.time(), policy_version=self._members.policy.version
+        ).SerializeToString()
 
     async def _check_hello(self, context: Any, client: ClientId) -> Past:
         try:
@@ -169,6 +187,19 @@ class Servicer:
                 # message that it is sending right now fail, and hide the goodbye behind that.
                 await asyncio.sleep(HANG_UP_SECONDS)
                 return
+
+
+async def _swallow(client: ClientId, sizes: AsyncIterator[int]) -> None:
+    """Raises Silent or WireError: they come too slowly, or are too many bytes."""
+    taken = 0
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            async for size in sizes:
+                taken += size
+                if taken > MOST_PROBED:
+                    raise WireError(f"client {client} probes with more than {MOST_PROBED} bytes")
+    except TimeoutError as error:
+        raise Silent(f"client {client} takes too long over a probe") from error
 
 
 def identify(auth_context: Mapping[str, list[bytes]], members: Members) -> ClientId:

@@ -40,7 +40,7 @@ _TABLE: tuple[tuple[type[ProtocolError], grpc.StatusCode, str], ...] = (
         "protocol version, deployment or client id do not fit this server",
     ),
     (TooOften, grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams in a short time"),
-    (Silent, grpc.StatusCode.DEADLINE_EXCEEDED, "no hello in time"),
+    (Silent, grpc.StatusCode.DEADLINE_EXCEEDED, "no hello or probe in time"),
     (WireError, grpc.StatusCode.INVALID_ARGUMENT, "message refused"),
 )
 

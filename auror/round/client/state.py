@@ -13,7 +13,7 @@ from auror.crypto.kex import KeyPair
 from auror.crypto.signing import SigningKey
 from auror.errors import Refusal
 from auror.ids import ClientId, Digest
-from auror.params import Floors, OwnRules, RoundParams
+from auror.params import Budget, Floors, OwnRules, RoundParams
 from auror.round.arithmetic import quantiser, update_context
 from auror.round.client.memory import ClientMemory
 from auror.round.messages import ClientMessage, RoundEnd, RoundStart
@@ -42,18 +42,22 @@ class Identity:
 
     def spent(self, memory: ClientMemory) -> str | None:
         """Which limit of this client's data is used up; None while there is something left."""
-        budget = self.policy.budget
-        openings = budget.max_openings
-        name = "max_openings"
-        if self.rules.max_openings is not None and self.rules.max_openings < openings:
-            openings, name = self.rules.max_openings, "rules.max_openings"
-        for used, allowed, what in (
-            (memory.all_attempts, openings, f"attempts, {name}"),
-            (memory.totals, budget.max_totals, "totals, max_totals"),
-        ):
-            if used >= allowed:
-                return f"{used} {what} {allowed}"
-        return None
+        return spent(self.policy.budget, self.rules, memory)
+
+
+def spent(budget: Budget, rules: OwnRules, memory: ClientMemory) -> str | None:
+    """Which limit of a client's data is used up; None while there is something left."""
+    openings = budget.max_openings
+    name = "max_openings"
+    if rules.max_openings is not None and rules.max_openings < openings:
+        openings, name = rules.max_openings, "rules.max_openings"
+    for used, allowed, what in (
+        (memory.all_attempts, openings, f"attempts, {name}"),
+        (memory.totals, budget.max_totals, "totals, max_totals"),
+    ):
+        if used >= allowed:
+            return f"{used} {what} {allowed}"
+    return None
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,20 @@ class Goodbye(_message.Message):
     reason: GoodbyeReason
     def __init__(self, reason: _Optional[_Union[GoodbyeReason, str]] = ...) -> None: ...
 
+class Filler(_message.Message):
+    __slots__ = ("nothing",)
+    NOTHING_FIELD_NUMBER: _ClassVar[int]
+    nothing: bytes
+    def __init__(self, nothing: _Optional[bytes] = ...) -> None: ...
+
+class Probed(_message.Message):
+    __slots__ = ("time_s", "policy_version")
+    TIME_S_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    time_s: float
+    policy_version: int
+    def __init__(self, time_s: _Optional[float] = ..., policy_version: _Optional[int] = ...) -> None: ...
+
 class ServerFrame(_message.Message):
     __slots__ = ("welcome", "header", "chunk", "goodbye", "beat")
     WELCOME_FIELD_NUMBER: _ClassVar[int]

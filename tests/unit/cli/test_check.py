@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import shutil
 import socket
 from dataclasses import replace
@@ -176,3 +177,48 @@ def test_a_check_finds_who_runs_already(house: Path, tmp_path: Path) -> None:
     got, said = run("auror_client", *words, str(tmp_path / "old"), cwd=house)
     assert (got, "belongs to deployment other" in said) == (2, True), said
     assert [path.name for path in (tmp_path / "old").iterdir()] == ["other"]
+
+
+def test_a_full_disk_and_few_files_are_found(
+    house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000)  # type: ignore[attr-defined]
+    monkeypatch.setattr("auror.deployment.checks.shutil.disk_usage", lambda _: full)
+    words = ["--check", "--credentials", "certs/server", "--listen", free_address()]
+    got, said = run("auror_server", *words, cwd=house)
+    assert (got, "✗ disk: server.run_dir = runs/server: " in said) == (11, True), said
+    assert "are needed and 1 kB are free there; make room" in said
+    words = ["--check", "--credentials", "certs/clients/000", "--dataset", "synthetic", "--format",
+             "json"]  # fmt: skip
+    monkeypatch.setattr("auror.deployment.locks.resource.getrlimit", lambda _: (90, 90))
+    monkeypatch.setattr("auror.deployment.locks.resource.setrlimit", lambda *_: None)
+    got, said = run("auror_client", *words, cwd=house)
+    whole = json.loads(said.splitlines()[-1])  # after the log
+    found = {line["check"]: line for line in whole["checks"]}
+    assert (got, whole["code"], whole["ok"]) == (11, 11, False)
+    assert "raise the limit (`ulimit -n 103`)" in found["open files"]["fix"]
+    assert not found["disk"]["ok"]
+    assert found["budget"]["found"] == "0 of 550 attempts, 0 of 550 totals used"
+
+
+def test_settings_that_cannot_be_used_are_the_end_of_a_check(house: Path) -> None:
+    for program in ("auror_server", "auror_client"):
+        got, said = run(program, "--check", "--set", "no.such=1", cwd=house)
+        assert (got, said.startswith("✗ settings: no.such=1: unknown key")) == (2, True)
+        assert said.count("\n") == 1
+
+
+def test_a_spent_budget_is_found(house: Path, tmp_path: Path) -> None:
+    policy = load_policy(house / "certs" / "server")
+    most = policy.budget.max_openings
+    with Journal(tmp_path, policy.name, ClientId(0)) as journal:
+        journal.save(replace(journal.memory, all_attempts=most))
+    words = ["--check", "--credentials", "certs/clients/000", "--dataset", "synthetic", "--state"]
+    got, said = run("auror_client", *words, str(tmp_path), cwd=house)
+    assert (
+        got,
+        f"✗ budget: client 0: the budget of this client's data is spent ({most}" in said,
+    ) == (
+        8,
+        True,
+    ), said
