@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -80,12 +81,12 @@ def clients(name: str, ids: Sequence[int], known: int) -> tuple[ClientId, ...]:
     return tuple(ClientId(client) for client in ids)
 
 
-def bitmap(clients: Iterable[int]) -> bytes:
+@lru_cache(maxsize=16)  # the sets of a round, each in a message to everybody
+def bitmap(clients: tuple[ClientId, ...]) -> bytes:
     """A set of clients: bit i of byte i // 8, from the lowest, is client i."""
-    bits = 0
-    for client in clients:
-        bits |= 1 << client
-    return bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+    bits = np.zeros(max(clients, default=-1) + 1, dtype=np.uint8)
+    bits[list(clients)] = 1
+    return np.packbits(bits, bitorder="little").tobytes()
 
 
 def client_set(name: str, raw: bytes, known: int) -> tuple[ClientId, ...]:
