@@ -50,6 +50,7 @@ async def stand(config: ServerConfig) -> SessionEnding:
     load(config)
     with lock_folder(runs):
         monitor = Monitor()
+        monitor.idle()
         trainings = Trainings(config, runs, monitor)
         metrics = MetricsPort(monitor.text).listening(config.server.metrics)
         async with metrics, ControlPort(trainings.answer).listening(runs):

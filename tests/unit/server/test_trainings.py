@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,18 +16,19 @@ from auror_server.hosts import SyntheticHost
 from auror_server.session import SessionEnding
 from auror_server.start import identity_of
 from auror_server.state.opening import begin
-from auror_server.trainings import Trainings
+from auror_server.trainings import Trainings, stand
 
 from auror.crypto.entropy import system_entropy
 from auror.deployment.certs import create_deployment
-from auror.deployment.control_socket import Asked, ended_of
+from auror.deployment.control_socket import CONTROL, Asked, ended_of, granted
 from auror.deployment.credentials import load_server
 from auror.deployment.membership import reinstate, revoke
 from auror.deployment.policy_versions import next_policy
-from auror.errors import ConfigError
+from auror.errors import ConfigError, UserError
 from auror.ids import ClientId
 from auror.params import RoundParams
 from auror.programs.enrol import synthetic_terms
+from auror.programs.processes import free_address
 from auror.training.campaign import Campaign
 
 
@@ -96,3 +100,35 @@ def test_a_signal_while_a_training_is_being_ended_stops_the_server(
     run = trainings._grant(Asked(rounds=3))
     assert asyncio.run(trainings.run()) is SessionEnding.FINISHED
     assert ended_of(run) == {"code": 0, "why": "finished"}
+
+
+def test_between_trainings_monitors_read_that_there_is_none_and_commands_name_a_run(
+    config: ServerConfig, tmp_path: Path
+) -> None:
+    address = free_address()
+    server = config.server.model_copy(update={"metrics": address})
+    session = config.session.model_copy(update={"rounds": 5})
+    config = config.model_copy(update={"server": server, "session": session})
+
+    def look() -> tuple[str, str]:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=20) as answer:
+            text = answer.read().decode()
+        with pytest.raises(UserError) as caught:
+            granted(tmp_path, {"do": "pause"})
+        return text, str(caught.value)
+
+    async def scene() -> tuple[str, str]:
+        standing = asyncio.create_task(stand(config))
+        while not (tmp_path / CONTROL).exists():
+            if standing.done():
+                standing.result()
+            await asyncio.sleep(0.05)
+        try:
+            return await asyncio.to_thread(look)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)  # it has a handler by then
+            assert await standing is SessionEnding.FINISHED
+
+    text, refused = asyncio.run(scene())
+    assert 'auror_activity{activity="idle"} 1.0' in text
+    assert refused == f"`auror pause` is of one training: name its run folder, {tmp_path}/NNNN"
