@@ -23,7 +23,7 @@ from typing import Any
 LOADED = (
     "torch", "auror.learn.serving", "auror.learn.pinned", "auror.learn.device",
     "auror.round.client.machine", "auror.wire.codec", "auror.wire.frames",
-    "auror_client.config", "auror_client.exclusion", "auror_client.faults",
+    "auror_client.config", "auror_client.exclusion",
     "auror_client.participation", "auror_client.start", "auror_client.trainings",
     "auror_server.config", "auror_server.hosts", "auror_server.player", "auror_server.recorder",
     "auror_server.session", "auror_server.start", "auror_server.status_port",
