@@ -14,9 +14,8 @@ from auror.errors import ConfigError
 from auror.fields import Like, Range, check_fields, default_of
 from auror.params import WORKERS, RoundParams
 from auror.programs.enrol import synthetic_terms
-from auror.programs.load_report import machine
 from auror.programs.load_swarm import most_clients, start_swarm
-from auror.programs.load_watch import ProgramWatch, Say
+from auror.programs.load_watch import ProgramWatch, Say, machine
 from auror.programs.loadtest import LoadTest
 from auror.programs.processes import (
     check_installed,

@@ -20,9 +20,8 @@ from auror.distribution import Distribution
 from auror.errors import ConfigError, CredentialsError, UnavailableError
 from auror.fields import Range, check_fields
 from auror.params import WORKERS
-from auror.programs.load_report import machine
 from auror.programs.load_swarm import faults_of, files_of, start_swarm
-from auror.programs.load_watch import ProgramWatch, Say
+from auror.programs.load_watch import ProgramWatch, Say, machine
 from auror.programs.processes import RunningProgram, check_installed, programs
 
 STATE = "loadtest"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil
 
 from auror.deployment.run_reader import RunReader
 from auror.errors import UnavailableError
-from auror.programs.load_watch import Moment, cores
+from auror.programs.load_watch import Moment, cores, machine
 from auror.report.status import run_status
 
 if TYPE_CHECKING:
@@ -277,27 +274,6 @@ def _longest(timings: Sequence[dict[str, Any]]) -> str:
     for line in timings:
         spent.update({name: phase["seconds"] for name, phase in line["phases"].items()})
     return spent.most_common(1)[0][0] if spent else "none"
-
-
-def machine() -> dict[str, Any]:
-    """On which it was measured."""
-    return {
-        "processor": _processor(),
-        "cores": cores(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "load_average": [round(value, 2) for value in os.getloadavg()],
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-    }
-
-
-def _processor() -> str:
-    """As Linux names it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
 
 
 def as_text(report: LoadReport) -> str:

@@ -25,6 +25,9 @@ from auror_client.diagnosis import diagnose
 
 CONNECT_SECONDS = 12.0
 FINISH_SECONDS = 3.0
+_GREETINGS = 50
+"""Connections that a process of many clients makes at once: thousands would time out together, and
+begin anew together."""
 _BEAT = pb.ClientFrame(beat=pb.Beat()).SerializeToString()
 
 
@@ -82,9 +85,10 @@ class GrpcTransport:
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self._greeting = asyncio.Semaphore(_GREETINGS)
 
     def connect(self, credentials: ClientCredentials, past: Past) -> GrpcLink:
-        return GrpcLink(self.address, credentials, past)
+        return GrpcLink(self.address, credentials, past, self._greeting)
 
     async def diagnose(self, folder: Path) -> UserError | None:
         return await diagnose(self.address, folder)
@@ -97,7 +101,15 @@ class GrpcLink:
     what was read is being computed with or a long body is being sent.
     """
 
-    def __init__(self, address: str, credentials: ClientCredentials, past: Past) -> None:
+    def __init__(
+        self,
+        address: str,
+        credentials: ClientCredentials,
+        past: Past,
+        greeting: asyncio.Semaphore,
+    ) -> None:
+        """``greeting``: lets as many connections be made at once as fit it."""
+        self._greeting = greeting
         tls = credentials.tls
         secure = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
         self._channel = grpc.aio.secure_channel(address, secure, options=CLIENT_OPTIONS)
@@ -116,7 +128,7 @@ class GrpcLink:
     async def __aenter__(self) -> Self:
         """Connect and exchange hellos."""
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with self._greeting, asyncio.timeout(CONNECT_SECONDS):
                 await self._greet()
         except TimeoutError as error:
             await self._close()

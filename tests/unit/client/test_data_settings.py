@@ -66,7 +66,6 @@ OWN = ["data.label_column=y", 'data.range="0:1"']
     [
         *(("data.path=a.npz", flag) for flag in SHARED + ATTACK),
         *(("data.dataset=synthetic", flag) for flag in SHARED + ATTACK + OWN),
-        ("data.dataset=synthetic", "data.attack=flip:4:9"),
         *(("data.dataset=mnist5k", flag) for flag in [*OWN, SHARED[0], ATTACK[1]]),
         ("data.dataset=synthetic", "client.device=cuda"),
         ("data.dataset=synthetic", "data.task=a:b"),
