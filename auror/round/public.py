@@ -26,6 +26,7 @@ def protocol_seed(
     return tagged_hash(Tag.PUBLIC_SEED, transcript, clients_digest(uploaded), *parts)
 
 
+@lru_cache(maxsize=4)
 def draw_groups(public_seed: bytes, uploaded: tuple[ClientId, ...], group_size: int) -> Groups:
     """Split U3 at random into ⌊n/g⌋ groups whose sizes differ by at most one, none below g.
 

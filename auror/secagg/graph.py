@@ -33,9 +33,11 @@ class Graph:
             MappingProxyType({me: tuple(peer for peer in members if peer != me) for me in members})
         )
 
-    @classmethod
-    def harary(cls, cohort: tuple[ClientId, ...], degree: int, seed: bytes) -> Graph:
-        """Everybody next to the degree/2 before and after it on a ring in random order.
+    @staticmethod
+    @lru_cache(maxsize=4)
+    def harary(cohort: tuple[ClientId, ...], degree: int, seed: bytes) -> Graph:
+        """Everybody next to the degree/2 before and after it on a ring in random order. Once for
+        all clients of a process.
 
         ``seed``: 32 bytes that nobody chose; ``degree``: even, below the size of the cohort.
         """
@@ -43,7 +45,7 @@ class Graph:
             raise ValueError(f"degree {degree}: an even number from 2 to {len(cohort) - 1}")
         order = UniformIntegers(Secret(seed)).permutation(sorted(cohort))
         ring = tuple(ClientId(client) for client in order)
-        return cls(_RingNeighbours(ring, degree // 2), ring)
+        return Graph(_RingNeighbours(ring, degree // 2), ring)
 
     @property
     def is_complete(self) -> bool:

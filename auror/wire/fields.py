@@ -89,8 +89,10 @@ def bitmap(clients: tuple[ClientId, ...]) -> bytes:
     return np.packbits(bits, bitorder="little").tobytes()
 
 
+@lru_cache(maxsize=16)
 def client_set(name: str, raw: bytes, known: int) -> tuple[ClientId, ...]:
-    """The clients of a bitmap, sorted: all below ``known``, and no byte more than they take."""
+    """The clients of a bitmap, sorted: all below ``known``, and no byte more than they take. The
+    clients of a process are told the same sets, and hold them once."""
     if at_most(name, raw, (known + 7) // 8) and not raw[-1]:
         raise WireError(f"{name}: a bitmap that ends with an empty byte")
     bits = np.unpackbits(np.frombuffer(raw, dtype=np.uint8), bitorder="little")
