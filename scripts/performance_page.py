@@ -80,7 +80,11 @@ def page(before: Report, after: Report, thousand: tuple[Report, Report]) -> str:
     for section, rows in after["rows"].items():
         title = SECTIONS[section]
         lines += ["", f"## {title[0].upper()}{title[1:]}", ""]
-        lines += _table(before["rows"].get(section, []), rows)
+        lines += (
+            _table(before["rows"].get(section, []), rows)
+            if "degree" in rows[0]
+            else _plain_table(rows)
+        )
     if after["rows"].get("secagg"):
         named = "; ".join(f"{name}: {words}" for name, (_, _, words) in _GOALS.items())
         told = f"{named}. Clocks count on two cores that do nothing else; these had other work."
@@ -154,6 +158,25 @@ def _table(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Iterato
             "–" if was is None else f"{was['ratio_to_floor']:.2f}",
         )
         yield f"| {' | '.join(cells)} |"
+
+
+def _plain_table(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Every column; seconds as milliseconds."""
+    yield (
+        "| "
+        + " | ".join(name.replace("_seconds", " ms").replace("_", " ") for name in rows[0])
+        + " |"
+    )
+    yield "|---" * len(rows[0]) + "|"
+    for row in rows:
+        cells = (_milliseconds(v) if k.endswith("_seconds") else _said(v) for k, v in row.items())
+        yield f"| {' | '.join(cells)} |"
+
+
+def _said(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _goals(rows: list[dict[str, Any]]) -> Iterator[str]:

@@ -23,7 +23,8 @@ def command(
     sections: tuple[str, ...], only: str, reduced: bool, out: Path | None, form: str
 ) -> None:
     """Measure what each step of SECTIONs costs, beside the machine's own floors: key stream,
-    X25519, Ed25519 and copying on one core and on two. Sections: secagg, round.  [default: all]"""
+    X25519, Ed25519 and copying on one core and on two. Sections: secagg, round, train,
+    defence.  [default: all]"""
     from auror.bench.speed import (  # noqa: PLC0415 - keeps --help quick
         SECTIONS,
         as_text,

@@ -34,6 +34,10 @@ Labels = NDArray[np.int64]
 Targets = NDArray[np.int64] | NDArray[np.float32]
 """Labels (N,), or numbers (N, …) where a task has no classes."""
 _Batch = NDArray[np.int64]
+_MATRIX = 2
+"""Axes of a linear layer's weights; those of a convolution have more."""
+_LARGE_MODEL, _LARGE_IMAGE = 1_000_000, 784
+"""Entries of a model, numbers of a sample; 784 is 28 x 28."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,7 @@ def train_clients(
     device: torch.device,
 ) -> Floats:
     """Train all clients from the same ``model`` (dim,): at once, vectorised with vmap, where the
-    task allows it (``Task.together``), else one by one.
+    task allows it (``Task.together``) and it is faster (``faster_at_once``), else one by one.
 
     Args:
         xs: per client (N_i, *input_shape) float32; the N_i may differ.
@@ -158,13 +162,50 @@ def train_clients(
         raise DataError(f"got {len(xs)} inputs, {len(ys)} labels, {len(seeds)} seeds: one each")
     if not xs:
         return np.zeros((0, task.layout.dim), dtype=np.float32)
-    if not task.together:
-        return np.stack(
-            [
-                train_client(task, model, x, y, params=params, seed=seed, device=device)
-                for x, y, seed in zip(xs, ys, seeds, strict=True)
-            ]
-        )
+    way = train_at_once if task.together and faster_at_once(task, device) else train_one_by_one
+    return way(task, model, xs, ys, params=params, seeds=seeds, device=device)
+
+
+def faster_at_once(task: Task, device: torch.device) -> bool:
+    """Whether it pays to train clients of one ``task`` at once: on a GPU always. On a CPU it saves
+    the calls, not the arithmetic, and the models of all do not fit into its cache: so not for large
+    models, nor for convolutions over large images (``auror bench train``, docs/performance.md)."""
+    layout = task.layout
+    convolves = any(len(piece.shape) > _MATRIX for piece in layout.slices)
+    large = layout.dim >= _LARGE_MODEL or (convolves and task.inputs >= _LARGE_IMAGE)
+    return device.type != "cpu" or not large
+
+
+def train_one_by_one(
+    task: Task,
+    model: Floats,
+    xs: Sequence[Floats],
+    ys: Sequence[Targets],
+    *,
+    params: TrainingParams,
+    seeds: Sequence[int],
+    device: torch.device,
+) -> Floats:
+    """``train_clients`` as so many ``train_client``."""
+    return np.stack(
+        [
+            train_client(task, model, x, y, params=params, seed=seed, device=device)
+            for x, y, seed in zip(xs, ys, seeds, strict=True)
+        ]
+    )
+
+
+def train_at_once(
+    task: Task,
+    model: Floats,
+    xs: Sequence[Floats],
+    ys: Sequence[Targets],
+    *,
+    params: TrainingParams,
+    seeds: Sequence[int],
+    device: torch.device,
+) -> Floats:
+    """``train_clients`` vectorised with vmap; ``task.together``."""
     for x, y in zip(xs, ys, strict=True):
         _check(task, x, y)
     orders = [batch_order(len(y), params, seed) for y, seed in zip(ys, seeds, strict=True)]

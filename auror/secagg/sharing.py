@@ -15,13 +15,15 @@ from functools import lru_cache
 from auror.crypto import aead, shamir
 from auror.crypto.entropy import SECRET_BYTES, Entropy, Secret
 from auror.crypto.kex import KeyPair
-from auror.crypto.tags import Tag, encode, number
+from auror.crypto.tags import Encoded, Tag, encode, number
 from auror.errors import AuthenticationFailed
-from auror.ids import ClientId, Digest
+from auror.ids import DIGEST_BYTES, ClientId, Digest
 from auror.secagg.graph import share_point
 from auror.secagg.instance import SecretKind
 
 SALT_BYTES = 16
+_NUMBER, _DIGEST = number(8), number(DIGEST_BYTES)
+"""What ``encode`` writes before a number and before a digest."""
 _OPENED_BYTES = shamir.SHARE_BYTES + SALT_BYTES
 
 
@@ -60,19 +62,27 @@ class Dealing:
     secret_commitments: tuple[Digest, ...]
     """One hash per secret kind; secrets are uniform 256-bit values and need no salt."""
 
+    def __post_init__(self) -> None:
+        rows = (self.secret_commitments, *self.share_commitments.values())
+        if any(len(digest) != DIGEST_BYTES for row in rows for digest in row):
+            raise ValueError(f"a commitment has {DIGEST_BYTES} bytes")
+
     def signed_parts(self) -> tuple[bytes, ...]:
         """Commitments and envelopes as the dealer signs them: a liar cannot disown them later.
-        Its own row has no envelope."""
-        rows = (
-            part
-            for holder in sorted(self.share_commitments)
-            for part in (
-                number(holder),
-                *self.share_commitments[holder],
-                hashlib.sha256(self.ciphertexts.get(holder, b"")).digest(),
-            )
-        )
-        return (*self.secret_commitments, *rows)
+        Its own row has no envelope.
+
+        Of every row: its holder, its commitments and the envelope's SHA-256. All are encoded here:
+        a server checks a thousand of these, and every part is a number or a digest.
+        """
+        laid: list[bytes] = []
+        for digest in self.secret_commitments:
+            laid += (_DIGEST, digest)
+        for holder in sorted(self.share_commitments):
+            laid += (_NUMBER, number(holder))
+            for digest in self.share_commitments[holder]:
+                laid += (_DIGEST, digest)
+            laid += (_DIGEST, hashlib.sha256(self.ciphertexts.get(holder, b"")).digest())
+        return (Encoded(b"".join(laid)),)
 
 
 def deal(

@@ -37,16 +37,21 @@ def timed(size: Size, bench: Bench) -> Row:
     """One row, kept in the cache when it is computed."""
     seed = bench.seeds[0]
     key = {**asdict(size), "group_size": GROUP_SIZE, "rounds": ROUNDS, "seed": seed}
-    return cached_row(bench, "timing", key, lambda: _measured(size, seed))
+    return cached_row(bench, "timing", key, lambda: measured(size, seed))
 
 
 def summarise(rows: Sequence[Row]) -> list[Row]:
     """The rows as they are, without what names the code and the whole process's seconds."""
-    left_out = ("defence", "seconds", "seed")
+    left_out = ("defence", "seconds", "seed", "CPU seconds of least squares")
     return [{key: row[key] for key in row if key not in left_out} for row in rows]
 
 
-def _measured(size: Size, seed: int) -> Row:
+def measured(size: Size, seed: int) -> Row:
+    """The numbers of one verdict, from a process of its own.
+
+    Raises:
+        DataError: it broke off.
+    """
     numbers = [str(value) for value in (*asdict(size).values(), seed)]
     done = subprocess.run(
         [sys.executable, "-m", verdict_cost.__name__, *numbers],

@@ -11,18 +11,30 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from auror.bench.speed.floors import MachineFloors, measure_floors
-from auror.bench.speed.rows import SpeedRow, hardware
+from auror.bench.speed.rows import hardware
 from auror.errors import ConfigError
 from auror.experiments.progress import Progress, Reporter
 
 SECTIONS: Mapping[str, str] = {
     "secagg": "one masked sum: the server's steps and one client's",
     "round": "machines and codec of a whole round: the server, and one client",
+    "train": "local training of all clients, at once and one by one",
+    "defence": "one verdict on the group sums of a whole training",
 }
 """Module → what its rows are of."""
+
+
+class Row(Protocol):
+    """A dataclass, and how it is shown."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    HEAD: ClassVar[tuple[str, ...]]
+
+    def cells(self) -> tuple[str, ...]:
+        """Under ``HEAD``; times in milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +43,16 @@ class SpeedReport:
 
     hardware: Mapping[str, str | int | float]
     floors: MachineFloors
-    rows: Mapping[str, Sequence[SpeedRow]]
+    rows: Mapping[str, Sequence[Row]]
     """By section."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
+        shown = {name: [asdict(row) for row in rows] for name, rows in self.rows.items()}
         return {
             "hardware": dict(self.hardware),
             "floors": asdict(self.floors),
-            "rows": {name: [asdict(row) for row in rows] for name, rows in self.rows.items()},
+            "rows": shown,
         }
 
 
@@ -94,29 +107,10 @@ def as_text(report: SpeedReport) -> str:
         lines.append(f"  {one[key] / scale:7.1f} {two[key] / scale:7.1f}  {unit}")
     for name, rows in report.rows.items():
         lines += ["", f"{name}: {SECTIONS[name]}; milliseconds"]
-        cells = [_HEAD, *map(_cells, rows)]
-        widths = [max(len(row[at]) for row in cells) for at in range(len(_HEAD))]
+        cells = [*(row.HEAD for row in rows[:1]), *(row.cells() for row in rows)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines += [
             "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
             for row in cells
         ]
     return "\n".join(lines)
-
-
-_HEAD = (
-    "name", "n", "d", "k", "t", "dropout", "graph", "clock", "CPU", "MB", "floor", "floor, 2 cores",
-    "CPU / floor",
-)  # fmt: skip
-
-
-def _cells(row: SpeedRow) -> tuple[str, ...]:
-    return (
-        row.name,
-        *(f"{count:,}" for count in (row.n, row.d, row.degree, row.threshold)),
-        f"{row.dropout:.0%}",
-        row.graph,
-        *(f"{1e3 * spent:,.1f}" for spent in (row.seconds, row.cpu_seconds)),
-        f"{row.bytes / 1e6:,.2f}",
-        *(f"{1e3 * spent:,.1f}" for spent in (row.floor_seconds, row.floor_seconds_two_cores)),
-        f"{row.ratio_to_floor:.2f}",
-    )

@@ -7,7 +7,7 @@ import platform
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from cryptography.hazmat.backends.openssl import backend
 
@@ -49,6 +49,11 @@ class SumSize:
 class SpeedRow:
     """One row."""
 
+    HEAD: ClassVar = (
+        "name", "n", "d", "k", "t", "dropout", "graph", "clock", "CPU", "MB", "floor",
+        "floor, 2 cores", "CPU / floor",
+    )  # fmt: skip
+
     name: str
     n: int
     d: int
@@ -67,6 +72,20 @@ class SpeedRow:
     floor_seconds_two_cores: float
     ratio_to_floor: float
     """CPU seconds over the floor of one core."""
+
+    def cells(self) -> tuple[str, ...]:
+        """For the table under ``HEAD``."""
+        floors = self.floor_seconds, self.floor_seconds_two_cores
+        return (
+            self.name,
+            *(f"{count:,}" for count in (self.n, self.d, self.degree, self.threshold)),
+            f"{self.dropout:.0%}",
+            self.graph,
+            *(f"{1e3 * spent:,.1f}" for spent in (self.seconds, self.cpu_seconds)),
+            f"{self.bytes / 1e6:,.2f}",
+            *(f"{1e3 * floor:,.1f}" for floor in floors),
+            f"{self.ratio_to_floor:.2f}",
+        )
 
 
 def speed_row(

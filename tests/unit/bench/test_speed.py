@@ -8,18 +8,23 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from script_kit import load_script
 
 from auror.bench import speed
-from auror.bench.speed import as_text, floors, secagg
+from auror.bench.speed import as_text, defence, floors, secagg, train
 from auror.bench.speed.cast import SumCast, make_cast
 from auror.bench.speed.clock import cheapest
 from auror.bench.speed.floors import CoreRates, FloorWork, MachineFloors
 from auror.bench.speed.round import run as round_rows
 from auror.bench.speed.rows import SpeedRow, SumSize
 from auror.bench.speed.tape import record
+from auror.bench.speed.train import TrainingSize
+from auror.bench.verdict_cost import Size, least_squares, made_up
 from auror.cli import main
+from auror.learn.architectures import Cnn, Mlp
+from auror.learn.training import faster_at_once
 
 SIZE = SumSize(12, 500, 6, 4)
 RATES = CoreRates(1e9, 1e4, 1e4, 1e10)
@@ -98,6 +103,46 @@ def test_a_round_whose_total_is_wrong_is_no_row(monkeypatch: pytest.MonkeyPatch)
         tape.played()
 
 
+def test_training_is_measured_both_ways_and_the_chosen_one_is_compared_with_the_better() -> None:
+    size = TrainingSize(Mlp((1, 4, 4), 10), 3, 5)
+    (row,) = [
+        row for row in train.run({size: None}, FLOORS, lambda _p: None) if row.device == "cpu"
+    ]
+    better = min(row.at_once_seconds, row.one_by_one_seconds)
+    assert row.at_once
+    assert row.ratio_to_better == pytest.approx(row.at_once_seconds / better, abs=0.01)
+    assert row.ratio_to_floor == pytest.approx(row.at_once_seconds / row.floor_seconds, rel=0.02)
+    assert row.floor_seconds > 0.0
+    assert len(row.cells()) == len(row.HEAD)
+    assert row.name == "mlp-1x4x4"
+
+
+def test_large_images_and_large_models_are_trained_one_by_one_on_a_cpu_only() -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda", 0)
+    for task, expected in (
+        (Mlp((1, 28, 28), 10), True),
+        (Cnn((1, 8, 8), 10), True),
+        (Cnn((1, 28, 28), 10), False),
+        (Mlp((3, 64, 64), 10, hidden=256), False),
+    ):
+        assert faster_at_once(task, cpu) is expected
+        assert faster_at_once(task, gpu)
+
+
+def test_a_verdict_is_compared_with_least_squares(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {
+        "CPU seconds of a verdict": 0.5,
+        "CPU seconds of least squares": 0.002,
+        "MB added": 1.5,
+    }
+    monkeypatch.setattr(defence, "measured", lambda _size, _seed: found)
+    rows = defence.run(defence.sizes(reduced=False), FLOORS, lambda _p: None)
+    assert [row.name for row in rows][:2] == ["30x10", "30x43"]
+    assert all(row.ratio_to_floor == 250 for row in rows)
+    assert all(len(row.cells()) == len(row.HEAD) for row in rows)
+    assert 0.0 < least_squares(made_up(Size(20, 4, 0), 1, rounds=12)) < 60.0
+
+
 def test_floors_are_work_over_rates() -> None:
     work = FloorWork(stream_bytes=10**9, agreements=10**4, verifications=10**4, copied_bytes=10**10)
     assert RATES.seconds(work) == pytest.approx(4.0)
@@ -152,7 +197,10 @@ def test_text_is_a_table_with_the_floors_above() -> None:
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["secaggg"], "choose of secagg, round"), (["--only", "7x7"], "--only 7x7: choose of")],
+    [
+        (["secaggg"], "choose of secagg, round, train, defence"),
+        (["--only", "7x7"], "--only 7x7: choose of"),
+    ],
 )
 def test_what_does_not_exist_is_named(words: list[str], said: str) -> None:
     done = CliRunner().invoke(main, ["bench", *words])

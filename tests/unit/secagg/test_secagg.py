@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 
 from auror.crypto.entropy import Secret
 from auror.crypto.kex import KeyPair
+from auror.crypto.tags import encode, number
 from auror.errors import AbortReason, AuthenticationFailed, PeerMisbehaved, Refused, RoundAborted
 from auror.ids import ClientId, Digest
 from auror.round.client.state import RoundSecrets
@@ -247,8 +249,15 @@ def test_envelopes_open_for_their_holder_in_this_round_only() -> None:
 def test_every_part_of_a_dealing_is_signed() -> None:
     clients, *_rest, dealing, _own = dealt()
     parts = dealing.signed_parts()
-    assert set(dealing.secret_commitments) <= set(parts)
-    assert all(set(row) <= set(parts) for row in dealing.share_commitments.values())
+    rows = [
+        (number(holder), *dealing.share_commitments[holder],
+         hashlib.sha256(dealing.ciphertexts.get(holder, b"")).digest())
+        for holder in sorted(dealing.share_commitments)
+    ]  # fmt: skip
+    listed = [part for row in (dealing.secret_commitments, *rows) for part in row]
+    assert encode(*parts) == encode(*listed)
+    with pytest.raises(ValueError, match="32 bytes"):
+        replace(dealing, secret_commitments=(Digest(bytes(31)), Digest(bytes(33)), Digest(T)))
     # envelopes too: who sealed nonsense cannot say that the server changed it
     assert dealing.ciphertexts.keys() == set(clients[1:])
     for holder, text in dealing.ciphertexts.items():
