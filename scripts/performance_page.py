@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from auror.bench.speed import SECTIONS
+from auror.bench.speed import title
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results" / "bench"
@@ -78,11 +78,11 @@ def page(before: Report, after: Report, thousand: tuple[Report, Report]) -> str:
         *_machine(before, after),
     ]
     for section, rows in after["rows"].items():
-        title = SECTIONS[section]
-        lines += ["", f"## {title[0].upper()}{title[1:]}", ""]
+        words = title(section)
+        lines += ["", f"## {words[0].upper()}{words[1:]}", ""]
         lines += (
             _table(before["rows"].get(section, []), rows)
-            if "degree" in rows[0]
+            if "graph" in rows[0]
             else _plain_table(rows)
         )
     if after["rows"].get("secagg"):

@@ -15,12 +15,15 @@ from auror.cli.shared import EPILOG, FORMAT, one_line_errors
 @click.option("--only", default="",
               help="Clients x entries as 100x100000, comma-separated.  [default: all]")  # fmt: skip
 @click.option("--reduced", is_flag=True, help="One small size per section: seconds.")
+@click.option("--peer", default="",
+              help="flwr: Flower's SecAgg+ beside section secagg, the same sizes; installed into"
+                   " ~/.cache/auror/peers once (300 MB).  [default: nobody]")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), default=None,
               help="File for floors, rows and hardware (JSON; seconds and bytes).")  # fmt: skip
 @FORMAT
 @one_line_errors
 def command(
-    sections: tuple[str, ...], only: str, reduced: bool, out: Path | None, form: str
+    sections: tuple[str, ...], only: str, reduced: bool, peer: str, out: Path | None, form: str
 ) -> None:
     """Measure what each step of SECTIONs costs, beside the machine's own floors: key stream,
     X25519, Ed25519 and copying on one core and on two. Sections: secagg, round, train,
@@ -35,7 +38,7 @@ def command(
 
     sizes = [word.strip() for word in only.split(",") if word.strip()]
     with StderrReporter() as reporter:
-        report = run_speed(sections or tuple(SECTIONS), sizes, reduced, reporter)
+        report = run_speed(sections or tuple(SECTIONS), sizes, reduced, reporter, peer)
     if out is not None:
         write_report(report, out)
         click.echo(f"wrote {out}", err=True)

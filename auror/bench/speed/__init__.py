@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from auror.bench.speed.floors import MachineFloors, measure_floors
+from auror.bench.speed.peers import PEERS, measure_peer
 from auror.bench.speed.rows import hardware
 from auror.errors import ConfigError
 from auror.experiments.progress import Progress, Reporter
@@ -27,7 +28,7 @@ SECTIONS: Mapping[str, str] = {
 """Module → what its rows are of."""
 
 
-class Row(Protocol):
+class MeasuredRow(Protocol):
     """A dataclass, and how it is shown."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
@@ -43,7 +44,7 @@ class SpeedReport:
 
     hardware: Mapping[str, str | int | float]
     floors: MachineFloors
-    rows: Mapping[str, Sequence[Row]]
+    rows: Mapping[str, Sequence[MeasuredRow]]
     """By section."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,15 +58,16 @@ class SpeedReport:
 
 
 def run_speed(
-    sections: Sequence[str], only: Sequence[str], reduced: bool, report: Reporter
+    sections: Sequence[str], only: Sequence[str], reduced: bool, report: Reporter, peer: str = ""
 ) -> SpeedReport:
     """Measure floors, then the rows of every section.
 
     Args:
         only: names of sizes; empty: all.
+        peer: whose sums of the same sizes follow; "": nobody's.
 
     Raises:
-        ConfigError: no such section or size.
+        ConfigError: no such section, size or peer, or it cannot be installed.
     """
     unknown = sorted(set(sections) - SECTIONS.keys())
     if unknown:
@@ -76,12 +78,18 @@ def run_speed(
     missing = sorted(set(only) - known)
     if missing:
         raise ConfigError(f"only = {missing[0]}: choose of {', '.join(sorted(known))}")
+    if peer and peer not in PEERS:
+        raise ConfigError(f"peer {peer}: choose of {', '.join(PEERS)}")
+    if peer and "secagg" not in modules:
+        raise ConfigError(f"peer {peer} has rows beside those of secagg: name that section, too")
     report(Progress(stage="floors", note="one core, then two"))
     floors = measure_floors()
-    rows = {}
+    rows: dict[str, Sequence[MeasuredRow]] = {}
     for name, module in modules.items():
         wanted = {s: value for s, value in offered[name].items() if not only or s.name in only}
         rows[name] = module.run(wanted, floors, report)
+        if peer and name == "secagg":
+            rows[peer] = measure_peer(peer, wanted, floors, report)
     return SpeedReport(hardware(), floors, rows)
 
 
@@ -89,6 +97,13 @@ def write_report(report: SpeedReport, path: Path) -> None:
     """As JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
+
+
+def title(section: str) -> str:
+    """What its rows are of; also of a peer's."""
+    if section in PEERS:
+        return f"the same sums by {PEERS[section].requirement}, without commitments and signatures"
+    return SECTIONS[section]
 
 
 def as_text(report: SpeedReport) -> str:
@@ -106,7 +121,7 @@ def as_text(report: SpeedReport) -> str:
     ):
         lines.append(f"  {one[key] / scale:7.1f} {two[key] / scale:7.1f}  {unit}")
     for name, rows in report.rows.items():
-        lines += ["", f"{name}: {SECTIONS[name]}; milliseconds"]
+        lines += ["", f"{name}: {title(name)}; milliseconds"]
         cells = [*(row.HEAD for row in rows[:1]), *(row.cells() for row in rows)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines += [

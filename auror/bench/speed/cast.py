@@ -75,9 +75,13 @@ class SumCast:
     def dropped(self, share: float) -> tuple[ClientId, ...]:
         """So many of the cohort, sorted: evenly around the graph's ring, so that every secret keeps
         holders enough."""
-        order = self.graph.ring or self.cohort
-        count = round(share * len(order))
-        return tuple(sorted(order[at * len(order) // count] for at in range(count)))
+        return evenly(self.graph.ring or self.cohort, share)
+
+
+def evenly(order: tuple[ClientId, ...], share: float) -> tuple[ClientId, ...]:
+    """So many of ``order``, at equal distances in it; sorted."""
+    count = round(share * len(order))
+    return tuple(sorted(order[at * len(order) // count] for at in range(count)))
 
 
 def make_cast(size: SumSize) -> SumCast:

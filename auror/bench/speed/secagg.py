@@ -6,7 +6,7 @@ total that the server opens must equal the plain sum.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -24,6 +24,7 @@ from auror.round.messages import SHARED_KINDS
 from auror.round.public import upload_digest
 from auror.secagg.client.masked_input import mask_input
 from auror.secagg.client.unmask import OpenedShares, OpeningGuard
+from auror.secagg.graph import Graph
 from auror.secagg.instance import SecretKind, UInt
 from auror.secagg.server.collect_shares import ShareCollector
 from auror.secagg.server.unmask import Spread, unmask_sum
@@ -130,11 +131,8 @@ class MeasuredServer:
         return self.unmask(self.take_shares(), self.add())
 
     def work(self) -> FloorWork:
-        """A self mask of everybody summed; a key and a mask per neighbour of an absent one."""
-        present = frozenset(self.summed)
-        pairs = sum(len(self.cast.graph.among(client, present)) for client in self.absent)
-        masks = len(self.summed) + pairs
-        return FloorWork(stream_bytes=masks * self.cast.size.d * _WORD, agreements=pairs)
+        """What none of its steps can do without."""
+        return unmasking_work(self.cast.graph, self.summed, self.absent, self.cast.size.d)
 
 
 def _server_rows(
@@ -164,6 +162,15 @@ def _server_rows(
         ("server: all", whole, received + opened),
     )
     return [speed_row(name, cast.size, dropout, spent, b, work, floors) for name, spent, b in steps]
+
+
+def unmasking_work(
+    graph: Graph, summed: Iterable[ClientId], absent: Iterable[ClientId], dim: int
+) -> FloorWork:
+    """A self mask of everybody summed; a key and a mask per neighbour of an absent one."""
+    present = frozenset(summed)
+    pairs = sum(len(graph.among(client, present)) for client in absent)
+    return FloorWork(stream_bytes=(len(present) + pairs) * dim * _WORD, agreements=pairs)
 
 
 # One client -------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ class Phase(enum.Enum):
 
 @dataclass(frozen=True)
 class RoundContext:
-    """The fixed facts of one round at the server, and its two piles: uploads and shares."""
+    """The fixed facts of one round at the server, and what piles up: uploads, shares, keys."""
 
     description: RoundDescription
     transcript: Digest
@@ -71,6 +71,8 @@ class RoundContext:
     public_seed: PublicSeed
     spread: Spread = map
     """Puts the expansion of masks on several cores."""
+    owners: dict[bytes, ClientId] = field(default_factory=dict)
+    """Of every public key so far; it grows, for a copy with every message costs n² of them."""
 
     @classmethod
     def open(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar
 
 from auror.crypto.kex import check_public_key
@@ -23,8 +24,6 @@ class Advertising:
 
     phase: ClassVar[Phase] = Phase.ADVERTISE
     keys: Mapping[ClientId, AdvertisedKeys] = field(default_factory=dict)
-    used: frozenset[bytes] = frozenset()
-    """Every public key among them."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,11 @@ class Wired:
     def keys(self) -> Mapping[ClientId, AdvertisedKeys]:
         """Of U1."""
         return self.listed.keys
+
+    @cached_property
+    def everybody(self) -> frozenset[ClientId]:
+        """U1 as a set."""
+        return frozenset(self.keys)
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,15 @@ def take_keys(
     if max(wanted.present, wanted.accepted) > cohort or wanted.group > context.params.group_size:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "floors that this round cannot meet")
     own = keys.public_keys()
-    if len(set(own)) < 3 or not state.used.isdisjoint(own):
+    if len(set(own)) < 3 or any(context.owners.get(key, sender) != sender for key in own):
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "a key is not its own")
     try:
         for key in own:
             check_public_key(key)
     except AuthenticationFailed as error:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "a degenerate key") from error
-    return replace(state, keys={**state.keys, sender: keys}, used=state.used.union(own))
+    context.owners.update(dict.fromkeys(own, sender))
+    return replace(state, keys={**state.keys, sender: keys})
 
 
 def close(context: RoundContext, state: Advertising) -> Wired:

@@ -34,7 +34,7 @@ def take_dealing(
         PeerMisbehaved: anything of that is missing.
     """
     advertised = state.wired.keys
-    holders = state.wired.graph.holders(sender, frozenset(advertised))
+    holders = state.wired.graph.holders(sender, state.wired.everybody)
     rows = dealt.share_commitments
     if (
         tuple(sorted(rows)) != holders

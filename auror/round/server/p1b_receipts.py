@@ -65,8 +65,8 @@ def take_receipt(
         PeerMisbehaved: not signed; names others than its dealers; or names more than c: at most c
             can have dealt badly, so such a receipt is a lie.
     """
-    dealers = state.wired.graph.among(sender, frozenset(state.offered))
-    if not set(message.unreadable) <= set(dealers):
+    named, neighbours = set(message.unreadable), state.wired.graph.neighbours[sender]
+    if named and not named <= set(neighbours).intersection(state.offered):
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "names no dealers of its")
     parts = receipt_parts(context.transcript, state.offered, message.unreadable)
     context.require_signed(sender, message.signature, "receipt", Tag.RECEIPT, *parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from types import ModuleType
 
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 from script_kit import load_script
 
 from auror.bench import speed
-from auror.bench.speed import as_text, defence, floors, secagg, train
+from auror.bench.speed import as_text, defence, floors, peers, secagg, train
 from auror.bench.speed.cast import SumCast, make_cast
 from auror.bench.speed.clock import cheapest
 from auror.bench.speed.floors import CoreRates, FloorWork, MachineFloors
@@ -23,6 +24,7 @@ from auror.bench.speed.tape import record
 from auror.bench.speed.train import TrainingSize
 from auror.bench.verdict_cost import Size, least_squares, made_up
 from auror.cli import main
+from auror.errors import ConfigError
 from auror.learn.architectures import Cnn, Mlp
 from auror.learn.training import faster_at_once
 
@@ -143,6 +145,43 @@ def test_a_verdict_is_compared_with_least_squares(monkeypatch: pytest.MonkeyPatc
     assert 0.0 < least_squares(made_up(Size(20, 4, 0), 1, rounds=12)) < 60.0
 
 
+def test_a_peer_is_installed_once_and_measured_by_its_own_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def ran(command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        told = json.dumps({"server: unmask": [2.0, 1.0]})
+        return subprocess.CompletedProcess(command, 0, told, "")
+
+    monkeypatch.setattr(peers.subprocess, "run", ran)
+    monkeypatch.setattr(peers.venv, "create", lambda folder, **_options: folder.mkdir(parents=True))
+    for _ in range(2):
+        (row,) = peers.measure_peer("flwr", {SIZE: (0.25,)}, FLOORS, lambda _p: None, tmp_path)
+    assert [command[1:3] == ["-m", "pip"] for command in commands] == [True, False, False]
+    python, program, asked = commands[-1]
+    assert Path(python).is_relative_to(tmp_path)
+    assert Path(program).is_file()
+    assert json.loads(asked) == {"n": 12, "d": 500, "degree": 6, "threshold": 4, "dropout": 0.25}
+    assert (row.name, row.cpu_seconds) == ("flwr: server: unmask", 1.0)
+    # as test_every_step_has_a_row_with_its_floor counts it
+    assert row.floor_seconds == pytest.approx((9 + 18) * 2000 / 1e9 + 18 / 1e4, abs=1e-6)
+    assert len(row.cells()) == len(row.HEAD)
+
+
+def test_a_peer_that_cannot_be_installed_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failed(command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 1, "", "warned\nno such version")
+
+    monkeypatch.setattr(peers.subprocess, "run", failed)
+    monkeypatch.setattr(peers.venv, "create", lambda folder, **_options: folder.mkdir(parents=True))
+    with pytest.raises(ConfigError, match="no such version"):
+        peers.measure_peer("flwr", {SIZE: (0.25,)}, FLOORS, lambda _p: None, tmp_path)
+
+
 def test_floors_are_work_over_rates() -> None:
     work = FloorWork(stream_bytes=10**9, agreements=10**4, verifications=10**4, copied_bytes=10**10)
     assert RATES.seconds(work) == pytest.approx(4.0)
@@ -200,6 +239,8 @@ def test_text_is_a_table_with_the_floors_above() -> None:
     [
         (["secaggg"], "choose of secagg, round, train, defence"),
         (["--only", "7x7"], "--only 7x7: choose of"),
+        (["--peer", "nobody"], "choose of flwr"),
+        (["train", "--peer", "flwr"], "name that section"),
     ],
 )
 def test_what_does_not_exist_is_named(words: list[str], said: str) -> None:

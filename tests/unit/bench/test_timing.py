@@ -63,4 +63,4 @@ def test_a_measurement_that_breaks_off_is_a_row_with_its_reason(
     row = timing.timed(Size(20, 10, 5), Bench(tmp_path, [1], True, print))
     assert "MemoryError: gone" in row["reason"]
     with pytest.raises(DataError, match="was not measured"):
-        timing._measured(Size(20, 10, 5), 1)
+        timing.measured(Size(20, 10, 5), 1)
