@@ -79,14 +79,14 @@ def run_hold(test: HoldTest, say: Say) -> HoldReport:
     """
     check_installed()
     files = allow_many_files()
-    allowed = min(files, most_clients(files, test.workers))
+    allowed = most_clients(files, test.workers)
     held = min(test.clients, allowed)
-    if held < 1:
+    if held < 2:
         raise ConfigError(f"{files} files may be open here: raise the limit (`ulimit -n`)")
     more = "" if held == test.clients else ": raise `ulimit -n`, or give more --workers, for more"
     say(
-        f"{test.clients} clients enrolled, {held} of them held on as many connections, of {allowed}"
-        f" that the limit on open files allows{more}"
+        f"{test.clients} clients wanted, {held} enrolled and held on as many connections; the limit"
+        f" on open files allows {allowed}{more}"
     )
     with (
         scratch_folder() as folder,
@@ -94,7 +94,7 @@ def run_hold(test: HoldTest, say: Say) -> HoldReport:
         programs(folder / "logs") as starter,
     ):
         terms = synthetic_terms(10, RoundParams(group_size=2, colluders=0), 1)
-        create_deployment(folder / "certs", test.clients, ["127.0.0.1"], terms)
+        create_deployment(folder / "certs", held, ["127.0.0.1"], terms)
         address = free_address()
         server = starter.server(
             {

@@ -14,6 +14,9 @@ STOPPED = 6
 """Exit code of clients whose server stopped before the end."""
 _FILES = 3
 """Of a client in its process: a connection, a lock, an event descriptor."""
+_SERVER_FILES, _PROBES = 3, 64
+"""Of a member in the server: two connections, one of which may replace the other, and its upload;
+and the health port's."""
 _PATIENCE_SECONDS = 3600
 
 
@@ -49,9 +52,14 @@ def files_of(clients: int, workers: int) -> int:
     return _FILES * -(-clients // workers)
 
 
+def server_files(clients: int) -> int:
+    """Open at once in a server of so many members."""
+    return _SERVER_FILES * clients + _PROBES
+
+
 def most_clients(files: int, workers: int) -> int:
-    """How many ``workers`` processes of ``files`` open files each can hold."""
-    return workers * (files // _FILES)
+    """How many a server and ``workers`` processes of ``files`` open files each can hold."""
+    return max(0, min((files - _PROBES) // _SERVER_FILES, workers * (files // _FILES)))
 
 
 def start_swarm(

@@ -22,7 +22,7 @@ from auror.fields import Like, Range, check_fields, default_of
 from auror.params import WORKERS, RoundParams
 from auror.programs.enrol import synthetic_terms
 from auror.programs.load_report import LoadReport, report_of
-from auror.programs.load_swarm import faults_of, files_of, start_swarm
+from auror.programs.load_swarm import faults_of, files_of, server_files, start_swarm
 from auror.programs.load_watch import Say, watch
 from auror.programs.processes import (
     RunningProgram,
@@ -131,7 +131,7 @@ class LoadTest:
 def open_files(test: LoadTest) -> None:
     """Raises ConfigError when fewer files may be open here than ``test`` needs."""
     relay = 2 * test.clients if test.count_wire else 0  # one of them onwards
-    allow_many_files(max(test.clients, relay, files_of(test.clients, test.workers)))
+    allow_many_files(max(server_files(test.clients), relay, files_of(test.clients, test.workers)))
 
 
 def run_loadtest(test: LoadTest, say: Say) -> LoadReport:

@@ -147,10 +147,10 @@ def test_a_manifest_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 def test_too_few_files_are_said_before_anything_starts(tmp_path: Path) -> None:
     limited = ("bash", "-c", 'ulimit -n 256; exec "$@"', "bash")
-    words = ("auror.cli", "loadtest", "--clients", "600", "--dim", "100", "--rounds", "1")
+    words = ("auror.cli", "loadtest", "--clients", "400", "--dim", "100", "--rounds", "1")
     done = python(*words, before=limited, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
-    assert b"1000 files have to be open at once" in done.stderr
+    assert b"1364 files have to be open at once" in done.stderr
     assert done.stderr.count(b"\n") == 1
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from auror.cli import main
 from auror.errors import ConfigError, CredentialsError
 from auror.programs.load_remote import RemoteTest
-from auror.programs.load_swarm import faults_of, files_of, most_clients
+from auror.programs.load_swarm import faults_of, files_of, most_clients, server_files
 from auror.programs.loadtest import LoadTest
 
 
@@ -43,7 +43,11 @@ def test_faults_that_are_not_wanted_are_not_set() -> None:
 def test_open_files_are_counted_per_process() -> None:
     assert files_of(10, 2) == 15
     assert files_of(11, 2) == 18
-    assert most_clients(17, 2) == 10
+    assert most_clients(94, 2) == 10
+    assert most_clients(94, 1) == 10
+    assert most_clients(3000, 1) == 978
+    assert server_files(978) <= 3000 < server_files(979)
+    assert most_clients(20, 2) == 0
 
 
 def test_the_clients_of_a_deployment(tmp_path: Path) -> None:
