@@ -17,11 +17,13 @@ from auror.bench.speed.clock import cheapest
 from auror.bench.speed.floors import FloorWork, MachineFloors
 from auror.bench.speed.rows import SpeedRow, SumSize, speed_row
 from auror.crypto.entropy import Secret, system_entropy
+from auror.crypto.kex import KeyPair
 from auror.experiments.progress import Progress, Reporter
 from auror.ids import ClientId
 from auror.params import WORKERS
 from auror.round.messages import SHARED_KINDS
 from auror.round.public import upload_digest
+from auror.secagg.client.advertise import MaskSecrets
 from auror.secagg.client.masked_input import mask_input
 from auror.secagg.client.unmask import OpenedShares, OpeningGuard
 from auror.secagg.graph import Graph
@@ -188,10 +190,10 @@ def _client_rows(cast: SumCast, floors: MachineFloors) -> list[SpeedRow]:
     def dealt() -> object:
         return deal(
             cast.transcript, me, cast.secrets[me], holders, size.threshold,
-            cast.envelopes[me], envelope_keys, system_entropy,
+            KeyPair(cast.envelopes[me].secret), envelope_keys, system_entropy,
         )  # fmt: skip
 
-    def opened() -> object:
+    def opened() -> object:  # dealing has agreed with the same neighbours
         return [
             receive(
                 cast.transcript, peer, me, SHARED_KINDS, cast.dealings[peer].ciphertexts[me],
@@ -201,12 +203,16 @@ def _client_rows(cast: SumCast, floors: MachineFloors) -> list[SpeedRow]:
             for peer in peers
         ]  # fmt: skip
 
+    def fresh() -> MaskSecrets:  # a pair that has agreed with nobody yet, as in a round
+        own = cast.masks[me]
+        return MaskSecrets(KeyPair(own.mask_key.secret), own.self_seed)
+
     def masked() -> UInt:
-        return mask_input(context, me, cast.masks[me], peer_keys, values)
+        return mask_input(context, me, fresh(), peer_keys, values)
 
     def uploaded() -> object:
         quantised = cast.quantiser.quantise(update, rounding)
-        sent = mask_input(context, me, cast.masks[me], peer_keys, quantised)
+        sent = mask_input(context, me, fresh(), peer_keys, quantised)
         payload = context.ring.to_bytes(sent)
         return payload, upload_digest(cast.transcript, me, payload)
 
