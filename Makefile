@@ -73,15 +73,15 @@ release-check: $(STAMP) ## wheel and sdist: the wheel in a new environment, the 
 	$(BIN)/python scripts/release_check.py
 
 # As root on Debian. bubblewrap and network namespaces play containers, no engine is needed.
-SYSTEM_PACKAGES := bubblewrap iproute2 prometheus systemd util-linux
+SYSTEM_PACKAGES := bubblewrap chromium iproute2 prometheus systemd util-linux
 system-deps: $(STAMP) ## install with apt, as root, what test-system needs
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $(SYSTEM_PACKAGES) >/dev/null
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,system]'
 
-test-system: $(STAMP) ## as root: the compose file played in network namespaces; containers and units checked
+test-system: $(STAMP) ## as root: the compose file played in network namespaces; pages in a browser
 	@test "$$(id -u)" = 0 || { echo "test-system makes network namespaces: run it as root, after make system-deps"; exit 1; }
-	@for tool in bwrap ip nsenter promtool systemd-analyze $(BIN)/hadolint; do \
+	@for tool in bwrap chromium ip nsenter promtool systemd-analyze $(BIN)/hadolint; do \
 	  command -v $$tool >/dev/null || { echo "$$tool is missing: run make system-deps"; exit 1; }; done
 	$(PYTEST) -n $(WORKERS) --timeout=900 --no-cov tests/system
 

@@ -66,7 +66,7 @@ def test_the_report_tells_suspects_from_flagged_clients(tmp_path: Path) -> None:
     clients = [{**entry, "flagged": entry["client"] == 3} for entry in plain["clients"]]
     accusing = replace(found.defended, verdict={**plain, "flagged": [3], "clients": clients})
     text = written(tmp_path, result(defended=accusing))
-    assert "<td>suspected</td>" in text
+    assert '<td data-label="verdict">suspected</td>' in text
     assert re.search(r"Suspected, not confirmed by enough rounds: <b>3</b>", text)
     assert "&lt;reason 5&gt;; flagged after audited rounds" in text
     assert result(defended=accusing).summary()["suspected"] == [3]
