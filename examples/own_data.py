@@ -33,8 +33,7 @@ def write_table() -> str:
 
 
 def main() -> None:
-    setting = {"clients": 8, "malicious": 2, "colluders": 2, "rounds": 14, "group_size": 2,
-               "flag_small_cohorts": True}  # fmt: skip  # too few for the stated error rate
+    setting = {"clients": 15, "malicious": 3, "colluders": 3, "rounds": 24, "group_size": 3}
     for data, task in ((write_images(), "cnn"), (write_table(), "mlp")):
         found = simulate(
             data=data, task=task, attack="flip:4:9", aggregation="plain", runs="defended", **setting
