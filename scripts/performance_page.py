@@ -45,12 +45,12 @@ _COMMANDS = """\
 """
 _MEANING = """\
 *CPU* is time of the process on all cores together: other programs on the machine hardly count.
-*Clock* is that of the machine, with whatever else ran on it: the committed runs shared their two
-cores with other work, which also halved the rates of the floors, so compare ratios. The *floor* of
-a step is the key stream, the key agreements and the signatures that no implementation of the
-protocol can do without, at the rates of the same run; of the server's steps it is that of the whole
-unmasking or round, so that their ratios add up. *Before* is the same bench on the code that the
-changes began with. No test asserts a time.
+*Clock* is that of the machine, with whatever else ran on it: nothing but this in the newer runs;
+the ones before shared their two cores with other work, which also halved the rates of the floors,
+so compare ratios. The *floor* of a step is the key stream, the key agreements and the signatures
+that no implementation of the protocol can do without, at the rates of the same run; of the server's
+steps it is that of the whole unmasking or round, so that their ratios add up. *Before* is the same
+bench on the code that the changes began with. No test asserts a time.
 """
 
 
@@ -87,7 +87,7 @@ def page(before: Report, after: Report, thousand: tuple[Report, Report]) -> str:
         )
     if after["rows"].get("secagg"):
         named = "; ".join(f"{name}: {words}" for name, (_, _, words) in _GOALS.items())
-        told = f"{named}. Clocks count on two cores that do nothing else; these had other work."
+        told = f"{named}. Clocks count on two cores that do nothing else, as here."
         lines += [
             "",
             "## Against the goals",

@@ -133,9 +133,8 @@ class Session:
             await self._wait_for_returning()
             if await self._hold():
                 continue  # who was here may have left meanwhile
-            here = (
-                self._invitees.available()
-            )  # enough: a cut while the round is prepared is one within it
+            # enough: a cut while the round is prepared is one within it
+            here = self._invitees.available()
             await self._following.follow()
             self._standing = Standing(Activity.PREPARING)
             await self._follow_past()
