@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ def accuses_client_2(ledger, invited):
     return auror.PlainVerdict(frozenset({2}), strength=9.5, required=7.0)
 """
 ROUNDS = 6
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_flagged_client_ends_with_a_code_and_a_line_of_its_own(tmp_path: Path) -> None:
@@ -70,6 +72,7 @@ def test_a_flagged_client_ends_with_a_code_and_a_line_of_its_own(tmp_path: Path)
     assert logs["server"].count("client flagged") == 1
     check_audit(tmp_path, fell)
     assert f"client=2 component=session index={fell}" in logs["server"]
+    check_page(tmp_path, fell)
 
 
 def check_audit(folder: Path, fell: int) -> None:
@@ -96,3 +99,20 @@ def check_audit(folder: Path, fell: int) -> None:
     code, said = kit.invoke("auror", *show, "99", cwd=folder)
     assert code == 2
     assert f"choose 1 … {ROUNDS}" in said
+
+
+def check_page(folder: Path, fell: int) -> None:
+    """Every command of the page does what the page says, with the round of this run."""
+    page = (ROOT / "docs/when-things-go-wrong.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) == 7
+    for line in lines:
+        program, *words = line.replace("--round 4", f"--round {fell + 1}").split()
+        if program == "du":
+            assert subprocess.run([program, *words], cwd=folder, check=False).returncode == 0
+            continue
+        more = ["--own-detector"] if "verify" in words else []  # the page says when
+        code, said = kit.invoke(program.replace("-", "_"), *words, *more, cwd=folder)
+        assert code == 0, (line, said)
+        assert said.strip()
