@@ -17,6 +17,7 @@ from auror.errors import UserError
 
 sys.path.insert(0, str(ROOT / "scripts"))
 settings_page = importlib.import_module("settings_page")
+protocol_pictures = importlib.import_module("protocol_pictures")
 
 EVENTS = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -27,6 +28,15 @@ LEVELS = ("info", "warning", "error")
 def test_settings_are_documented_as_they_are(path: str) -> None:
     """Make them anew with scripts/settings_page.py."""
     assert (ROOT / path).read_text(encoding="utf-8") == settings_page.made()[path]
+
+
+def test_the_protocol_is_drawn_as_the_machines_play_it() -> None:
+    """Draw it anew with scripts/protocol_pictures.py."""
+    page = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
+    assert protocol_pictures.page(page) == page
+    drawn = protocol_pictures.pictures()
+    assert drawn.count("S->>C") == drawn.count("C->>S") == len(protocol_pictures.ORDER)
+    assert "Uploaded --> SignedUploads: UploadList" in drawn
 
 
 def test_every_setting_says_what_it_is() -> None:
