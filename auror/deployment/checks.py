@@ -68,6 +68,17 @@ class Checklist:
             click.echo(f"{self._good if ok else self._bad} {what}{more}")
 
 
+def settings_of(load: Callable[[], T], checks: Checklist | None) -> T:
+    """What ``load`` returns; with ``checks``, settings that cannot be used are one of them, and the
+    end of the program."""
+    if checks is None:
+        return load()
+    config = checks.run("settings", load)
+    if config is None:
+        sys.exit(checks.finish())
+    return config
+
+
 def check_writable(setting: str, folder: Path) -> Path:
     """``folder`` can be written, or made; nothing is left there.
 

@@ -10,6 +10,7 @@ from auror.deployment.addresses import MAX_CLIENTS
 from auror.errors import ConfigError
 from auror.ids import ClientId, Digest
 from auror.params import Budget, PlanCaps, RoundParams
+from auror.round.arithmetic import update_bits
 from auror.round.policy import Policy
 from auror.round.roster import Entries, RosterEntry
 
@@ -126,3 +127,14 @@ def _switch(raw: object) -> bool:
     if not isinstance(raw, bool):
         raise TypeError("a switch that is neither true nor false")
     return raw
+
+
+def check_ring(policy: Policy) -> str:
+    """How the sums that the members of ``policy`` make fit their ring.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    policy.check()
+    params, n = policy.params, len(policy.members)
+    return f"{params.quantisation_bits} bits of {n} clients fit into {update_bits(params, n)}"

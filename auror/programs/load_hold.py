@@ -14,7 +14,7 @@ from auror.errors import ConfigError
 from auror.fields import Like, Range, check_fields, default_of
 from auror.params import WORKERS, RoundParams
 from auror.programs.enrol import synthetic_terms
-from auror.programs.load_swarm import most_clients, start_swarm
+from auror.programs.load_swarm import STATE_BYTES, most_clients, start_swarm
 from auror.programs.load_watch import ProgramWatch, Say, machine
 from auror.programs.loadtest import LoadTest
 from auror.programs.processes import (
@@ -26,7 +26,6 @@ from auror.programs.processes import (
     wait_until_listening,
 )
 
-_STATE_BYTES = 32 << 10
 _LOOK_SECONDS = 2.0
 _PATIENCE_SECONDS = 3600
 _STUCK_SECONDS = 120.0
@@ -90,7 +89,7 @@ def run_hold(test: HoldTest, say: Say) -> HoldReport:
     )
     with (
         scratch_folder() as folder,
-        memory_folder(_STATE_BYTES * test.clients, folder / "state") as state,
+        memory_folder(STATE_BYTES * test.clients, folder / "state") as state,
         programs(folder / "logs") as starter,
     ):
         terms = synthetic_terms(10, RoundParams(group_size=2, colluders=0), 1)

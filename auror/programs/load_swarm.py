@@ -12,6 +12,8 @@ from auror.programs.processes import RunningProgram, Starter
 
 STOPPED = 6
 """Exit code of clients whose server stopped before the end."""
+STATE_BYTES = 32 << 10
+"""What a client keeps on disk, in two small files, with room to spare."""
 _FILES = 3
 """Of a client in its process: a connection, a lock, an event descriptor."""
 _SERVER_FILES, _PROBES = 3, 64

@@ -22,7 +22,13 @@ from auror.fields import Like, Range, check_fields, default_of
 from auror.params import WORKERS, RoundParams
 from auror.programs.enrol import synthetic_terms
 from auror.programs.load_report import LoadReport, report_of
-from auror.programs.load_swarm import faults_of, files_of, server_files, start_swarm
+from auror.programs.load_swarm import (
+    STATE_BYTES,
+    faults_of,
+    files_of,
+    server_files,
+    start_swarm,
+)
 from auror.programs.load_watch import Say, watch
 from auror.programs.processes import (
     RunningProgram,
@@ -37,8 +43,6 @@ from auror.programs.processes import (
 from auror.programs.relay import CountingRelay
 from auror.round.arithmetic import check_round
 
-_STATE_BYTES = 32 << 10
-"""What a client keeps on disk, in two small files, with room to spare."""
 _DEADLINE_SECONDS = 3600
 _RELABELLED = (4, 9)
 
@@ -144,7 +148,7 @@ def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
     open_files(test)
     with (
         scratch_folder() as folder,
-        memory_folder(_STATE_BYTES * test.clients, folder / "state") as state,
+        memory_folder(STATE_BYTES * test.clients, folder / "state") as state,
     ):
         create_deployment(folder / "certs", test.clients, ["127.0.0.1"], test.terms())
         started = time.monotonic()

@@ -8,10 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from auror.deployment.addresses import check_address
-from auror.deployment.checks import Checklist, check_peer, check_room, check_writable, in_bytes
+from auror.deployment.checks import (
+    Checklist,
+    check_peer,
+    check_room,
+    check_writable,
+    in_bytes,
+)
 from auror.deployment.credentials import ClientCredentials
 from auror.deployment.expiring import validity
 from auror.deployment.model_file import tensor_entries
+from auror.deployment.policy_file import check_ring
 from auror.errors import ConfigError, CredentialsError
 from auror.ids import ClientId
 from auror.round.arithmetic import update_bits
@@ -53,7 +60,7 @@ def check(config: ClientConfig, checks: Checklist) -> None:
             lambda expires: validity(folder, own.tls, own.policy, expires, now),
         )
         checks.run("dates and own rules", lambda: check_policies(config, members, now))
-        checks.run("ring", lambda: _ring(own.policy), str)
+        checks.run("ring", lambda: check_ring(own.policy), str)
         checks.run("task", lambda: _task(config, own.policy.task), str)
         checks.run("data", lambda: _data(config, members), str)
     checks.run("device", lambda: _device(config), str)
@@ -70,14 +77,7 @@ def check(config: ClientConfig, checks: Checklist) -> None:
     if members is None:
         checks.run("server", lambda: check_peer("client.server", config.client.server), str)
     else:
-        _link(config, members[0], checks)
-
-
-def _ring(policy: Policy) -> str:
-    """How the policy's sums fit their ring. Raises ConfigError: they do not."""
-    policy.check()
-    params, n = policy.params, len(policy.members)
-    return f"{params.quantisation_bits} bits of {n} clients fit into {update_bits(params, n)}"
+        _link(config, members, checks)
 
 
 def check_skew(found: Probed) -> str:
@@ -123,8 +123,8 @@ def check_patience(found: Probed, policy: Policy, clients: int = 1) -> str:
     return f"{link} of the {waits} s that others wait, training included"
 
 
-def _link(config: ClientConfig, member: tuple[Path, ClientCredentials], checks: Checklist) -> None:
-    folder, own = member
+def _link(config: ClientConfig, members: Members, checks: Checklist) -> None:
+    folder, own = members[0]
     address, policy = config.client.server, own.policy
 
     def look() -> Probed | None:
@@ -142,8 +142,7 @@ def _link(config: ClientConfig, member: tuple[Path, ClientCredentials], checks: 
     if found is not None:
         checks.run("clock", lambda: check_skew(found), str)
         checks.run("policy version", lambda: check_version(found, policy), str)
-        clients = len(load_members(config))
-        checks.run("uplink", lambda: check_patience(found, policy, clients), str)
+        checks.run("uplink", lambda: check_patience(found, policy, len(members)), str)
 
 
 async def _look(address: str, folder: Path, own: ClientCredentials) -> Probed | None:

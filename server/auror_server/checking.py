@@ -15,6 +15,7 @@ from auror.deployment.credentials import (
 )
 from auror.deployment.expiring import validity
 from auror.deployment.model_file import tensor_entries
+from auror.deployment.policy_file import check_ring
 from auror.round.arithmetic import update_bits
 from auror.round.policy import Policy
 from auror.secagg.topology import Topology
@@ -55,7 +56,7 @@ def check(config: ServerConfig, checks: Checklist) -> None:
             lambda: check_policy(config, policy, now),
             lambda topology: _thresholds(policy, topology),
         )
-        checks.run("ring", lambda: _ring(policy), str)
+        checks.run("ring", lambda: check_ring(policy), str)
         checks.run("first models", lambda: load_first_models(folder, policy))
         if config.server.from_model:
             checks.run("from_model", lambda: check_first_model(config.server.from_model, policy))
@@ -76,13 +77,6 @@ def check(config: ServerConfig, checks: Checklist) -> None:
 
 def _port(checks: Checklist, name: str, address: str) -> None:
     checks.run(name, lambda: check_free(f"server.{name}", address), str)
-
-
-def _ring(policy: Policy) -> str:
-    """How the policy's sums fit their ring. Raises ConfigError: they do not."""
-    policy.check()
-    params, n = policy.params, len(policy.members)
-    return f"{params.quantisation_bits} bits of {n} clients fit into {update_bits(params, n)}"
 
 
 def _disk(config: ServerConfig, policy: Policy, run_dir: Path) -> str:

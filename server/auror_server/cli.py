@@ -14,13 +14,13 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 import click
 
 from auror.deployment.allocator import few_arenas
-from auror.deployment.checks import Checklist
+from auror.deployment.checks import Checklist, settings_of
 from auror.deployment.console import HELP, VERSION, OneLine, one_line, with_flags
 from auror.deployment.logs import configure
 from auror.deployment.private_memory import keep_memory_private
 from auror.deployment.settings import to_toml
 from auror.errors import UserError, machine_error
-from auror_server.config import ServerConfig, load_config
+from auror_server.config import load_config
 
 STOPPED = 6
 _EPILOG = """\b
@@ -90,7 +90,10 @@ def main(
         raise click.UsageError("--format has no effect without --check: leave it out.")
     try:
         checks = Checklist(_told, form or "text")
-        config = _load(path, [*_flags(common), *flags], checks if only_check else None)
+        given = [*_flags(common), *flags]
+        config = settings_of(
+            lambda: load_config(path, os.environ, given), checks if only_check else None
+        )
         if print_config:
             click.echo(to_toml(config), nl=False)
             return
@@ -142,16 +145,6 @@ _NUMBERS = ("rounds", "min_clients")
 
 def _told(text: str) -> str:
     return with_flags(one_line(text), _OPTIONS)
-
-
-def _load(path: Path | None, flags: list[str], checks: Checklist | None) -> ServerConfig:
-    """``checks``: settings that cannot be used are one of them, and the end of all."""
-    if checks is None:
-        return load_config(path, os.environ, flags)
-    config = checks.run("settings", lambda: load_config(path, os.environ, flags))
-    if config is None:
-        sys.exit(checks.finish())
-    return config
 
 
 def _flags(common: dict[str, str | None]) -> list[str]:

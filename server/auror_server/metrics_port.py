@@ -15,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from auror.deployment.addresses import check_address
 from auror.deployment.logs import logger
 from auror.errors import UnavailableError
+from auror_server.few_at_once import FewAtOnce
 
 PATH = "/metrics"
 AT_ONCE = 8
@@ -32,7 +33,7 @@ class MetricsPort:
     def __init__(self, text: Callable[[], bytes]) -> None:
         """``text``: asked in the event loop's thread."""
         self._text = text
-        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._peers = FewAtOnce(AT_ONCE)
 
     @contextlib.asynccontextmanager
     async def listening(self, address: str) -> AsyncIterator[None]:
@@ -59,27 +60,15 @@ class MetricsPort:
             yield
         finally:
             server.close()
-            for writer in self._open.values():
-                writer.transport.abort()
-            await asyncio.gather(*self._open, return_exceptions=True)
+            await self._peers.end()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._open) >= AT_ONCE:
-            writer.transport.abort()
-            return
-        self._open[task] = writer
-        try:
+        async def say() -> None:
             async with asyncio.timeout(PATIENCE_S):
                 request = await reader.readuntil(b"\r\n\r\n")
             writer.write(self._answer(request.split(b"\r\n", 1)[0]))
-            writer.close()
-            async with asyncio.timeout(PATIENCE_S):
-                await writer.wait_closed()
-        except (OSError, EOFError, asyncio.LimitOverrunError, TimeoutError):
-            writer.transport.abort()  # it says too little or too much, does not read, or is gone
-        finally:
-            del self._open[task]
+
+        await self._peers.answer(writer, say, PATIENCE_S)
 
     def _answer(self, line: bytes) -> bytes:
         match line.split(b" "):

@@ -12,6 +12,7 @@ from typing import Any
 
 from auror.deployment.logs import logger
 from auror.deployment.status_socket import PATIENCE_S, SOCKET, short_name
+from auror_server.few_at_once import FewAtOnce
 from auror_server.standing import STARTING
 
 AT_ONCE = 8
@@ -25,7 +26,7 @@ class StatusPort:
     def __init__(self) -> None:
         self.standing: Callable[[], dict[str, Any]] = STARTING.copy
         """Asked in the event loop's thread."""
-        self._open: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
+        self._peers = FewAtOnce(AT_ONCE)
 
     @contextlib.asynccontextmanager
     async def listening(self, folder: Path) -> AsyncIterator[None]:
@@ -41,26 +42,14 @@ class StatusPort:
             yield
         finally:
             server.close()
-            for writer in self._open.values():
-                writer.transport.abort()
-            await asyncio.gather(*self._open)
+            await self._peers.end()
             (folder / SOCKET).unlink(missing_ok=True)
 
     async def _answer(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._open) >= AT_ONCE:
-            writer.close()
-            return
-        self._open[task] = writer
-        try:
+        async def say() -> None:
             writer.write(json.dumps(self.standing()).encode() + b"\n")
-            writer.close()
-            async with asyncio.timeout(PATIENCE_S):
-                await writer.wait_closed()
-        except (OSError, TimeoutError):
-            writer.transport.abort()  # it does not read, or is gone
-        finally:
-            del self._open[task]
+
+        await self._peers.answer(writer, say, PATIENCE_S)
 
 
 def bound(folder: Path, name: str) -> socket.socket:
