@@ -4,12 +4,22 @@ Coverage is measured where lines are run for the first time. Its tracer about do
 what computes, so what repeats the same lines is not traced: it is marked ``no_cover``.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 REPEATING = ("adversary", "property", "reproductions", "vectors")
 """Folders whose tests play again, over and over, what tests/unit measures."""
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_its_own() -> Iterator[None]:
+    """A program that ran within a test logs to that test's standard error, which is closed by the
+    time another test's server has something to say."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
