@@ -1,8 +1,9 @@
 """Cutting messages into frames and putting them together again.
 
 A header announces kind, size, digest and round; the bound of the kind is checked before a byte of
-the body is kept, the digest when the last one is in. Every chunk but the last is full. A body that
-came in part over one stream may be gone on with over another (ADR 0028).
+the body is kept, the digest when the last one is in. A body that fits a chunk is in its header's
+frame. A larger one follows in chunks, all full but the last, and what came of it over one stream
+may be gone on with over another (ADR 0028).
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ def client_frames(
     """Serialised ``ClientFrame``s that carry ``body``, or the rest of it: ``begun`` is what the
     stream's welcome named."""
     header = _header(round_id, kind, body)
-    if begun is not None and begun.sha256 == header.sha256 and begun.offset < len(body):
-        header.offset = begun.offset
+    if begun is not None and begun.sha256 == header.sha256 and not header.body:
+        header.offset = begun.offset if begun.offset < len(body) else 0
     yield pb.ClientFrame(header=header).SerializeToString()
     for chunk in _chunks(body, header.offset):
         yield pb.ClientFrame(chunk=chunk).SerializeToString()
@@ -150,12 +151,20 @@ class Assembler:
         self.is_over = True
         return part
 
-    def header(self, wire: pb.Header, limits: Limits) -> None:
-        """Begin a message, or go on with the one held. An upload from its start forgets that.
+    def frame(self, frame: pb.ClientFrame | pb.ServerFrame, limits: Limits) -> Received | None:
+        """Take a header or a chunk; the message when it is complete. Raises as these do."""
+        if frame.WhichOneof("frame") == "header":
+            return self.header(frame.header, limits)
+        return self.chunk(frame.chunk)
+
+    def header(self, wire: pb.Header, limits: Limits) -> Received | None:
+        """Begin a message, or go on with the one held; the message when its body came along. An
+        upload from its start forgets what is held.
 
         Raises:
             WireError: the one before is not complete, no such message can exist, or what is held
                 is not that far.
+            OSError: as for a chunk.
         """
         if self._open is not None:
             raise WireError("header inside a message")
@@ -163,6 +172,8 @@ class Assembler:
         if envelope.kind.from_client is not self._from_client:
             raise WireError(f"{envelope.kind.field} comes from the other side")
         limits.check_size(envelope.kind, envelope.size)
+        if wire.body and (wire.offset or envelope.size > CHUNK_BYTES):
+            raise WireError(f"{envelope.kind.field} with a body that comes in chunks")
         if wire.offset:
             part = self._held
             if part is None or (part.announcement, part.got) != (envelope, wire.offset):
@@ -170,10 +181,11 @@ class Assembler:
                     f"{envelope.kind.field} from byte {wire.offset}, which nobody named"
                 )
             self._open, self._held = part, None
-            return
+            return None
         if envelope.kind is Kind.UPLOAD:
             self._forget()
         self._open = Body(envelope, self._spool)
+        return None if envelope.size > CHUNK_BYTES else self.chunk(wire.body)
 
     def chunk(self, data: bytes) -> Received | None:
         """Take the next piece; the message when it was the last one.
@@ -234,6 +246,7 @@ def _header(round_id: RoundId, kind: Kind, body: bytes) -> pb.Header:
         sha256=hashlib.sha256(body).digest(),
         round_counter=round_id.counter,
         round_nonce=round_id.nonce,
+        body=body if len(body) <= CHUNK_BYTES else b"",
     )
 
 
@@ -249,5 +262,8 @@ def _parse_header(wire: pb.Header) -> Announcement:
 
 
 def _chunks(body: bytes, offset: int = 0) -> Iterator[bytes]:
+    """Of a body that is not in its header."""
+    if len(body) <= CHUNK_BYTES:
+        return
     for start in range(offset, len(body), CHUNK_BYTES):
         yield body[start : start + CHUNK_BYTES]

@@ -144,9 +144,11 @@ def accepted_set(accepted: Ids, shown: Ids) -> int:
 def framed(size: int, counter: int) -> int:
     """A message of ``size`` bytes with its header and chunk frames, and gRPC's five bytes each."""
     numbers = 2 + 1 + varint(size) + (1 + varint(counter) if counter else 0)
-    header = field(numbers + field(_DIGEST) + field(16))
+    header = numbers + field(_DIGEST) + field(16)
+    if size <= CHUNK_BYTES:
+        return 5 + field(header + field(size))
     chunks = [min(CHUNK_BYTES, size - at) for at in range(0, size, CHUNK_BYTES)]
-    return 5 + header + sum(5 + field(chunk) for chunk in chunks)
+    return 5 + field(header) + sum(5 + field(chunk) for chunk in chunks)
 
 
 def published_formula(clients: int, dim: int, bits: int, ring_bits: int) -> float:

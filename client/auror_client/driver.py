@@ -121,11 +121,10 @@ class ClientSession:
                     case "header" if self._declines(frame.header):
                         self._log.info("session finished, the final model is not wanted")
                         return ClientEnding.FINISHED
-                    case "header":
-                        again.heard()
-                        assembler.header(frame.header, self.answering.limits)
-                    case "chunk":
-                        whole = assembler.chunk(frame.chunk)
+                    case "header" | "chunk" as kind:
+                        if kind == "header":
+                            again.heard()
+                        whole = assembler.frame(frame, self.answering.limits)
                         if whole is not None:
                             await self.answering.take(whole)
                             self._unreadable = 0
@@ -189,21 +188,18 @@ class ClientSession:
         return "is it running, and is client.server right?"
 
     async def _read(self, link: Link) -> pb.ServerFrame:
-        """The next frame, unless the training under way fails first."""
+        """The next frame, unless the training under way fails first. Nobody but who reads begins
+        one, so without one there is nothing else to wait for."""
+        training = self.answering.training
+        if training is None:
+            return await link.read()
         reading = asyncio.create_task(link.read())
-        waiting: set[asyncio.Task[pb.ServerFrame] | asyncio.Task[None]] = {reading}
         try:
-            while not reading.done():
-                training = self.answering.training
-                if training is not None:
-                    if training.done():
-                        self.answering.training = None
-                        training.result()
-                    else:
-                        waiting.add(training)
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                waiting = {reading}
-            return reading.result()
+            await asyncio.wait({reading, training}, return_when=asyncio.FIRST_COMPLETED)
+            if training.done():
+                self.answering.training = None
+                training.result()
+            return await reading
         finally:
             if not reading.done():
                 reading.cancel()

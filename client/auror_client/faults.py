@@ -122,17 +122,17 @@ def garbled(frames: list[bytes], rng: np.random.Generator) -> list[bytes]:
     wrong digest, larger than anything may be, without a header, or of noise."""
     header = pb.ClientFrame.FromString(frames[0]).header
     noise = rng.bytes(min(header.size, CHUNK_BYTES))
-    chunk = pb.ClientFrame(chunk=noise).SerializeToString()
     match rng.integers(4):
         case 0:
             header.sha256 = rng.bytes(32)
         case 1:
             header.size = 1 << 40
         case 2:
-            return [chunk]
+            return [pb.ClientFrame(chunk=noise).SerializeToString()]
         case _:
             header.size, header.sha256 = len(noise), hashlib.sha256(noise).digest()
-            return [pb.ClientFrame(header=header).SerializeToString(), chunk]
+            header.body = noise
+            return [pb.ClientFrame(header=header).SerializeToString()]
     return [pb.ClientFrame(header=header).SerializeToString(), *frames[1:]]
 
 

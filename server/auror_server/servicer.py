@@ -160,17 +160,18 @@ class Servicer:
                     case "header":
                         if assembler.is_over or not frame.header.offset:
                             self._handler.begins(client)
-                        if not assembler.is_over:
-                            assembler.header(frame.header, self._handler.limits)
+                        self._handler.came(client, len(frame.header.body))
                     case "chunk":
                         self._handler.came(client, len(frame.chunk))
-                        whole = None if assembler.is_over else assembler.chunk(frame.chunk)
-                        if whole is not None:
-                            await self._handler.received(client, whole)
                     case "beat":
-                        pass
+                        continue
                     case _:
                         raise WireError("a second hello, or an empty frame")
+                if assembler.is_over:
+                    continue
+                whole = assembler.frame(frame, self._handler.limits)
+                if whole is not None:
+                    await self._handler.received(client, whole)
 
     async def _write(self, context: Any, connection: Connection) -> None:
         while True:

@@ -85,10 +85,8 @@ def frames(data: bytes) -> None:
                 raw, rest = rest[2 : 2 + size], rest[2 + size :]
                 frame = pb.ClientFrame() if from_client else pb.ServerFrame()
                 frame.ParseFromString(raw)
-                if frame.WhichOneof("frame") == "header":
-                    assembler.header(frame.header, LIMITS)
-                elif frame.WhichOneof("frame") == "chunk":
-                    assembler.chunk(frame.chunk)
+                if frame.WhichOneof("frame") in ("header", "chunk"):
+                    assembler.frame(frame, LIMITS)
         except (WireError, DecodeError):
             pass
         finally:

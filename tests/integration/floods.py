@@ -20,7 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from auror.deployment.credentials import client_folder, load_client, load_server
 from auror.errors import UserError
 from auror.round.description import PROTOCOL_VERSION
-from auror.wire.limits import Kind
+from auror.wire.limits import CHUNK_BYTES, Kind
 from auror.wire.service import CLIENT_OPTIONS, PATH
 from auror.wire.v1 import transport_pb2 as pb
 
@@ -119,7 +119,6 @@ async def messages(address: str, certs: Path) -> None:
         while True:
             body = next(count).to_bytes(8, "little") * 200
             await call.write(pb.ClientFrame(header=_header(start, body)))
-            await call.write(pb.ClientFrame(chunk=body))
 
     await _in_every_round(address, certs, spoil)
 
@@ -128,7 +127,7 @@ async def unfinished(address: str, certs: Path) -> None:
     """A member that announces messages and lets the body wait."""
 
     async def spoil(call: grpc.aio.StreamStreamCall, start: pb.Header) -> None:
-        await call.write(pb.ClientFrame(header=_header(start, bytes(1600))))
+        await call.write(pb.ClientFrame(header=_header(start, bytes(CHUNK_BYTES + 1))))
         await asyncio.sleep(0.5)
         call.cancel()
 
@@ -158,6 +157,7 @@ def _header(start: pb.Header, body: bytes) -> pb.Header:
         sha256=hashlib.sha256(body).digest(),
         round_counter=start.round_counter,
         round_nonce=start.round_nonce,
+        body=body if len(body) <= CHUNK_BYTES else b"",
     )
 
 

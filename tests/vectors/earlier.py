@@ -34,4 +34,12 @@ EARLIER: dict[int, dict[str, str]] = {
         "primitives_bad.json": "53a1b7645118512bcf3de578ffcf4247a68f9f8d845c2ce14547f650870c2938",
         "round.json": "421f879a9444153eafbfa28f6bf407fc7a8ebaa798377e76d9229e481646b5b5",
     },
+    5: {
+        "messages.json": "6a67785e757233c33fec962eb48f96e526c50eaeb3d8c17625de6bb9fee8efc0",
+        "messages_bad.json": "30e1b872d1033baa00f2f1886773c7dcb0b4e21fbe2d492fbc883089db812bdb",
+        "operations.json": "dc2e4b5ec7af9fa57cc71306607fa3f386c82e6fdf1d9e46cc5effd5629bbfc3",
+        "primitives.json": "170aed01f32ca1db4cc9741e737dec0fac7d740bfa02d20b87ec8c38c9b465c6",
+        "primitives_bad.json": "53a1b7645118512bcf3de578ffcf4247a68f9f8d845c2ce14547f650870c2938",
+        "round.json": "47f953b24d32ecb810aff96829b03b8823b4adca51b0c5a2dae9428bcc9ab1de",
+    },
 }

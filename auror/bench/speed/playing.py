@@ -100,9 +100,8 @@ class FramedServer:
         assembler = Assembler(from_client=True)
         for raw in frames:
             frame = pb.ClientFrame.FromString(raw)
-            if frame.HasField("header"):
-                assembler.header(frame.header, self._limits)
-            elif (whole := assembler.chunk(frame.chunk)) is not None:
+            whole = assembler.frame(frame, self._limits)
+            if whole is not None:
                 return codec.decode_client(whole.envelope.kind, whole.read(), self._limits)
         raise AssertionError("a message without its last frame")
 

@@ -24,37 +24,37 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61uror/wire/v1/transport.proto\x12\rauror.wire.v1\"\x8c\x01\n\x06Header\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.auror.wire.v1.MessageKind\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\x12\x15\n\rround_counter\x18\x04 \x01(\x04\x12\x13\n\x0bround_nonce\x18\x05 \x01(\x0c\x12\x0e\n\x06offset\x18\x06 \x01(\x04\"\x96\x01\n\x05Hello\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\x0e\n\x06\x63lient\x18\x03 \x01(\r\x12\x14\n\x0cnext_counter\x18\x04 \x01(\x04\x12\x10\n\x08next_era\x18\x05 \x01(\r\x12\x0f\n\x07\x66lagged\x18\x06 \x03(\r\x12\x16\n\x0epolicy_version\x18\x07 \x01(\r\"\x06\n\x04\x42\x65\x61t\"\x9c\x01\n\x0b\x43lientFrame\x12%\n\x05hello\x18\x01 \x01(\x0b\x32\x14.auror.wire.v1.HelloH\x00\x12\'\n\x06header\x18\x02 \x01(\x0b\x32\x15.auror.wire.v1.HeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x03 \x01(\x0cH\x00\x12#\n\x04\x62\x65\x61t\x18\x04 \x01(\x0b\x32\x13.auror.wire.v1.BeatH\x00\x42\x07\n\x05\x66rame\"\'\n\x05\x42\x65gun\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"\\\n\x07Welcome\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12#\n\x05\x62\x65gun\x18\x03 \x01(\x0b\x32\x14.auror.wire.v1.Begun\"7\n\x07Goodbye\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.auror.wire.v1.GoodbyeReason\"\x19\n\x06\x46iller\x12\x0f\n\x07nothing\x18\x01 \x01(\x0c\"0\n\x06Probed\x12\x0e\n\x06time_s\x18\x01 \x01(\x01\x12\x16\n\x0epolicy_version\x18\x02 \x01(\r\"\xcb\x01\n\x0bServerFrame\x12)\n\x07welcome\x18\x01 \x01(\x0b\x32\x16.auror.wire.v1.WelcomeH\x00\x12\'\n\x06header\x18\x02 \x01(\x0b\x32\x15.auror.wire.v1.HeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x03 \x01(\x0cH\x00\x12)\n\x07goodbye\x18\x04 \x01(\x0b\x32\x16.auror.wire.v1.GoodbyeH\x00\x12#\n\x04\x62\x65\x61t\x18\x05 \x01(\x0b\x32\x13.auror.wire.v1.BeatH\x00\x42\x07\n\x05\x66rame*\xa9\x06\n\x0bMessageKind\x12\x1c\n\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12 \n\x1cMESSAGE_KIND_ADVERTISED_KEYS\x10\x01\x12\x1d\n\x19MESSAGE_KIND_DEALT_SHARES\x10\x02\x12\x18\n\x14MESSAGE_KIND_RECEIPT\x10\x03\x12\x17\n\x13MESSAGE_KIND_UPLOAD\x10\x04\x12\x1c\n\x18MESSAGE_KIND_CONSISTENCY\x10\x05\x12\"\n\x1eMESSAGE_KIND_RANDOMNESS_SHARES\x10\x06\x12\"\n\x1eMESSAGE_KIND_MASKED_STATISTICS\x10\x07\x12\x1a\n\x16MESSAGE_KIND_AGREEMENT\x10\x08\x12\x1e\n\x1aMESSAGE_KIND_UPDATE_SHARES\x10\t\x12\x1c\n\x18MESSAGE_KIND_CROSS_MASKS\x10\n\x12\x19\n\x15MESSAGE_KIND_WITHDRAW\x10\x0b\x12\x1c\n\x18MESSAGE_KIND_ROUND_START\x10\x65\x12\x19\n\x15MESSAGE_KIND_KEY_LIST\x10\x66\x12\x1f\n\x1bMESSAGE_KIND_SHARE_DELIVERY\x10g\x12\x1c\n\x18MESSAGE_KIND_DEALER_LIST\x10h\x12\x1c\n\x18MESSAGE_KIND_UPLOAD_LIST\x10i\x12!\n\x1dMESSAGE_KIND_CONSISTENCY_LIST\x10j\x12 \n\x1cMESSAGE_KIND_RANDOMNESS_LIST\x10k\x12\x1d\n\x19MESSAGE_KIND_ACCEPTED_SET\x10l\x12\x1f\n\x1bMESSAGE_KIND_AGREEMENT_LIST\x10m\x12\x1f\n\x1bMESSAGE_KIND_BINDING_FAILED\x10n\x12\x1a\n\x16MESSAGE_KIND_ROUND_END\x10o\x12\x1c\n\x18MESSAGE_KIND_FINAL_MODEL\x10p\x12\x1a\n\x16MESSAGE_KIND_EXCLUSION\x10q\x12\x1b\n\x17MESSAGE_KIND_NEW_POLICY\x10r*\x85\x01\n\rGoodbyeReason\x12\x1e\n\x1aGOODBYE_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17GOODBYE_REASON_FINISHED\x10\x01\x12\x1a\n\x16GOODBYE_REASON_STOPPED\x10\x02\x12\x1b\n\x17GOODBYE_REASON_REPLACED\x10\x03\x32\x8b\x01\n\x05\x41uror\x12I\n\x0bParticipate\x12\x1a.auror.wire.v1.ClientFrame\x1a\x1a.auror.wire.v1.ServerFrame(\x01\x30\x01\x12\x37\n\x05Probe\x12\x15.auror.wire.v1.Filler\x1a\x15.auror.wire.v1.Probed(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61uror/wire/v1/transport.proto\x12\rauror.wire.v1\"\x9a\x01\n\x06Header\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.auror.wire.v1.MessageKind\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\x12\x15\n\rround_counter\x18\x04 \x01(\x04\x12\x13\n\x0bround_nonce\x18\x05 \x01(\x0c\x12\x0e\n\x06offset\x18\x06 \x01(\x04\x12\x0c\n\x04\x62ody\x18\x07 \x01(\x0c\"\x96\x01\n\x05Hello\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\x0e\n\x06\x63lient\x18\x03 \x01(\r\x12\x14\n\x0cnext_counter\x18\x04 \x01(\x04\x12\x10\n\x08next_era\x18\x05 \x01(\r\x12\x0f\n\x07\x66lagged\x18\x06 \x03(\r\x12\x16\n\x0epolicy_version\x18\x07 \x01(\r\"\x06\n\x04\x42\x65\x61t\"\x9c\x01\n\x0b\x43lientFrame\x12%\n\x05hello\x18\x01 \x01(\x0b\x32\x14.auror.wire.v1.HelloH\x00\x12\'\n\x06header\x18\x02 \x01(\x0b\x32\x15.auror.wire.v1.HeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x03 \x01(\x0cH\x00\x12#\n\x04\x62\x65\x61t\x18\x04 \x01(\x0b\x32\x13.auror.wire.v1.BeatH\x00\x42\x07\n\x05\x66rame\"\'\n\x05\x42\x65gun\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"\\\n\x07Welcome\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12#\n\x05\x62\x65gun\x18\x03 \x01(\x0b\x32\x14.auror.wire.v1.Begun\"7\n\x07Goodbye\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.auror.wire.v1.GoodbyeReason\"\x19\n\x06\x46iller\x12\x0f\n\x07nothing\x18\x01 \x01(\x0c\"0\n\x06Probed\x12\x0e\n\x06time_s\x18\x01 \x01(\x01\x12\x16\n\x0epolicy_version\x18\x02 \x01(\r\"\xcb\x01\n\x0bServerFrame\x12)\n\x07welcome\x18\x01 \x01(\x0b\x32\x16.auror.wire.v1.WelcomeH\x00\x12\'\n\x06header\x18\x02 \x01(\x0b\x32\x15.auror.wire.v1.HeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x03 \x01(\x0cH\x00\x12)\n\x07goodbye\x18\x04 \x01(\x0b\x32\x16.auror.wire.v1.GoodbyeH\x00\x12#\n\x04\x62\x65\x61t\x18\x05 \x01(\x0b\x32\x13.auror.wire.v1.BeatH\x00\x42\x07\n\x05\x66rame*\xa9\x06\n\x0bMessageKind\x12\x1c\n\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12 \n\x1cMESSAGE_KIND_ADVERTISED_KEYS\x10\x01\x12\x1d\n\x19MESSAGE_KIND_DEALT_SHARES\x10\x02\x12\x18\n\x14MESSAGE_KIND_RECEIPT\x10\x03\x12\x17\n\x13MESSAGE_KIND_UPLOAD\x10\x04\x12\x1c\n\x18MESSAGE_KIND_CONSISTENCY\x10\x05\x12\"\n\x1eMESSAGE_KIND_RANDOMNESS_SHARES\x10\x06\x12\"\n\x1eMESSAGE_KIND_MASKED_STATISTICS\x10\x07\x12\x1a\n\x16MESSAGE_KIND_AGREEMENT\x10\x08\x12\x1e\n\x1aMESSAGE_KIND_UPDATE_SHARES\x10\t\x12\x1c\n\x18MESSAGE_KIND_CROSS_MASKS\x10\n\x12\x19\n\x15MESSAGE_KIND_WITHDRAW\x10\x0b\x12\x1c\n\x18MESSAGE_KIND_ROUND_START\x10\x65\x12\x19\n\x15MESSAGE_KIND_KEY_LIST\x10\x66\x12\x1f\n\x1bMESSAGE_KIND_SHARE_DELIVERY\x10g\x12\x1c\n\x18MESSAGE_KIND_DEALER_LIST\x10h\x12\x1c\n\x18MESSAGE_KIND_UPLOAD_LIST\x10i\x12!\n\x1dMESSAGE_KIND_CONSISTENCY_LIST\x10j\x12 \n\x1cMESSAGE_KIND_RANDOMNESS_LIST\x10k\x12\x1d\n\x19MESSAGE_KIND_ACCEPTED_SET\x10l\x12\x1f\n\x1bMESSAGE_KIND_AGREEMENT_LIST\x10m\x12\x1f\n\x1bMESSAGE_KIND_BINDING_FAILED\x10n\x12\x1a\n\x16MESSAGE_KIND_ROUND_END\x10o\x12\x1c\n\x18MESSAGE_KIND_FINAL_MODEL\x10p\x12\x1a\n\x16MESSAGE_KIND_EXCLUSION\x10q\x12\x1b\n\x17MESSAGE_KIND_NEW_POLICY\x10r*\x85\x01\n\rGoodbyeReason\x12\x1e\n\x1aGOODBYE_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17GOODBYE_REASON_FINISHED\x10\x01\x12\x1a\n\x16GOODBYE_REASON_STOPPED\x10\x02\x12\x1b\n\x17GOODBYE_REASON_REPLACED\x10\x03\x32\x8b\x01\n\x05\x41uror\x12I\n\x0bParticipate\x12\x1a.auror.wire.v1.ClientFrame\x1a\x1a.auror.wire.v1.ServerFrame(\x01\x30\x01\x12\x37\n\x05Probe\x12\x15.auror.wire.v1.Filler\x1a\x15.auror.wire.v1.Probed(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'auror.wire.v1.transport_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MESSAGEKIND']._serialized_start=987
-  _globals['_MESSAGEKIND']._serialized_end=1796
-  _globals['_GOODBYEREASON']._serialized_start=1799
-  _globals['_GOODBYEREASON']._serialized_end=1932
+  _globals['_MESSAGEKIND']._serialized_start=1001
+  _globals['_MESSAGEKIND']._serialized_end=1810
+  _globals['_GOODBYEREASON']._serialized_start=1813
+  _globals['_GOODBYEREASON']._serialized_end=1946
   _globals['_HEADER']._serialized_start=49
-  _globals['_HEADER']._serialized_end=189
-  _globals['_HELLO']._serialized_start=192
-  _globals['_HELLO']._serialized_end=342
-  _globals['_BEAT']._serialized_start=344
-  _globals['_BEAT']._serialized_end=350
-  _globals['_CLIENTFRAME']._serialized_start=353
-  _globals['_CLIENTFRAME']._serialized_end=509
-  _globals['_BEGUN']._serialized_start=511
-  _globals['_BEGUN']._serialized_end=550
-  _globals['_WELCOME']._serialized_start=552
-  _globals['_WELCOME']._serialized_end=644
-  _globals['_GOODBYE']._serialized_start=646
-  _globals['_GOODBYE']._serialized_end=701
-  _globals['_FILLER']._serialized_start=703
-  _globals['_FILLER']._serialized_end=728
-  _globals['_PROBED']._serialized_start=730
-  _globals['_PROBED']._serialized_end=778
-  _globals['_SERVERFRAME']._serialized_start=781
-  _globals['_SERVERFRAME']._serialized_end=984
-  _globals['_AUROR']._serialized_start=1935
-  _globals['_AUROR']._serialized_end=2074
+  _globals['_HEADER']._serialized_end=203
+  _globals['_HELLO']._serialized_start=206
+  _globals['_HELLO']._serialized_end=356
+  _globals['_BEAT']._serialized_start=358
+  _globals['_BEAT']._serialized_end=364
+  _globals['_CLIENTFRAME']._serialized_start=367
+  _globals['_CLIENTFRAME']._serialized_end=523
+  _globals['_BEGUN']._serialized_start=525
+  _globals['_BEGUN']._serialized_end=564
+  _globals['_WELCOME']._serialized_start=566
+  _globals['_WELCOME']._serialized_end=658
+  _globals['_GOODBYE']._serialized_start=660
+  _globals['_GOODBYE']._serialized_end=715
+  _globals['_FILLER']._serialized_start=717
+  _globals['_FILLER']._serialized_end=742
+  _globals['_PROBED']._serialized_start=744
+  _globals['_PROBED']._serialized_end=792
+  _globals['_SERVERFRAME']._serialized_start=795
+  _globals['_SERVERFRAME']._serialized_end=998
+  _globals['_AUROR']._serialized_start=1949
+  _globals['_AUROR']._serialized_end=2088
 # @@protoc_insertion_point(module_scope)

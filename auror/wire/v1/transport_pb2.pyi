@@ -74,20 +74,22 @@ GOODBYE_REASON_STOPPED: GoodbyeReason
 GOODBYE_REASON_REPLACED: GoodbyeReason
 
 class Header(_message.Message):
-    __slots__ = ("kind", "size", "sha256", "round_counter", "round_nonce", "offset")
+    __slots__ = ("kind", "size", "sha256", "round_counter", "round_nonce", "offset", "body")
     KIND_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     ROUND_COUNTER_FIELD_NUMBER: _ClassVar[int]
     ROUND_NONCE_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
     kind: MessageKind
     size: int
     sha256: bytes
     round_counter: int
     round_nonce: bytes
     offset: int
-    def __init__(self, kind: _Optional[_Union[MessageKind, str]] = ..., size: _Optional[int] = ..., sha256: _Optional[bytes] = ..., round_counter: _Optional[int] = ..., round_nonce: _Optional[bytes] = ..., offset: _Optional[int] = ...) -> None: ...
+    body: bytes
+    def __init__(self, kind: _Optional[_Union[MessageKind, str]] = ..., size: _Optional[int] = ..., sha256: _Optional[bytes] = ..., round_counter: _Optional[int] = ..., round_nonce: _Optional[bytes] = ..., offset: _Optional[int] = ..., body: _Optional[bytes] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("protocol_version", "deployment", "client", "next_counter", "next_era", "flagged", "policy_version")

@@ -189,9 +189,7 @@ class Line:
                 self.part = assembler.hand_over()
                 self.lose()
                 raise ConnectionLost("cut")
-            if frame.WhichOneof("frame") == "header":
-                assembler.header(frame.header, self._limits)
-            elif (whole := assembler.chunk(frame.chunk)) is not None:
+            if (whole := assembler.frame(frame, self._limits)) is not None:
                 message = codec.decode_client(whole.envelope.kind, whole.read(), self._limits)
                 self._outgoing.put_nowait((whole.envelope.round_id, message))
 

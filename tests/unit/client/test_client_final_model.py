@@ -82,7 +82,11 @@ def test_the_model_is_kept_as_a_servers_run_folder_has_it(tmp_path: Path) -> Non
     played(tmp_path, scene)
 
 
-def test_half_a_model_replaces_nothing_and_the_next_connection_brings_it(tmp_path: Path) -> None:
+def test_half_a_model_replaces_nothing_and_the_next_connection_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auror.wire.frames.CHUNK_BYTES", 200)  # the invitation and this do not fit
+
     async def scene(bench: Bench) -> None:
         folder, earlier = kept_in(bench), np.zeros(DIM, dtype=np.float32)
         folder.mkdir(parents=True)

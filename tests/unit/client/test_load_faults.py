@@ -64,11 +64,7 @@ def taken(sent: list[bytes]) -> None:
     """As a server takes it."""
     assembler = Assembler(from_client=True)
     for raw in sent:
-        frame = pb.ClientFrame.FromString(raw)
-        if frame.WhichOneof("frame") == "header":
-            assembler.header(frame.header, LIMITS)
-            continue
-        whole = assembler.chunk(frame.chunk)
+        whole = assembler.frame(pb.ClientFrame.FromString(raw), LIMITS)
         if whole is not None:
             codec.decode_client(whole.envelope.kind, whole.read(), LIMITS)
 

@@ -28,11 +28,7 @@ def received(message: AnyServerMessage) -> Received:
     )
     assembler = Assembler(from_client=False)
     for raw in frames:
-        frame = pb.ServerFrame.FromString(raw)
-        if frame.WhichOneof("frame") == "header":
-            assembler.header(frame.header, LIMITS)
-        else:
-            whole = assembler.chunk(frame.chunk)
+        whole = assembler.frame(pb.ServerFrame.FromString(raw), LIMITS)
     assert whole is not None
     return whole
 

@@ -117,9 +117,7 @@ class Site:
                 if self._connection is not None:
                     self._connection.delivered = True
                 self.leave()
-            elif frame.WhichOneof("frame") == "header":
-                assembler.header(frame.header, self._limits)
-            elif (whole := assembler.chunk(frame.chunk)) is not None:
+            elif (whole := assembler.frame(frame, self._limits)) is not None:
                 envelope = whole.envelope
                 message = codec.decode_server(envelope.kind, whole.read(), self._limits)
                 self.on_told(type(message).__name__)
@@ -144,13 +142,10 @@ class Site:
         for frame in map(pb.ClientFrame.FromString, client_frames(round_id, kind, body, begun)):
             if self._connection is None:
                 return
-            if frame.WhichOneof("frame") == "header":
-                assembler.header(frame.header, self._reception.limits)
-                continue
-            whole = assembler.chunk(frame.chunk)
+            whole = assembler.frame(frame, self._reception.limits)
             if whole is not None:
                 await self._reception.received(self.client, whole)
-            if is_upload:
+            if is_upload and frame.WhichOneof("frame") == "chunk":
                 self.chunks += 1
                 self.on_chunk()
 

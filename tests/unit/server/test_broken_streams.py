@@ -21,11 +21,12 @@ from auror.deployment.certs import create_deployment
 from auror.ids import ClientId, Digest
 from auror.params import RoundParams
 from auror.programs.enrol import synthetic_terms
+from auror.round.messages import Upload
 from auror.round.policy import Policy
 from auror.round.server.context import Phase
-from auror.wire import frames
-from auror.wire.frames import Begun, Body
-from auror.wire.limits import CHUNK_BYTES
+from auror.wire import codec, frames
+from auror.wire.frames import Begun, Body, client_frames
+from auror.wire.limits import CHUNK_BYTES, Kind
 from auror.wire.v1 import transport_pb2 as pb
 
 
@@ -142,6 +143,24 @@ def test_bytes_without_end_are_refused_over_whatever_streams(
             await peer.read_all()
             ended.append(await peer.ends())
         assert ended == [None, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INVALID_ARGUMENT]
+
+    play(deployed, scene)
+
+
+@pytest.mark.parametrize(("messages", "ends"), [(3, None), (5, grpc.StatusCode.INVALID_ARGUMENT)])
+def test_small_messages_without_end_are_refused(
+    deployed: tuple[Path, Policy], monkeypatch: pytest.MonkeyPatch, messages: int, ends: object
+) -> None:
+    monkeypatch.setattr(admission, "TIMES", 1)
+
+    async def scene(house: House) -> None:
+        peer = await house.stream()
+        for number in range(messages):
+            upload = Upload(bytes([number]) * 64_000, UPLOAD.digest)
+            (frame,) = client_frames(ROUND, Kind.UPLOAD, codec.encode_client(upload))
+            peer.send(pb.ClientFrame.FromString(frame))
+        await peer.read_all()
+        assert await peer.ends() is ends
 
     play(deployed, scene)
 

@@ -146,8 +146,9 @@ def test_streams_and_messages_without_end_are_refused_and_counted(tmp_path: Path
         size=len(body),
         sha256=hashlib.sha256(body).digest(),
         round_nonce=bytes(16),
+        body=body,
     )
-    message = [pb.ClientFrame(header=header), pb.ClientFrame(chunk=body)]
+    message = [pb.ClientFrame(header=header)]
 
     async def opened(servicer: Servicer, frames: list[pb.ClientFrame]) -> grpc.StatusCode | None:
         try:

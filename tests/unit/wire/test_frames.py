@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auror.ids import RoundId
+from auror.ids import Digest, RoundId
 from auror.wire.fields import WireError
 from auror.wire.frames import (
     Assembler,
@@ -30,18 +30,20 @@ ROUND = RoundId(4, bytes(range(16)))
 def put_together(frames: list[bytes], assembler: Assembler) -> list[Received]:
     found = []
     for raw in frames:
-        frame = pb.ClientFrame.FromString(raw)
-        if frame.WhichOneof("frame") == "header":
-            assembler.header(frame.header, LIMITS)
-        else:
-            whole = assembler.chunk(frame.chunk)
-            found += [whole] if whole is not None else []
+        whole = assembler.frame(pb.ClientFrame.FromString(raw), LIMITS)
+        found += [whole] if whole is not None else []
     return found
 
 
-@given(st.lists(st.binary(min_size=1, max_size=900), min_size=1, max_size=4))
-def test_messages_come_through(bodies: list[bytes]) -> None:
+SIZES = st.integers(1, 900) | st.integers(CHUNK_BYTES - 2, CHUNK_BYTES + 2)
+
+
+@settings(deadline=None)
+@given(st.lists(SIZES, min_size=1, max_size=4))
+def test_messages_come_through(sizes: list[int]) -> None:
+    bodies = [bytes([number]) * size for number, size in enumerate(sizes)]
     frames = [raw for body in bodies for raw in client_frames(ROUND, Kind.UPLOAD, body)]
+    assert len(frames) == sum(1 if size <= CHUNK_BYTES else 3 for size in sizes)
     found = put_together(frames, Assembler(from_client=True))
     assert [one.read() for one in found] == bodies
     assert all(one.envelope.round_id == ROUND for one in found)
@@ -83,17 +85,31 @@ def test_frames_out_of_order_are_refused() -> None:
     assembler = Assembler(from_client=True)
     with pytest.raises(WireError, match="without a header"):
         assembler.chunk(b"x")
-    assembler.header(header(), LIMITS)
+    put_together([next(client_frames(ROUND, Kind.UPLOAD, BODY))], assembler)
     with pytest.raises(WireError, match="header inside"):
         assembler.header(header(), LIMITS)
 
 
 def test_wrong_bodies_are_refused() -> None:
-    for chunk, says in ((b"y" * 70, "digest"), (b"x" * 71, "70 are due"), (b"", "chunk of 0")):
+    for body, says in ((b"y" * 70, "digest"), (b"x" * 71, "70 are due"), (b"", "chunk of 0")):
         assembler = Assembler(from_client=True)
-        assembler.header(header(), LIMITS)
         with pytest.raises(WireError, match=says):
-            assembler.chunk(chunk)
+            assembler.header(header(body=body), LIMITS)
+        assert assembler.hand_over() is None
+
+
+def test_a_large_body_is_not_in_its_header() -> None:
+    """Nor is the rest of one."""
+    first = pb.ClientFrame.FromString(next(client_frames(ROUND, Kind.UPLOAD, BODY))).header
+    goes_on = pb.ClientFrame.FromString(
+        next(client_frames(ROUND, Kind.UPLOAD, BODY, begun(3).begun))
+    ).header
+    for wire, body in ((first, BODY[:CHUNK_BYTES]), (first, BODY), (goes_on, BODY[-1:])):
+        assembler = Assembler(from_client=True)
+        assembler.hold(begun(3))
+        wire.body = body
+        with pytest.raises(WireError, match="comes in chunks"):
+            assembler.header(wire, LIMITS)
 
 
 def test_both_directions_are_framed_alike() -> None:
@@ -216,6 +232,10 @@ def test_a_client_goes_on_only_with_what_is_its_body() -> None:
                   Begun(own.sha256, len(BODY))):  # fmt: skip
         assert list(client_frames(ROUND, Kind.UPLOAD, BODY, other)) == whole
     assert list(client_frames(ROUND, Kind.UPLOAD, BODY, own))[1:] == whole[2:]
+    small = pb.ClientFrame.FromString(next(client_frames(ROUND, Kind.UPLOAD, b"small"))).header
+    named = Begun(Digest(bytes(small.sha256)), 1)  # by a server that holds no such thing
+    (only,) = client_frames(ROUND, Kind.UPLOAD, b"small", named)
+    assert pb.ClientFrame.FromString(only).header == small
 
 
 def test_a_welcome_says_what_is_held() -> None:
