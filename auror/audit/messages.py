@@ -90,7 +90,7 @@ def _check_drawn(
         transcript,
         AllKeys(found.keys, committee).digest,
         found.dealt,
-        found.digests,
+        tuple(found.digests),
         AllDigests(found.digests).root,
     )
     for client, signature in found.consistency.items():

@@ -6,17 +6,17 @@ of a Merkle tree over all (docs/adr/0031-lists-by-their-roots.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from auror.crypto.merkle import MerkleTree, root_of
 from auror.crypto.tags import Encoded, Tag, number, tagged_hash
 from auror.errors import Refusal, Refused
 from auror.ids import ClientId, Digest
 from auror.round.messages import AdvertisedKeys, KeyList, UploadList
-from auror.round.public import clients_digest
+from auror.round.public import Clients, clients_digest, set_of
 
 Keys = Mapping[ClientId, AdvertisedKeys]
 
@@ -79,7 +79,7 @@ class ShownKeys:
     def of(cls, listed: KeyList, committee: AbstractSet[ClientId]) -> ShownKeys:
         """Raises Refused when the list does not hang together."""
         root = _keys_root(listed.advertised, listed.keys, listed.proof)
-        wanted = committee & set(listed.advertised)
+        wanted = committee & set_of(listed.advertised)
         if listed.commitments.keys() != wanted - listed.keys.keys():
             raise Refused(Refusal.KEYS_SUBSTITUTED, "commitments are not the committee's")
         own = {c: keys.randomness for c, keys in listed.keys.items() if c in wanted}
@@ -129,20 +129,25 @@ def digests_root(listed: UploadList, me: ClientId, digest: Digest) -> Digest:
 
 
 def keys_digest(
-    advertised: Iterable[ClientId], root: Digest, commitments: Mapping[ClientId, Digest]
+    advertised: Clients, root: Digest, commitments: Mapping[ClientId, Digest]
 ) -> Digest:
     """U1, the root of its signed keys, and the commitments to the r that count."""
     counted = (part for c in sorted(commitments) for part in (number(c), commitments[c]))
     return tagged_hash(Tag.KEYS, clients_digest(advertised), root, *counted)
 
 
-def _keys_root(advertised: Sequence[ClientId], shown: Keys, proof: Proof) -> Digest:
-    places = {client: place for place, client in enumerate(advertised)}
+def _keys_root(advertised: tuple[ClientId, ...], shown: Keys, proof: Proof) -> Digest:
     try:
+        places = _places(advertised)
         entries = {places[c]: _key_entry(c, keys) for c, keys in shown.items()}
         return root_of(Tag.KEYS, len(advertised), entries, proof)
     except (KeyError, ValueError) as error:
         raise Refused(Refusal.KEYS_SUBSTITUTED, f"no list of U1: {error}") from error
+
+
+@lru_cache(maxsize=4)
+def _places(advertised: tuple[ClientId, ...]) -> Mapping[ClientId, int]:
+    return {client: place for place, client in enumerate(advertised)}
 
 
 def _key_entry(client: ClientId, keys: AdvertisedKeys) -> Encoded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from auror.crypto.kex import expand
@@ -15,6 +15,7 @@ from auror.secagg.topology import Topology
 PublicSeed = Callable[[Digest, tuple[ClientId, ...], Mapping[ClientId, bytes]], bytes]
 """From T, U3 and every contribution r_j (32 bytes each) to the round's 32-byte seed."""
 
+Clients = tuple[ClientId, ...] | frozenset[ClientId]
 Groups = tuple[tuple[ClientId, ...], ...]
 
 
@@ -59,11 +60,41 @@ def draw_graph(
     return Graph.harary(cohort, topology.degree, tagged_hash(Tag.GRAPH, transcript, keys))
 
 
+@lru_cache(maxsize=16)
+def set_of(clients: tuple[ClientId, ...]) -> frozenset[ClientId]:
+    """Of a list that all clients are told: held once by those of a process, not thousands of times.
+
+    Raises:
+        ValueError: a client stands in it twice, or they are not sorted.
+    """
+    found = frozenset(clients)
+    if list(clients) != sorted(found):
+        raise ValueError("not a sorted set")
+    return found
+
+
+@lru_cache(maxsize=4)
 def covers(topology: Topology, graph: Graph, accepted: frozenset[ClientId]) -> bool:
     """Whether the honest clients of ``accepted`` stay connected, whoever else is missing: else a
     total could be taken apart (docs/topology.md). The complete graph always holds them together.
     """
     return graph.is_complete or graph.fewest_in_a_row(accepted) >= topology.window
+
+
+@lru_cache(maxsize=4)
+def count_left_out(groups: Groups, accepted: frozenset[ClientId]) -> int:
+    """How many of ``groups`` are not in ``accepted``.
+
+    Raises:
+        ValueError: a part of a group is.
+    """
+    left_out = 0
+    for group in groups:
+        chosen = accepted.intersection(group)
+        if chosen and len(chosen) != len(group):
+            raise ValueError(f"a group with {len(chosen)} of {len(group)}")
+        left_out += not chosen
+    return left_out
 
 
 def draw_committee(
@@ -87,8 +118,8 @@ def receipt_parts(
 def uploads_digest(
     transcript: Digest,
     keys: Digest,
-    dealt: Iterable[ClientId],
-    uploaded: Iterable[ClientId],
+    dealt: Clients,
+    uploaded: Clients,
     digests: Digest,
 ) -> Digest:
     """What a client signs in phase 3a, once: T, U1 and its keys, U2, U3 and all upload digests
@@ -107,9 +138,7 @@ def view_digest(
     parts: list[bytes] = [uploads, plan, number(len(randomness))]
     for client in sorted(randomness):
         parts += [number(client), randomness[client]]
-    parts.append(number(len(groups)))
-    parts += map(_encoded, groups)
-    return tagged_hash(Tag.VIEW, *parts)
+    return tagged_hash(Tag.VIEW, *parts, _encoded_groups(groups))
 
 
 def agreement_parts(
@@ -124,14 +153,15 @@ def upload_digest(transcript: Digest, client: ClientId, payload: bytes) -> Diges
     return tagged_hash(Tag.UPLOAD, transcript, number(client), payload)
 
 
-def clients_digest(clients: Iterable[ClientId]) -> Digest:
-    """A set of clients as one hash: it stands under a signature of everybody."""
-    return _hashed_once(tuple(sorted(clients)))
-
-
 @lru_cache(maxsize=16)
-def _hashed_once(members: tuple[ClientId, ...]) -> Digest:
-    return tagged_hash(Tag.CLIENTS, *map(number, (len(members), *members)))
+def clients_digest(clients: Clients) -> Digest:
+    """A set of clients as one hash: it stands under a signature of everybody."""
+    return tagged_hash(Tag.CLIENTS, *map(number, (len(clients), *sorted(clients))))
+
+
+@lru_cache(maxsize=4)
+def _encoded_groups(groups: Groups) -> Encoded:
+    return Encoded.of(number(len(groups)), *map(_encoded, groups))
 
 
 def _encoded(members: tuple[ClientId, ...]) -> Encoded:

@@ -16,7 +16,7 @@ from auror.crypto.prg import UniformIntegers
 from auror.ids import ClientId
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """Symmetric neighbourhoods. Everybody also holds a share of its own secrets."""
 

@@ -15,7 +15,7 @@ from auror.round.client.state import Identity, Invitation, RoundSecrets
 from auror.round.description import PROTOCOL_VERSION, RoundDescription, model_digest
 from auror.round.messages import AdvertisedKeys, RoundStart
 from auror.round.policy import NO_DIGEST
-from auror.round.public import draw_committee
+from auror.round.public import draw_committee, set_of
 from auror.round.watch import Watch
 from auror.secagg.instance import SecretKind
 from auror.secagg.sharing import commitments_under
@@ -90,11 +90,11 @@ def _check_policy(identity: Identity, description: RoundDescription) -> None:
 
 def _check_cohort(identity: Identity, description: RoundDescription) -> None:
     policy, cohort = identity.policy, description.cohort
-    if (
-        list(cohort) != sorted(set(cohort))
-        or identity.me not in cohort
-        or not policy.members.keys() >= set(cohort)
-    ):
+    try:
+        members = set_of(cohort)
+    except ValueError as error:
+        raise Refused(Refusal.WRONG_COHORT, str(error)) from error
+    if identity.me not in members or not policy.members.keys() >= members:
         raise Refused(Refusal.WRONG_COHORT)
     fewest = policy.fewest_present(description.disputed)
     if len(cohort) < fewest:

@@ -15,9 +15,10 @@ from auror.errors import AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId
 from auror.round.client.p0_advertise import Advertised
 from auror.round.client.state import Identity, Invitation, RoundSecrets, WiredInvitation
+from auror.round.client.told_sets import part_of
 from auror.round.lists import Keys, ShownKeys
 from auror.round.messages import AdvertisedKeys, DealtShares, KeyList
-from auror.round.public import draw_graph
+from auror.round.public import draw_graph, set_of
 from auror.secagg.instance import SecretKind
 from auror.secagg.sharing import Share, deal
 
@@ -55,13 +56,12 @@ def check_keys(
     floor = invitation.floors.present
     if len(advertised) < floor:
         raise Refused(Refusal.COHORT_TOO_SMALL, f"{len(advertised)} advertised, floor {floor}")
-    if list(advertised) != sorted(set(advertised)) or not set(advertised) <= set(cohort):
-        raise Refused(Refusal.SET_NOT_SUBSET, "U1 is not part of the cohort")
+    present = part_of("U1", advertised, "the cohort", set_of(cohort))
     if listed.keys.get(identity.me) != own:
         raise Refused(Refusal.OWN_KEYS_MISSING)
     shown = ShownKeys.of(listed, invitation.committee)
     graph = draw_graph(invitation.topology, invitation.transcript, cohort, shown.digest)
-    peers = graph.among(identity.me, frozenset(advertised))
+    peers = graph.among(identity.me, present)
     if listed.keys.keys() != {identity.me, *peers}:
         raise Refused(Refusal.KEYS_SUBSTITUTED, "keys of others than my neighbours")
     check_distinct(listed.keys)

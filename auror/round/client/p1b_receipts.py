@@ -7,7 +7,6 @@ dealer who lies to this client does not make it leave.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from auror.crypto.tags import Tag
@@ -15,9 +14,10 @@ from auror.errors import AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId
 from auror.round.client.p1_share_keys import Shared
 from auror.round.client.state import HeldShares, Identity, RoundSecrets, WiredInvitation
+from auror.round.client.told_sets import part_of
 from auror.round.lists import ShownKeys
 from auror.round.messages import SHARED_KINDS, DealerList, Receipt, ShareDelivery
-from auror.round.public import receipt_parts
+from auror.round.public import receipt_parts, set_of
 from auror.secagg.instance import SecretKind
 from auror.secagg.sharing import Share, receive
 
@@ -42,10 +42,10 @@ def take_shares(
         Refused: the dealers are no part of U1, lost me or are too few.
     """
     invitation, keys = state.invitation, state.keys.keys
-    check_dealers(identity, invitation, set(state.keys.advertised), delivery.dealers)
+    dealers = check_dealers(identity, invitation, state.keys.advertised, delivery.dealers)
     held: dict[ClientId, Mapping[SecretKind, Share]] = {identity.me: state.own_shares}
     unreadable = []
-    for dealer in invitation.graph.among(identity.me, frozenset(delivery.dealers)):
+    for dealer in invitation.graph.among(identity.me, dealers):
         envelope = delivery.envelopes.get(dealer)
         try:
             if envelope is None:
@@ -74,19 +74,18 @@ def take_dealers(identity: Identity, state: Receipted, told: DealerList) -> froz
     Raises:
         Refused: U2 is no part of those, lost me or is too small.
     """
-    check_dealers(identity, state.invitation, set(state.offered), told.dealers)
-    return frozenset(told.dealers)
+    return check_dealers(identity, state.invitation, state.offered, told.dealers)
 
 
 def check_dealers(
     identity: Identity,
     invitation: WiredInvitation,
-    known: AbstractSet[ClientId],
-    dealers: tuple[ClientId, ...],
-) -> None:
-    """Raises Refused when ``dealers`` are not a sorted part of ``known``, with me, large enough."""
-    if list(dealers) != sorted(set(dealers)) or not known >= set(dealers):
-        raise Refused(Refusal.SET_NOT_SUBSET, "U2 is not part of U1")
+    known: tuple[ClientId, ...],
+    told: tuple[ClientId, ...],
+) -> frozenset[ClientId]:
+    """U2 as it is told: a sorted part of ``known``, with me, large enough. Raises Refused."""
+    dealers = part_of("U2", told, "U1", set_of(known))
     floor = invitation.floors.present
     if len(dealers) < floor or identity.me not in dealers:
         raise Refused(Refusal.COHORT_TOO_SMALL, f"{len(dealers)} dealt, floor {floor}")
+    return dealers

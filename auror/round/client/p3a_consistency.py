@@ -16,6 +16,7 @@ from auror.errors import Refusal, Refused
 from auror.ids import ClientId, Digest
 from auror.round.client.p2_upload import Uploaded
 from auror.round.client.state import HeldShares, Identity, RoundSecrets, WiredInvitation
+from auror.round.client.told_sets import part_of
 from auror.round.lists import ShownKeys, digests_root
 from auror.round.messages import Consistency, UploadList
 from auror.round.public import uploads_digest
@@ -56,9 +57,7 @@ def check_uploads(identity: Identity, state: Uploaded, told: UploadList) -> Sign
     Raises:
         Refused: U3 is no part of U2 or too small, or I am not in it.
     """
-    uploaded = frozenset(told.uploaded)
-    if list(told.uploaded) != sorted(uploaded) or not uploaded <= state.dealers:
-        raise Refused(Refusal.SET_NOT_SUBSET, "U3 is not part of U2")
+    uploaded = part_of("U3", told.uploaded, "U2", state.dealers)
     floor = max(state.invitation.floors.present, state.invitation.floors.group)
     if len(uploaded) < floor:
         raise Refused(Refusal.COHORT_TOO_SMALL, f"{len(uploaded)} uploaded, floor {floor}")

@@ -13,8 +13,9 @@ from auror.errors import AuthenticationFailed, Refusal, Refused
 from auror.ids import ClientId
 from auror.round.client.p4_statistics import SentStatistics, View, WithView
 from auror.round.client.state import Identity
+from auror.round.client.told_sets import part_of
 from auror.round.messages import AcceptedSet, Agreement
-from auror.round.public import agreement_parts, covers
+from auror.round.public import agreement_parts, count_left_out, covers
 from auror.secagg.client.unmask import OpeningGuard
 
 
@@ -44,15 +45,11 @@ def check_accepted(
             sign my view.
     """
     invitation, view = state.invitation, state.view
-    accepted = frozenset(told.accepted)
-    if len(accepted) != len(told.accepted) or not accepted <= view.uploads.uploaded:
-        raise Refused(Refusal.SET_NOT_SUBSET, "A is not part of U3")
-    left_out = 0
-    for group in view.groups:
-        chosen = accepted & frozenset(group)
-        if chosen and len(chosen) != len(group):
-            raise Refused(Refusal.ACCEPTED_NOT_GROUPS)
-        left_out += not chosen
+    accepted = part_of("A", told.accepted, "U3", view.uploads.uploaded)
+    try:
+        left_out = count_left_out(view.groups, accepted)
+    except ValueError as error:
+        raise Refused(Refusal.ACCEPTED_NOT_GROUPS) from error
     _check_signed(identity, view, state.guard.dealers - {identity.me}, accepted, told)
     lowest = invitation.floors.accepted
     if len(accepted) < lowest:

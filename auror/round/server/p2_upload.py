@@ -74,6 +74,6 @@ def fix(
     digests = dict(sorted(received.items()))
     listed = AllDigests(digests)
     statement = uploads_digest(
-        context.transcript, wired.listed.digest, dealers.dealt, digests, listed.root
+        context.transcript, wired.listed.digest, dealers.dealt, tuple(digests), listed.root
     )
     return Uploads(digests, statement, listed)

@@ -22,7 +22,7 @@ def test_another_version_deployment_or_policy(seven: Deployment) -> None:
     says(
         invite(seven, described(start, version=1)),
         Refusal.WRONG_CONFIGURATION,
-        "protocol version 1, here 5",
+        f"protocol version 1, here {start.description.version}",
     )
     says(
         invite(seven, described(start, deployment=bytes(16))),
