@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from auror_server.app import _stop_on_signals
 from auror_server.config import ServerConfig, load_config
 from auror_server.hosts import SyntheticHost
 from auror_server.session import SessionEnding
@@ -98,8 +99,31 @@ def test_a_signal_while_a_training_is_being_ended_stops_the_server(
     monkeypatch.setattr("auror_server.trainings.serve", serve)
     trainings = Trainings(config, tmp_path)
     run = trainings._grant(Asked(rounds=3))
-    assert asyncio.run(trainings.run()) is SessionEnding.FINISHED
+    assert asyncio.run(asyncio.wait_for(trainings.run(), 30)) is SessionEnding.FINISHED
     assert ended_of(run) == {"code": 0, "why": "finished"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_session_passes_a_signal_on_to_who_stands_behind_it(number: signal.Signals) -> None:
+    came: list[str] = []
+
+    class Healthy:
+        async def enter_graceful_shutdown(self) -> None:
+            came.append("health")
+
+    class Playing:
+        def stop(self) -> None:
+            came.append("session")
+
+    async def scene() -> None:
+        told = asyncio.Event()
+        _stop_on_signals(Playing(), Healthy(), told.set)  # type: ignore[arg-type]
+        os.kill(os.getpid(), number)
+        await asyncio.wait_for(told.wait(), 30)
+        await asyncio.sleep(0)
+
+    asyncio.run(scene())
+    assert came == ["session", "health"]
 
 
 def test_between_trainings_monitors_read_that_there_is_none_and_commands_name_a_run(
