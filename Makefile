@@ -55,7 +55,7 @@ faults: $(STAMP) ## twenty schedules of a failing network, real programs: totals
 soak: $(STAMP) ## ten minutes of 30 clients, with kills and dropped connections: table and plot in SOAK (./soak)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak/run.py --out $(SOAK)
 
-test-ray: $(STAMP) ## a sweep on a Ray cluster of two nodes
+test-ray: $(STAMP) ## a sweep and a load test on a Ray cluster of two nodes, an actor and a node killed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
 	$(PYTEST) --timeout=300 --no-cov tests/ray
 

@@ -41,13 +41,18 @@ def check_experiment(
 
 
 def check_loadtest(settings: Callable[[], LoadTest], out: Path | None, form: str) -> int:
-    """Settings, open files, processes and report. Returns the exit code."""
-    from auror.programs.loadtest import open_files  # noqa: PLC0415 - keeps --help quick
+    """Settings, open files, cluster, processes and report. Returns the exit code."""
+    from auror.programs.loadtest import (  # noqa: PLC0415 - keeps --help quick
+        check_cluster,
+        open_files,
+    )
 
     checks = Checklist(told, form)
     test = checks.run("settings", settings)
     if test is not None:
         checks.run("open files", lambda: open_files(test))
+        if test.engine == "ray":
+            checks.run("cluster", lambda: check_cluster(test), str)
     if out is not None:
         checks.run("report folder", lambda: check_unused("out", out), str)
         checks.run("report", _load_page)

@@ -13,7 +13,7 @@ import click
 from auror.cli.flags import flags_of, given
 from auror.cli.shared import CHECK, EPILOG, FORMAT, one_line_errors
 from auror.errors import ConfigError
-from auror.programs import load_hold, load_remote, load_report
+from auror.programs import load_hold, load_remote, load_text
 from auror.programs.load_hold import HoldTest, run_hold
 from auror.programs.load_remote import RemoteTest, run_remote
 from auror.programs.loadtest import LoadTest, run_loadtest
@@ -62,7 +62,7 @@ def command(form: str, only_check: bool, out: Path | None, **options: Any) -> No
 
         write_load_report(report.to_dict(), out)
         click.echo(f"report: {out / 'report.html'}", err=True)
-    click.echo(json.dumps(report.to_dict()) if form == "json" else load_report.as_text(report))
+    click.echo(json.dumps(report.to_dict()) if form == "json" else load_text.as_text(report))
     sys.exit(0 if report.passed else 1)
 
 

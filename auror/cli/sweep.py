@@ -22,7 +22,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--engine",
     type=click.Choice(ENGINES),
-    default="local",
+    default=Engine.name,
     show_default=True,
     help="Who computes: processes here, or a Ray cluster.",
 )

@@ -1,4 +1,4 @@
-"""Who computes the cells of a sweep: processes of this machine, or an existing Ray cluster."""
+"""Who computes: processes of this machine, or an existing Ray cluster."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Engine:
         """Who would compute, in words; errors as of ``computed``."""
         if self.name == "local":
             return f"{self.workers or WORKERS} processes of this machine"
-        with _cluster(self.address) as ray:
-            found = _cores(ray)
+        with ray_cluster(self.address) as ray:
+            found = cores_of(ray)
             return f"{self.workers or found} cells at a time, Ray cluster of {found} cores"
 
     def computed(
@@ -83,9 +83,9 @@ def _on_ray(
     address: str | None,
 ) -> Iterator[_Out]:
     # joblib's Ray backend hands everything over at the end only: a break would lose all of it
-    with _cluster(address) as ray:
+    with ray_cluster(address) as ray:
         remote, waiting, running = ray.remote(function), iter(cells), dict[Any, _In]()
-        room = workers or _cores(ray)
+        room = workers or cores_of(ray)
         while True:
             for cell in itertools.islice(waiting, room - len(running)):
                 running[remote.remote(cell)] = cell
@@ -99,7 +99,8 @@ def _on_ray(
                     yield lost(cell, str(error).strip().splitlines()[0])
 
 
-def _cores(ray: Any) -> int:
+def cores_of(ray: Any) -> int:
+    """Of a whole cluster."""
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
@@ -115,8 +116,13 @@ def _knock(address: str | None) -> None:
 
 
 @contextmanager
-def _cluster(address: str | None) -> Iterator[Any]:
-    """The module ``ray``, connected."""
+def ray_cluster(address: str | None) -> Iterator[Any]:
+    """The module ``ray``, connected to the cluster at ``address``, as of ``Engine``.
+
+    Raises:
+        ConfigError: Ray is not installed.
+        UnavailableError: no cluster answers.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it reports to its makers otherwise
     try:
         import ray  # noqa: PLC0415 - an extra

@@ -14,9 +14,10 @@ from auror.errors import ConfigError
 from auror.fields import Like, Range, check_fields, default_of
 from auror.params import WORKERS, RoundParams
 from auror.programs.enrol import synthetic_terms
-from auror.programs.load_swarm import STATE_BYTES, most_clients, start_swarm
-from auror.programs.load_watch import ProgramWatch, Say, machine
+from auror.programs.load_swarm import STATE_BYTES, Swarm, most_clients, parts_of
+from auror.programs.load_watch import ProgramWatch, Say
 from auror.programs.loadtest import LoadTest
+from auror.programs.machines import machine
 from auror.programs.processes import (
     check_installed,
     free_address,
@@ -109,12 +110,9 @@ def run_hold(test: HoldTest, say: Say) -> HoldReport:
         wait_until_listening(address, server)
         granted(folder / "run", {"do": "pause"})  # else a round begins when all are here
         began = time.monotonic()
-        settings = {
-            "client.server": address,
-            "client.credentials": folder / "certs" / "clients",
-            "client.state": state,
-        }
-        swarm = start_swarm(starter, range(held), test.workers, settings)
+        folders = {"client.credentials": folder / "certs" / "clients", "client.state": state}
+        parts = parts_of(range(held), test.workers, {"client.server": address})
+        swarm = Swarm([part.start(starter, folders) for part in parts])
         looking = ProgramWatch(server, swarm)
         last = grown = time.monotonic()
         most, until = 0, None

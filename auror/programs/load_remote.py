@@ -20,8 +20,9 @@ from auror.distribution import Distribution
 from auror.errors import ConfigError, CredentialsError, UnavailableError
 from auror.fields import Range, check_fields
 from auror.params import WORKERS
-from auror.programs.load_swarm import faults_of, files_of, start_swarm
-from auror.programs.load_watch import ProgramWatch, Say, machine
+from auror.programs.load_swarm import Swarm, faults_of, files_of, parts_of
+from auror.programs.load_watch import ProgramWatch, Say
+from auror.programs.machines import machine
 from auror.programs.processes import RunningProgram, check_installed, programs
 
 STATE = "loadtest"
@@ -108,13 +109,8 @@ def run_remote(test: RemoteTest, say: Say) -> RemoteReport:
     workers = min(test.workers, len(numbers))
     allow_many_files(files_of(len(numbers), workers))
     state = test.certs / STATE
-    settings: dict[str, Any] = {
-        "client.server": test.server,
-        "client.credentials": test.certs / "clients",
-        "client.state": state / "state",
-        "client.model": "",
-        **faults_of(test),
-    }
+    settings = {"client.server": test.server, "client.model": "", **faults_of(test)}
+    folders = {"client.credentials": test.certs / "clients", "client.state": state / "state"}
     policy = load_policy(test.certs / "clients" / f"{numbers[0]:03d}")
     if SyntheticTask.of(policy.task) is None:
         settings["data.dataset"] = test.dataset
@@ -125,8 +121,8 @@ def run_remote(test: RemoteTest, say: Say) -> RemoteReport:
         )
     began = time.monotonic()
     with programs(state / "logs") as starter:
-        swarm = start_swarm(starter, numbers, workers, settings)
-        watching = ProgramWatch(None, swarm)
+        swarm = [part.start(starter, folders) for part in parts_of(numbers, workers, settings)]
+        watching = ProgramWatch(None, Swarm(swarm))
         while any(one.running() for one in swarm):
             watching.look(None)
             running = sum(one.running() for one in swarm)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,9 @@ import numpy as np
 
 from auror.deployment.run_reader import RunReader
 from auror.errors import UnavailableError
-from auror.programs.load_watch import Moment, cores, machine
+from auror.programs.load_swarm import INPUTS, Swarm
+from auror.programs.load_watch import Moment
+from auror.programs.machines import machine
 from auror.report.status import run_status
 
 if TYPE_CHECKING:
@@ -45,9 +47,9 @@ class Cores:
     busiest: float
     """Of the processes of clients."""
     others: float
-    """Whatever else ran on this machine."""
+    """Whatever else ran on the machines of the test."""
     all: int
-    """That the test may use."""
+    """That the test may use, on all of them."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,12 @@ class LoadReport:
     rounds_finished: int
     rounds_aborted: int
     exact: bool
-    """Every opened total equals the plain sum of the accepted clients' quantised updates."""
+    """Every compared total equals the plain sum of the accepted clients' quantised updates, and
+    one was compared at least."""
+    uncompared: int
+    """Totals of clients of whom one's record was lost with its host."""
+    lost: tuple[str, ...]
+    """Hosts of clients that were lost, and why: workers of a cluster."""
     seconds: float
     """With making the deployment, starting the programs and connecting."""
     seconds_per_round: float
@@ -118,8 +125,8 @@ class LoadReport:
 
     @property
     def passed(self) -> bool:
-        """All rounds had a total, and every one was right."""
-        return self.exact and self.rounds_finished == self.test.rounds
+        """All rounds had a total, and every one was compared and right."""
+        return self.exact and not self.uncompared and self.rounds_finished == self.test.rounds
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -127,18 +134,19 @@ class LoadReport:
 
 def report_of(
     test: LoadTest,
-    run: Path,
-    inputs: Path,
+    folder: Path,
     seconds: float,
     moments: Sequence[Moment],
+    swarm: Swarm,
     wire: tuple[int, int] | None,
 ) -> LoadReport:
-    """``run``: the server's folder; ``inputs``: what the clients quantised; ``wire``: bytes up and
-    down, where they were counted.
+    """``folder``: of the test, with the server's run and what the clients quantised; ``wire``:
+    bytes up and down, where they were counted.
 
     Raises:
         UnavailableError: no round was played.
     """
+    run, inputs = folder / "run", folder / INPUTS
     reader = RunReader(run)
     rounds, timings = reader.rounds(), reader.timings()
     if not timings:
@@ -146,13 +154,18 @@ def report_of(
     finished = [line for line in rounds if line["aborted"] is None]
     played = sum(line["seconds"] for line in timings)
     plain = test.clients * len(rounds) * test.dim * test.quantisation_bits / 8
-    at_work = _cores(moments)
-    swarm = [sum(one.swarm_cpu) for one in moments] or [0.0]
+    machines = swarm.machines()
+    at_work = _cores(moments, sum(use.cores for use in machines.values()))
+    cpu = [sum(one.swarm_cpu) for one in moments] or [0.0]
+    compared = [_exact(reader, inputs, line) for line in finished]
+    known = [right for right in compared if right is not None]
     return LoadReport(
         test=test,
         rounds_finished=len(finished),
         rounds_aborted=len(rounds) - len(finished),
-        exact=bool(finished) and all(_exact(reader, inputs, line) for line in finished),
+        exact=bool(known) and all(known),
+        uncompared=len(compared) - len(known),
+        lost=tuple(swarm.lost),
         seconds=round(seconds, 3),
         seconds_per_round=played / len(timings),
         phases=_phases(timings),
@@ -165,8 +178,8 @@ def report_of(
         server_cpu_seconds=timings[-1]["cpu_seconds_total"],
         server_cpu_per_round=sum(line["cpu_seconds"] for line in timings) / len(timings),
         server_peak_rss_bytes=max(line["peak_rss_bytes"] for line in timings),
-        swarm_cpu_seconds=swarm[-1],
-        swarm_cpu_per_round=(swarm[-1] - _before_rounds(moments)) / len(timings),
+        swarm_cpu_seconds=cpu[-1],
+        swarm_cpu_per_round=(cpu[-1] - _before_rounds(moments)) / len(timings),
         swarm_peak_rss_bytes=max((one.swarm_rss for one in moments), default=0),
         cores=at_work,
         limit=_limit(at_work, timings),
@@ -175,18 +188,22 @@ def report_of(
         refused=dict(timings[-1]["refused"]),
         aborted=dict(Counter(line["aborted"] for line in rounds if line["aborted"])),
         verdict=_found(test, run) if test.classes else None,
-        machine=machine(),
+        machine={**machine(), "machines": len(machines)},
         moments=tuple(moments),
     )
 
 
-def _exact(reader: RunReader, inputs: Path, line: dict[str, Any]) -> bool:
-    """Bit for bit: the server's total against the plain sum of what the clients quantised."""
+def _exact(reader: RunReader, inputs: Path, line: dict[str, Any]) -> bool | None:
+    """Bit for bit: the server's total against the plain sum of what the clients quantised. None
+    where that is not known of one of them."""
     counter = line["round_id"]["counter"]
     total = reader.total(line["index"])
     plain = np.zeros_like(total)
     for client in line["accepted"]:
-        plain += np.load(inputs / f"{counter}-{client}.npy", allow_pickle=False)
+        record = inputs / f"{counter}-{client}.npy"
+        if not record.exists():
+            return None
+        plain += np.load(record, allow_pickle=False)
     return bool(np.array_equal(total, plain))
 
 
@@ -226,7 +243,7 @@ def _before_rounds(moments: Sequence[Moment]) -> float:
     return next((sum(one.swarm_cpu) for one in moments if one.playing), 0.0)
 
 
-def _cores(moments: Sequence[Moment]) -> Cores | None:
+def _cores(moments: Sequence[Moment], there_are: int) -> Cores | None:
     spans = [
         (before, after)
         for before, after in itertools.pairwise(moments)
@@ -248,7 +265,7 @@ def _cores(moments: Sequence[Moment]) -> Cores | None:
         swarm=round(swarm, 2),
         busiest=round(max(each, default=0.0), 2),
         others=round(others, 2),
-        all=cores(),
+        all=there_are,
     )
 
 
@@ -274,58 +291,3 @@ def _longest(timings: Sequence[dict[str, Any]]) -> str:
     for line in timings:
         spent.update({name: phase["seconds"] for name, phase in line["phases"].items()})
     return spent.most_common(1)[0][0] if spent else "none"
-
-
-def as_text(report: LoadReport) -> str:
-    """The report for people."""
-    return "\n".join(_lines(report))
-
-
-def _lines(report: LoadReport) -> Iterator[str]:
-    test = report.test
-    yield (
-        f"{test.clients} clients, {test.dim} entries, dropout {test.dropout:g}:"
-        f" {report.rounds_finished} rounds,"
-        f" {report.rounds_aborted} aborted{_counted(report.aborted)},"
-        f" {report.dropped} client-rounds lost{_counted(report.reasons)}"
-    )
-    yield (
-        f"{report.seconds_per_round:.1f} s a round, {report.seconds:.1f} s in all;"
-        f" {report.client_rounds_per_second:.1f} clients a second"
-    )
-    yield f"{'phase':<16}{'p50 s':>9}{'p90 s':>9}{'p95 s':>9}{'p99 s':>9}{'whole s':>9}"
-    for name, one in report.phases.items():
-        values = (one.p50, one.p90, one.p95, one.p99, one.longest)
-        yield f"{name:<16}" + "".join(f"{value:>9.3f}" for value in values)
-    yield f"messages: up {report.bytes_up / 1e6:.1f} MB, down {report.bytes_down / 1e6:.1f} MB"
-    if report.wire_up is not None and report.wire_down is not None:
-        yield (
-            f"on the wire: up {report.wire_up / 1e6:.1f} MB, down {report.wire_down / 1e6:.1f} MB;"
-            f" upload expansion {report.upload_expansion:.3f}"
-        )
-    yield (
-        f"server: {report.server_cpu_per_round:.1f} CPU s a round,"
-        f" {report.server_peak_rss_bytes / 1e6:.0f} MB peak"
-    )
-    yield (
-        f"clients: {report.swarm_cpu_per_round:.1f} CPU s a round,"
-        f" {report.swarm_peak_rss_bytes / 1e6:.0f} MB peak in {test.workers} processes"
-    )
-    yield f"limit: {report.limit}"
-    if report.verdict is not None:
-        judged = report.verdict
-        yield (
-            f"verdict: {judged.found} of {test.attackers} attackers flagged, {judged.falsely}"
-            f" honest ones flagged, {len(judged.suspected)} suspected"
-        )
-    if report.refused:
-        yield f"refused{_counted(report.refused)}"
-    if report.rounds_finished < test.rounds:
-        yield f"NOT FINISHED: {report.rounds_finished} of {test.rounds} rounds had a total"
-    yield f"every total exact: {'yes' if report.exact else 'NO'}"
-
-
-def _counted(reasons: Mapping[str, int]) -> str:
-    if not reasons:
-        return ""
-    return f" ({', '.join(f'{why} {times}' for why, times in reasons.items())})"

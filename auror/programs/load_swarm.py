@@ -1,17 +1,21 @@
-"""The clients of a load test: processes with many of them each."""
+"""The clients of a load test: processes with many of them each, here or on a cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from auror.errors import Excluded, UntrainedError
+from auror.programs.machines import MachineUse, machine_use
 from auror.programs.processes import RunningProgram, Starter
 
 STOPPED = 6
 """Exit code of clients whose server stopped before the end."""
+INPUTS = "inputs"
+"""Folder of a test that gets what the clients quantised."""
 STATE_BYTES = 32 << 10
 """What a client keeps on disk, in two small files, with room to spare."""
 _FILES = 3
@@ -64,37 +68,87 @@ def most_clients(files: int, workers: int) -> int:
     return max(0, min((files - _PROBES) // _SERVER_FILES, workers * (files // _FILES)))
 
 
-def start_swarm(
-    starter: Starter,
+class Host(Protocol):
+    """A process of many clients, wherever it runs."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def cpu(self) -> float:
+        """CPU seconds since its start, as of the last look."""
+
+    @property
+    def rss(self) -> int:
+        """Bytes of memory, as of the last look."""
+
+    def look(self) -> None: ...
+    def running(self) -> bool: ...
+    def check(self) -> None:
+        """Raises UnavailableError when it ended with an error."""
+
+    def stop(self) -> None: ...
+
+
+class Swarm:
+    """All clients of a test, on this machine."""
+
+    def __init__(self, hosts: Sequence[Host]) -> None:
+        self.hosts = hosts
+        self.lost: list[str] = []
+        """Hosts that were lost with their clients, and why; of this machine's none ever is."""
+
+    def check(self) -> None:
+        """Raises UnavailableError when the test cannot go on."""
+        for one in self.hosts:
+            one.check()
+
+    def machines(self) -> dict[str, MachineUse]:
+        """All machines of the test, each once, as of the last look."""
+        here = machine_use()
+        return {here.boot: here}
+
+
+@dataclass(frozen=True)
+class Part:
+    """The clients of one process."""
+
+    name: str
+    clients: tuple[int, ...]
+    settings: Mapping[str, Any]
+    """Of ``auror-client``."""
+
+    def start(self, starter: Starter, folders: Mapping[str, Any]) -> RunningProgram:
+        """``folders``: further settings, of the machine that it runs on."""
+        # a server that stops says why itself; and all clients of a process may have vanished on
+        # purpose in every round, or one of them have been excluded, as it should be
+        fine = (0, STOPPED, UntrainedError.exit_code, Excluded.exit_code)
+        return starter.clients({**self.settings, **folders}, self.name, fine)
+
+
+def parts_of(
     clients: Sequence[int],
     workers: int,
     settings: Mapping[str, Any],
     more: Callable[[Sequence[int]], Mapping[str, Any]] = lambda _: {},
-) -> list[RunningProgram]:
-    """``clients`` in as many processes as ``workers``; ``more``: settings of those of a process."""
-    started = []
+) -> list[Part]:
+    """``clients`` in as many parts as ``workers``; ``more``: settings of those of one part."""
+    parts = []
     for worker, part in enumerate(np.array_split(np.array(clients), workers)):
-        ids = [int(client) for client in part]
+        ids = tuple(int(client) for client in part)
         if not ids:
             continue
-        program = starter.clients(
-            {
-                "client.threads": 1,
-                "client.quiet": True,
-                # who vanished on purpose is ended with the test, not by its own patience
-                "client.give_up_after_s": _PATIENCE_SECONDS,
-                "data.dataset": "synthetic",
-                "swarm.clients": _spelled(ids),
-                **settings,
-                **more(ids),
-            },
-            f"clients-{worker}",
-            # a server that stops says why itself; and all clients of a process may have vanished on
-            # purpose in every round, or one of them have been excluded, as it should be
-            fine=(0, STOPPED, UntrainedError.exit_code, Excluded.exit_code),
-        )
-        started.append(program)
-    return started
+        own = {
+            "client.threads": 1,
+            "client.quiet": True,
+            # who vanished on purpose is ended with the test, not by its own patience
+            "client.give_up_after_s": _PATIENCE_SECONDS,
+            "data.dataset": "synthetic",
+            "swarm.clients": _spelled(ids),
+            **settings,
+            **more(ids),
+        }
+        parts.append(Part(f"clients-{worker}", ids, own))
+    return parts
 
 
 def _spelled(ids: Sequence[int]) -> str:

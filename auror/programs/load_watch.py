@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from auror.deployment.run_reader import RunReader
 from auror.deployment.status_socket import ask
 from auror.errors import UntrainedError
+from auror.programs.load_swarm import Host, Swarm
 from auror.programs.processes import RunningProgram
 
 Say = Callable[[str], None]
 _POLL_SECONDS = 0.25
 _LOOK_SECONDS = 2.0
 _FAREWELL_SECONDS = 10.0
-_IDLE = ("idle", "iowait", "steal", "guest", "guest_nice")
 
 
 @dataclass(frozen=True)
@@ -40,7 +35,7 @@ class Moment:
     swarm_cpu: tuple[float, ...]
     """Of every process of clients."""
     machine_cpu: float
-    """Of everything on this machine, whoever started it, since it runs."""
+    """Of everything on the machines of the test, whoever started it, since they run."""
     server_rss: int
     """Bytes."""
     swarm_rss: int
@@ -48,21 +43,19 @@ class Moment:
 
 
 class ProgramWatch:
-    """Of one test's programs; ``programs``: a server, where this machine runs it, and clients."""
+    """Of one test's programs: a server, where this machine runs it, and a swarm."""
 
-    def __init__(self, server: RunningProgram | None, clients: Sequence[RunningProgram]) -> None:
+    def __init__(self, server: RunningProgram | None, swarm: Swarm) -> None:
         self.moments: list[Moment] = []
-        self._clients = clients
-        self._server = None if server is None else _Costs(server)
-        self._swarm = [_Costs(one) for one in clients]
+        self._server, self._swarm = server, swarm
         self._began = time.monotonic()
 
     def look(self, live: dict[str, Any] | None) -> None:
         """``live``: what the server says, if it does."""
         said = live or {}
-        for one in (*self._swarm, *([self._server] if self._server else [])):
+        hosts = self._swarm.hosts
+        for one in (*hosts, *([self._server] if self._server else [])):
             one.look()
-        times = psutil.cpu_times()._asdict()
         self.moments.append(
             Moment(
                 round(time.monotonic() - self._began, 3),
@@ -70,30 +63,12 @@ class ProgramWatch:
                 said.get("phase"),
                 len(said.get("connected", ())),
                 0.0 if self._server is None else self._server.cpu,
-                tuple(one.cpu for one in self._swarm),
-                round(sum(value for name, value in times.items() if name not in _IDLE), 2),
+                tuple(one.cpu for one in hosts),
+                round(sum(use.cpu for use in self._swarm.machines().values()), 2),
                 0 if self._server is None else self._server.rss,
-                sum(one.rss for one in self._swarm),
+                sum(one.rss for one in hosts),
             )
         )
-
-
-class _Costs:
-    """CPU and memory of one process, as far as they were seen."""
-
-    def __init__(self, program: RunningProgram) -> None:
-        self.cpu, self.rss = 0.0, 0
-        self._process: psutil.Process | None = None
-        with contextlib.suppress(psutil.Error):  # it has ended already
-            self._process = psutil.Process(program.process.pid)
-
-    def look(self) -> None:
-        if self._process is None:
-            return
-        with contextlib.suppress(psutil.Error):
-            times = self._process.cpu_times()
-            self.cpu = round(times.user + times.system, 2)
-            self.rss = self._process.memory_info().rss
 
 
 def watch(
@@ -101,7 +76,7 @@ def watch(
     clients: int,
     run: Path,
     server: RunningProgram,
-    swarm: Sequence[RunningProgram],
+    swarm: Swarm,
     say: Say,
 ) -> list[Moment]:
     """Until the server has ended well, or has given up after some rounds, and the clients after it.
@@ -112,8 +87,7 @@ def watch(
     watching, reader = ProgramWatch(server, swarm), RunReader(run)
     looked, shown = 0.0, 0
     while server.running():
-        for one in swarm:
-            one.check()
+        swarm.check()
         found = reader.rounds()
         for line in found[shown:]:
             say(_fate(rounds, found[: line["index"] + 1]))
@@ -130,11 +104,11 @@ def watch(
         say(server.last_line())  # it gave up after rounds that are worth a report
     else:
         server.check()
-    end(swarm)
+    end(swarm.hosts)
     return watching.moments
 
 
-def end(clients: Sequence[RunningProgram]) -> None:
+def end(clients: Sequence[Host]) -> None:
     """The server is gone, so the test is over: who had vanished on purpose and found nobody to
     come back to is no failure."""
     until = time.monotonic() + _FAREWELL_SECONDS
@@ -146,32 +120,6 @@ def end(clients: Sequence[RunningProgram]) -> None:
     for one in clients:
         if one not in late:
             one.check()
-
-
-def cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
-def machine() -> dict[str, Any]:
-    """On which it was measured."""
-    return {
-        "processor": _processor(),
-        "cores": cores(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "load_average": [round(value, 2) for value in os.getloadavg()],
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-    }
-
-
-def _processor() -> str:
-    """As Linux names it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
 
 
 def _done(rounds: Sequence[dict[str, Any]]) -> int:

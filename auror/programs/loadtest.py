@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from auror.deployment.addresses import MAX_CLIENTS
+from auror.deployment.addresses import MAX_CLIENTS, check_host
 from auror.deployment.certs import Terms, create_deployment
 from auror.deployment.locks import allow_many_files
 from auror.distribution import Distribution
 from auror.errors import ConfigError
+from auror.experiments.engine import cores_of, ray_cluster
 from auror.fields import Like, Range, check_fields, default_of
 from auror.params import WORKERS, RoundParams
 from auror.programs.enrol import synthetic_terms
+from auror.programs.load_ray import node_address, swarm_on_ray
 from auror.programs.load_report import LoadReport, report_of
 from auror.programs.load_swarm import (
+    INPUTS,
     STATE_BYTES,
+    Part,
+    Swarm,
     faults_of,
     files_of,
+    parts_of,
     server_files,
-    start_swarm,
 )
 from auror.programs.load_watch import Say, watch
 from auror.programs.processes import (
@@ -44,6 +49,7 @@ from auror.programs.relay import CountingRelay
 from auror.round.arithmetic import check_round
 
 _DEADLINE_SECONDS = 3600
+_HERE, _ALL = "127.0.0.1", "0.0.0.0"  # noqa: S104 - TLS of both sides, as long as a test lasts
 _RELABELLED = (4, 9)
 
 
@@ -74,8 +80,16 @@ class LoadTest:
     """Chance per client and round that its connection breaks once, and is made again."""
     malformed: Annotated[float, Range(0, below=0.5)] = 0.0
     """Chance per client and round to send something that is no message of the protocol."""
-    workers: Annotated[int, Range(1)] = WORKERS
-    """Processes that hold the clients."""
+    workers: Annotated[int, Range(1)] | None = None
+    """Processes that hold the clients, on Ray an actor each; by default 2, and on Ray one for each
+    core of the cluster."""
+    engine: Literal["local", "ray"] = "local"
+    """Where the clients run: processes of this machine, or actors on the nodes of a Ray cluster."""
+    address: str = ""
+    """Of the Ray cluster, as host:port; by default RAY_ADDRESS, or the one of this machine."""
+    host: str = ""
+    """Name or address of this machine under which the cluster's nodes reach the server; by default
+    the one that Ray knows."""
     count_wire: bool = False
     """Count what crosses the sockets, TLS and HTTP/2 included, by a relay between clients and
     server, which costs CPU and two more open files a client."""
@@ -87,7 +101,16 @@ class LoadTest:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.workers > self.clients:
+        for name in ("address", "host"):
+            if (value := getattr(self, name)) and self.engine != "ray":
+                raise ConfigError(
+                    f"{name} = {value} has no effect without engine = ray: leave it out"
+                )
+        if self.host:
+            check_host("host", self.host)
+            if ":" in self.host:
+                raise ConfigError(f"host = {self.host}: give a name, or an IPv4 address")
+        if self.workers is not None and self.workers > self.clients:
             raise ConfigError(
                 f"workers = {self.workers} of {self.clients} clients: choose 1 … {self.clients}"
             )
@@ -135,7 +158,39 @@ class LoadTest:
 def open_files(test: LoadTest) -> None:
     """Raises ConfigError when fewer files may be open here than ``test`` needs."""
     relay = 2 * test.clients if test.count_wire else 0  # one of them onwards
-    allow_many_files(max(server_files(test.clients), relay, files_of(test.clients, test.workers)))
+    swarm = 0 if test.engine == "ray" else files_of(test.clients, _workers(test))
+    allow_many_files(max(server_files(test.clients), relay, swarm))
+
+
+def _workers(test: LoadTest) -> int:
+    return test.workers or WORKERS
+
+
+def on_cluster(test: LoadTest, ray: Any) -> LoadTest:
+    """``test`` with the actors and the address that it leaves to the cluster.
+
+    Raises:
+        ConfigError: more actors than cores are asked for.
+    """
+    there_are = cores_of(ray)
+    if (test.workers or 0) > there_are:
+        raise ConfigError(f"workers = {test.workers}: the cluster has {there_are} cores")
+    workers = test.workers or min(there_are, test.clients)
+    return replace(test, workers=workers, host=test.host or node_address(ray))
+
+
+def check_cluster(test: LoadTest) -> str:
+    """What the cluster would play, in words.
+
+    Raises:
+        UserError: Ray is not installed, no cluster answers, or it has too few cores.
+    """
+    with ray_cluster(test.address or None) as ray:
+        found = on_cluster(test, ray)
+        return (
+            f"{found.workers} actors on a Ray cluster of {cores_of(ray)} cores; its nodes connect"
+            f" to {found.host}"
+        )
 
 
 def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
@@ -146,30 +201,47 @@ def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
     """
     check_installed()
     open_files(test)
-    with (
-        scratch_folder() as folder,
-        memory_folder(STATE_BYTES * test.clients, folder / "state") as state,
-    ):
-        create_deployment(folder / "certs", test.clients, ["127.0.0.1"], test.terms())
+    with contextlib.ExitStack() as around:
+        ray, listen = None, _HERE
+        if test.engine == "local":
+            test = replace(test, workers=_workers(test))
+        else:
+            ray = around.enter_context(ray_cluster(test.address or None))
+            asked, test = test, on_cluster(test, ray)
+            # a name may stand for several of this machine's addresses, or for another one
+            listen = _ALL if asked.host else test.host
+        folder = around.enter_context(scratch_folder())
+        policy = create_deployment(
+            folder / "certs", test.clients, [test.host or _HERE], test.terms()
+        )
         started = time.monotonic()
-        address = free_address()
         with contextlib.ExitStack() as stack:
-            relay = stack.enter_context(CountingRelay(address)) if test.count_wire else None
             starter = stack.enter_context(programs(folder / "logs"))
-            door = address if relay is None else relay.address
-            server, swarm = _start(test, folder, state, starter, address, door)
+            server, port = _start_server(
+                test, folder, starter, _HERE if test.count_wire else listen
+            )
+            relay = None
+            if test.count_wire:
+                relay = stack.enter_context(CountingRelay(f"{_HERE}:{port}", listen))
+                port = relay.port
+            parts = _parts(test, f"{test.host or _HERE}:{port}")
+            swarm = stack.enter_context(
+                _here(test, parts, folder, starter)
+                if ray is None
+                else swarm_on_ray(ray, parts, folder, policy.fewest_present(False), say)
+            )
             moments = watch(test.rounds, test.clients, folder / "run", server, swarm, say)
         say("the programs have ended; every total is compared")
         seconds = time.monotonic() - started
         wire = None if relay is None else (relay.bytes_up, relay.bytes_down)
-        return report_of(test, folder / "run", folder / "inputs", seconds, moments, wire)
+        return report_of(test, folder, seconds, moments, swarm, wire)
 
 
-def _start(
-    test: LoadTest, folder: Path, state: Path, starter: Starter, address: str, door: str
-) -> tuple[RunningProgram, list[RunningProgram]]:
-    """The server and the processes of clients. The server listens at ``address``; clients go
-    through ``door``, which may count."""
+def _start_server(
+    test: LoadTest, folder: Path, starter: Starter, listen: str
+) -> tuple[RunningProgram, int]:
+    """The server, and the port at which it listens."""
+    address = free_address(listen)
     server = starter.server(
         {
             "server.listen": address,
@@ -187,16 +259,25 @@ def _start(
         }
     )
     wait_until_listening(address, server)
-    settings = {
-        "client.server": door,
-        "client.credentials": folder / "certs" / "clients",
-        "client.state": state,
-        "record.inputs": folder / "inputs",
-        **faults_of(test),
-    }
-    return server, start_swarm(
-        starter, range(test.clients), test.workers, settings, lambda ids: _attack(test, ids)
-    )
+    return server, int(address.rpartition(":")[2])
+
+
+def _parts(test: LoadTest, server: str) -> list[Part]:
+    settings = {"client.server": server, **faults_of(test)}
+    workers = _workers(test)
+    return parts_of(range(test.clients), workers, settings, lambda ids: _attack(test, ids))
+
+
+@contextlib.contextmanager
+def _here(test: LoadTest, parts: list[Part], folder: Path, starter: Starter) -> Iterator[Swarm]:
+    """All parts on this machine."""
+    with memory_folder(STATE_BYTES * test.clients, folder / "state") as state:
+        folders = {
+            "client.credentials": folder / "certs" / "clients",
+            "client.state": state,
+            "record.inputs": folder / INPUTS,
+        }
+        yield Swarm([part.start(starter, folders) for part in parts])
 
 
 def _attack(test: LoadTest, ids: Sequence[int]) -> dict[str, Any]:

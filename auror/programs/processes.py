@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from auror.errors import UnavailableError
 
 STOP_SECONDS = 10.0
@@ -33,6 +35,20 @@ class RunningProgram:
     log: Path
     fine: tuple[int, ...] = (0,)
     """Exit codes that are no error."""
+    cpu: float = 0.0
+    """CPU seconds since its start, as of the last look."""
+    rss: int = 0
+    """Bytes of memory, as of the last look."""
+
+    def look(self) -> None:
+        """What it costs now; of one that has ended, what it had cost before."""
+        if not self.running():
+            return
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(self.process.pid)
+            times = process.cpu_times()
+            self.cpu = round(times.user + times.system, 2)
+            self.rss = process.memory_info().rss
 
     def running(self) -> bool:
         return self.process.poll() is None
@@ -111,10 +127,11 @@ def memory_folder(size: int, other: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def programs(folder: Path) -> Iterator[Starter]:
-    """Start programs whose logs go to ``folder``; all of them are ended on leaving."""
+def programs(folder: Path, leashed: bool = False) -> Iterator[Starter]:
+    """Start programs whose logs go to ``folder``; all of them are ended on leaving, and
+    ``leashed`` ones (Linux) even when this process is killed."""
     folder.mkdir(parents=True, exist_ok=True)
-    starter = Starter(folder)
+    starter = Starter(folder, leashed)
     try:
         yield starter
     finally:
@@ -125,8 +142,9 @@ def programs(folder: Path) -> Iterator[Starter]:
 class Starter:
     """Starts the two programs with settings given as ``{"section.key": value}``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, leashed: bool = False) -> None:
         self._folder = folder
+        self._leash = ["auror.programs.leash", str(os.getpid())] if leashed else []
         self.started: list[RunningProgram] = []
 
     def server(self, settings: Mapping[str, Any], name: str = "server") -> RunningProgram:
@@ -157,7 +175,7 @@ class Starter:
         path = self._folder / f"{name}.log"
         with path.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, *flags],
+                [sys.executable, "-m", *self._leash, module, *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -13,16 +13,17 @@ _CHUNK = 256 * 1024
 class CountingRelay:
     """Passes connections to ``target`` (host:port) on and counts bytes both ways.
 
-    A context manager; ``address`` is where clients connect. Runs in a thread of its own.
+    A context manager; ``port`` is where clients connect. Runs in a thread of its own.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, listen: str = "127.0.0.1") -> None:
+        self._listen_at = listen
         self._host, _, port = target.rpartition(":")
-        self._port = int(port)
+        self._onwards = int(port)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.address = ""
+        self.port = 0
         self.bytes_up = 0
         """Client → server."""
         self.bytes_down = 0
@@ -31,7 +32,7 @@ class CountingRelay:
         self._thread.start()
         starting = asyncio.run_coroutine_threadsafe(self._listen(), self._loop)
         self._server = starting.result(10)
-        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.port = int(self._server.sockets[0].getsockname()[1])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -41,7 +42,9 @@ class CountingRelay:
         self._loop.close()
 
     async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._connect, "127.0.0.1", 0, limit=_CHUNK, backlog=4096)
+        return await asyncio.start_server(
+            self._connect, self._listen_at, 0, limit=_CHUNK, backlog=4096
+        )
 
     async def _close(self) -> None:
         self._server.close()
@@ -55,7 +58,7 @@ class CountingRelay:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         try:
-            there, back = await asyncio.open_connection(self._host, self._port, limit=_CHUNK)
+            there, back = await asyncio.open_connection(self._host, self._onwards, limit=_CHUNK)
         except OSError:
             writer.close()
             return

@@ -90,7 +90,7 @@ def _cores(moments: Sequence[Mapping[str, Any]], report: Report) -> str | None:
             times, server, swarm, others,
             colors=[colour for colour, _ in styles], labels=[label for _, label in styles],
         )  # fmt: skip
-        there_are = report["machine"]["cores"]
+        there_are = (report["cores"] or {}).get("all", report["machine"]["cores"])
         axes.axhline(there_are, color="black", lw=1, ls=":")
         axes.set_ylim(0, 1.3 * there_are)
         _rounds(axes, moments)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,15 +33,9 @@ seed = "1-4"
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def address(cluster: Cluster) -> str:
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import tests
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    try:
-        cluster.add_node(num_cpus=1)
-        yield cluster.address
-    finally:
-        cluster.shutdown()
+    return str(cluster.address)
 
 
 def sweep(folder: Path, *words: str) -> str:
@@ -56,7 +49,7 @@ def sweep(folder: Path, *words: str) -> str:
 
 def test_a_cluster_computes_the_rows_of_one_machine(address: str, tmp_path: Path) -> None:
     ray = ("--engine", "ray", "--address", address)
-    assert "Ray cluster of 2 cores" in sweep(tmp_path / "ray", *ray, "--check")
+    assert "Ray cluster of 4 cores" in sweep(tmp_path / "ray", *ray, "--check")
     sweep(tmp_path / "ray", *ray)
     sweep(tmp_path / "here", "--workers", "1")
     there, here = (

@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from auror.programs import load_report, load_watch
-from auror.programs.load_report import Cores, Found, LoadReport, PhaseFigures, as_text
+from auror.programs.load_report import Cores, Found, LoadReport, PhaseFigures
+from auror.programs.load_text import as_text
 from auror.programs.load_watch import Moment
 from auror.programs.loadtest import LoadTest
 from auror.report.load_page import write_load_report
@@ -42,12 +44,11 @@ TIMINGS: list[dict[str, Any]] = [
 ]
 
 
-def test_cores_are_counted_while_rounds_are_played(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load_report, "cores", lambda: 2)
+def test_cores_are_counted_while_rounds_are_played() -> None:
     seen = moments(0.25, (0.5, 0.125), 1.0)
-    assert load_report._cores(seen) == Cores(0.25, 0.62, 0.5, 0.12, 2)
+    assert load_report._cores(seen, 2) == Cores(0.25, 0.62, 0.5, 0.12, 2)
     idle = [replace(one, playing=False) for one in seen]
-    assert load_report._cores(idle) is None
+    assert load_report._cores(idle, 2) is None
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,8 @@ def report(**changes: Any) -> LoadReport:
         rounds_finished=2,
         rounds_aborted=1,
         exact=True,
+        uncompared=0,
+        lost=(),
         seconds=9.0,
         seconds_per_round=3.0,
         phases={"upload": figures, "unmask": figures},
@@ -131,6 +134,25 @@ def report(**changes: Any) -> LoadReport:
         moments=tuple(moments(0.25, (0.5, 0.125), 1.0)),
     )
     return replace(whole, **changes)
+
+
+def test_a_total_without_all_records_is_not_compared(tmp_path: Path) -> None:
+    class Reader:
+        def total(self, index: int) -> Any:
+            return np.array([3, 5], np.int64)
+
+    np.save(tmp_path / "7-1.npy", np.array([1, 2], np.uint32))
+    line = {"round_id": {"counter": 7}, "index": 0, "accepted": [1, 2]}
+    assert load_report._exact(Reader(), tmp_path, line) is None  # type: ignore[arg-type]
+    np.save(tmp_path / "7-2.npy", np.array([2, 3], np.uint32))
+    assert load_report._exact(Reader(), tmp_path, line) is True  # type: ignore[arg-type]
+    np.save(tmp_path / "7-2.npy", np.array([2, 4], np.uint32))
+    assert load_report._exact(Reader(), tmp_path, line) is False  # type: ignore[arg-type]
+    told = report(uncompared=1, lost=("clients-1, 6 clients: it died",))
+    assert not told.passed
+    text = as_text(told)
+    assert "lost: clients-1, 6 clients: it died" in text
+    assert "NOT COMPARED: 1 totals with clients whose records were lost with their host" in text
 
 
 def test_text_says_wire_bytes_only_where_they_were_counted() -> None:

@@ -69,6 +69,13 @@ def test_the_clients_of_a_deployment(tmp_path: Path) -> None:
         (["--server", "a:1", "--certs", "d", "--dim", "9"], "--dim has no effect with --server"),
         (["--hold", "3", "--rounds", "2"], "--rounds has no effect with --hold"),
         (["--dataset", "digits"], "--dataset has no effect without --server"),
+        (["--address", "a:1"], "--address a:1 has no effect without --engine ray: leave it out"),
+        (["--host", "a"], "--host a has no effect without --engine ray: leave it out"),
+        (["--engine", "ray", "--host", "::1"], "--host ::1: give a name, or an IPv4 address"),
+        (["--engine", "ray", "--host", "a:1"], 'leave out the port: "a"'),
+        (["--engine", "dask"], "'dask' is not one of"),
+        (["--engine", "ray", "--hold", "3"], "--engine has no effect with --hold"),
+        (["--engine", "ray", "--server", "a:1", "--certs", "d"], "--engine has no effect with"),
     ],
 )
 def test_an_option_without_effect_is_an_error(words: list[str], said: str) -> None:
