@@ -46,7 +46,7 @@ def g1(base: ExperimentConfig) -> RoundParams:
     return replace(base.round_params, group_size=1)
 
 
-def silent(_progress: Progress) -> None:
+def silent(progress: Progress) -> None:
     """Progress of single runs is not shown here; a line per case is."""
 
 

@@ -34,6 +34,7 @@ from auror.round.policy import NO_DIGEST, Policy
 from auror.round.public import draw_groups
 from auror.round.record import Mark, MarkKind, OpenedGroup
 from auror.round.roster import RosterEntry
+from auror.round.server.bookkeeping import Misconduct
 from auror.round.server.context import RoundContext, RoundTotal
 from auror.round.server.p0_advertise import Wired
 from auror.round.server.p1b_receipts import Dealers
@@ -131,7 +132,7 @@ def _play(
     try:
         check_proposal(context, decided.wired.graph, decided.decided)
     except RoundAborted as failure:
-        campaign.finish(summarise(decided, {}, ()), None, failure.reason)
+        campaign.finish(summarise(decided, Misconduct()), None, failure.reason)
         return False
     proposal = decided.decided
     marks = [
@@ -139,7 +140,8 @@ def _play(
         for group in proposal.of(opened)
         if set(group.members) & active
     ]
-    summary = summarise(TotalOpened(*known, proposal, np.zeros(DIM, np.uint32)), {}, marks)
+    opened_total = TotalOpened(*known, proposal, np.zeros(DIM, np.uint32))
+    summary = summarise(opened_total, Misconduct(marks=marks))
     if marks:
         campaign.finish(summary, None, AbortReason.BINDING_FAILED)
         return False
@@ -163,7 +165,11 @@ def _policy(seed: int, params: RoundParams) -> Policy:
         task=Host.task,
         first_models=(model_digest(Host().initial(0)),),
         budget=Budget(
-            max_openings=LONGEST, max_totals=LONGEST, max_steps=LONGEST, max_disputed=LONGEST
+            max_openings=LONGEST,
+            max_totals=LONGEST,
+            max_steps=LONGEST,
+            max_disputed=LONGEST,
+            max_watched=LONGEST,
         ),
     ).signed(SigningKey(Secret(seeded_bytes(seed, "operator", length=32))))
 

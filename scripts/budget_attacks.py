@@ -90,7 +90,7 @@ def flagged(seed: int) -> Iterator[Json]:
 def whole_budget() -> int:
     """Attempts that the policy of ``auror certs`` allows over all trainings."""
     enrolment = Enrolment(clients=CLIENTS)
-    return Budget.for_rounds(enrolment.rounds, enrolment.eras).max_openings
+    return Budget.for_rounds(enrolment.rounds, enrolment.trainings).max_openings
 
 
 def recoveries(run: WatchedRun) -> Iterator[Json]:

@@ -58,7 +58,7 @@ def lying(client: object, message: object) -> object:
 
 def main() -> None:
     kit = Deployment(5, 1, PARAMS)
-    played = play(kit, to_server=lying)  # type: ignore[arg-type]
+    played = play(kit, to_server=lying)
     played.replies.append((ClientId(0), Withdraw(Refusal.SECOND_ANSWER)))
     played.told.append(
         (ClientId(0), RoundEnd(Digest(bytes(32)), AbortReason.BINDING_FAILED, (ClientId(1),), ()))
@@ -74,7 +74,7 @@ def main() -> None:
             if client != 0:
                 continue
             kind = codec.kind_of(message)
-            body = (codec.encode_client if from_client else codec.encode_server)(message)  # type: ignore[arg-type,operator]
+            body = (codec.encode_client if from_client else codec.encode_server)(message)
             keep("message", kind.field, bytes([KINDS.index(kind)]) + body)
             cut = (client_frames if from_client else server_frames)(
                 RoundId(7, bytes(16)), kind, body

@@ -102,7 +102,7 @@ def page(rows: Sequence[Row]) -> str:
 
 def _line(line: Row, seeds: int) -> str:
     cells = [
-        _NAMES.get(line["attack"], line["attack"]),
+        _NAMES.get(line["attack"]) or str(line["attack"]),
         f"{line['malicious_share']:.0%}",
         _part(line["accuracy, no attack"]),
         _part(line["accuracy, undefended"]),

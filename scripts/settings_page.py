@@ -14,7 +14,7 @@ from auror_server import config as server
 from auror.deployment.settings import Section, load, to_toml
 
 ROOT = Path(__file__).resolve().parents[1]
-PROGRAMS = {
+PROGRAMS: dict[str, tuple[type[Section], str, str]] = {
     "auror-server": (server.ServerConfig, server.PREFIX, "deploy/server.toml"),
     "auror-client": (client.ClientConfig, client.PREFIX, "deploy/client.toml"),
 }

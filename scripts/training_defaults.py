@@ -123,7 +123,7 @@ def measure(setting: Setting, seed: int) -> Outcome:
             largest = max(largest, float(np.abs(updates).max()))
             model = model + updates.mean(axis=0, dtype=np.float64).astype(np.float32)
         result = evaluate(task, model, data.test_x, data.test_y, attack=FLIP, device=DEVICE)
-        figures.append((result.accuracy, result.attack_success or 0.0))
+        figures.append((result.accuracy or 0.0, result.attack_success or 0.0))
     clean, undefended, oracle = figures
     return Outcome(seed, clean, undefended, oracle, largest, 1000 * spent / trained * CLIENTS)
 
