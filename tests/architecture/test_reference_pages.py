@@ -18,6 +18,7 @@ from auror.errors import UserError
 sys.path.insert(0, str(ROOT / "scripts"))
 settings_page = importlib.import_module("settings_page")
 protocol_pictures = importlib.import_module("protocol_pictures")
+scaling_page = importlib.import_module("scaling_page")
 
 EVENTS = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -37,6 +38,32 @@ def test_the_protocol_is_drawn_as_the_machines_play_it() -> None:
     drawn = protocol_pictures.pictures()
     assert drawn.count("S->>C") == drawn.count("C->>S") == len(protocol_pictures.ORDER)
     assert "Uploaded --> SignedUploads: UploadList" in drawn
+
+
+def test_what_a_client_costs_is_what_the_rows_say() -> None:
+    """Write it anew with scripts/scaling_page.py."""
+    page = scaling_page.PAGE.read_text(encoding="utf-8")
+    assert scaling_page.page(page) == page
+    measured = scaling_page.rows()
+    assert len(measured) > 5
+    assert all(row["exact"] for row in measured)
+    svg = scaling_page.plot(measured)
+    assert svg.count("<use") >= len(measured) * len(scaling_page.COSTS)
+    for key, fit in scaling_page.fitted(measured).items():
+        assert f"n^{fit.exponent:.2f}" in scaling_page.PLOT.read_text(encoding="utf-8"), key
+
+
+def test_a_power_law_is_found_with_its_interval() -> None:
+    ns = [100, 200, 400, 800, 1600]
+    clean = scaling_page.Fit.of(ns, [3 * n**1.5 for n in ns])
+    assert (clean.exponent, clean.factor) == pytest.approx((1.5, 3))
+    assert clean.half == pytest.approx(0, abs=1e-6)
+    assert clean.at(10**5) == pytest.approx(3 * 10**7.5)
+    noisy = scaling_page.Fit.of(
+        ns, [3 * n**1.5 * up for n, up in zip(ns, (1.1, 0.9, 1.1, 0.9, 1.1), strict=True)]
+    )
+    assert abs(noisy.exponent - 1.5) < noisy.half < 0.3
+    assert 1 < noisy.times(400) < noisy.times(1600) < noisy.times(10**5)
 
 
 def test_every_setting_says_what_it_is() -> None:
