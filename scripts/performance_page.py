@@ -4,7 +4,8 @@ python scripts/performance_page.py [--check]
 
 The rows: ``auror bench --out FILE`` without the size 1000x10000 (``after.json``), and ``auror bench
 round --only 1000x10000 --out FILE`` (``thousand-after.json``); ``before.json`` and
-``thousand-before.json`` are the same bench of the code that the changes began with.
+``thousand-before.json`` are the same bench of the code that the changes began with; ``auror bench
+secagg --peer flwr --out FILE`` (``flwr.json``).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results" / "bench"
 BEFORE, AFTER = RESULTS / "before.json", RESULTS / "after.json"
 THOUSAND = RESULTS / "thousand-before.json", RESULTS / "thousand-after.json"
+PEER = RESULTS / "flwr.json"
 PAGE = ROOT / "docs" / "performance.md"
 
 Report = Mapping[str, Any]
@@ -62,10 +64,10 @@ def read(path: Path) -> Report:
 
 def committed() -> str:
     """The page of the committed reports."""
-    return page(read(BEFORE), read(AFTER), (read(THOUSAND[0]), read(THOUSAND[1])))
+    return page(read(BEFORE), read(AFTER), (read(THOUSAND[0]), read(THOUSAND[1])), read(PEER))
 
 
-def page(before: Report, after: Report, thousand: tuple[Report, Report]) -> str:
+def page(before: Report, after: Report, thousand: tuple[Report, Report], peer: Report) -> str:
     """The whole of docs/performance.md."""
     lines = [
         "# Performance",
@@ -98,6 +100,7 @@ def page(before: Report, after: Report, thousand: tuple[Report, Report]) -> str:
         ]
     lines += ["", "## A thousand clients", "", textwrap.fill(_growth(after, thousand[1]), 120), ""]
     lines += _table(*(report["rows"]["round"] for report in thousand))
+    lines += ["", "## Beside Flower", "", *_beside(peer)]
     return "\n".join(lines) + "\n"
 
 
@@ -115,6 +118,33 @@ def _growth(small: Report, large: Report) -> str:
         f" n^{exponent:.2f}; the degree of the graph grows with n, from {one['degree']} to"
         f" {other['degree']}."
     )
+
+
+def _beside(report: Report) -> Iterator[str]:
+    """Ours and the peer's in one run, and how many times as much the peer takes."""
+    hardware = report["hardware"]
+    ours = {_key(row): row for row in report["rows"]["secagg"]}
+    # a client's step is the same whatever is lost later
+    steps = {(row["name"], row["n"], row["d"]): row for row in report["rows"]["secagg"]}
+    yield textwrap.fill(
+        f"The same sums by {title('flwr').removeprefix('the same sums by ')}:"
+        f" `auror bench secagg --peer flwr`, one run ({hardware['processor']}, {hardware['cores']}"
+        " cores that other programs used as well, so CPU times and their ratios count). Its"
+        " functions are called step by step, without messages, on the same graphs.",
+        120,
+    )
+    yield ""
+    yield "| step | n | d | k | dropouts | Auror, CPU ms | Flower, CPU ms | times |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for row in report["rows"]["flwr"]:
+        name = row["name"].removeprefix("flwr: ")
+        own = ours.get((name, *_key(row)[1:])) or steps[name, row["n"], row["d"]]
+        cells = (
+            name, f"{row['n']:,}", f"{row['d']:,}", str(row["degree"]), f"{row['dropout']:.0%}",
+            _milliseconds(own["cpu_seconds"]), _milliseconds(row["cpu_seconds"]),
+            f"{row['cpu_seconds'] / own['cpu_seconds']:,.0f}",
+        )  # fmt: skip
+        yield f"| {' | '.join(cells)} |"
 
 
 def _machine(before: Report, after: Report) -> Iterator[str]:

@@ -260,8 +260,9 @@ def test_the_committed_page_is_that_of_the_committed_rows(script: ModuleType) ->
 
 def test_a_row_that_was_not_measured_before_has_dashes(script: ModuleType) -> None:
     after, thousand = script.read(script.AFTER), script.read(script.THOUSAND[1])
-    made = script.page({**after, "rows": {}}, after, (thousand, thousand))
+    peer = script.read(script.PEER)
+    made = script.page({**after, "rows": {}}, after, (thousand, thousand), peer)
     rows = [line for line in made.splitlines() if line.startswith("| server: all | 100 |")]
     assert {line.count("| – |") for line in rows} == {0, 2}  # the goals have no such columns
-    known = script.page(after, after, (thousand, thousand))
+    known = script.page(after, after, (thousand, thousand), peer)
     assert "–" not in "".join(line for line in known.splitlines() if line.startswith("| server"))
