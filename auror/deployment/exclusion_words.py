@@ -20,9 +20,8 @@ def in_words(client: ClientId, exclusion: Exclusion, task: bytes) -> str:
         )
     if exclusion.cause is ExclusionCause.EARLIER_FLAG:
         return (
-            f"{start}: it was flagged in a training before, and this one is under the same version"
-            " of the policy; what to check stands in its log of then: check that, then ask the"
-            " operator, who can sign the next version"
+            f"{start}: it was flagged in a training before, and flags last; what to check stands in"
+            " its log of then: check that, then ask the operator (`auror roster reinstate`)"
         )
     source, target = named(exclusion.source, names), named(exclusion.target, names)
     match source, target:

@@ -324,7 +324,7 @@ class Campaign:
         verdict accuses the second one's first rounds will test."""
         if not self.config.restarts or self.state.models.era > self.state.first_era:
             return False
-        return bool(self.flagged) or self._accused()
+        return exclusions.newly(self.flagged, self.state.exclusions) or self._accused()
 
     def _accused(self) -> bool:
         """Whether the evidence accuses anybody beyond the flagged."""

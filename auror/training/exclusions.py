@@ -47,6 +47,11 @@ def note(
         told.setdefault(client, PROVEN)
 
 
+def newly(flagged: Iterable[ClientId], told: Mapping[ClientId, Exclusion]) -> bool:
+    """Whether this run flagged any of ``flagged``: whom an earlier one did never trained in it."""
+    return any(told.get(client) != EARLIER for client in flagged)
+
+
 def _classes(client: ClientId, verdict: Verdict | None) -> tuple[int | None, int | None]:
     """Source and target of the reading that accuses ``client``, where it has them."""
     if isinstance(verdict, DecodedVerdict):

@@ -72,6 +72,16 @@ def test_a_later_training_restarts_after_a_flag_as_the_first_does() -> None:
     assert run.round().era == 3
 
 
+def test_a_flag_of_before_restarts_no_later_training() -> None:
+    run = Run(rounds=9, flags={1: {4}}, eras=3, after_flag=AfterFlag.CONTINUE)
+    run.to_the_end()
+    run.campaign.config.detector.flags.clear()  # type: ignore[attr-defined]
+    run.again(after_flag=AfterFlag.RESTART)
+    assert run.campaign.flagged == (4,)
+    run.to_the_end()
+    assert {record.era for record in run.records} == {1}
+
+
 def test_a_training_that_nobody_took_part_in_uses_up_none() -> None:
     run = Run(rounds=1, eras=2, max_failed=1)
     run.round(without(Upload))
