@@ -12,7 +12,6 @@ from auror.deployment.credentials import (
     End,
     check_expiry,
     check_tls,
-    client_folder,
     load_client,
     load_tls,
 )
@@ -59,12 +58,7 @@ def _folders(config: ClientConfig) -> list[tuple[ClientId | None, Path]]:
     folder, ids = config.client.credentials, parse_ids("swarm.clients", config.swarm.clients)
     if not ids:
         return [(None, folder)]
-    if folder.name != "clients":
-        raise ConfigError(
-            f"client.credentials = {folder}: with swarm.clients, name the folder `clients`"
-            " that `auror certs` made"
-        )
-    return [(client, client_folder(folder.parent, client)) for client in ids]
+    return [(client, folder / f"{client:03d}") for client in ids]
 
 
 def check_certificates(config: ClientConfig, now: float) -> datetime.datetime:

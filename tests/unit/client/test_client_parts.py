@@ -12,15 +12,18 @@ from auror_client.config import FaultsSection, RecordSection, load_config
 from auror_client.faults import Faults, RoundClock, Vanish
 from auror_client.journal import Journal
 from auror_client.recording import Recording
+from auror_client.start import load_members
 from auror_client.trainer import SyntheticTrainer, make_trainers
 
 from auror.crypto.entropy import Secret
+from auror.deployment.certs import create_deployment
 from auror.errors import ConfigError, MachineError
 from auror.ids import ClientId, Digest
 from auror.learn.architectures import Mlp
 from auror.learn.pinned import PinnedTask
 from auror.learn.training import TrainingParams
 from auror.params import OwnRules, RoundParams
+from auror.programs.enrol import synthetic_terms
 from auror.round.client.memory import ClientMemory
 from auror.round.messages import Agreement, Upload
 from auror.secagg.quantise import Quantiser
@@ -42,6 +45,18 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_settings_are_checked(flag: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         load_config(None, {}, [flag])
+
+
+def test_many_clients_are_in_any_folder_by_their_numbers(tmp_path: Path) -> None:
+    terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
+    create_deployment(tmp_path / "certs", 3, ["fl.example"], terms)
+    (tmp_path / "certs" / "clients").rename(tmp_path / "ours")
+    flags = [f"client.credentials={tmp_path}/ours", f"client.state={tmp_path}/state"]
+    config = load_config(None, {}, [*flags, 'swarm.clients="0,2"'])
+    assert [own.client for _, own in load_members(config)] == [0, 2]
+    (tmp_path / "ours" / "001").rename(tmp_path / "ours" / "003")
+    with pytest.raises(ConfigError, match="holds the credentials of client 1"):
+        load_members(load_config(None, {}, [*flags, 'swarm.clients="3"']))
 
 
 def test_the_sample_loads() -> None:
