@@ -6,6 +6,7 @@ import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from string import hexdigits
 
 from cryptography.hazmat.primitives import serialization
 
@@ -129,6 +130,7 @@ def finish(folder: Path, path: Path, operator: str | None = None) -> tuple[Bundl
         The bundle and the policy that is held from now on.
 
     Raises:
+        ConfigError: ``operator`` is no whole fingerprint.
         CredentialsError: no bundle, or one that was changed, is another client's or another
             operator's, has expired, or holds an older policy than the folder.
     """
@@ -141,7 +143,12 @@ def finish(folder: Path, path: Path, operator: str | None = None) -> tuple[Bundl
             " once more"
         ) from error
     told = operator_fingerprint(bundle.operator)
-    if operator is not None and operator.replace(" ", "").replace(":", "").lower() != told:
+    given = None if operator is None else operator.replace(" ", "").replace(":", "").lower()
+    if given is not None and not (len(given) == len(told) and set(given) <= set(hexdigits)):
+        raise ConfigError(
+            f"operator = {operator}: a fingerprint has {len(told)} hexadecimal digits: give all"
+        )
+    if given not in {None, told}:
         raise CredentialsError(
             f"{path} is signed by the operator {told}, not by {operator}: ask the operator for the"
             " right one, and take no other"

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from auror.crypto.signing import SigningKey
+from auror.deployment.absent import absent
 from auror.deployment.policy_file import POLICY_FILE, parse_policy
 from auror.errors import AuthenticationFailed, ConfigError, CredentialsError
 from auror.ids import ClientId, Digest
@@ -339,9 +340,7 @@ def _read(folder: Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
     except FileNotFoundError as error:
-        raise CredentialsError(
-            f"{folder / name} is missing: copy the whole folder that `auror certs` made"
-        ) from error
+        raise absent(folder, name) from error
     except OSError as error:
         raise CredentialsError(f"cannot read {folder / name}: {error.strerror}") from error
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from auror.crypto.entropy import Entropy, system_entropy
 from auror.crypto.signing import SigningKey, verify
 from auror.crypto.tags import Tag, encode
+from auror.deployment.absent import REQUEST_FILE
 from auror.deployment.canonical import canonical_json, parse_canonical, read_small
 from auror.deployment.certs import write_new
 from auror.deployment.credentials import IDENTITY_FILE, KEY_FILE, key_digest
@@ -24,7 +25,6 @@ from auror.deployment.issuing import private_pem
 from auror.errors import AuthenticationFailed, ConfigError, CredentialsError
 from auror.round.roster import Keys
 
-REQUEST_FILE = "request.json"
 LONGEST_NAME = 64
 _KINDS = {
     "name": str,
@@ -82,14 +82,17 @@ def make_request(folder: Path, name: str, entropy: Entropy = system_entropy) -> 
         "tls_signature": signature.hex(),
     }
     raw = canonical_json(content)
+    private = {KEY_FILE: private_pem(tls), IDENTITY_FILE: identity.to_pem()}
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-        private = {KEY_FILE: private_pem(tls), IDENTITY_FILE: identity.to_pem()}
         write_new(folder, {REQUEST_FILE: raw}, private)
     except OSError as error:
+        for made in (REQUEST_FILE, *private):  # of keys that nobody has seen; try again
+            (folder / made).unlink(missing_ok=True)
         raise CredentialsError(
-            f"cannot write {error.filename}: {error.strerror}; choose another folder"
+            f"cannot write {error.filename or folder}: {error.strerror}; mend that or choose"
+            " another folder"
         ) from error
     return JoinRequest(name, identity.verify_key, tls.public_key(), raw)
 

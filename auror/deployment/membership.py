@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from auror.deployment.absent import REQUEST_FILE
 from auror.deployment.addresses import MAX_CLIENTS, check_address
 from auror.deployment.bundle import BUNDLE_FILE, Bundle
 from auror.deployment.canonical import write_whole
@@ -33,7 +34,7 @@ from auror.deployment.issuing import (
     pem_of,
     server_certificate,
 )
-from auror.deployment.join_request import REQUEST_FILE, JoinRequest, read_request
+from auror.deployment.join_request import JoinRequest, read_request
 from auror.deployment.operator import Operator
 from auror.errors import ConfigError, CredentialsError
 from auror.ids import ClientId
@@ -116,7 +117,13 @@ def _with(operator: Operator, draft: Policy | None, newcomers: Sequence[Keys]) -
         budget = draft.budget
         if n > len(draft.members):
             budget = budget.deciding(draft.params.rounds_of_doubt(n))
-        after = replace(draft, members=members, budget=budget).signed(operator.key)
+        try:
+            after = replace(draft, members=members, budget=budget).signed(operator.key)
+        except ConfigError as error:
+            raise ConfigError(
+                f"{n} requests for the first version, {len(draft.members)} were expected ({error}):"
+                " approve those of all first members at once"
+            ) from error
     if after.roster.next_number > MAX_CLIENTS:
         raise ConfigError(
             f"a deployment numbers {MAX_CLIENTS:,} clients, those who left too: make a new one with"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from auror import cli
+from auror.deployment import certs
 from auror.deployment.certs import create_deployment
+from auror.deployment.credentials import load_client
+from auror.errors import CredentialsError
 from auror.params import RoundParams
 from auror.programs.enrol import synthetic_terms
 
@@ -88,6 +94,42 @@ def test_what_they_say_leads_to_the_next_command(home: Path) -> None:
     assert "copy server/policy.json to the server and server/cert.pem" in renewed
 
 
+def test_too_few_for_a_first_version_are_told_how_many_were_expected(tmp_path: Path) -> None:
+    create_deployment(tmp_path / "op", 3, ["fl.example"], TERMS, enrol_later=True)
+    said("enrol", tmp_path / "a")
+    text = said("approve", tmp_path / "op", tmp_path / "a/request.json", code=2)
+    assert "1 requests for the first version, 3 were expected" in text
+    assert "approve those of all first members at once" in text
+
+
+def test_keys_without_a_bundle_are_told_what_to_do(home: Path) -> None:
+    said("enrol", home / "d")
+    with pytest.raises(CredentialsError, match=r"auror enrol \S*/d --finish BUNDLE"):
+        load_client(home / "d")
+
+
+def test_a_disk_that_is_full_leaves_no_half_made_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = os.fdopen
+
+    class Full(io.BytesIO):
+        def write(self, _content: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fdopen(descriptor: int, mode: str) -> Any:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().name == "identity.key":
+            os.close(descriptor)
+            return Full()
+        return whole(descriptor, mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(certs.os, "fdopen", fdopen)
+        text = said("enrol", tmp_path / "a", code=3)
+    assert f"cannot write {tmp_path}/a: No space left on device" in text
+    said("enrol", tmp_path / "a")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
@@ -96,6 +138,11 @@ def test_what_they_say_leads_to_the_next_command(home: Path) -> None:
         (("enrol", "a", "--finish", "x", "--name", "b"), 2, "--name b has no effect with --finish"),
         (("enrol", "a", "--finish", "x"), 3, "cannot read x: No such file"),
         (("enrol", "a", "--finish", "op/clients/001/bundle.json"), 3, "another site's?"),
+        (
+            ("enrol", "a", "--finish", "op/clients/000/bundle.json", "--operator", "5d41"),
+            2,
+            "--operator 5d41: a fingerprint has 64 hexadecimal digits|operator = 5d41",
+        ),
         (("enrol", "new", "--name", " "), 2, "give 1 … 64 printable characters"),
         (("approve", "a", "b/request.json"), 3, "run this where the folder that `auror certs`"),
         (("approve", "op", "op/clients/000/cert.pem"), 3, "is no request, or was changed"),
@@ -109,7 +156,7 @@ def test_what_they_say_leads_to_the_next_command(home: Path) -> None:
         (("roster", "renew", "op", "0,6"), 2, "client 6 is no member"),
         (("roster", "list", "b"), 3, "run this where the folder that `auror certs` made is kept"),
     ],
-    ids=range(17),
+    ids=range(18),
 )
 def test_one_line_for_each_mistake(
     home: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], code: int, says: str
