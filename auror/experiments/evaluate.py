@@ -40,7 +40,8 @@ def evaluate_run(run: FinishedRun, data: Path | None = None) -> Json:
                 settings, data=str(data), range="", label_column="", clean_per_class=0
             )
         named = "learning.data" if data is None else "--data"
-        host, _notes = host_of(settings, run.task, named)
+        client = None if run.released is None else run.released.client
+        host, _notes = host_of(settings, run.task, named, client)
         measured = Metrics.of(host.evaluate(model))
     known = data is None and run.metrics is not None
     same = {"as_recorded": measured == run.metrics} if known else {}

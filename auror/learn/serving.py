@@ -11,7 +11,7 @@ from auror.learn.device import resolve_device
 from auror.learn.host import TorchHost
 from auror.learn.own_data import DataSource
 from auror.learn.pinned import PinnedTask
-from auror.learn.task_data import server_side
+from auror.learn.task_data import own_test, server_side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +31,13 @@ class Learning:
 
 
 def host_of(
-    settings: Learning, task: bytes, named: str = "learning.data"
+    settings: Learning, task: bytes, named: str = "learning.data", client: int | None = None
 ) -> tuple[TorchHost, list[str]]:
     """The host of the signed ``task``, and what somebody should know about its samples.
 
     Args:
         named: what named the samples, as errors call it.
+        client: whose samples are the test's, where the task has a loader of its own for them.
 
     Raises:
         UserError: the data set or device cannot be used, or does not fit; metrics that fail.
@@ -50,7 +51,8 @@ def host_of(
         settings.range,
         setting=named,
     )
-    data = server_side(pinned.task, source, settings.seed, settings.clean_per_class)
+    given = None if client is None else own_test(pinned.task, source.path, client)
+    data = given or server_side(pinned.task, source, settings.seed, settings.clean_per_class)
     attack = parse_attack(settings.report_attack or "none", pinned.task.classes)
     if attack is not None and pinned.task.classes is None:
         raise ConfigError(

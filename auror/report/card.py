@@ -55,7 +55,8 @@ def card_markdown(card: Json, loading: str) -> str:
     """``card`` in words; ``loading``: how to load the file that lies beside it."""
     model = card["model"]
     rows = [(name, shape, math.prod(shape)) for name, shape in model["tensors"].items()]
-    return template("card.md").render(card=card, rows=rows, loading=loading)
+    client = "client" in card["training"]  # who was given the model, and saw no rounds
+    return template("card.md").render(card=card, rows=rows, loading=loading, client=client)
 
 
 def _training(run: FinishedRun) -> Json:

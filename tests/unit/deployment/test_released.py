@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,15 @@ from auror.deployment.released import (
 from auror.errors import ConfigError, DataError
 from auror.experiments.evaluate import evaluate_run
 from auror.experiments.finished import read_finished
+from auror.learn.pinned import PinnedTask
+from auror.learn.tasks import find_task
+from auror.learn.training import TrainingParams
+from auror.report.card import card_json, card_markdown
 
 POLICY = Deployment(7, task=b'{"synthetic": 24}').policy
 MODEL = np.linspace(-1, 1, 24, dtype=np.float32)
+NAMED = {"parameters": [{"name": "w", "shape": [24]}], "standardisation": {}, "model": {},
+         "loss": "", "training": {}}  # fmt: skip
 FACTS = Released(client=3, era=1, step=9, sha256=model_sha256(MODEL), samples={})
 
 
@@ -92,3 +99,46 @@ def test_the_size_of_a_task() -> None:
     named = {"parameters": [{"name": "w", "shape": [3, 4]}, {"name": "b", "shape": []}]}
     assert tensor_entries(json.dumps(named).encode()) == 13
     assert tensor_entries(POLICY.task) == 24
+
+
+CODE = """
+import numpy as np
+from torch import nn
+from auror.learn.task import Task
+
+class Rows(Task):
+    input_shape = (3,)
+    classes = 2
+    def build(self):
+        return nn.Sequential(nn.Linear(3, 2))
+    def client_data(self, path, client):
+        x = np.eye(3)[: client]
+        return x, np.zeros(len(x), int) + (path is not None)
+    def server_data(self, path):
+        raise RuntimeError("a client has no samples of the server")
+"""
+
+
+def test_a_client_measures_by_its_task_s_own_loader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rows_of_ours.py").write_text(CODE)
+    monkeypatch.syspath_prepend(tmp_path)
+    task = PinnedTask(find_task("rows_of_ours:Rows"), TrainingParams()).to_bytes()
+    model = np.array([0, 0, 0, 1, 1, 1, 0, 0], np.float32)  # always class 1
+    learning = {"task": "rows_of_ours:Rows", "dataset": "", "data_dir": "", "data": "",
+                "label_column": "", "range": "", "seed": 1, "device": "cpu"}  # fmt: skip
+    facts = replace(FACTS, sha256=model_sha256(model), samples=learning)
+    keep_released(tmp_path / "given", Deployment(7, task=task).policy, facts, model)
+    run = read_finished(tmp_path / "given")
+    assert evaluate_run(run)["accuracy"] == 0.0
+    assert evaluate_run(run, tmp_path)["accuracy"] == 1.0
+
+
+def test_a_client_s_card_claims_nothing_that_it_does_not_know(tmp_path: Path) -> None:
+    keep_released(tmp_path, POLICY, FACTS, MODEL)
+    run = replace(read_finished(tmp_path), task=json.dumps(NAMED).encode())
+    page = card_markdown(card_json(run), "load")
+    assert "not protected" not in page
+    assert "Nobody was looked for" not in page
+    assert "the operator's card says; `auror-client --account`" in page
