@@ -31,8 +31,10 @@ def command(
     Send DIR/request.json to the operator, and nothing else: keys never leave DIR. What comes back
     is for --finish; it holds no secret either.
     """
+    from auror.deployment.absent import REQUEST_FILE  # noqa: PLC0415
     from auror.deployment.bundle import finish, operator_fingerprint  # noqa: PLC0415
-    from auror.deployment.join_request import REQUEST_FILE, make_request  # noqa: PLC0415
+    from auror.deployment.join_request import make_request  # noqa: PLC0415
+    from auror.deployment.model_file import own_code  # noqa: PLC0415
     from auror.errors import ConfigError  # noqa: PLC0415 - keeps --help quick
 
     keep_memory_private()
@@ -54,7 +56,7 @@ def command(
         if name is not None:
             raise ConfigError(f"--name {name} has no effect with --finish: leave it out")
         found, policy = finish(folder, bundle, operator)
-        told = operator_fingerprint(found.operator)
+        told, task = operator_fingerprint(found.operator), own_code(policy.task)
         made = {
             "client": int(found.client),
             "deployment": policy.name,
@@ -69,6 +71,6 @@ def command(
             f"{folder}: the operator's fingerprint is {told}"
             f"{'' if operator else '; compare it over another channel'}\n"
             f"{folder}: start with `auror-client --server {found.server} --credentials {folder}"
-            " --state STATE --data DATA`"
+            f" --state STATE --data DATA{f' --task {task}' if task else ''}`"
         )
     click.echo(json.dumps(made) if form == "json" else text)

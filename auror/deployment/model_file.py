@@ -43,6 +43,16 @@ def tensor_shapes(task: bytes) -> dict[str, tuple[int, ...]]:
         raise ValueError(f"not a task: {error!r}") from error
 
 
+def own_code(task: bytes) -> str:
+    """``package.module:name`` of the code that ``task`` trains; "" where auror brings it along, or
+    where it is not the text of a task."""
+    try:
+        kind = json.loads(task)["model"]["kind"]
+    except (KeyError, TypeError, ValueError):
+        return ""
+    return kind if isinstance(kind, str) and ":" in kind else ""
+
+
 def tensor_entries(task: bytes) -> int:
     """d: entries of the model that ``task`` trains, of a load test's too.
 

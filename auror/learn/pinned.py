@@ -95,7 +95,7 @@ def _read(raw: bytes, own: str, setting: str) -> PinnedTask:
     if found.to_bytes() != raw:
         mine = json.loads(found.to_bytes())
         differs = [key for key in sorted(mine) if stated.get(key) != mine[key]]
-        if differs == ["model"] and name not in TASKS:
+        if "model" in differs and name not in TASKS:  # whatever else differs follows from it
             raise ConfigError(
                 f"the policy trains {name} with other source code than is found here: get the"
                 " operator's file, unchanged"
@@ -110,7 +110,7 @@ def _agreed(name: str, stated: dict[str, Any], own: str, setting: str) -> Task:
         if own != name:
             raise ConfigError(
                 f"the policy trains {name}, which is no part of auror: if you have that code and"
-                f' trust it, set {setting} = "{name}"'
+                f' trust it, set {setting} = "{name}"{" (--task)" if "." in setting else ""}'
             )
         return find_task(own)
     settings = dict(stated["model"])

@@ -48,6 +48,10 @@ Exit codes:
 @click.option("--server", help="host:port of the server (client.server).")
 @click.option("--credentials", help="Folder made by `auror certs` (client.credentials).")
 @click.option("--state", help="Folder for what must survive restarts (client.state).")
+@click.option(
+    "--task",
+    help="What is trained, where it is code of your own, as package.module:name (data.task).",
+)
 @click.option("--dataset", help="digits, mnist5k, mnist, gtsrb or another (data.dataset).")
 @click.option("--data", help="Own samples: an npz or CSV file, or an image folder (data.path).")
 @click.option("--label-column", help="Of a CSV file, by default the last (data.label_column).")
@@ -127,6 +131,7 @@ _COMMON = {
     "server": "client.server",
     "credentials": "client.credentials",
     "state": "client.state",
+    "task": "data.task",
     "dataset": "data.dataset",
     "data": "data.path",
     "label_column": "data.label_column",

@@ -58,6 +58,10 @@ Exit codes:
     help="Model to begin from, as far as the policy signs it (server.from_model).",
 )
 @click.option("--min-clients", help="Clients to wait for, 0 = all (session.min_clients).")
+@click.option(
+    "--task",
+    help="What is trained, where it is code of your own, as package.module:name (learning.task).",
+)
 @click.option("--dataset", help="digits, mnist5k, mnist, gtsrb or another (learning.dataset).")
 @click.option("--data", help="Own samples: file, image folder or parts (learning.data).")
 @click.option("--label-column", help="Of a CSV file, by default the last (learning.label_column).")
@@ -135,6 +139,7 @@ _COMMON = {
     "rounds": "session.rounds",
     "from_model": "server.from_model",
     "min_clients": "session.min_clients",
+    "task": "learning.task",
     "dataset": "learning.dataset",
     "data": "learning.data",
     "label_column": "learning.label_column",

@@ -122,11 +122,20 @@ def test_what_the_policy_names_is_never_imported(package: Path, own: str) -> Non
     assert not [name for name in sys.modules if name.startswith("site_code")]
 
 
-def test_other_source_code_is_refused(package: Path) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [{"A user's": "Another"}, {"6, 4": "6, 5", "4, 3": "5, 3"}],
+    ids=["words", "shapes"],
+)
+def test_other_source_code_is_refused(package: Path, changes: dict[str, str]) -> None:
+    """Whatever else, such as shapes, differs with it."""
     raw = pinned("site_code.tasks:mine").to_bytes()
     forget()
     path = package / "site_code" / "tasks.py"
-    path.write_text(CODE.replace('"""A user\'s."""', '"""Another."""'))
+    text = CODE
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    path.write_text(text)
     with pytest.raises(ConfigError, match="other source code"):
         PinnedTask.from_bytes(raw, own="site_code.tasks:mine", setting="other")
 
