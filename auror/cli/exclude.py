@@ -16,7 +16,7 @@ from auror.cli.shared import EPILOG, FORMAT, one_line_errors
 @FORMAT
 @one_line_errors
 def command(run: Path, clients: str, form: str) -> None:
-    """Invite CLIENTS, e.g. "3,7-9", to no further round of a running server's training.
+    """Invite CLIENTS, such as "3,7-9", to no further round of a running server's training.
 
     RUN is the run folder of an auror-server, on this machine and of this user.
     [default: runs/server] They stay members: what they sent stays, and they count as missing for

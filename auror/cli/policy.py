@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from auror.cli.shared import EPILOG, FORMAT, one_line_errors
+from auror.deployment.console import Group
 from auror.deployment.private_memory import keep_memory_private
 from auror.params import SEED
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@click.group("policy")
+@click.group("policy", cls=Group)
 def command() -> None:
     """Versions of a deployment's signed policy."""
 

@@ -16,7 +16,7 @@ from auror.cli.shared import EPILOG, FORMAT, one_line_errors
 @FORMAT
 @one_line_errors
 def command(run: Path, clients: str, form: str) -> None:
-    """Invite CLIENTS, e.g. "3,7-9", again, whom `auror exclude` left out.
+    """Invite CLIENTS, such as "3,7-9", again, whom `auror exclude` left out.
 
     RUN is the run folder of an auror-server, on this machine and of this user.
     [default: runs/server] Whom the training itself flagged or excluded only a signed version of the

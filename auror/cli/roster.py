@@ -11,6 +11,7 @@ import click
 from auror.cli import approve
 from auror.cli.approve import CERTIFICATE_DAYS, SERVER, tell
 from auror.cli.shared import EPILOG, FORMAT, one_line_errors
+from auror.deployment.console import Group
 from auror.deployment.private_memory import keep_memory_private
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path
 _CLIENTS = click.argument("clients", metavar="CLIENTS")
 
 
-@click.group("roster", epilog=EPILOG)
+@click.group("roster", cls=Group, epilog=EPILOG)
 def command() -> None:
     """Who is a member of the deployment in DIR, the operator's folder.
 
@@ -70,7 +71,7 @@ def listing(folder: Path, form: str) -> None:
 @FORMAT
 @one_line_errors
 def revoking(folder: Path, clients: str, form: str) -> None:
-    """Sign a version without CLIENTS, e.g. "3,7-9": the server knows them no more.
+    """Sign a version without CLIENTS, such as "3,7-9": the server knows them no more.
 
     The floors of the others follow from the members that stay. Numbers are not given again.
     """
@@ -106,7 +107,8 @@ def reinstating(folder: Path, clients: str, server: str | None, form: str) -> No
 @FORMAT
 @one_line_errors
 def renewing(folder: Path, clients: str, days: int, server: str | None, form: str) -> None:
-    """Issue new certificates for the keys of CLIENTS, e.g. "0-5" or "0,3,server"; sign a version.
+    """Issue new certificates for the keys of CLIENTS, such as "0-5" or "0,3,server"; sign a
+    version.
 
     The policy then lasts as many days at least. A new certificate is for the same key, and the old
     one serves until it expires: nobody has to stop for it.

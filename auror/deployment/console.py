@@ -55,7 +55,18 @@ class OneLine(click.Command):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-class Program(OneLine, click.Group):
+class Group(click.Group):
+    """Commands, whose list holds the whole first sentence of each."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """As click's, which cuts it short."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [(name, one.get_short_help_str(1000)) for name, one in found if one is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+class Program(OneLine, Group):
     """A program with commands."""
 
 

@@ -47,6 +47,27 @@ def command_of(name: str) -> click.Command:
     return found
 
 
+def everything(command: click.Command, *path: str) -> Iterator[tuple[str, click.Command]]:
+    """All commands, those of groups too, by the words that call them."""
+    yield " ".join(path), command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from everything(found, *path, name)
+
+
+def test_lists_of_commands_hold_whole_sentences() -> None:
+    groups = [path for path, command in everything(main) if isinstance(command, click.Group)]
+    assert groups == ["", "audit", "policy", "roster"]
+    for path in groups:
+        listed = auror(*path.split(), "--help").stdout.partition("Commands:")[2]
+        listed = " ".join(listed.partition("Exit codes:")[0].split())
+        assert not re.search(r"(?<!RUN)\.\.\.|e\.g\.", listed), path
+        assert listed.endswith(".")
+
+
 def derived() -> Iterator[tuple[str, str, type]]:
     for name, models in MODELS.items():
         for option in command_of(name).params:
