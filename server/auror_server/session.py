@@ -229,7 +229,8 @@ class Session:
                     " session.min_clients"
                 )
             if here != said:
-                _log.info("waiting for clients", connected=here, wanted=wanted)
+                away = sorted(map(int, missing))[:10]
+                _log.info("waiting for clients", connected=here, wanted=wanted, away=away)
                 said = here
             await self._anything(min(deadline, self._clock.now() + _PROGRESS_SECONDS))
 
