@@ -79,7 +79,8 @@ class Options:
     colluders: Annotated[int, Range(0)] | None = None
     """c, clients assumed to collude; by default 30 % of the clients."""
     after_flag: Literal["restart", "continue"] = "restart"
-    """What a flag does to the training."""
+    """What a flag does to the training: when its rounds are done another begins without the
+    flagged, or none."""
     epochs: Annotated[int, Range(1)] | None = None
     """Local epochs per round; by default the task's."""
     batch_size: Annotated[int, Range(1)] | None = None

@@ -88,7 +88,8 @@ class SessionSection(Section):
     max_aborted: int = Field(default=5, ge=1)
     """Give up after this many aborted rounds in a row."""
     after_flag: AfterFlag = default_of(CampaignConfig, "after_flag")
-    """What a flag does to the training: "restart" or "continue"."""
+    """What a flag does to the training: "restart" (when its rounds are done another begins, from
+    a fresh model and without the flagged) or "continue"."""
     defend: bool = default_of(CampaignConfig, "defend")
     """Whether verdicts have consequences."""
     detector: str = DETECTOR
