@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from auror.cli.shared import EPILOG, FORMAT, one_line_errors
-from auror.deployment.console import Group
+from auror.deployment.console import CommandGroup
 
 if TYPE_CHECKING:
     from auror.audit.explain import Explained
@@ -19,7 +19,7 @@ _PATH = click.Path(path_type=Path)
 _CODES = EPILOG.replace("  130  interrupted", "  12   the audit does not hold\n  130  interrupted")
 
 
-@click.group("audit", cls=Group)
+@click.group("audit", cls=CommandGroup)
 def command() -> None:
     """What a server's run can prove: verify all of it, or show what it says of a client."""
 

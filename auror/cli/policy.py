@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from auror.cli.shared import EPILOG, FORMAT, one_line_errors
-from auror.deployment.console import Group
+from auror.deployment.console import CommandGroup
 from auror.deployment.private_memory import keep_memory_private
 from auror.params import SEED
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@click.group("policy", cls=Group)
+@click.group("policy", cls=CommandGroup)
 def command() -> None:
     """Versions of a deployment's signed policy."""
 

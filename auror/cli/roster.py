@@ -11,7 +11,7 @@ import click
 from auror.cli import approve
 from auror.cli.approve import CERTIFICATE_DAYS, SERVER, tell
 from auror.cli.shared import EPILOG, FORMAT, one_line_errors
-from auror.deployment.console import Group
+from auror.deployment.console import CommandGroup
 from auror.deployment.private_memory import keep_memory_private
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path
 _CLIENTS = click.argument("clients", metavar="CLIENTS")
 
 
-@click.group("roster", cls=Group, epilog=EPILOG)
+@click.group("roster", cls=CommandGroup, epilog=EPILOG)
 def command() -> None:
     """Who is a member of the deployment in DIR, the operator's folder.
 

@@ -55,7 +55,7 @@ class OneLine(click.Command):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """Commands, whose list holds the whole first sentence of each."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -66,7 +66,7 @@ class Group(click.Group):
             formatter.write_dl(rows)
 
 
-class Program(OneLine, Group):
+class Program(OneLine, CommandGroup):
     """A program with commands."""
 
 

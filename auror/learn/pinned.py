@@ -110,7 +110,7 @@ def _agreed(name: str, stated: dict[str, Any], own: str, setting: str) -> Task:
         if own != name:
             raise ConfigError(
                 f"the policy trains {name}, which is no part of auror: if you have that code and"
-                f' trust it, set {setting} = "{name}"{" (--task)" if "." in setting else ""}'
+                f' trust it, set {setting} = "{name}"'
             )
         return find_task(own)
     settings = dict(stated["model"])
