@@ -215,7 +215,9 @@ class ClientSession:
             self._log.warning("server stopped before the end")
             return ClientEnding.STOPPED
         raise UnavailableError(
-            f"client {self._client} connected from another process: run each identity only once"
+            f"client {self._client} connected from another process: run each identity only once; if"
+            " no other is yours, somebody else has its keys: tell the operator (`auror roster"
+            " revoke`) and enrol anew"
         )
 
 
