@@ -4,6 +4,10 @@ Label pairs: the honest spreads of all pairs are alike, so a pair's own spread i
 noise and spread are learnt over all pairs together. Where the run shows that they are not, or where
 classes look too much alike to be told apart, pairs are not judged. Single classes: every class has
 a noise of its own, and a spread that the other classes predict (``auror.defence.spreads``).
+
+Few classes: an attack on one pair changes most of the others, so they say nothing about it, neither
+how far honest clients differ nor whether pairs are alike. What a class weighs does: honest clients
+differ by a part of what the cohort learns of it, a liar moves all that it has.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from auror.defence.confusion import Family, Readings
 from auror.defence.decode import Design, EachDecoded, Evidence, decode, decode_each, inequality
 from auror.defence.gaussian import Gaussians
 from auror.defence.selection import Block, Spreads, VerdictParams
-from auror.defence.spreads import FEWEST, GRID, ClassSpreads, predict
+from auror.defence.spreads import FEWEST, GRID, SHARES, ClassSpreads, predict
 
 Array = NDArray[np.float64]
 Groups = Sequence[Sequence[Sequence[int]]]
@@ -55,6 +59,18 @@ class AnySpread:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PartsOfWhole:
+    """``SHARES`` of what the cohort learns of a pair's source, ``whole`` (K,) in units of x, each
+    as likely as another."""
+
+    whole: Array
+
+    def of(self, column: int) -> tuple[Array, Array]:
+        """The same parts for every column."""
+        return self.whole[column] * SHARES, np.full(len(SHARES), -np.log(len(SHARES)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class PredictedSpreads:
     """A class's spread as the other classes predict it."""
 
@@ -73,7 +89,7 @@ class PredictedSpreads:
 def blocks_of(
     groups: Groups, readings: Readings, clients: int, params: VerdictParams
 ) -> tuple[Block, ...]:
-    """Every family that may be judged, decoded.
+    """Every family that may be judged, decoded; steps against the cohort's come last.
 
     Args:
         groups: ``groups[r][G]``, member positions.
@@ -81,14 +97,17 @@ def blocks_of(
     """
     found: list[Block] = []
     design = Design(groups, clients)
-    if readings.resolution >= params.resolved:
+    resolved = readings.resolution >= params.resolved
+    if len(readings.classes) < FEWEST:
+        pairs_alone = [_weighed(design, readings)] if resolved else []
+        return (*pairs_alone, _against(groups, readings, clients))
+    if resolved:
         pairs = design.gather(readings.mislabelled.values)
         margins = design.gather(readings.margins.values)
         unequal = (inequality(pairs) + inequality(margins)) / 2.0
         if unequal <= params.alike:
             found += [_alike(readings.mislabelled, pairs), _alike(readings.margins, margins)]
-    if len(readings.classes) >= FEWEST:
-        found.append(_predicted(design, readings))
+    found.append(_predicted(design, readings))
     found.append(_against(groups, readings, clients))
     return tuple(found)
 
@@ -112,6 +131,19 @@ def _alike(family: Family, evidence: Evidence) -> Block:
         np.full(count, decoded.ratio),
         np.full(count, family.least / max(decoded.honest_spread, _TINY)),
     )
+
+
+def _weighed(design: Design, readings: Readings) -> Block:
+    family = readings.mislabelled
+    each = decode_each(design.gather(family.values))
+    spreads = PartsOfWhole(np.maximum(readings.whole / each.noise, _TINY))
+    typical = np.array(
+        [
+            grid[np.argmax(each.spread_likelihood(grid)[:, column])]
+            for column, (grid, _) in enumerate(map(spreads.of, range(len(family.readings))))
+        ]
+    )
+    return _each(family, each, spreads, SHARES[0] * spreads.whole, typical)
 
 
 def _predicted(design: Design, readings: Readings) -> Block:

@@ -17,7 +17,9 @@ some, always upwards:
 
 ``Against`` fades as the model converges: its rounds are weighted by how far the cohort still moves.
 Honest clients differ along Q̄: one with few samples takes fewer steps. Who attacks steps back, so it
-is further away from the level than the level itself is from 0.
+is further away from the level than the level itself is from 0. Of few classes Q̄ follows the label
+that a round has too much of, and who holds the others steps against it: there the diagonal alone is
+taken, along which nobody honest steps back.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.defence.decode import MEDIAN_TO_DEVIATION, mean_over_clients
+from auror.defence.spreads import FEWEST
 
 Array = NDArray[np.float64]
 
@@ -153,6 +156,8 @@ class Readings:
     """What every group of every round shows.
 
     ``mislabelled``, ``margins`` C(C−1) readings each, ``depleted`` C, ``against`` one.
+    ``whole`` (C(C−1),): the most that any round's mean learns of each pair's source, as the values
+    of ``mislabelled`` are in their units, mean over the rounds.
     ``resolution``: how well the dual basis tells the classes apart, the least part in (0, 1] of a
     class that it reads back as itself, mean over the rounds.
     ``classes`` (C, features): what is known of a class before looking at clients, standardised.
@@ -164,6 +169,7 @@ class Readings:
     margins: Family
     depleted: Family
     against: Family
+    whole: Array
     resolution: float
     classes: Array
     skew: float
@@ -186,7 +192,7 @@ def read(
     every = np.arange(classes)
     targets, sources = off_diagonal(classes)
     entries, margins, depleted, against = [], [], [], []
-    lengths, known, diagonals = [], [], []
+    lengths, known, diagonals, learnt, units = [], [], [], [], []
     for mean, gram, size in zip(means, grams, sizes, strict=True):
         basis = np.eye(classes) if gram is None else gram
         root = np.sqrt(size)[:, None, None]
@@ -196,14 +202,20 @@ def read(
         entry = deviation[:, targets, sources]
         unit = _unit(entry)
         entries.append(entry / unit)
+        learnt.append(level[every, every])
+        units.append(unit)
         margin = entry - deviation[:, sources, sources]
         margins.append(margin / _unit(margin))
         own = -opened[:, every, every]
         depleted.append(own / _unit(own))
-        length = float(np.linalg.norm(level))
+        towards = np.eye(classes) if classes < FEWEST else level
+        length = float(np.linalg.norm(towards))
         chance = float(np.mean(deviation**2, axis=0).sum()) / sum(size)
-        along = -np.tensordot(deviation, level, axes=2) / (length + _TINY)
+        along = -np.tensordot(deviation, towards, axes=2) / (length + _TINY)
         against.append(along[:, None] / unit)
+        if classes < FEWEST:
+            length = max(float(np.trace(level)) / length, 0.0)
+            chance = float(np.mean(along**2)) / sum(size)
         lengths.append(np.sqrt(max(length**2 - chance, 0.0)) / unit)
         diagonals.append(deviation[:, every, every] / unit)
         known.append((np.abs(opened_level).mean(axis=1), opened_level[every, every], basis))
@@ -219,6 +231,7 @@ def read(
         margins=Family(tuple(Margin(p.target, p.source) for p in pairs), margins, alike),
         depleted=Family(tuple(Depleted(int(c)) for c in every), depleted, alike),
         against=Family((Against(),), against, gains, least=typical),
+        whole=np.max(learnt, axis=0)[sources] * np.mean(1.0 / np.asarray(units)),
         resolution=float(np.mean([_resolution(basis) for _, _, basis in known])),
         classes=_known_of_classes(known),
         skew=float(np.median(own_spread) / max(float(np.median(spread)), _TINY)),

@@ -22,7 +22,14 @@ Array = NDArray[np.float64]
 GRID = np.exp(np.linspace(np.log(0.12), np.log(9.0), 13))
 """Honest spreads in units of a round's noise, on which everything is summed."""
 FEWEST = 6
-"""Classes below which there is nothing to learn from."""
+"""Classes below which there is nothing to learn from: a spread is then taken from ``SHARES``."""
+SHARES = np.exp(np.linspace(np.log(0.1), np.log(0.5), 5))
+"""Honest spreads of a pair of few classes, in parts of what the cohort learns of the source in its
+best round. Honest clients differ: some hold many of the source, some samples that look like the
+target. Where nobody lies their deviation was 0.01 to 0.46 (MNIST and digits, 15 and 30 clients,
+equally dealt and Dirichlet 1.0, seeds 101 to 103); those who lie are 0.3 to 10 away. Less than a
+tenth is not told apart: once gradients are left of odd samples alone, four honest clients of 30
+stood out at log-odds of 9.9 with a tenth each."""
 _RIDGE = 2.0
 _FREEDOM = 5.0  # of the Student distribution around the prediction
 _PRIOR_WIDTH, _PRIOR_COUNT = 0.2, 4.0  # width of the residuals before any is seen, in classes

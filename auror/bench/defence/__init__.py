@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, str] = {
     "calibration": "the stated error rate against the observed one, nobody lying",
     "false_flags": "false flags of the whole flow with nobody lying",
     "detection": "who is found of 10 to 40 % lying",
+    "few_classes": "two to five classes: false alarms, and who is found",
     "signs": "who is found on traffic signs, pair by pair",
     "frontier": "rounds to detection by plan, group size, attackers, flipped part, partitions",
     "noniid": "label skew, beside the published algorithm at g = 1",
