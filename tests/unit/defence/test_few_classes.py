@@ -1,0 +1,169 @@
+"""Two to five classes: who moves much of a class is found, who moves little of it is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from auror.defence.blocks import PartsOfWhole, blocks_of
+from auror.defence.confusion import Against, Mislabelled, read
+from auror.defence.features import FeatureBlock, FeatureKind
+from auror.defence.ledger import GroupObservation, Ledger, RoundObservation
+from auror.defence.selection import VerdictParams
+from auror.defence.spreads import FEWEST, SHARES
+from auror.defence.verdict import DecodedVerdict, Reason, judge
+from auror.ids import ClientId
+
+Array = NDArray[np.float64]
+N, SIZE, ROUNDS = 30, 5, 16
+
+
+def masses(
+    classes: int, seed: int, *, liars: int = 0, moved: float = 1.0, other: float = 0.03
+) -> Array:
+    """(rounds, n, C, C): every client learns its samples of each class, ever less as the model
+    does; ``liars`` keep labelling ``moved`` of class 0 as class 1, and all differ by ``other``."""
+    rng = np.random.default_rng(seed)
+    samples = rng.uniform(0.8, 1.2, size=(N, classes))
+    persistent = other * rng.normal(size=(N, classes, classes))
+    values = np.zeros((ROUNDS, N, classes, classes))
+    for at in range(ROUNDS):
+        left = 0.8**at
+        values[at] = 0.01 * rng.normal(size=(N, classes, classes)) + persistent
+        for source in range(classes):
+            values[at, :, :, source] -= (left * samples[:, source] / (classes - 1))[:, None]
+            values[at, :, source, source] += left * samples[:, source] * classes / (classes - 1)
+        values[at, :liars, 1, 0] += moved * samples[:liars, 0]
+        values[at, :liars, 0, 0] -= moved * samples[:liars, 0]
+    return values
+
+
+def ledger(values: Array, seed: int, size: int = SIZE) -> Ledger:
+    rng = np.random.default_rng([seed, 1])
+    classes = values.shape[-1]
+    made = Ledger([FeatureBlock(FeatureKind.CONFUSION, 0, classes**2, (classes, classes))])
+    for at, round_ in enumerate(values):
+        split = np.array_split(rng.permutation(values.shape[1]), values.shape[1] // size)
+        groups = tuple(
+            GroupObservation(
+                tuple(ClientId(int(m)) for m in np.sort(g)), round_[g].mean(axis=0).ravel()
+            )
+            for g in split
+        )
+        made.append(RoundObservation(at, 0, groups))
+    return made
+
+
+def judged(values: Array, seed: int) -> DecodedVerdict:
+    everybody = [ClientId(c) for c in range(values.shape[1])]
+    return judge(ledger(values, seed), VerdictParams(), everybody)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 5])
+@pytest.mark.parametrize("liars", [3, 9])
+def test_liars_about_one_of_few_classes_are_found(classes: int, liars: int) -> None:
+    found = judged(masses(classes, 1, liars=liars), 1)
+    assert found.flagged == set(range(liars))
+    assert (found.source, found.target) == (0, 1)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 5])
+def test_nobody_is_accused_where_nobody_lies(classes: int) -> None:
+    for seed in range(3):
+        found = judged(masses(classes, seed), seed)
+        assert not found.flagged
+        assert found.strength < np.log(1.0 / 0.3)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_less_than_a_tenth_of_a_class_tells_nobody_apart(classes: int) -> None:
+    """Four odd samples among clients that hardly differ: many spreads of theirs, little mass."""
+    assert SHARES[0] == pytest.approx(0.1)
+    values = masses(classes, 2, liars=4, moved=0.06, other=0.002)
+    found = judged(values, 2)
+    assert not found.flagged
+    assert found.strength < np.log(1.0 / 0.3)
+    assert judged(masses(classes, 2, liars=4, moved=1.0, other=0.002), 2).flagged == set(range(4))
+
+
+def test_spreads_are_parts_of_what_the_cohort_learns_of_the_source() -> None:
+    values = masses(3, 3)
+    made = ledger(values, 3)
+    means = [np.stack([g.mean.reshape(3, 3) for g in entry.groups]) for entry in made.rounds]
+    sizes = [[len(g.members) for g in entry.groups] for entry in made.rounds]
+    groups = [[list(map(int, g.members)) for g in entry.groups] for entry in made.rounds]
+    readings = read(means, [None] * ROUNDS, sizes)
+    pairs, against = blocks_of(groups, readings, N, VerdictParams())
+    assert {type(reading) for reading in pairs.readings} == {Mislabelled}
+    assert isinstance(against.readings[0], Against)
+    assert isinstance(pairs.spreads, PartsOfWhole)
+    # the first round teaches most: all of everybody's samples, whoever looks later
+    unit = [np.abs(v - v.mean(axis=0))[:, ~np.eye(3, dtype=bool)] for v in means]
+    typical = np.mean([1.0 / (1.4826 * np.sqrt(SIZE) * np.median(u)) for u in unit])
+    np.testing.assert_allclose(readings.whole / typical, 1.0, rtol=0.1)
+    for column in range(len(pairs.readings)):
+        grid, log_prior = pairs.spreads.of(column)
+        np.testing.assert_allclose(grid, SHARES * readings.whole[column] / pairs.noise[column])
+        np.testing.assert_allclose(np.exp(log_prior), 1.0 / len(SHARES))
+    assert SHARES[-1] == pytest.approx(0.5)
+
+
+def test_classes_that_look_alike_are_not_judged_by_pairs() -> None:
+    values = masses(4, 4)
+    made = ledger(values, 4)
+    means = [np.stack([g.mean.reshape(4, 4) for g in entry.groups]) for entry in made.rounds]
+    sizes = [[len(g.members) for g in entry.groups] for entry in made.rounds]
+    groups = [[list(map(int, g.members)) for g in entry.groups] for entry in made.rounds]
+    features = np.full((4, 4), 1.0) + 0.1 * np.eye(4)
+    readings = read(means, [features @ features.T] * ROUNDS, sizes)
+    assert readings.resolution < VerdictParams().resolved
+    (only,) = blocks_of(groups, readings, N, VerdictParams())
+    assert isinstance(only.readings[0], Against)
+
+
+def test_who_steps_against_a_swinging_cohort_with_its_own_labels_is_no_attacker() -> None:
+    """Every second round has too much of one of two labels; a third of the clients hold the other
+    one alone, and learn it all the time."""
+    rng = np.random.default_rng(5)
+    values = 0.02 * rng.normal(size=(ROUNDS, N, 2, 2))
+    holds = np.zeros((N, 2))
+    holds[:10, 1], holds[10:, 0] = 1.0, 1.0
+    holds += 0.05 * rng.normal(size=holds.shape)
+    values[:, :, 0, 0] += holds[:, 0]
+    values[:, :, 1, 1] += holds[:, 1]
+    values[:, 10:, 1, 1] -= 0.4  # and unlearn the other by drift
+    assert not judged(values, 5).flagged
+    back = values.copy()
+    back[:, :4] *= -1.0
+    assert judged(back, 5).flagged >= set(range(4))
+
+
+def test_nobody_is_judged_by_few_classes_before_sums_part_all_companions() -> None:
+    """Six rounds of three groups of 15 clients and one more: 1.2 sums a client, of which two always
+    hold the same pair."""
+    assert FEWEST == 6
+    values = masses(4, 6)[:, :15]
+    everybody = [ClientId(c) for c in range(15)]
+    made = Ledger([FeatureBlock(FeatureKind.CONFUSION, 0, 16, (4, 4))])
+    rng = np.random.default_rng(6)
+    for at, round_ in enumerate(values):
+        units = [[0, 1], *([c] for c in range(2, 15))]  # 0 and 1 sit together in every round
+        order = rng.permutation(len(units))
+        groups = [
+            sorted(m for unit in part for m in units[unit]) for part in np.array_split(order, 3)
+        ]
+        made.append(
+            RoundObservation(
+                at,
+                0,
+                tuple(
+                    GroupObservation(tuple(map(ClientId, g)), round_[g].mean(axis=0).ravel())
+                    for g in groups
+                ),
+            )
+        )
+    found = judge(made, VerdictParams(), everybody)
+    assert {entry.reason for entry in found.clients} == {Reason.TOO_FEW_ROUNDS}
+    parted = judge(ledger(values, 6), VerdictParams(), everybody)
+    assert Reason.TOO_FEW_ROUNDS not in {entry.reason for entry in parted.clients}
