@@ -49,6 +49,14 @@ PAIR_SPREADS = AlikeSpreads((0.5, 0.7, 1.0, 1.4, 2.0), 0.85, 0.3)
 """As measured where nobody lies (ADR 0017)."""
 
 
+STEADY = 0.3
+"""The least noise of a step along the cohort's with few classes, in such steps. There is next to
+none, while honest clients differ by a third of a step and more, and expectation propagation does
+not converge: with noise as it was 29 of 160 draws in which nobody lies alarmed, at log-odds of up
+to 912 (eight trainings of seeds 12000 to 12003); from 0.2 on none, and who steps back is found as
+before up to 0.4."""
+
+
 @dataclass(frozen=True, slots=True)
 class AnySpread:
     """Every point of the grid is as likely as another."""
@@ -157,6 +165,7 @@ def _against(groups: Groups, readings: Readings, clients: int) -> Block:
     """Whatever its spread is: nothing predicts by how much clients differ along their mean step."""
     family = readings.against
     each = decode_each(Design(groups, clients, family.gains).gather(family.values))
+    each = each.at_least(STEADY * family.least if len(readings.classes) < FEWEST else 0.0)
     typical = GRID[np.argmax(each.spread_likelihood(GRID), axis=0)]
     return _each(family, each, AnySpread(), typical / 2.0, typical, fades=True)
 

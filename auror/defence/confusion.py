@@ -17,9 +17,7 @@ some, always upwards:
 
 ``Against`` fades as the model converges: its rounds are weighted by how far the cohort still moves.
 Honest clients differ along Q̄: one with few samples takes fewer steps. Who attacks steps back, so it
-is further away from the level than the level itself is from 0. Of few classes Q̄ follows the label
-that a round has too much of, and who holds the others steps against it: there the diagonal alone is
-taken, along which nobody honest steps back.
+is further away from the level than the level itself is from 0.
 """
 
 from __future__ import annotations
@@ -31,7 +29,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.defence.decode import MEDIAN_TO_DEVIATION, mean_over_clients
-from auror.defence.spreads import FEWEST
 
 Array = NDArray[np.float64]
 
@@ -208,14 +205,10 @@ def read(
         margins.append(margin / _unit(margin))
         own = -opened[:, every, every]
         depleted.append(own / _unit(own))
-        towards = np.eye(classes) if classes < FEWEST else level
-        length = float(np.linalg.norm(towards))
+        length = float(np.linalg.norm(level))
         chance = float(np.mean(deviation**2, axis=0).sum()) / sum(size)
-        along = -np.tensordot(deviation, towards, axes=2) / (length + _TINY)
+        along = -np.tensordot(deviation, level, axes=2) / (length + _TINY)
         against.append(along[:, None] / unit)
-        if classes < FEWEST:
-            length = max(float(np.trace(level)) / length, 0.0)
-            chance = float(np.mean(along**2)) / sum(size)
         lengths.append(np.sqrt(max(length**2 - chance, 0.0)) / unit)
         diagonals.append(deviation[:, every, every] / unit)
         known.append((np.abs(opened_level).mean(axis=1), opened_level[every, every], basis))

@@ -200,6 +200,13 @@ class EachDecoded:
     eigenvalues: Array
     seen: Array
 
+    def at_least(self, noise: float) -> EachDecoded:
+        """The same as if no column had less noise than ``noise``."""
+        more = np.maximum(noise / self.noise, 1.0)
+        return replace(
+            self, shift=self.shift / more[:, None], noise=self.noise * more, seen=self.seen / more
+        )
+
     def spread_likelihood(self, spreads: Array) -> Array:
         """Log likelihood of every honest spread τ/σ in ``spreads``, (spreads, columns)."""
         inflation = 1.0 + self.eigenvalues[None, :] * spreads[:, None] ** 2

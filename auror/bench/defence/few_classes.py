@@ -50,7 +50,11 @@ def few_cells(bench: Bench) -> list[Few]:
         return [_few(4, "mnist5k", "iid", 30, lying) for lying in (0, 6)]
     return [
         _few(classes, dataset, way, clients, lying)
-        for dataset, clients, some in (("mnist5k", 30, (0, 3, 6, 9)), ("digits", 15, (0, 3)))
+        for dataset, clients, some in (
+            ("mnist5k", 30, (0, 3, 6, 9)),
+            ("mnist5k", 15, (0, 3)),
+            ("digits", 15, (0, 3)),
+        )
         for way in ("iid", "dirichlet:1.0")
         for classes in CLASSES
         for lying in some
