@@ -44,14 +44,12 @@ class Design:
         self, groups: Sequence[Sequence[Sequence[int]]], clients: int, gains: Array | None = None
     ) -> None:
         """``groups[r][G]``: member positions; ``gains`` (rounds,): γ, all 1 by default."""
-        loud = np.ones(len(groups)) if gains is None else gains
+        self._gains = np.ones(len(groups)) if gains is None else gains
         self._roots = [np.sqrt([len(group) for group in entry]) for entry in groups]
-        self._rounds = [
-            round_design(entry, clients, float(gain))
-            for entry, gain in zip(groups, loud, strict=True)
-        ]
+        self._places = [_places(entry, clients) for entry in groups]
         self.gram = np.zeros((clients, clients))
-        for rows in self._rounds:
+        for entry, gain in zip(groups, self._gains, strict=True):
+            rows = round_design(entry, clients, float(gain))
             self.gram += rows.T @ rows
         self.freedom = sum(len(entry) - 1 for entry in groups)
 
@@ -59,9 +57,12 @@ class Design:
         """``values[r]`` (groups, columns): group means times √|G| (equal noise)."""
         columns = values[0].shape[1] if values else 0
         moment, total = np.zeros((len(self.gram), columns)), np.zeros(columns)
-        for rows, root, value in zip(self._rounds, self._roots, values, strict=True):
+        rounds = zip(self._gains, self._roots, self._places, values, strict=True)
+        for gain, root, places, value in rounds:
             centred = without_level(root, value)
-            moment += rows.T @ centred
+            # Aᵀ Y; taking the level out of A as well would change nothing
+            own = np.vstack([centred * (gain / root)[:, None], np.zeros(columns)])
+            moment += own[places]
             total += np.einsum("ge,ge->e", centred, centred)
         return Evidence(self, moment, total)
 
@@ -113,6 +114,14 @@ class Decoded:
     def columns(self, chosen: slice) -> Decoded:
         """Some of the columns, decoded together with all."""
         return replace(self, estimate=self.estimate[:, chosen], shift=self.shift[chosen])
+
+
+def _places(groups: Sequence[Sequence[int]], clients: int) -> NDArray[np.intp]:
+    """Which of ``groups`` each client is in (clients,); after the last: in none."""
+    places = np.full(clients, len(groups))
+    for number, members in enumerate(groups):
+        places[list(members)] = number
+    return places
 
 
 def assignment(groups: Sequence[Sequence[int]], clients: int) -> Array:

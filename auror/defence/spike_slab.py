@@ -54,7 +54,7 @@ PRIORS = (0.03, 0.1, 0.3)
 """π: attackers' part of the cohort."""
 
 _GLANCES = (0.03, 0.2)  # π of a first look, with the widest slab
-_AT_ONCE = 1 << 18  # values of a first look at once, which bounds its memory
+_AT_ONCE = 1 << 16  # values of a first look at once, which bounds its memory
 FREE = 1e-4
 """Precision of a client whose effect is free."""
 _SWEEPS = 12
@@ -86,7 +86,7 @@ _Model = tuple[float, Array, float, Slab]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sites:
-    """B models at once: the components of every client's prior, (B, 1, components), honest ones
+    """B models at once: the components of every client's prior, (components, B, 1), honest ones
     first; ``honest``: how many those are."""
 
     log_weight: Array
@@ -108,16 +108,18 @@ class _Sites:
                 logs.append(np.log(np.concatenate([(1.0 - part) * weights, share])))
             means.append(np.concatenate([np.zeros(len(weights)), centres]))
             variances.append(np.concatenate([(s * ODD) ** 2, apart**2 + s**2]))
-        log_weight, mean, variance = (np.stack(r)[:, None, :] for r in (logs, means, variances))
+        log_weight, mean, variance = (
+            np.stack(r, axis=1)[:, :, None] for r in (logs, means, variances)
+        )
         return cls(log_weight, mean, variance, len(ODD))
 
     def rows(self, chosen: NDArray[np.intp]) -> _Sites:
         """The models ``chosen`` alone."""
         return replace(
             self,
-            log_weight=self.log_weight[chosen],
-            mean=self.mean[chosen],
-            variance=self.variance[chosen],
+            log_weight=self.log_weight[:, chosen],
+            mean=self.mean[:, chosen],
+            variance=self.variance[:, chosen],
         )
 
 
@@ -141,20 +143,34 @@ def glance(
     certain = np.maximum(1.0 / variance - start, _LEAST)[kept]
     mean = ((shift @ covariance) / variance)[:, kept] / certain / spreads[:, None]
     wide = 1.0 / certain / spreads[:, None] ** 2
-    models = [_Sites.of([(1.0, tails, part, SLABS[0])]) for part in (0.0, *_GLANCES)]
+    sites = _Sites.of([(1.0, tails, 0.5, SLABS[0])])
     parts = max(len(mean) * len(certain) // _AT_ONCE, 1)
     return np.concatenate(
         [
-            _compared([_responsibilities(sites, m, v)[1].sum(axis=1) for sites in models])
+            _compared(*_log_densities(sites, m, v))
             for m, v in zip(np.array_split(mean, parts), np.array_split(wide, parts), strict=True)
         ]
     )
 
 
-def _compared(evidences: Sequence[Array]) -> Array:
-    """Of some attackers, the later ones, against nobody, the first."""
-    found: Array = logsumexp(evidences[1:], axis=0) - np.log(len(evidences) - 1) - evidences[0]
+def _compared(honest: Array, attacker: Array) -> Array:
+    """Evidence (B,) for some attackers, ``_GLANCES`` of the cohort, against nobody: from the log
+    densities of either kind, (B, n)."""
+    more = attacker - honest
+    some = [np.logaddexp(np.log1p(-part), np.log(part) + more).sum(axis=1) for part in _GLANCES]
+    found: Array = logsumexp(some, axis=0) - np.log(len(some))
     return found
+
+
+def _log_densities(sites: _Sites, mean: Array, variance: Array) -> tuple[Array, Array]:
+    """Under cavities N(``mean``, ``variance``), (B, n): log prior predictive density (B, n) of an
+    honest client and of an attacker, up to a constant for both; ``sites`` is of as many of one kind
+    as of the other."""
+    log = _weighed(sites, mean, variance)
+    return (
+        logsumexp(log[: sites.honest], axis=0),
+        logsumexp(log[sites.honest :], axis=0),
+    )
 
 
 def learn_tails(around: Gaussians, shifts: Array, spreads: Array, free: Sequence[int]) -> Array:
@@ -171,7 +187,7 @@ def learn_tails(around: Gaussians, shifts: Array, spreads: Array, free: Sequence
     for _ in range(_TAIL_STEPS if len(shifts) else 0):
         sites = _Sites.of([(float(s), weights, 0.0, SLABS[0]) for s in spreads])
         part = _propagate(around, shifts, free, sites, _TAIL_SWEEPS)[4]
-        counted = _COUNTED * USUAL + part[:, open_, : len(ODD)].sum(axis=(0, 1))
+        counted = _COUNTED * USUAL + part[: len(ODD), :, open_].sum(axis=(1, 2))
         weights = counted / counted.sum()
     return weights
 
@@ -216,32 +232,36 @@ def examine(
 
 def _responsibilities(sites: _Sites, mean: Array, variance: Array) -> tuple[Array, Array]:
     """Under cavities N(``mean``, ``variance``), (B, n): each component's part
-    (B, n, components) and the log of the prior predictive density (B, n) up to a constant."""
-    total = sites.variance + variance[..., None]
-    log = sites.log_weight - 0.5 * np.log(total)
-    log = log - 0.5 * (mean[..., None] - sites.mean) ** 2 / total
-    largest = log.max(axis=-1, keepdims=True)
+    (components, B, n) and the log of the prior predictive density (B, n) up to a constant."""
+    log = _weighed(sites, mean, variance)
+    largest = log.max(axis=0)
     part = np.exp(log - largest)
-    total = part.sum(axis=-1, keepdims=True)
-    return part / total, (largest + np.log(total))[..., 0]
+    total = part.sum(axis=0)
+    return part / total, largest + np.log(total)
+
+
+def _weighed(sites: _Sites, mean: Array, variance: Array) -> Array:
+    """Log of every component's part of the prior predictive density, (components, B, n)."""
+    total = sites.variance + variance
+    return sites.log_weight - 0.5 * (np.log(total) + (mean - sites.mean) ** 2 / total)
 
 
 def _propagate(
     around: Gaussians, shift: Array, free: Sequence[int], sites: _Sites, sweeps: int
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Returns log Z (B,), and per client (B, n): inclusion, posterior mean and variance; and the
-    components' parts (B, n, components). ``shift`` (B, n).
+    components' parts (components, B, n). ``shift`` (B, n).
 
     Minka 2001, section 3.2, for all clients in parallel, damped. The sites start as wide as the
     honest prior.
     """
     n = len(around)
-    tight = np.repeat(1.0 / sites.variance[:, :, 0], n, axis=1)  # site precisions (B, n)
+    tight = np.repeat(1.0 / sites.variance[0], n, axis=1)  # site precisions (B, n)
     tight[:, list(free)] = FREE
     pull = np.zeros(tight.shape)  # site shifts
     held = np.zeros(n, dtype=bool)
     held[list(free)] = True
-    usual = np.sqrt(sites.variance[:, :, 0])
+    usual = np.sqrt(sites.variance[0])
 
     def cavity(mean: Array, variance: Array, rows: NDArray[np.intp]) -> tuple[Array, Array]:
         """The posterior without each client's own site: precisions and shifts."""
@@ -254,10 +274,10 @@ def _propagate(
         own = sites.rows(moving)
         certain, lean = cavity(mean, variance, moving)
         part, _normal = _responsibilities(own, lean / certain, 1.0 / certain)
-        inner = 1.0 / (1.0 / own.variance + certain[..., None])
-        centre = inner * (own.mean / own.variance + lean[..., None])
-        tilted = np.sum(part * centre, axis=-1)
-        spread = np.sum(part * (inner + centre**2), axis=-1) - tilted**2
+        inner = 1.0 / (1.0 / own.variance + certain)
+        centre = inner * (own.mean / own.variance + lean)
+        tilted = np.sum(part * centre, axis=0)
+        spread = np.sum(part * (inner + centre**2), axis=0) - tilted**2
         wanted = np.clip(1.0 / np.maximum(spread, 1e-9) - certain, FREE, _MOST)
         pulled = tilted / np.maximum(spread, 1e-9) - lean
         tight[moving] += _DAMPING * (np.where(held, FREE, wanted) - tight[moving])
@@ -276,5 +296,5 @@ def _propagate(
     )
     log_z = 0.5 * np.sum((shift + pull) * mean, axis=1) - 0.5 * around.log_det(tight)
     log_z = log_z + np.where(held, 0.0, normal - overlap).sum(axis=1)
-    inclusion = np.where(held, 0.0, part[..., sites.honest :].sum(axis=-1))
+    inclusion = np.where(held, 0.0, part[sites.honest :].sum(axis=0))
     return log_z, inclusion, mean, variance, part
