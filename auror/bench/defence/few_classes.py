@@ -33,7 +33,7 @@ DRAWS, REDUCED_DRAWS = 20, 2
 
 
 @dataclass(frozen=True)
-class Few:
+class FewClasses:
     """A cell with ``classes`` of its data set's ten."""
 
     classes: int
@@ -44,7 +44,7 @@ class Few:
         return {"classes": self.classes, **self.cell.key(seed)}
 
 
-def few_cells(bench: Bench) -> list[Few]:
+def few_cells(bench: Bench) -> list[FewClasses]:
     """Nobody lies, or 10 to 30 % of the clients; equal and skewed labels."""
     if bench.reduced:
         return [_few(4, "mnist5k", "iid", 30, lying) for lying in (0, 6)]
@@ -61,8 +61,8 @@ def few_cells(bench: Bench) -> list[Few]:
     ]
 
 
-def _few(classes: int, dataset: str, way: str, clients: int, lying: int) -> Few:
-    return Few(classes, Cell(dataset, clients, lying, 5, ROUNDS, ROUNDS, way, pairs=PAIR))
+def _few(classes: int, dataset: str, way: str, clients: int, lying: int) -> FewClasses:
+    return FewClasses(classes, Cell(dataset, clients, lying, 5, ROUNDS, ROUNDS, way, pairs=PAIR))
 
 
 def run(bench: Bench) -> list[Row]:
@@ -75,7 +75,7 @@ def run(bench: Bench) -> list[Row]:
     ]
 
 
-def recorded_few(one: Few, cache: Path, seed: int) -> RecordedTraining:
+def recorded_few(one: FewClasses, cache: Path, seed: int) -> RecordedTraining:
     """The training of ``one`` under ``seed``."""
     path = samples(one.cell.dataset, kept_classes(one.classes, seed), cache / "few")
     config = replace(configured(one.cell, seed), dataset="", data=path)
@@ -103,7 +103,7 @@ def samples(dataset: str, kept: Sequence[int], folder: Path) -> Path:
     return path
 
 
-def _row(one: Few, bench: Bench, seed: int) -> Row:
+def _row(one: FewClasses, bench: Bench, seed: int) -> Row:
     """``strengths`` and ``accused``: as those of ``calibration``; or what the replays found."""
     cell = one.cell
     made = recorded_few(one, bench.cache, seed)
