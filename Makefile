@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 60
 SOAK ?= soak
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all oracle crash faults soak test-ray fuzz mutants vectors test-gpu system-deps test-system release-check lint format proto proto-check constraints clean
+.PHONY: help venv demo test test-all oracle crash faults soak test-ray fuzz mutants vectors test-gpu system-deps system-probe test-system release-check lint format proto proto-check constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -72,17 +72,23 @@ mutants: $(STAMP) ## remove each check in turn: the test named for it must fail
 release-check: $(STAMP) ## wheel and sdist: the wheel in a new environment, the demo and the programs from there
 	$(BIN)/python scripts/release_check.py
 
-# As root on Debian. bubblewrap and network namespaces play containers, no engine is needed.
+# As root on Debian. bubblewrap and network namespaces play containers, no engine is needed. What is there
+# stays as it is; where an index of packages cannot be had the old one serves.
 SYSTEM_PACKAGES := bubblewrap chromium iproute2 prometheus systemd util-linux
 system-deps: $(STAMP) ## install with apt, as root, what test-system needs
-	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $(SYSTEM_PACKAGES) >/dev/null
+	@dpkg-query -W -f '$${db:Status-Status}\n' $(SYSTEM_PACKAGES) 2>/dev/null | grep -c '^installed$$' \
+	  | grep -qx $(words $(SYSTEM_PACKAGES)) || { \
+	  command -v apt-get >/dev/null || { echo "system-deps knows apt only: install $(SYSTEM_PACKAGES)"; exit 1; }; \
+	  test "$$(id -u)" = 0 || { echo "system-deps installs packages: run it as root"; exit 1; }; \
+	  apt-get update -qq || echo "apt-get update failed: going on with the packages known before"; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends --no-upgrade \
+	    $(SYSTEM_PACKAGES) >/dev/null; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,system]'
 
-test-system: $(STAMP) ## as root: the compose file played in network namespaces; pages in a browser
-	@test "$$(id -u)" = 0 || { echo "test-system makes network namespaces: run it as root, after make system-deps"; exit 1; }
-	@for tool in bwrap chromium ip nsenter promtool systemd-analyze $(BIN)/hadolint; do \
-	  command -v $$tool >/dev/null || { echo "$$tool is missing: run make system-deps"; exit 1; }; done
+system-probe: $(STAMP) ## say in one line why test-system cannot run here, if so
+	@$(BIN)/python tests/system/probe.py
+
+test-system: $(STAMP) system-probe ## as root: the compose file played in network namespaces; pages in a browser
 	$(PYTEST) -n $(WORKERS) --timeout=900 --no-cov tests/system
 
 test-gpu: ## CUDA paths; needs only torch, torchvision and numpy: make test-gpu PYTHON=python3

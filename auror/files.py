@@ -17,7 +17,8 @@ def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     Writers of one path do not disturb each other: one of them is the last.
 
     Raises:
-        OSError: the disk takes nothing more, or the folder is gone; no temporary file is left.
+        OSError: the disk takes nothing more, or the folder is gone; it names ``path``, and no
+            temporary file is left.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -27,8 +28,10 @@ def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
             file.flush()
             os.fsync(descriptor)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # a write that fails names no file
+            error.filename, error.filename2 = str(path), None
         raise
     sync(path.parent)
 

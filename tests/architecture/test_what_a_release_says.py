@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import page_kit
 from _tree import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -30,7 +31,7 @@ def test_only_versions_of_python_that_were_tried_are_claimed() -> None:
 
 def test_completion_is_switched_on_as_the_page_says() -> None:
     """In a bash of its own: every option and command of the three programs is on offer then."""
-    lines = re.findall(r'^eval "\$\(.*\)"$', PAGE, re.MULTILINE)
+    lines = page_kit.lines("docs/install.md")
     assert len(lines) == len(PROJECT["scripts"]) == 3
     asked = "complete -p auror auror-server auror-client; COMP_WORDS=(auror sim); COMP_CWORD=1"
     script = "\n".join([*lines, asked, "_auror_completion auror", 'echo "${COMPREPLY[@]}"'])

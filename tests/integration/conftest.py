@@ -16,7 +16,7 @@ MEASURED = {
 
 EXECUTED = {
     "test_demo.py", "test_examples.py", "test_floods.py", "test_machine_limits.py",
-    "test_own_task.py", "test_private_memory.py", "test_separate_machines.py",
+    "test_own_task.py", "test_private_memory.py", "test_readme_page.py",
     "test_surroundings.py",
 }  # fmt: skip
 """Their programs start as the README says; those of other files are forked where that works."""

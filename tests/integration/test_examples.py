@@ -7,12 +7,14 @@ import io
 import os
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import kit
+import page_kit
 import pytest
 
 from auror.deployment.run_reader import RunReader
@@ -104,7 +106,9 @@ def test_the_same_by_name_on_the_command_line(name: str, words: str, tmp_path: P
 
 def test_two_hosts(tmp_path: Path) -> None:
     port = free_address("127.0.0.1").rpartition(":")[2]
-    run("sh", str(EXAMPLES / "two_hosts" / "all.sh"), "run", port, cwd=tmp_path)
+    (line,) = page_kit.lines("examples/two_hosts/README.md", {"/tmp/two-hosts": "run"})
+    folder = shutil.copytree(EXAMPLES / "two_hosts", tmp_path, dirs_exist_ok=True)
+    run(*shlex.split(line), port, cwd=folder)
     assert len(RunReader(tmp_path / "run/host-a/runs/server").rounds()) == 2
     assert (tmp_path / "run/host-b/state").is_dir()
     assert not (tmp_path / "run/host-a/clients").exists()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import kit
+import page_kit
 
 from auror.deployment.run_reader import RunReader
 from auror.programs.processes import free_address
@@ -20,7 +20,7 @@ def accuses_client_2(ledger, invited):
     return auror.PlainVerdict(frozenset({2}), strength=9.5, required=7.0)
 """
 ROUNDS = 6
-ROOT = Path(__file__).resolve().parents[2]
+PAGE = "docs/when-things-go-wrong.md"
 
 
 def test_a_flagged_client_ends_with_a_code_and_a_line_of_its_own(tmp_path: Path) -> None:
@@ -103,12 +103,10 @@ def check_audit(folder: Path, fell: int) -> None:
 
 def check_page(folder: Path, fell: int) -> None:
     """Every command of the page does what the page says, with the round of this run."""
-    page = (ROOT / "docs/when-things-go-wrong.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
+    lines = page_kit.lines(PAGE, {"--round 4": f"--round {fell + 1}"})
     assert len(lines) == 7
     for line in lines:
-        program, *words = line.replace("--round 4", f"--round {fell + 1}").split()
+        program, *words = line.split()
         if program == "du":
             assert subprocess.run([program, *words], cwd=folder, check=False).returncode == 0
             continue

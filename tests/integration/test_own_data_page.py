@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 
 import kit
 import numpy as np
+import page_kit
 import pytest
 
-PAGE = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text()
-BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-COMMANDS = [
-    shlex.split(line) for block in BLOCKS for line in block.replace("\\\n", " ").splitlines()
-]
+COMMANDS = [shlex.split(line) for line in page_kit.lines("docs/own-data.md")]
 MODULES = {"auror": "auror", "auror-server": "auror_server", "auror-client": "auror_client"}
 SAYS = {
     "simulate": "defended",
@@ -43,7 +39,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_page_has_the_commands_that_are_run_here() -> None:
     assert [words[0] for words in COMMANDS] == ["auror", "auror", "auror-server", "auror-client"]
-    assert len(PAGE.splitlines()) <= 120
 
 
 def test_the_commands_of_the_page_work_one_after_the_other(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import subprocess
 import sys
@@ -11,13 +10,14 @@ from pathlib import Path
 
 import kit
 import numpy as np
+import page_kit
 import pytest
 from own_tasks import images
 
 from auror.deployment.run_reader import RunReader
 from auror.programs.processes import free_address
 
-DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "own-task.md").read_text()
+PAGE = "docs/own-task.md"
 MODULES = {"auror": "auror.cli", "auror-server": "auror_server.cli",
            "auror-client": "auror_client.cli"}  # fmt: skip
 
@@ -25,9 +25,8 @@ MODULES = {"auror": "auror.cli", "auror-server": "auror_server.cli",
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """A folder with the document's file, and samples of six sites and of the server."""
-    code = re.search(r"```python\n(.*?)```", DOCUMENT, flags=re.DOTALL)
-    assert code is not None
-    (tmp_path / "site_task.py").write_text(code.group(1))
+    (code,) = (block.text for block in page_kit.blocks(PAGE) if block.language == "python")
+    (tmp_path / "site_task.py").write_text(code)
     (tmp_path / "sites").mkdir()
     for name, count, seed in [*((f"site-{i}", 60, i) for i in range(6)), ("server", 120, 99)]:
         x, y = images(count, seed)
@@ -37,10 +36,14 @@ def site(tmp_path: Path) -> Path:
 
 def command(beginning: str, *more: str) -> list[str]:
     """The document's command that begins so."""
-    blocks = re.findall(r"```sh\n(.*?)```", DOCUMENT, flags=re.DOTALL)
-    line = next(li for li in "".join(blocks).splitlines() if li.startswith(beginning))
+    line = next(li for li in page_kit.lines(PAGE) if li.startswith(beginning))
     program, *rest = shlex.split(line)
     return [sys.executable, "-m", MODULES[program], *rest, *more]
+
+
+def test_every_command_of_the_page_is_run_here() -> None:
+    started = ("auror simulate", "auror certs", "auror-server", "auror-client")
+    assert [line.startswith(name) for line, name in zip(page_kit.lines(PAGE), started, strict=True)]
 
 
 def test_the_example_in_one_process(site: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
+import shutil
 from pathlib import Path
 
 import kit
 import numpy as np
+import page_kit
 import pytest
 from click.testing import CliRunner, Result
 from sklearn.datasets import load_digits
@@ -149,6 +152,22 @@ def test_evaluate_measures_the_served_model_again_and_on_other_samples(
     bad = invoke("evaluate", run, "--data", tmp_path / "bad.npz")
     assert bad.exit_code == 4
     assert bad.stderr.startswith("auror: --data = ")
+
+
+def test_the_commands_of_the_page(run: Path, tmp_path: Path) -> None:
+    (state,) = (folder.name for folder in (run.parent / "state").iterdir())
+    page = page_kit.lines("docs/export.md", {"DEPLOYMENT": state})
+    simulated, served, own, measured = (shlex.split(line)[1:] for line in page)
+    shutil.copytree(run, tmp_path / "runs" / "server")
+    shutil.copytree(run.parent / "state", tmp_path / "state")
+    small = "simulate --dataset digits --clients 6 --rounds 1 --runs defended --out runs/demo"
+    np.savez(tmp_path / "others.npz", x=np.full((4, 1, 8, 8), [0, 16] * 4, np.float32), y=[0] * 4)
+    for words in (small.split(), simulated, served, own, measured):
+        done = kit.invoked("auror", *words, cwd=tmp_path)
+        assert done.exit_code == 0, (words, done.output)
+    assert {path.name for path in tmp_path.iterdir()} >= {
+        "digits.safetensors", "digits.card.json", "served.pt", "own.safetensors",
+    }  # fmt: skip
 
 
 def test_every_client_has_the_servers_model_and_can_use_it(run: Path, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -18,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import engine
+import page_kit
 import pytest
 import sandbox
 
-PAGE = sandbox.ROOT / "docs" / "containers.md"
+PAGE = "docs/containers.md"
 OPERATOR = "10002:10002"
 RUN = f"{engine.IMAGE_FOLDER}/runs/0001"
 QUICK = {"AUROR_DATASET": "digits"}
@@ -29,13 +29,6 @@ PATIENCE_S = 200
 STOPPED, REFUSED = 6, 3
 ROUNDS = 40
 """As many as leave time to revoke somebody."""
-
-
-def lines() -> list[str]:
-    """Of the shell blocks about one machine."""
-    part = PAGE.read_text(encoding="utf-8").split("\n## ")[1]
-    blocks = re.findall(r"```sh\n(.*?)```", part, flags=re.DOTALL)
-    return [line for block in blocks for line in block.splitlines()]
 
 
 class House:
@@ -115,7 +108,8 @@ def house(tmp_path: Path) -> Any:
 
 
 def test_start_train_kill_restart_revoke_finish(house: House, tmp_path: Path) -> None:
-    enrol, user, up, start, look, revoke, stop, verify, copy, down = lines()
+    ours = page_kit.lines(PAGE, section="Server, Prometheus and five clients on one machine")
+    enrol, user, up, start, look, revoke, stop, verify, copy, down = ours
     containers = house.engine.containers
     house.carry_out(enrol.replace("auror certs certs", "auror certs certs --dataset digits"))
     house.carry_out(user)

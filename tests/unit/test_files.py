@@ -106,8 +106,9 @@ def test_what_fails_before_the_rename_leaves_the_old_file_and_no_litter(
         monkeypatch.setattr(os, "fsync", full)
     else:
         monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         replace_file(old, b"new")
+    assert caught.value.filename == str(old)
     assert old.read_bytes() == b"old"
     assert only(old)
 

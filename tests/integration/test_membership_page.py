@@ -1,0 +1,111 @@
+"""docs/membership.md: six sites with keys of their own; one joins, one leaves and comes back."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import page_kit
+import pytest
+from page_kit import Host, Program, until
+
+from auror.deployment.run_reader import RunReader
+from auror.programs.processes import free_address
+
+SERVER = "127.0.0.2"
+NAMES = ("Anna", "Bert", "Carl", "St. Mary", "Emil", "Fred")
+LEFT = 3
+REFUSED, STOPPED = 3, 6
+
+
+def bundles(said: str) -> list[Path]:
+    """Files that the operator is told to send, in the order of the clients."""
+    return [Path(line["bundle"]) for line in json.loads(said.splitlines()[-1])["clients"]]
+
+
+@pytest.mark.slow
+def test_the_pages_commands(tmp_path: Path) -> None:
+    found = page_kit.lines("docs/membership.md", {"fl.example.org": SERVER})
+    enrol, ask, approve, finish, join, look, revoke, reinstate, renew = found
+    address = free_address(SERVER)
+    with page_kit.hosts(tmp_path) as host:
+        operator, server = host("operator"), host("server")
+        operator.run(f"{enrol} --dataset digits --rounds 500")
+        (operator.folder / "requests").mkdir()
+
+        def asks(name: str, to: str) -> Host:
+            site = host(f"site {name}")
+            site.run(ask.replace("St. Mary", name))
+            shutil.copy(site.folder / "keys" / "request.json", operator.folder / to)
+            return site
+
+        def joins(site: Host, bundle: Path, fingerprint: str) -> Program:
+            shutil.copy(operator.folder / bundle, site.folder / "bundle.json")
+            said = site.run(finish.replace("5d41…", fingerprint))
+            (told,) = re.findall(r"`(auror-client .*)`", said)
+            told = told.replace("STATE", "state").replace("--data DATA", "--dataset digits")
+            return site.start(re.sub(rf"{re.escape(SERVER)}:\d+", address, told), bundle.stem)
+
+        def copied() -> None:
+            new = server.folder / "fed-server" / "policy.new"
+            shutil.copy(operator.folder / "fed" / "server" / "policy.json", new)
+            new.rename(new.with_name("policy.json"))
+
+        def policy() -> int:
+            kept = RunReader(server.folder / "runs" / "server").glance(0)
+            return 0 if kept is None else kept.policy_version
+
+        def rounds() -> list[dict[str, object]]:
+            return RunReader(server.folder / "runs" / "server").rounds()
+
+        sites = [asks(name, f"requests/{index}.json") for index, name in enumerate(NAMES)]
+        said = operator.run(f"{approve} --format json")
+        fingerprint = json.loads(said.splitlines()[-1])["operator"]
+        refused = dict.fromkeys("0123456789abcdef", "0")
+        shutil.copytree(operator.folder / "fed" / "server", server.folder / "fed-server")
+        serving = server.start(
+            f"auror-server --listen {address} --credentials fed-server --dataset digits"
+            " --rounds 500 --set server.report=false", "serving",
+        )  # fmt: skip
+        until(lambda: "waiting for" in serving.text(), serving)
+        files = bundles(said)
+        shutil.copy(operator.folder / files[0], sites[0].folder / "bundle.json")
+        sites[0].run(
+            finish.replace("5d41…", fingerprint.translate(str.maketrans(refused))), REFUSED
+        )
+        clients = [joins(site, file, fingerprint) for site, file in zip(sites, files, strict=True)]
+        until(lambda: len(rounds()) >= 1, serving)
+
+        newcomer = asks("Gina", "newcomer.json")
+        said = operator.run(f"{join} --format json")
+        copied()
+        clients.append(joins(newcomer, bundles(said)[0], fingerprint))
+        until(lambda: 6 in rounds()[-1]["accepted"], serving, which="who joins is in a total")
+        listed = operator.run(look)
+        assert all(name in listed for name in (*NAMES, "Gina"))
+
+        operator.run(revoke)
+        copied()
+        clients[LEFT].ends(REFUSED)
+        assert "revoked" in clients[LEFT].text()
+        (shown,) = (x for x in operator.run(look).splitlines() if x.endswith(NAMES[LEFT]))
+        assert "member" not in shown.removesuffix(NAMES[LEFT])
+        operator.run(reinstate)
+        copied()
+        again = joins(sites[LEFT], files[LEFT], fingerprint)
+        until(
+            lambda: LEFT in rounds()[-1]["accepted"], serving, which="who comes back is in a total"
+        )
+
+        said = operator.run(f"{renew} --format json")
+        copied()
+        assert len(bundles(said)) == len(NAMES)
+        serving.process.terminate()
+        serving.ends(STOPPED)
+        for index, program in enumerate(clients):
+            if index != LEFT:
+                program.ends(STOPPED)
+        again.ends(STOPPED)
+        assert policy() >= 4
