@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import page_kit
 import pytest
@@ -27,18 +28,23 @@ def bundles(said: str) -> list[Path]:
 
 @pytest.mark.slow
 def test_the_pages_commands(tmp_path: Path) -> None:
-    found = page_kit.lines("docs/membership.md", {"fl.example.org": SERVER})
-    enrol, ask, approve, finish, join, look, revoke, reinstate, renew = found
     address = free_address(SERVER)
+    instead = {
+        "fl.example.org:7443": address, "fl.example.org": SERVER, "009": "007", "010": "008",
+        "9-10": "7-8", "--data 'samples/{client}.npz'": "--dataset digits",
+    }  # fmt: skip
+    found = page_kit.lines("docs/membership.md", instead)
+    enrol, ask, compare, approve, finish, *pair, join, look, revoke, reinstate, renew = found
     with page_kit.hosts(tmp_path) as host:
         operator, server = host("operator"), host("server")
         operator.run(f"{enrol} --dataset digits --rounds 500")
         (operator.folder / "requests").mkdir()
 
-        def asks(name: str, to: str) -> Host:
+        def asks(name: str, to: str, keys: str = "keys") -> Host:
             site = host(f"site {name}")
-            site.run(ask.replace("St. Mary", name))
-            shutil.copy(site.folder / "keys" / "request.json", operator.folder / to)
+            said = site.run(ask.replace("St. Mary", name).replace(" keys", f" {keys}"))
+            shutil.copy(site.folder / keys / "request.json", operator.folder / to)
+            assert operator.run(compare.replace("requests/*.json", to)).split()[0] in said
             return site
 
         def joins(site: Host, bundle: Path, fingerprint: str) -> Program:
@@ -57,7 +63,7 @@ def test_the_pages_commands(tmp_path: Path) -> None:
             kept = RunReader(server.folder / "runs" / "server").glance(0)
             return 0 if kept is None else kept.policy_version
 
-        def rounds() -> list[dict[str, object]]:
+        def rounds() -> list[dict[str, Any]]:
             return RunReader(server.folder / "runs" / "server").rounds()
 
         sites = [asks(name, f"requests/{index}.json") for index, name in enumerate(NAMES)]
@@ -85,6 +91,20 @@ def test_the_pages_commands(tmp_path: Path) -> None:
         until(lambda: 6 in rounds()[-1]["accepted"], serving, which="who joins is in a total")
         listed = operator.run(look)
         assert all(name in listed for name in (*NAMES, "Gina"))
+
+        for keys in ("keys-a", "keys-b"):
+            two = asks("Two", f"{keys}.json", keys)
+        both = operator.run(f"{join.replace('newcomer.json', 'keys-?.json')} --format json")
+        copied()
+        (two.folder / "keys").mkdir()
+        for keys, bundle in zip(("keys-a", "keys-b"), bundles(both), strict=True):
+            shutil.copy(operator.folder / bundle, two.folder / "bundle.json")
+            two.run(finish.replace("5d41…", fingerprint).replace(" keys", f" {keys}"))
+        *named, together = pair
+        for line in named:
+            two.run(line)
+        clients.append(two.start(together, "both"))
+        until(lambda: {7, 8} <= set(rounds()[-1]["accepted"]), serving, which="two are in a total")
 
         operator.run(revoke)
         copied()
