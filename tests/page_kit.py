@@ -58,6 +58,9 @@ NOT_RUN = {
         "auror-env/bin/pip install": _LOADS,
         "auror-env/bin/auror --version": _LOADS,
     },
+    "docs/scaling.md": {
+        "auror loadtest --clients 5000 --engine ray": "tests/ray (`make test-ray`) does, small",
+    },
     "docs/sweeps.md": {
         "auror sweep MANIFEST": "tests/ray (`make test-ray`) sweeps on a cluster of two nodes",
     },
