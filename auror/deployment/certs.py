@@ -226,12 +226,19 @@ def write_new(folder: Path, public: dict[str, bytes], private: dict[str, bytes])
     """Files that are not there yet, the ``private`` ones for this user only.
 
     Raises:
-        OSError: one is there, or cannot be written.
+        OSError: one is there, or cannot be written; of the others none is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for files, mode in ((public, 0o644), (private, 0o600)):
-        for name, content in files.items():
-            # the mode is set when the file is made: a key is never readable, not even briefly
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            with os.fdopen(os.open(folder / name, flags, mode), "wb") as file:
-                file.write(content)
+    made: list[Path] = []
+    try:
+        for files, mode in ((public, 0o644), (private, 0o600)):
+            for name, content in files.items():
+                # the mode is set when the file is made: a key is never readable, not even briefly
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+                with os.fdopen(os.open(folder / name, flags, mode), "wb") as file:
+                    made.append(folder / name)
+                    file.write(content)
+    except OSError:
+        for path in made:  # nobody has seen them
+            path.unlink(missing_ok=True)
+        raise

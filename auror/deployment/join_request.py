@@ -82,14 +82,12 @@ def make_request(folder: Path, name: str, entropy: Entropy = system_entropy) -> 
         "tls_signature": signature.hex(),
     }
     raw = canonical_json(content)
-    private = {KEY_FILE: private_pem(tls), IDENTITY_FILE: identity.to_pem()}
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
+        private = {KEY_FILE: private_pem(tls), IDENTITY_FILE: identity.to_pem()}
         write_new(folder, {REQUEST_FILE: raw}, private)
     except OSError as error:
-        for made in (REQUEST_FILE, *private):  # of keys that nobody has seen; try again
-            (folder / made).unlink(missing_ok=True)
         raise CredentialsError(
             f"cannot write {error.filename or folder}: {error.strerror}; mend that or choose"
             " another folder"

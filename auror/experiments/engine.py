@@ -96,7 +96,12 @@ def _on_ray(
                 try:
                     yield ray.get(done)
                 except ray.exceptions.RayError as error:
-                    yield lost(cell, str(error).strip().splitlines()[0])
+                    yield lost(cell, first_line(error))
+
+
+def first_line(error: BaseException) -> str:
+    """Of what Ray says of a failure: a traceback of another process follows."""
+    return str(error).strip().splitlines()[0]
 
 
 def cores_of(ray: Any) -> int:

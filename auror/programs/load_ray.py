@@ -20,6 +20,7 @@ from auror.deployment.addresses import check_address
 from auror.deployment.credentials import client_folder
 from auror.deployment.locks import allow_many_files
 from auror.errors import ConfigError, UnavailableError, UserError
+from auror.experiments.engine import first_line
 from auror.ids import ClientId
 from auror.programs.load_swarm import INPUTS, STATE_BYTES, Part, Swarm, files_of
 from auror.programs.load_watch import Say
@@ -146,7 +147,7 @@ class RayHost:
             try:
                 self._take(self._ray.get(self._asked))
             except self._ray.exceptions.RayError as error:
-                self.lost = _first_line(error)
+                self.lost = first_line(error)
                 return
         self._asked = self._actor.look.remote()
 
@@ -321,10 +322,6 @@ def _knock(server: str) -> None:
             f"it does not reach the server at {server} ({error.strerror or error}): give as host a"
             " name or address of the server's machine that it reaches"
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0]
 
 
 def _last_line(error: BaseException) -> str:

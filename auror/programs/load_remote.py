@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from auror.deployment.addresses import MAX_CLIENTS, check_address
-from auror.deployment.credentials import load_policy
+from auror.deployment.credentials import client_folder, load_policy
 from auror.deployment.locks import allow_many_files
 from auror.deployment.synthetic_task import SyntheticTask
 from auror.distribution import Distribution
@@ -111,7 +111,7 @@ def run_remote(test: RemoteTest, say: Say) -> RemoteReport:
     state = test.certs / STATE
     settings = {"client.server": test.server, "client.model": "", **faults_of(test)}
     folders = {"client.credentials": test.certs / "clients", "client.state": state / "state"}
-    policy = load_policy(test.certs / "clients" / f"{numbers[0]:03d}")
+    policy = load_policy(client_folder(test.certs, numbers[0]))
     if SyntheticTask.of(policy.task) is None:
         settings["data.dataset"] = test.dataset
     elif test.dataset:

@@ -44,8 +44,8 @@ class AllKeys:
         return MerkleTree(Tag.KEYS, (_key_entry(c, keys) for c, keys in self.keys.items()))
 
     @cached_property
-    def _places(self) -> dict[ClientId, int]:
-        return {client: place for place, client in enumerate(self.keys)}
+    def _places(self) -> Mapping[ClientId, int]:
+        return _places(self.advertised)
 
     def show(self, clients: Iterable[ClientId]) -> tuple[dict[ClientId, AdvertisedKeys], Proof]:
         """The entries of those of ``clients`` that are in U1, and their proof."""
@@ -102,7 +102,7 @@ class AllDigests:
 
     def __init__(self, digests: Mapping[ClientId, Digest]) -> None:
         self._uploaded = tuple(sorted(digests))
-        self._places = {client: place for place, client in enumerate(self._uploaded)}
+        self._places = _places(self._uploaded)
         entries = (_upload_entry(client, digests[client]) for client in self._uploaded)
         self._tree = MerkleTree(Tag.UPLOADS, entries)
         self.root = self._tree.root
@@ -146,8 +146,8 @@ def _keys_root(advertised: tuple[ClientId, ...], shown: Keys, proof: Proof) -> D
 
 
 @lru_cache(maxsize=4)
-def _places(advertised: tuple[ClientId, ...]) -> Mapping[ClientId, int]:
-    return {client: place for place, client in enumerate(advertised)}
+def _places(listed: tuple[ClientId, ...]) -> Mapping[ClientId, int]:
+    return {client: place for place, client in enumerate(listed)}
 
 
 def _key_entry(client: ClientId, keys: AdvertisedKeys) -> Encoded:

@@ -82,16 +82,20 @@ def curve_rows(settings: Sequence[Cell], bench: Bench, draws: int) -> list[Row]:
         for cell in settings:
 
             def compute(cell: Cell = cell, seed: int = seed) -> Row:
-                made = recorded(cell, bench.cache, seed)
-                seen = [watch(made, cell, [seed, draw]) for draw in range(draws)]
-                return {
-                    "strengths": [round(strength, 3) for strength, _ in seen],
-                    "accused": sum(accused for _, accused in seen),
-                }
+                return watched(recorded(cell, bench.cache, seed), cell, seed, draws)
 
             key = {**cell.key(seed), "draws": draws, "looks": list(look_rounds(cell))}
             found.append(cached_row(bench, "calibration", key, compute))
     return found
+
+
+def watched(recording: RecordedTraining, cell: Cell, seed: int, draws: int) -> Row:
+    """``strengths`` and ``accused`` over ``draws`` of the groups; nobody lies in the training."""
+    seen = [watch(recording, cell, [seed, draw]) for draw in range(draws)]
+    return {
+        "strengths": [round(strength, 3) for strength, _ in seen],
+        "accused": sum(accused for _, accused in seen),
+    }
 
 
 def watch(recording: RecordedTraining, cell: Cell, seed: Sequence[int]) -> tuple[float, bool]:
@@ -119,38 +123,49 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
     keys = ("dataset", "partition", "clients", "group_size", "rounds")
     cohort = keys[2:]
     return [
-        {**dict(zip(keys, cell, strict=True)), **_line(found, alpha, int(str(cell[2])))}
+        {**dict(zip(keys, cell, strict=True)), **_line(found, alpha)}
         for cell, found in cells(rows, keys).items()
         for alpha in ALPHAS
     ] + [
         {
             "dataset": "all", "partition": "all", **dict(zip(cohort, cell, strict=True)),
-            **_line(found, alpha, int(str(cell[0]))),
+            **_line(found, alpha),
         }
         for cell, found in cells(rows, cohort).items()
         for alpha in ALPHAS
     ]  # fmt: skip
 
 
-def _line(found: list[Row], alpha: float, clients: int) -> Row:
-    required = VerdictParams(alpha=alpha).required(clients)
-    alarms = [sum(strength >= required for strength in row["strengths"]) for row in found]
-    draws = [len(row["strengths"]) for row in found]
-    rates = [count / drawn for count, drawn in zip(alarms, draws, strict=True)]
-    low, high = interval(math.fsum(rates), len(found))
+def _line(found: list[Row], alpha: float) -> Row:
+    alarms = alarms_of(found, alpha)
+    observed, low, high = observed_rate(found, alarms)
     return {
         "looks at rounds": " ".join(str(at) for at in found[0]["looks"]),
         "alpha": alpha,
-        "observed": round(math.fsum(rates) / len(found), 5),
+        "observed": round(observed, 5),
         "interval": [round(low, 4), round(high, 4)],
         "holds": low <= alpha,
         "trainings": len(found),
         "that ever alarm": sum(count > 0 for count in alarms),
-        "draws": sum(draws),
+        "draws": sum(len(row["strengths"]) for row in found),
         "alarms": sum(alarms),
         "largest log-odds": round(max(max(row["strengths"]) for row in found), 2),
         "accused at .01": sum(row["accused"] for row in found),
     }
+
+
+def alarms_of(found: Sequence[Row], alpha: float) -> list[int]:
+    """Per training, the draws with an alarm at ``alpha``."""
+    return [
+        sum(s >= VerdictParams(alpha=alpha).required(row["clients"]) for s in row["strengths"])
+        for row in found
+    ]
+
+
+def observed_rate(found: Sequence[Row], alarms: Sequence[int]) -> tuple[float, float, float]:
+    """The mean over trainings of the part of the draws that alarm, and its interval."""
+    rates = [count / len(row["strengths"]) for count, row in zip(alarms, found, strict=True)]
+    return math.fsum(rates) / len(found), *interval(math.fsum(rates), len(found))
 
 
 def interval(successes: float, trials: int) -> tuple[float, float]:

@@ -7,7 +7,6 @@ samples become own data (npz), split and dealt as anybody's.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,12 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from auror.bench.defence.averages import cells, mean
-from auror.bench.defence.calibration import ALPHAS, interval, watch
+from auror.bench.defence.calibration import ALPHAS, alarms_of, observed_rate, watched
 from auror.bench.defence.cells import Cell, configured, outcome
 from auror.bench.defence.rows import Bench, Row, cached_row
 from auror.bench.recordings import RecordedTraining, record
 from auror.bench.replays import replay
-from auror.defence.verdict import VerdictParams
 from auror.learn.datasets import load_dataset
 from auror.training.observations import PlanChoice
 
@@ -108,10 +106,7 @@ def _row(one: FewClasses, bench: Bench, seed: int) -> Row:
     cell = one.cell
     made = recorded_few(one, bench.cache, seed)
     if not cell.malicious:
-        draws = REDUCED_DRAWS if bench.reduced else DRAWS
-        seen = [watch(made, cell, [seed, draw]) for draw in range(draws)]
-        strengths = [round(strength, 3) for strength, _ in seen]
-        return {"strengths": strengths, "accused": sum(accused for _, accused in seen)}
+        return watched(made, cell, seed, REDUCED_DRAWS if bench.reduced else DRAWS)
     found = outcome(replay(made, cell.group_size, seed, rounds=cell.rounds))
     return {**found, "undefended_attack_success": made.metrics["attack_success"]}
 
@@ -143,13 +138,7 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
 def _alarms(found: list[Row]) -> Row:
     line: Row = {"draws": sum(len(row["strengths"]) for row in found)}
     for alpha in ALPHAS:
-        rates = [
-            sum(s >= VerdictParams(alpha=alpha).required(row["clients"]) for s in row["strengths"])
-            / len(row["strengths"])
-            for row in found
-        ]
-        low, high = interval(math.fsum(rates), len(found))
-        observed = math.fsum(rates) / len(found)
+        observed, low, high = observed_rate(found, alarms_of(found, alpha))
         line[f"alarms at {alpha:g}"] = f"{observed:.4g} ({low:.3g} … {high:.3g})"
     strongest = max(max(row["strengths"]) for row in found)
     return {

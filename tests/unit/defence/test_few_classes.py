@@ -55,6 +55,14 @@ def ledger(values: Array, seed: int, size: int = SIZE) -> Ledger:
     return made
 
 
+def sums(values: Array, seed: int) -> tuple[list[list[list[int]]], list[Array], list[list[int]]]:
+    """Of every round the groups' members, their means (groups, C, C) and how many they are."""
+    shape, rounds = values.shape[2:], ledger(values, seed).rounds
+    groups = [[list(map(int, g.members)) for g in entry.groups] for entry in rounds]
+    means = [np.stack([g.mean.reshape(shape) for g in entry.groups]) for entry in rounds]
+    return groups, means, [[len(members) for members in entry] for entry in groups]
+
+
 def judged(values: Array, seed: int) -> DecodedVerdict:
     everybody = [ClientId(c) for c in range(values.shape[1])]
     return judge(ledger(values, seed), VerdictParams(), everybody)
@@ -89,10 +97,7 @@ def test_less_than_a_tenth_of_a_class_tells_nobody_apart(classes: int) -> None:
 
 def test_spreads_are_parts_of_what_the_cohort_learns_of_the_source() -> None:
     values = masses(3, 3)
-    made = ledger(values, 3)
-    means = [np.stack([g.mean.reshape(3, 3) for g in entry.groups]) for entry in made.rounds]
-    sizes = [[len(g.members) for g in entry.groups] for entry in made.rounds]
-    groups = [[list(map(int, g.members)) for g in entry.groups] for entry in made.rounds]
+    groups, means, sizes = sums(values, 3)
     readings = read(means, [None] * ROUNDS, sizes)
     pairs, against = blocks_of(groups, readings, N, VerdictParams())
     assert {type(reading) for reading in pairs.readings} == {Mislabelled}
@@ -111,10 +116,7 @@ def test_spreads_are_parts_of_what_the_cohort_learns_of_the_source() -> None:
 
 def test_classes_that_look_alike_are_not_judged_by_pairs() -> None:
     values = masses(4, 4)
-    made = ledger(values, 4)
-    means = [np.stack([g.mean.reshape(4, 4) for g in entry.groups]) for entry in made.rounds]
-    sizes = [[len(g.members) for g in entry.groups] for entry in made.rounds]
-    groups = [[list(map(int, g.members)) for g in entry.groups] for entry in made.rounds]
+    groups, means, sizes = sums(values, 4)
     features = np.full((4, 4), 1.0) + 0.1 * np.eye(4)
     readings = read(means, [features @ features.T] * ROUNDS, sizes)
     assert readings.resolution < VerdictParams().resolved
