@@ -169,8 +169,9 @@ def _call_of(kind: type) -> Callable[..., Any] | None:
 
 
 @contextlib.contextmanager
-def in_own_code(what: str, kind: type[UserError] = ConfigError) -> Iterator[None]:
-    """Whatever somebody's own code raises in here is one line that begins with ``what``.
+def in_own_code(what: str, kind: type[UserError] = ConfigError, hint: str = "") -> Iterator[None]:
+    """Whatever somebody's own code raises in here is one line that begins with ``what`` and ends
+    with ``hint``.
 
     Raises:
         UserError: of ``kind``, with the place in that code.
@@ -181,7 +182,7 @@ def in_own_code(what: str, kind: type[UserError] = ConfigError) -> Iterator[None
         raise
     except (Exception, SystemExit) as error:  # with exit code 0 nobody would be told
         said = fault_in(error) or _said(error)
-        raise kind(f"{what} failed: {said}") from error
+        raise kind(f"{what} failed: {said}{hint}") from error
 
 
 def _said(error: BaseException) -> str:

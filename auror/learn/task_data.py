@@ -107,7 +107,7 @@ def server_side(task: Task, source: DataSource, seed: int, clean_per_class: int)
     Raises:
         UserError: they cannot be read, or do not fit the task.
     """
-    with in_own_code(_loader(task, "server_data", source.path), DataError):
+    with in_own_code(f"{task}: server_data", DataError, _hint(source.path)):
         found: object = task.server_data(source.path)
     if found is None:
         return load_data(source, seed, clean_per_class, task.samples, dealt=False)
@@ -158,7 +158,7 @@ def client_side(task: Task, path: Path | None, client: int) -> tuple[Floats, Tar
     Raises:
         UserError: they cannot be read, or do not fit the task.
     """
-    with in_own_code(_loader(task, "client_data", path), DataError):
+    with in_own_code(f"{task}: client_data", DataError, _hint(path)):
         found: object = task.client_data(path, client)
     if found is None:
         return None
@@ -179,9 +179,9 @@ def own_test(task: Task, path: Path | None, client: int) -> Dataset | None:
     return Dataset(task.reference, task.samples, no_x, no_y, x, y, no_x, no_y)
 
 
-def _loader(task: Task, name: str, path: Path | None) -> str:
-    """How an error calls it; most loaders need a path."""
-    return f"{task}: {name}" + (" (no --data was given)" if path is None else "")
+def _hint(path: Path | None) -> str:
+    """Beside what a loader raised: most need a path."""
+    return " (no --data was given)" if path is None else ""
 
 
 def _checked(task: Task, where: str, x: Array, y: Array) -> tuple[Floats, Targets]:

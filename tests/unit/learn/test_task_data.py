@@ -150,3 +150,16 @@ def test_what_a_task_with_loaders_does_not_look_at_is_refused(
     source = DataSource(**{"path": None if "dataset" in told else sites, **told})
     with pytest.raises(ConfigError, match=words):
         server_side(Anywhere(), source, 1, each)
+
+
+class Strict(Rows):
+    def client_data(self, path: Path | None, client: int) -> Any:
+        raise FileNotFoundError(f"no samples for {client}")
+
+
+@pytest.mark.parametrize(("path", "ends"), [(None, r" \(no --data was given\)$"), (Path("x"), "$")])
+def test_a_loader_that_fails_without_a_path_is_said_to_have_none(
+    path: Path | None, ends: str
+) -> None:
+    with pytest.raises(DataError, match=f"client_data failed: .*no samples for 3{ends}"):
+        client_side(Strict(), path, 3)
