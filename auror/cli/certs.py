@@ -22,8 +22,8 @@ from auror.programs.enrol import Enrolment, terms_of
               help="Name or address under which clients reach the server; may repeat.")  # fmt: skip
 @flags_of(Enrolment)
 @click.option("--enrol-later", is_flag=True,
-              help="Make no client's keys: --clients are expected, and come by `auror enrol` and"
-              " `auror approve`.")  # fmt: skip
+              help="Make neither clients' keys nor the server's: --clients are expected, and all"
+              " come by `auror enrol` and `auror approve`.")  # fmt: skip
 @CHECK
 @FORMAT
 @one_line_errors
@@ -31,14 +31,20 @@ def command(
     folder: Path, hosts: tuple[str, ...], enrol_later: bool, only_check: bool, form: str,
     **options: Any,
 ) -> None:  # fmt: skip
-    """Make a deployment in the new folder DIR: CA, operator's and server's keys, first models.
+    """Make a deployment in the new folder DIR: CA, operator's key, first models.
 
     Without --enrol-later everybody's keys too, and the signed policy: for trying out, since keys
-    then travel to their clients.
+    then travel to the server and its clients.
     """
     from auror.deployment.certs import check_new, create_deployment  # noqa: PLC0415
+    from auror.errors import ConfigError  # noqa: PLC0415
 
     keep_memory_private()
+    if enrol_later and options["certificate_days"] is not None:
+        raise ConfigError(
+            "--certificate-days has no effect with --enrol-later, which issues no certificates:"
+            " give --days to `auror approve`"
+        )
     if only_check:
         checks = Checklist(told, form)
         asked = checks.run("settings", lambda: Enrolment(**given(options)))
@@ -61,7 +67,10 @@ def command(
         return
     todo = "copy server/ to the server and clients/NNN/ to client NNN"
     if enrol_later:
-        todo = f"next: `auror approve {folder} REQUEST …`, for all first members at once"
+        todo = (
+            f"next: `auror approve {folder} REQUEST … --server-request REQUEST`, for all first"
+            " members at once"
+        )
     click.echo(
         f"{folder}: deployment {made.name}, {wanted.clients} clients in groups of {g}, {c} may"
         f" collude; {todo}"

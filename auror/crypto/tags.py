@@ -21,6 +21,7 @@ class Tag(enum.Enum):
     POLICY = b"auror/v1/policy"
     JOIN_REQUEST = b"auror/v1/join-request"
     JOIN_BUNDLE = b"auror/v1/join-bundle"
+    SERVER_REQUEST = b"auror/v1/server-request"
     TASK = b"auror/v1/task"
     MODEL = b"auror/v1/model"
     PLAN = b"auror/v1/statistics-plan"

@@ -8,6 +8,8 @@ import re
 from auror.errors import ConfigError
 from auror.ids import ClientId
 
+PORT = 7443
+"""Where servers listen unless told otherwise."""
 MAX_CLIENTS = 10_000
 """Clients that a deployment can have; their numbers are below it."""
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")

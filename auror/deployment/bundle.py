@@ -19,10 +19,11 @@ from auror.deployment.canonical import (
     read_small,
     write_whole,
 )
+from auror.deployment.credential_files import KEY_FILE
 from auror.deployment.credentials import (
     CA_FILE,
     CERTIFICATE_FILE,
-    KEY_FILE,
+    IDENTITY_FILE,
     OPERATOR_FILE,
     ClientCredentials,
     End,
@@ -142,19 +143,9 @@ def finish(folder: Path, path: Path, operator: str | None = None) -> tuple[Bundl
             f"{path} is no bundle, or was changed on its way ({error}): let the operator send it"
             " once more"
         ) from error
-    told = operator_fingerprint(bundle.operator)
-    given = None if operator is None else operator.replace(" ", "").replace(":", "").lower()
-    if given is not None and not (len(given) == len(told) and set(given) <= set(hexdigits)):
-        raise ConfigError(
-            f"operator = {operator}: a fingerprint has {len(told)} hexadecimal digits: give all"
-        )
-    if given not in {None, told}:
-        raise CredentialsError(
-            f"{path} is signed by the operator {told}, not by {operator}: ask the operator for the"
-            " right one, and take no other"
-        )
+    check_operator(path, bundle.operator, operator)
     _check_own(folder, path, bundle)
-    _check_before(folder, path, bundle)
+    check_later(folder, path, bundle.operator, bundle.policy)
     files = {
         CA_FILE: bundle.ca,
         OPERATOR_FILE: operator_pem(bundle.operator),
@@ -166,7 +157,28 @@ def finish(folder: Path, path: Path, operator: str | None = None) -> tuple[Bundl
     return bundle, load_client(folder).policy
 
 
-def _check_own(folder: Path, path: Path, bundle: Bundle) -> ClientCredentials:
+def check_operator(path: Path, verify_key: bytes, operator: str | None) -> None:
+    """Whether the key (32 bytes) that signed what ``path`` holds is the one that was told.
+
+    Raises:
+        ConfigError: ``operator`` is no whole fingerprint.
+        CredentialsError: it is another one's.
+    """
+    told = operator_fingerprint(verify_key)
+    given = None if operator is None else operator.replace(" ", "").replace(":", "").lower()
+    if given is not None and not (len(given) == len(told) and set(given) <= set(hexdigits)):
+        raise ConfigError(
+            f"operator = {operator}: a fingerprint has {len(told)} hexadecimal digits: give all"
+        )
+    if given not in {None, told}:
+        raise CredentialsError(
+            f"{path} is signed by the operator {told}, not by {operator}: ask the operator for the"
+            " right one, and take no other"
+        )
+
+
+def own_key(folder: Path) -> bytes:
+    """The TLS key that was made in ``folder``, PEM. Raises CredentialsError: there is none."""
     try:
         key = (folder / KEY_FILE).read_bytes()
         serialization.load_pem_private_key(key, password=None)
@@ -175,6 +187,36 @@ def _check_own(folder: Path, path: Path, bundle: Bundle) -> ClientCredentials:
             f"{folder / KEY_FILE} is missing or no key: name the folder that `auror enrol` made on"
             " this machine"
         ) from error
+    return key
+
+
+def check_later(folder: Path, path: Path, operator: bytes, policy: Policy) -> None:
+    """Whether ``policy`` of ``path`` may follow what ``folder`` holds, if anything.
+
+    Raises:
+        CredentialsError: it is another operator's, an older one or a fork.
+    """
+    if not (folder / POLICY_FILE).exists():
+        return
+    held, pinned = load_signed(folder)
+    if pinned != operator:
+        raise CredentialsError(
+            f"{path} is another operator's than {folder / OPERATOR_FILE}: take no other, or make"
+            " new keys in a new folder"
+        )
+    try:
+        check_follows(held, policy)
+    except ConfigError as error:
+        raise CredentialsError(f"{path}: {error}") from error
+
+
+def _check_own(folder: Path, path: Path, bundle: Bundle) -> ClientCredentials:
+    key = own_key(folder)
+    if not (folder / IDENTITY_FILE).exists():
+        raise CredentialsError(
+            f"{folder} has the key of a server, {path} is a site's bundle: name the folder that the"
+            " operator sent"
+        )
     tls, now = TlsFiles(bundle.ca, bundle.certificate, key), time.time()
     try:
         own = own_credentials(folder, tls, bundle.policy, bundle.operator)
@@ -187,18 +229,3 @@ def _check_own(folder: Path, path: Path, bundle: Bundle) -> ClientCredentials:
         raise CredentialsError(f"{path} names client {bundle.client}, its policy {own.client}")
     check_expiry(bundle.policy, now)
     return own
-
-
-def _check_before(folder: Path, path: Path, bundle: Bundle) -> None:
-    if not (folder / POLICY_FILE).exists():
-        return
-    held, pinned = load_signed(folder)
-    if pinned != bundle.operator:
-        raise CredentialsError(
-            f"{path} is another operator's than {folder / OPERATOR_FILE}: take no other, or make"
-            " new keys in a new folder"
-        )
-    try:
-        check_follows(held, bundle.policy)
-    except ConfigError as error:
-        raise CredentialsError(f"{path}: {error}") from error

@@ -13,24 +13,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
 from cryptography.hazmat.primitives.asymmetric import ec
 from numpy.typing import NDArray
 
 from auror.crypto.entropy import Entropy, system_entropy
 from auror.crypto.signing import SigningKey
 from auror.deployment.addresses import MAX_CLIENTS, check_host
+from auror.deployment.credential_files import KEY_FILE
 from auror.deployment.credentials import (
     CA_FILE,
     CERTIFICATE_FILE,
     IDENTITY_FILE,
-    KEY_FILE,
     OPERATOR_FILE,
     client_folder,
-    first_model_file,
     key_digest,
     operator_pem,
 )
+from auror.deployment.first_models import write_first_model
 from auror.deployment.issuing import (
     VALID_DAYS,
     check_days,
@@ -44,7 +43,6 @@ from auror.deployment.issuing import (
 from auror.deployment.policy_file import POLICY_FILE, policy_json
 from auror.errors import ConfigError, CredentialsError
 from auror.fields import default_of
-from auror.files import replace_file
 from auror.ids import ClientId
 from auror.params import Budget, PlanCaps, RoundParams
 from auror.round.description import model_digest
@@ -52,8 +50,13 @@ from auror.round.policy import DEPLOYMENT_BYTES, NO_DIGEST, Policy
 from auror.round.roster import RosterEntry
 
 OPERATOR_FOLDER = "operator"
+SERVER_FOLDER = "server"
+"""What the server has to get; where its key was made elsewhere, nothing in it is secret."""
 OPERATOR_KEY_FILE = "operator.key"
 CA_KEY_FILE = "ca.key"
+HOSTS_FILE = "hosts"
+"""Names and addresses under which clients reach the server, one a line: what its certificate is
+for, whoever makes its key."""
 DRAFT_FILE = "draft.json"
 """A first version without its members: they are to come by ``auror enrol``."""
 
@@ -90,8 +93,8 @@ def create_deployment(
     complete by themselves, to be copied to their machines. ``hosts`` are the names and addresses
     under which clients reach the server. Private files get mode 0600.
 
-    ``enrol_later``: no client's keys are made; what is returned is a draft of the first version,
-    whose ``clients`` members are to come (``auror.deployment.membership``).
+    ``enrol_later``: neither clients' keys nor the server's are made; what is returned is a draft of
+    the first version, whose ``clients`` members are to come (``auror.deployment.membership``).
 
     Raises:
         ConfigError: no host, terms that cannot work, or not 2 … 10,000 clients.
@@ -102,7 +105,7 @@ def create_deployment(
     try:
         return _create(folder, clients, hosts, terms, entropy, enrol_later)
     except BaseException as error:
-        for name in (OPERATOR_FOLDER, "server", "clients"):
+        for name in (OPERATOR_FOLDER, SERVER_FOLDER, "clients"):
             shutil.rmtree(folder / name, ignore_errors=True)
         if not there:
             shutil.rmtree(folder, ignore_errors=True)
@@ -183,12 +186,18 @@ def _create(
             )
             _write_alike(client_folder(folder, i), public, client_folder(folder, min(keys)))
     private = {CA_KEY_FILE: ca.key_pem, OPERATOR_KEY_FILE: operator.to_pem()}
-    write_new(folder / OPERATOR_FOLDER, {**roots, **signed}, private)
-    server = issue_server(ca, hosts, terms.certificate_days)
-    own = {**public, CERTIFICATE_FILE: server.certificate_pem}
-    write_new(folder / "server", own, {KEY_FILE: server.key_pem})
+    named = {HOSTS_FILE: "".join(f"{host}\n" for host in hosts).encode()}
+    write_new(folder / OPERATOR_FOLDER, {**roots, **named, **signed}, private)
+    write_new(folder / SERVER_FOLDER, public, {})
+    if not enrol_later:
+        server = issue_server(ca, hosts, terms.certificate_days)
+        write_new(
+            folder / SERVER_FOLDER,
+            {CERTIFICATE_FILE: server.certificate_pem},
+            {KEY_FILE: server.key_pem},
+        )
     for era, model in enumerate(terms.first_models):
-        write_first_model(folder / "server", era, model)
+        write_first_model(folder / SERVER_FOLDER, era, model)
     return policy
 
 
@@ -206,20 +215,6 @@ def _write_alike(folder: Path, public: dict[str, bytes], first: Path) -> None:
 def ca_name(policy: Policy) -> str:
     """How the certificates of a deployment name it."""
     return f"auror-{policy.name[:8]}"
-
-
-def write_first_model(folder: Path, era: int, model: NDArray[np.float32]) -> None:
-    """For the server whose credentials are in ``folder``.
-
-    Raises:
-        CredentialsError: it cannot be written.
-    """
-    path = first_model_file(folder, era)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, safetensors.numpy.save({"model": np.ascontiguousarray(model)}))
-    except OSError as error:
-        raise CredentialsError(f"cannot write {path}: {error.strerror}") from error
 
 
 def write_new(folder: Path, public: dict[str, bytes], private: dict[str, bytes]) -> None:

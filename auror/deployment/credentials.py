@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
@@ -19,19 +18,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from auror.crypto.signing import SigningKey
-from auror.deployment.absent import absent
+from auror.deployment.credential_files import KEY_FILE, broken, read_file
+from auror.deployment.first_models import load_first_models
 from auror.deployment.policy_file import POLICY_FILE, parse_policy
 from auror.errors import AuthenticationFailed, ConfigError, CredentialsError
 from auror.ids import ClientId, Digest
-from auror.round.description import model_digest
 from auror.round.policy import Policy
 
 CA_FILE = "ca.pem"
 CERTIFICATE_FILE = "cert.pem"
-KEY_FILE = "key.pem"
 IDENTITY_FILE = "identity.key"
 OPERATOR_FILE = "operator.pub"
 
@@ -124,14 +121,14 @@ def own_credentials(
         CredentialsError: it names nobody with these keys.
     """
     try:
-        identity = SigningKey.from_pem(_read(folder, IDENTITY_FILE))
+        identity = SigningKey.from_pem(read_file(folder, IDENTITY_FILE))
     except ValueError as error:
-        raise _broken(folder / IDENTITY_FILE, "not an unencrypted Ed25519 key") from error
+        raise broken(folder / IDENTITY_FILE, "not an unencrypted Ed25519 key") from error
     digest = tls.key_digest()
     for client, entry in policy.members.items():
         if entry.tls_key == digest:
             if entry.verify_key != identity.verify_key:
-                raise _broken(
+                raise broken(
                     folder / IDENTITY_FILE, f"not the identity of client {client} in the policy"
                 )
             return ClientCredentials(tls, policy, client, identity, operator)
@@ -146,11 +143,6 @@ def own_credentials(
         f" {policy.version} of the policy: {POLICY_FILE} is another deployment's, or of a version"
         " before this client joined; ask the operator"
     )
-
-
-def first_model_file(folder: Path, era: int) -> Path:
-    """Where the server keeps the model at step 0 of ``era``."""
-    return folder / "models" / f"era-{era}.safetensors"
 
 
 def check_expiry(policy: Policy, now: float) -> None:
@@ -185,10 +177,10 @@ def check_tls(folder: Path, tls: TlsFiles, end: End, now: float) -> datetime.dat
     try:
         own.verify_directly_issued_by(ca)
     except (ValueError, TypeError, InvalidSignature) as error:
-        raise _broken(path, f"not issued by the CA in {CA_FILE}") from error
+        raise broken(path, f"not issued by the CA in {CA_FILE}") from error
     key = serialization.load_pem_private_key(tls.key, password=None)
     if key.public_key() != own.public_key():
-        raise _broken(folder / KEY_FILE, f"not the key of {CERTIFICATE_FILE}")
+        raise broken(folder / KEY_FILE, f"not the key of {CERTIFICATE_FILE}")
     when = datetime.datetime.fromtimestamp(now, datetime.UTC)
     for name, one in ((CERTIFICATE_FILE, own), (CA_FILE, ca)):
         if when >= one.not_valid_after_utc:
@@ -235,19 +227,28 @@ def load_tls(folder: Path) -> TlsFiles:
             f"no credentials folder {folder}: make one with `auror certs`, or name it in the"
             " setting `credentials`"
         )
-    files = TlsFiles(
-        _read(folder, CA_FILE), _read(folder, CERTIFICATE_FILE), _read(folder, KEY_FILE)
-    )
-    for name, pem in ((CA_FILE, files.ca), (CERTIFICATE_FILE, files.certificate)):
-        try:
-            tls_key_digest(pem)
-        except ValueError as error:
-            raise _broken(folder / name, "not a PEM certificate") from error
+    ca, certificate = load_certificates(folder)
+    files = TlsFiles(ca, certificate, read_file(folder, KEY_FILE))
     try:
         serialization.load_pem_private_key(files.key, password=None)
     except (ValueError, TypeError) as error:
-        raise _broken(folder / KEY_FILE, "not an unencrypted PEM key") from error
+        raise broken(folder / KEY_FILE, "not an unencrypted PEM key") from error
     return files
+
+
+def load_certificates(folder: Path) -> tuple[bytes, bytes]:
+    """The CA's and that of one end, PEM.
+
+    Raises:
+        CredentialsError: naming the file that is missing or damaged.
+    """
+    found = read_file(folder, CA_FILE), read_file(folder, CERTIFICATE_FILE)
+    for name, pem in zip((CA_FILE, CERTIFICATE_FILE), found, strict=True):
+        try:
+            tls_key_digest(pem)
+        except ValueError as error:
+            raise broken(folder / name, "not a PEM certificate") from error
+    return found
 
 
 def load_policy(folder: Path) -> Policy:
@@ -276,13 +277,13 @@ def read_policy(path: Path, operator: bytes) -> Policy:
         CredentialsError: naming the file, when it is missing or does not fit.
     """
     try:
-        return _signed_policy(_read(path.parent, path.name), operator)
+        return _signed_policy(read_file(path.parent, path.name), operator)
     except ConfigError as error:
-        raise _broken(path, str(error)) from error
+        raise broken(path, str(error)) from error
     except AuthenticationFailed as error:
-        raise _broken(path, f"not signed by the operator key in {OPERATOR_FILE}") from error
+        raise broken(path, f"not signed by the operator key in {OPERATOR_FILE}") from error
     except ValueError as error:
-        raise _broken(path, "not a policy") from error
+        raise broken(path, "not a policy") from error
 
 
 @functools.lru_cache(maxsize=2)
@@ -296,54 +297,19 @@ def _signed_policy(raw: bytes, operator: bytes) -> Policy:
 def operator_key(folder: Path) -> bytes:
     """The operator's public key in ``folder``, 32 bytes. Raises CredentialsError without one."""
     try:
-        operator = serialization.load_pem_public_key(_read(folder, OPERATOR_FILE))
+        operator = serialization.load_pem_public_key(read_file(folder, OPERATOR_FILE))
     except ValueError as error:
-        raise _broken(folder / OPERATOR_FILE, "not a PEM public key") from error
+        raise broken(folder / OPERATOR_FILE, "not a PEM public key") from error
     if not isinstance(operator, Ed25519PublicKey):
-        raise _broken(folder / OPERATOR_FILE, "not an Ed25519 key")
+        raise broken(folder / OPERATOR_FILE, "not an Ed25519 key")
     return operator.public_bytes_raw()
 
 
 def load_operator(folder: Path) -> bytes:
     """The operator's public key in ``folder``, PEM. Raises CredentialsError without one."""
-    return _read(folder, OPERATOR_FILE)
+    return read_file(folder, OPERATOR_FILE)
 
 
 def read_ca(folder: Path) -> bytes:
     """The deployment's CA in ``folder``, PEM. Raises CredentialsError without one."""
-    return _read(folder, CA_FILE)
-
-
-def load_first_models(folder: Path, policy: Policy) -> tuple[NDArray[np.float32], ...]:
-    """The model at step 0 of each era, (d,), as ``policy`` hashes them.
-
-    Raises:
-        CredentialsError: naming the file that is missing or is not that model.
-    """
-    return tuple(
-        _load_first_model(folder, era, digest) for era, digest in enumerate(policy.first_models)
-    )
-
-
-def _load_first_model(folder: Path, era: int, digest: Digest) -> NDArray[np.float32]:
-    path = first_model_file(folder, era)
-    try:
-        model = safetensors.numpy.load(_read(path.parent, path.name))["model"]
-    except (SafetensorError, KeyError) as error:
-        raise _broken(path, "not a model") from error
-    if model.dtype != np.float32 or model.ndim != 1 or model_digest(model) != digest:
-        raise _broken(path, f"not the first model of era {era} that {POLICY_FILE} names")
-    return model
-
-
-def _read(folder: Path, name: str) -> bytes:
-    try:
-        return (folder / name).read_bytes()
-    except FileNotFoundError as error:
-        raise absent(folder, name) from error
-    except OSError as error:
-        raise CredentialsError(f"cannot read {folder / name}: {error.strerror}") from error
-
-
-def _broken(path: Path, what: str) -> CredentialsError:
-    return CredentialsError(f"{path}: {what}; copy it again from where `auror certs` made it")
+    return read_file(folder, CA_FILE)

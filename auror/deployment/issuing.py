@@ -115,17 +115,6 @@ def client_certificate(
     return builder.sign(ca.key, hashes.SHA256())
 
 
-def hosts_of(certificate: x509.Certificate) -> tuple[str, ...]:
-    """The names and addresses that a server's certificate is for, as they were given."""
-    common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    found = [
-        *names.get_values_for_type(x509.DNSName),
-        *map(str, names.get_values_for_type(x509.IPAddress)),
-    ]
-    return tuple(sorted(found, key=lambda host: host != common))
-
-
 def _leaf(
     ca: Issued,
     common_name: str,

@@ -14,35 +14,31 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID
-
-from auror.deployment.absent import REQUEST_FILE
-from auror.deployment.addresses import MAX_CLIENTS, check_address
+from auror.deployment.addresses import MAX_CLIENTS, PORT, check_address
 from auror.deployment.bundle import BUNDLE_FILE, Bundle
 from auror.deployment.canonical import write_whole
 from auror.deployment.certs import ca_name
+from auror.deployment.credential_files import REQUEST_FILE
 from auror.deployment.credentials import CERTIFICATE_FILE, client_folder, key_digest
 from auror.deployment.issuing import (
     Issued,
     check_days,
     client_certificate,
     expiry,
-    hosts_of,
     pem_of,
-    server_certificate,
 )
 from auror.deployment.join_request import JoinRequest, read_request
 from auror.deployment.operator import Operator
+from auror.deployment.server_key import (
+    check_not_the_servers,
+    key_of,
+    read_certificate,
+    renew_server,
+)
 from auror.errors import ConfigError, CredentialsError
 from auror.ids import ClientId
 from auror.round.policy import Policy
 from auror.round.roster import Keys, Roster, RosterEntry
-
-PORT = 7443
-"""Where servers listen unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,7 @@ def approve(
 
     Args:
         days: until their certificates expire.
-        server: host:port for their bundles; by default the first host of the server's certificate.
+        server: host:port for their bundles; by default the first host of `auror certs`.
 
     Raises:
         ConfigError: a site asks twice or is known, or the policy cannot have so many.
@@ -96,7 +92,9 @@ def approve(
     requests = [read_request(path) for path in paths]
     with operator.alone():
         ca = operator.ca()
-        address = _address(folder, ca, server)
+        asked = zip(paths, requests, strict=True)
+        check_not_the_servers(operator, ca, {path: one.keys.tls_key for path, one in asked})
+        address = _address(operator, server)
         draft = operator.draft
         after = _with(operator, draft, [request.keys for request in requests])
         joined = sorted(after.members)[-len(requests) :] if requests else []
@@ -159,7 +157,7 @@ def reinstate(
     with operator.alone():
         after = operator.policy.successor(operator.key, reinstated=clients)
         ca = operator.ca()
-        address = _address(folder, ca, server)
+        address = _address(operator, server)
         operator.publish(after)
         concerned = [_bundle(operator, ca, after, c, address) for c in sorted(clients)]
     return after, concerned
@@ -187,15 +185,12 @@ def renew(
         before.roster.without(clients)  # members, all of them
         after = before.successor(operator.key, expires=max(before.expires, expiry(days)))
         ca = operator.ca()
-        address = _address(folder, ca, server)
+        address = _address(operator, server)
         if server_too:
-            path = folder / "server" / CERTIFICATE_FILE
-            old = _servers(path, ca)
-            new = server_certificate(ca, hosts_of(old), _key_of(old, path), days)
-            write_whole(path, pem_of(new))
+            renew_server(operator, ca, days)
         for client in sorted(clients):
             path = client_folder(folder, client) / CERTIFICATE_FILE
-            key = _key_of(_certificate(path), path)
+            key = key_of(read_certificate(path), path)
             if key_digest(key) != before.members[client].tls_key:
                 raise CredentialsError(
                     f"{path} is for another key than that of client {client} in the policy: put"
@@ -215,7 +210,7 @@ def rows(folder: Path) -> tuple[Policy, list[Row]]:
     policy, found = Operator(folder).policy, []
     for client, entry in sorted(policy.roster.everybody.items()):
         path = client_folder(folder, client) / CERTIFICATE_FILE
-        until = _certificate(path).not_valid_after_utc if path.exists() else None
+        until = read_certificate(path).not_valid_after_utc if path.exists() else None
         request = _request(folder, entry)
         row = Row(
             client=client,
@@ -239,7 +234,7 @@ def _bundle(
 ) -> Concerned:
     home = client_folder(operator.folder, client)
     request = _request(operator.folder, policy.members[client])
-    certificate = pem_of(_certificate(home / CERTIFICATE_FILE))
+    certificate = pem_of(read_certificate(home / CERTIFICATE_FILE))
     key = operator.key
     made = Bundle(client, certificate, ca.certificate_pem, policy, key.verify_key, server)
     write_whole(home / BUNDLE_FILE, made.to_json(key))
@@ -260,46 +255,9 @@ def _request(folder: Path, entry: RosterEntry) -> JoinRequest | None:
     return request
 
 
-def _address(folder: Path, ca: Issued, server: str | None) -> str:
+def _address(operator: Operator, server: str | None) -> str:
     if server is not None:
         check_address("server", server)
         return server
-    host = hosts_of(_servers(folder / "server" / CERTIFICATE_FILE, ca))[0]
+    host = operator.hosts()[0]
     return f"[{host}]:{PORT}" if ":" in host else f"{host}:{PORT}"
-
-
-def _certificate(path: Path) -> x509.Certificate:
-    try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise CredentialsError(
-            f"{path} is missing or no certificate: keep the whole folder that `auror certs` made"
-        ) from error
-
-
-def _servers(path: Path, ca: Issued) -> x509.Certificate:
-    """The server's certificate. For another one's key nobody renews it: that would be in the
-    server's name.
-
-    Raises:
-        CredentialsError: ``path`` is none that this CA issued for a server.
-    """
-    certificate = _certificate(path)
-    try:
-        certificate.verify_directly_issued_by(ca.certificate)
-        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        if ExtendedKeyUsageOID.SERVER_AUTH not in usage:
-            raise ValueError("a client's")
-    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound) as error:
-        raise CredentialsError(
-            f"{path} is not the server's certificate of this deployment: put back the one that"
-            " `auror certs` or `auror roster renew` made"
-        ) from error
-    return certificate
-
-
-def _key_of(certificate: x509.Certificate, path: Path) -> ec.EllipticCurvePublicKey:
-    key = certificate.public_key()
-    if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise CredentialsError(f"{path} is no certificate of ours: its key is not on P-256")
-    return key

@@ -18,13 +18,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from numpy.typing import NDArray
 
 from auror.crypto.signing import SigningKey
+from auror.deployment.addresses import check_host
 from auror.deployment.canonical import write_whole
 from auror.deployment.certs import (
     CA_KEY_FILE,
     DRAFT_FILE,
+    HOSTS_FILE,
     OPERATOR_FOLDER,
     OPERATOR_KEY_FILE,
-    write_first_model,
+    SERVER_FOLDER,
 )
 from auror.deployment.credentials import (
     CA_FILE,
@@ -35,6 +37,7 @@ from auror.deployment.credentials import (
     operator_pem,
     read_ca,
 )
+from auror.deployment.first_models import write_first_model
 from auror.deployment.issuing import Issued
 from auror.deployment.locks import Lock
 from auror.deployment.policy_file import POLICY_FILE, parse_policy, policy_json
@@ -48,6 +51,8 @@ class Operator:
     def __init__(self, folder: Path) -> None:
         """Raises CredentialsError: the operator's key is missing or does not fit."""
         self.folder, self.home = folder, folder / OPERATOR_FOLDER
+        self.server = folder / SERVER_FOLDER
+        """What the server has to get."""
         try:
             self.key = SigningKey.from_pem((self.home / OPERATOR_KEY_FILE).read_bytes())
         except (OSError, ValueError) as error:
@@ -113,6 +118,27 @@ class Operator:
             ) from error
         return Issued(certificate, key)
 
+    def hosts(self) -> tuple[str, ...]:
+        """The names that the server's certificate is for, the first one for bundles.
+
+        Raises:
+            ConfigError: one that no certificate can name.
+            CredentialsError: they are missing.
+        """
+        path = self.home / HOSTS_FILE
+        try:
+            found = tuple(path.read_text(encoding="utf-8").split())
+        except (OSError, ValueError) as error:
+            raise CredentialsError(
+                f"{path} is missing or no text: put in, one a line, the names under which clients"
+                " reach the server"
+            ) from error
+        if not found:
+            raise CredentialsError(f"{path} names no host under which clients reach the server")
+        for host in found:
+            check_host(str(path), host)
+        return found
+
     def publish(self, policy: Policy, further: Sequence[NDArray[np.float32]] = ()) -> None:
         """Write ``policy`` for the operator, the server and the clients that are members.
 
@@ -123,8 +149,8 @@ class Operator:
             CredentialsError: a file cannot be written.
         """
         for era, model in enumerate(further, policy.eras - len(further)):
-            write_first_model(self.folder / "server", era, model)  # it names what is there
-        folders = [self.home, self.folder / "server"]
+            write_first_model(self.server, era, model)  # it names what is there
+        folders = [self.home, self.server]
         folders += [client_folder(self.folder, client) for client in policy.members]
         for one in (one for one in folders if one.is_dir()):
             write_whole(one / POLICY_FILE, policy_json(policy))

@@ -14,10 +14,10 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from auror.deployment.addresses import check_address
+from auror.deployment.credential_files import KEY_FILE
 from auror.deployment.credentials import (
     CA_FILE,
     CERTIFICATE_FILE,
-    KEY_FILE,
     End,
     check_tls,
     load_tls,

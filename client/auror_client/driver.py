@@ -27,6 +27,10 @@ _LOOK_EVERY_S = 30.0
 _log = logger("client")
 
 
+class Replaced(UnavailableError):
+    """Another process connected with this client's keys."""
+
+
 class ClientEnding(enum.Enum):
     FINISHED = "finished"
     STOPPED = "stopped"
@@ -134,6 +138,9 @@ class ClientSession:
                         raise WireError("unexpected frame")
         except (ConnectionLost, WireError, Vanish):
             raise
+        except Replaced:
+            await link.finish()  # it tells the server that two of this client live
+            raise
         except Exception as error:
             refusal, said = failure_of(error)
             await self.answering.withdraw(refusal)
@@ -214,7 +221,7 @@ class ClientSession:
         if reason == pb.GOODBYE_REASON_STOPPED:
             self._log.warning("server stopped before the end")
             return ClientEnding.STOPPED
-        raise UnavailableError(
+        raise Replaced(
             f"client {self._client} connected from another process: run each identity only once; if"
             " no other is yours, somebody else has its keys: tell the operator (`auror roster"
             " revoke`) and enrol anew"

@@ -31,6 +31,7 @@ WAITING_BYTES, WAITING_UPLOADS = 64 << 20, 2
 """What decoded messages may hold while they wait: so much, and so many uploads at least."""
 AT_HAND_BYTES = 1 << 20
 """Messages of a phase are small but for uploads: many are taken in one go, uploads one by one."""
+TAKEOVERS, TAKEOVERS_EVERY_S = 20, 600.0
 SAY_EVERY_S = 10.0
 _log = logger("transport")
 
@@ -55,6 +56,36 @@ class Refusals:
         if now - self._said.get(reason, -SAY_EVERY_S) >= SAY_EVERY_S:
             self._said[reason] = now
             _log.warning("refused", reason=reason, peer=peer, why=why, times=self.counts[reason])
+
+
+class Takeovers:
+    """Who takes whose place. A client that lost its link replaces its own stream, which answers
+    nothing any more: that is said nowhere. Where the older one took leave, another process was at
+    its end: the same keys are used twice."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._times: Counter[ClientId] = Counter()
+        self._said: dict[ClientId, float] = {}
+
+    def note(self, client: ClientId, newer: str, older: str) -> None:
+        """A process at ``newer`` has taken the place of one at ``older``. Two that take turns fill
+        no log: a line per client, and ``TAKEOVERS`` lines in all, in ``TAKEOVERS_EVERY_S``."""
+        self._times[client] += 1
+        now = self._now()
+        lately = [when for when in self._said.values() if now - when < TAKEOVERS_EVERY_S]
+        if len(lately) >= TAKEOVERS or now - self._said.get(client, -TAKEOVERS_EVERY_S) < (
+            TAKEOVERS_EVERY_S
+        ):
+            return
+        self._said[client] = now
+        _log.warning(
+            "another process took a client's place: its keys are used twice",
+            client=int(client),
+            now_at=newer,
+            before_at=older,
+            times=self._times[client],
+        )
 
 
 class Reopenings:

@@ -9,11 +9,11 @@ from auror.deployment.checks import Checklist, check_free, check_room
 from auror.deployment.credentials import (
     End,
     check_tls,
-    load_first_models,
     load_policy,
     load_tls,
 )
 from auror.deployment.expiring import validity
+from auror.deployment.first_models import load_first_models
 from auror.deployment.model_file import tensor_entries
 from auror.deployment.policy_file import check_ring
 from auror.round.arithmetic import update_bits

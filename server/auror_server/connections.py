@@ -48,6 +48,12 @@ class Connection:
     """That this client is excluded has been sent over this stream."""
     delivered: bool = False
     """Everything up to the goodbye has left."""
+    peer: str = ""
+    """Where it comes from, as gRPC says it."""
+    replaced: bool = False
+    """A newer stream of this client counts instead."""
+    finished: bool = False
+    """The client has said that nothing more comes: it is alive, and reads."""
 
     def send(self, encoded: EncodedMessage, message: AnyServerMessage) -> bool:
         """Whether ``message`` will be sent: what was sent last is not sent again."""
@@ -78,6 +84,7 @@ class Connections:
         """The newest stream of a client counts; an older one is told so."""
         older = self._open.get(client)
         if older is not None:
+            older.replaced = True
             older.forget()
             older.say_goodbye(pb.GOODBYE_REASON_REPLACED)
         connection = Connection(client, assembler)

@@ -15,11 +15,11 @@ from pathlib import Path
 from auror.deployment.credentials import (
     ServerCredentials,
     check_expiry,
-    load_first_models,
     operator_key,
     read_policy,
 )
 from auror.deployment.expiring import SAY_EVERY_S, expiring
+from auror.deployment.first_models import load_first_models
 from auror.deployment.logs import logger
 from auror.deployment.policy_file import POLICY_FILE
 from auror.errors import UserError

@@ -19,7 +19,7 @@ from auror.wire.fields import WireError
 from auror.wire.frames import Announcement, Assembler, Received
 from auror.wire.limits import Kind, Limits
 from auror.wire.v1 import transport_pb2 as pb
-from auror_server.admission import Allowance, Inbox, Refusals, Reopenings
+from auror_server.admission import Allowance, Inbox, Refusals, Reopenings, Takeovers
 from auror_server.connections import Connection, Connections, EncodedMessage, encode_message
 from auror_server.events import Joined, Left, Malformed, Message
 from auror_server.members import Members
@@ -47,6 +47,7 @@ class Reception:
         """As every client told it last."""
         self.refusals = Refusals(now)
         self._reopenings = Reopenings(now)
+        self._takeovers = Takeovers(now)
         self._allowance = Allowance(limits)
         self._parts = Parts()
         self._limits = limits
@@ -132,6 +133,9 @@ class Reception:
 
     def disconnected(self, connection: Connection) -> None:
         client = connection.client
+        if connection.replaced and connection.finished:
+            newest = self.connections.get(client)
+            self._takeovers.note(client, "" if newest is None else newest.peer, connection.peer)
         if self.connections.remove(connection, self._now()):
             self.inbox.put_nowait(Left(client))
         try:

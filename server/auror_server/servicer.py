@@ -86,6 +86,7 @@ class Servicer:
             self._handler.refusals.note(type(error).__name__, context.peer(), str(error))
             await context.abort(*status_of(error))
         connection = self._handler.connected(client, past, Assembler(True, self._spool))
+        connection.peer = context.peer()
         tasks: set[asyncio.Task[None]] = set()
         try:
             said = welcome(PROTOCOL_VERSION, self._deployment, connection.begun)
@@ -172,6 +173,7 @@ class Servicer:
                 whole = assembler.frame(frame, self._handler.limits)
                 if whole is not None:
                     await self._handler.received(client, whole)
+        connection.finished = True
 
     async def _write(self, context: Any, connection: Connection) -> None:
         while True:

@@ -8,7 +8,8 @@ import kit
 import numpy as np
 import pytest
 
-from auror.deployment.credentials import load_first_models, load_policy
+from auror.deployment.credentials import load_policy
+from auror.deployment.first_models import load_first_models
 from auror.deployment.model_file import model_bytes, read_model
 from auror.programs.processes import free_address, programs, wait_until_listening
 

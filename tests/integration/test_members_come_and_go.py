@@ -44,14 +44,16 @@ class Consortium:
         for name, one in zip(names, made["clients"], strict=True):
             self.said("enrol", name, "--finish", one["bundle"], "--operator", made["operator"])
 
+    def serves(self) -> None:
+        """The server's host makes its key, and is approved: it gets a folder."""
+        asked = self.said("enrol", "server", "--server")["request"]
+        made = self.said("approve", "operator", "--server-request", asked)
+        self.said("enrol", "server", "--finish", "operator/server", "--operator", made["operator"])
+
     def copies_to_server(self) -> None:
-        """Whole for the first version, then one file."""
-        if (self.home / "server").exists():
-            new = self.home / "server" / "policy.new"
-            shutil.copy(self.home / "operator" / "server" / "policy.json", new)
-            new.rename(self.home / "server" / "policy.json")
-        else:
-            shutil.copytree(self.home / "operator" / "server", self.home / "server")
+        new = self.home / "server" / "policy.new"
+        shutil.copy(self.home / "operator" / "server" / "policy.json", new)
+        new.rename(self.home / "server" / "policy.json")
 
     def server(self, starter: Starter, rounds: int) -> RunningProgram:
         settings = kit.server_settings(self.home, self.address, session__rounds=rounds)
@@ -78,7 +80,7 @@ class Consortium:
 def test_six_sites_enrol_one_is_revoked_one_joins_and_the_training_ends(tmp_path: Path) -> None:
     made = Consortium(tmp_path)
     made.approved(*NAMES)
-    made.copies_to_server()
+    made.serves()
     with programs(tmp_path / "logs") as starter:
         server = made.server(starter, 60)
         clients = {name: made.client(starter, name) for name in NAMES}

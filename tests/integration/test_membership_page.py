@@ -34,7 +34,8 @@ def test_the_pages_commands(tmp_path: Path) -> None:
         "9-10": "7-8", "--data 'samples/{client}.npz'": "--dataset digits",
     }  # fmt: skip
     found = page_kit.lines("docs/membership.md", instead)
-    enrol, ask, compare, approve, finish, *pair, join, look, revoke, reinstate, renew = found
+    enrol, serve, ask, compare, approve, fetch, finish, *pair = found[:-6]
+    join, look, revoke, reinstate, renew, replace = found[-6:]
     with page_kit.hosts(tmp_path) as host:
         operator, server = host("operator"), host("server")
         operator.run(f"{enrol} --dataset digits --rounds 500")
@@ -55,7 +56,7 @@ def test_the_pages_commands(tmp_path: Path) -> None:
             return site.start(re.sub(rf"{re.escape(SERVER)}:\d+", address, told), bundle.stem)
 
         def copied() -> None:
-            new = server.folder / "fed-server" / "policy.new"
+            new = server.folder / "keys" / "policy.new"
             shutil.copy(operator.folder / "fed" / "server" / "policy.json", new)
             new.rename(new.with_name("policy.json"))
 
@@ -66,15 +67,28 @@ def test_the_pages_commands(tmp_path: Path) -> None:
         def rounds() -> list[dict[str, Any]]:
             return RunReader(server.folder / "runs" / "server").rounds()
 
+        def asks_to_serve() -> None:
+            server.run(serve)
+            shutil.copy(server.folder / "keys" / "request.json", operator.folder / "server.json")
+
+        def begins(name: str) -> Program:
+            """The server's host has got the whole folder, and put it beside its key."""
+            sent = server.folder / "fed-server"
+            shutil.rmtree(sent, ignore_errors=True)
+            shutil.copytree(operator.folder / "fed" / "server", sent)
+            assert not [*sent.rglob("key.pem")]
+            server.run(fetch.replace("5d41…", fingerprint))
+            return server.start(
+                f"auror-server --listen {address} --credentials keys --dataset digits"
+                " --rounds 500 --set server.report=false", name,
+            )  # fmt: skip
+
+        asks_to_serve()
         sites = [asks(name, f"requests/{index}.json") for index, name in enumerate(NAMES)]
         said = operator.run(f"{approve} --format json")
         fingerprint = json.loads(said.splitlines()[-1])["operator"]
         refused = dict.fromkeys("0123456789abcdef", "0")
-        shutil.copytree(operator.folder / "fed" / "server", server.folder / "fed-server")
-        serving = server.start(
-            f"auror-server --listen {address} --credentials fed-server --dataset digits"
-            " --rounds 500 --set server.report=false", "serving",
-        )  # fmt: skip
+        serving = begins("serving")
         until(lambda: "waiting for" in serving.text(), serving)
         files = bundles(said)
         shutil.copy(operator.folder / files[0], sites[0].folder / "bundle.json")
@@ -129,3 +143,16 @@ def test_the_pages_commands(tmp_path: Path) -> None:
                 program.ends(STOPPED)
         again.ends(STOPPED)
         assert policy() >= 4
+
+        (server.folder / "keys").rename(server.folder / "lost")
+        asks_to_serve()
+        operator.run(replace)
+        before, serving = len(rounds()), begins("with another key")
+        alone = f"auror-client --server {address} --credentials keys --state state --dataset digits"
+        clients = [site.start(alone, "again") for site in (*sites, newcomer)]
+        clients.append(two.start(together, "again"))
+        until(lambda: len(rounds()) > before, serving, which="the run goes on")
+        serving.process.terminate()
+        serving.ends(STOPPED)
+        for program in clients:
+            program.ends(STOPPED)

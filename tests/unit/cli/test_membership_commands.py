@@ -39,12 +39,15 @@ def answer(*words: object) -> Any:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three founders, approved and finished."""
+    """Three founders and a server, approved and finished."""
     home = tmp_path_factory.mktemp("home")
     create_deployment(home / "op", 3, ["fl.example"], TERMS, enrol_later=True)
+    said("enrol", home / "s", "--server")
     for name in "abc":
         said("enrol", home / name)
-    said("approve", home / "op", *(home / name / "request.json" for name in "abc"))
+    said("approve", home / "op", *(home / name / "request.json" for name in "abc"),
+         "--server-request", home / "s/request.json")  # fmt: skip
+    said("enrol", home / "s", "--finish", home / "op/server")
     for client, name in enumerate("abc"):
         said("enrol", home / name, "--finish", home / f"op/clients/00{client}/bundle.json")
     return home
@@ -92,6 +95,32 @@ def test_what_they_say_leads_to_the_next_command(home: Path) -> None:
     assert f"`auror-client --server fl.example:7443 --credentials {home}/d" in text
     renewed = said("roster", "renew", home / "op", "server")
     assert "copy server/policy.json to the server and server/cert.pem" in renewed
+
+
+def test_a_server_with_a_key_of_its_own_is_led_to_its_start(tmp_path: Path) -> None:
+    create_deployment(tmp_path / "op", 2, ["fl.example", "192.0.2.7"], TERMS, enrol_later=True)
+    text = said("enrol", tmp_path / "s", "--server")
+    assert f"send {tmp_path}/s/request.json to the operator, and nothing else" in text
+    asked = [said("enrol", tmp_path / name) and tmp_path / name / "request.json" for name in "ab"]
+    assert "note: nobody is the server yet" in said("approve", tmp_path / "op", *asked)
+    request = tmp_path / "s/request.json"
+    text = said("approve", tmp_path / "op", "--server-request", request)
+    assert "certificate for fl.example, 192.0.2.7, until 20" in text
+    assert f"send it {tmp_path}/op/server, which holds no secret" in text
+    made = answer("approve", tmp_path / "op", "--server-request", request, "--days", 3)
+    assert made["server"]["hosts"] == ["fl.example", "192.0.2.7"]
+    assert made["server"]["before"] is None
+    finish = ("enrol", tmp_path / "s", "--finish", tmp_path / "op/server")
+    assert "`auror-server --listen 0.0.0.0:7443 --credentials" in said(*finish)
+    done = answer(*finish, "--operator", made["operator"])
+    assert (done["version"], done["members"], done["operator"]) == (1, 2, made["operator"])
+
+
+def test_who_replaces_the_servers_key_is_told_what_the_old_one_still_does(home: Path) -> None:
+    said("enrol", home / "t", "--server")
+    text = said("approve", home / "op", "--server-request", home / "t/request.json",
+                "--replace-server")  # fmt: skip
+    assert "whoever has that key can stand in for the server until then" in text
 
 
 def test_too_few_for_a_first_version_are_told_how_many_were_expected(tmp_path: Path) -> None:
@@ -154,9 +183,33 @@ def test_a_disk_that_is_full_leaves_no_half_made_keys(
         (("roster", "revoke", "op", "0-1"), 2, "2 of 1 members|the policy has 1 member"),
         (("roster", "reinstate", "op", "3"), 2, "client 3 is neither member nor former member"),
         (("roster", "renew", "op", "0,6"), 2, "client 6 is no member"),
+        (
+            ("certs", "new", "--server", "x", "--enrol-later", "--certificate-days", "9"),
+            2,
+            "--certificate-days has no effect with --enrol-later",
+        ),
+        (("approve", "op"), 2, "no request: name the files that `auror enrol` made"),
+        (("approve", "op", "s/request.json"), 2, "asks to be the server, not a member"),
+        (("approve", "op", "--server-request", "a/request.json"), 2, "to be a member, not the"),
+        (("approve", "op", "a/request.json", "--replace-server"), 2, "without --server-request"),
+        (
+            ("approve", "op", "--server-request", "s/request.json", "--replace-server"),
+            2,
+            "the server has no other key than that of s/request.json to replace",
+        ),
+        (
+            ("approve", "op", "--server-request", "s/request.json", "--server", "x:1"),
+            2,
+            "--server x:1 has no effect without requests of sites",
+        ),
+        (("enrol", "new", "--server", "--name", "x"), 2, "--name x has no effect with --server"),
+        (("enrol", "s", "--server", "--finish", "x"), 2, "--server has no effect with --finish"),
+        (("enrol", "a", "--finish", "op/server"), 3, "is it another server's?"),
+        (("enrol", "s", "--finish", "op/clients/000/bundle.json"), 3, "has the key of a server"),
+        (("enrol", "s", "--finish", "op/clients"), 3, "policy.json is missing: the operator"),
         (("roster", "list", "b"), 3, "run this where the folder that `auror certs` made is kept"),
     ],
-    ids=range(18),
+    ids=range(30),
 )
 def test_one_line_for_each_mistake(
     home: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], code: int, says: str
@@ -167,11 +220,12 @@ def test_one_line_for_each_mistake(
     assert "version 2" not in said("roster", "list", "op")
 
 
-def test_certs_makes_no_clients_keys_when_they_enrol_later(tmp_path: Path) -> None:
+def test_certs_makes_nobodys_keys_when_they_enrol_later(tmp_path: Path) -> None:
     made = answer(
         "certs", tmp_path / "op", "--server", "localhost", "--clients", 4, "--dataset", "digits",
-        "--enrol-later", "--certificate-days", 10,
+        "--enrol-later",
     )  # fmt: skip
     assert (made["clients"], made["enrol_later"]) == (4, True)
     assert not (tmp_path / "op" / "clients").exists()
+    assert not list((tmp_path / "op").rglob("key.pem"))
     assert not list((tmp_path / "op").rglob("policy.json"))

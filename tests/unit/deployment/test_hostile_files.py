@@ -16,7 +16,12 @@ from auror.deployment.canonical import canonical_json
 from auror.deployment.certs import create_deployment
 from auror.deployment.console import one_line
 from auror.deployment.credentials import client_folder, load_policy
-from auror.deployment.join_request import make_request, read_request
+from auror.deployment.join_request import (
+    make_request,
+    make_server_request,
+    read_request,
+    read_server_request,
+)
 from auror.deployment.membership import approve, renew, rows
 from auror.errors import CredentialsError
 from auror.ids import ClientId
@@ -103,6 +108,12 @@ def test_no_value_of_a_request_or_a_bundle_is_a_traceback(home: Path) -> None:
         request.write_bytes(changed)
         with pytest.raises(CredentialsError):
             read_request(request)
+    make_server_request(home / "host")
+    request = home / "host" / "request.json"
+    for changed in variants(request.read_bytes()):
+        request.write_bytes(changed)
+        with pytest.raises(CredentialsError):
+            read_server_request(request)
     for changed in variants(bundle.read_bytes()):
         bundle.write_bytes(changed)
         with pytest.raises(CredentialsError):

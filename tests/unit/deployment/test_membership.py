@@ -25,10 +25,17 @@ from auror.deployment.credentials import (
     load_server,
     load_tls,
 )
-from auror.deployment.join_request import make_request, parse_request, read_request
+from auror.deployment.join_request import (
+    make_request,
+    make_server_request,
+    parse_request,
+    read_request,
+)
 from auror.deployment.locks import Lock
 from auror.deployment.membership import approve, reinstate, renew, revoke, rows
 from auror.deployment.policy_versions import next_policy
+from auror.deployment.server_folder import finish_server
+from auror.deployment.server_key import approve_server
 from auror.errors import AuthenticationFailed, ConfigError, CredentialsError
 from auror.ids import ClientId
 from auror.params import RoundParams
@@ -52,6 +59,13 @@ class Consortium:
         make_request(self.site(name), name)
         return self.site(name) / "request.json"
 
+    def serves(self) -> None:
+        """The host ``server`` makes a key, is approved, and puts what it gets beside it."""
+        host = self.site("server")
+        make_server_request(host)
+        approve_server(self.operator, host / "request.json", 90)
+        finish_server(host, self.operator / "server")
+
     def bundle(self, client: int) -> Path:
         return client_folder(self.operator, client) / "bundle.json"
 
@@ -59,6 +73,7 @@ class Consortium:
         approve(self.operator, [self.asks(name) for name in names], 90)
         for client, name in enumerate(names):
             finish(self.site(name), self.bundle(client))
+        self.serves()
 
 
 NAMES = ("Anna", "Bert", "Carl", "Dora")
@@ -79,6 +94,15 @@ def made(kept: Path, tmp_path: Path) -> Consortium:
     return found
 
 
+def nowhere(folder: Path, secrets: list[str]) -> None:
+    """No file below ``folder`` has a line of ``secrets``."""
+    assert secrets
+    for path in folder.rglob("*"):
+        if path.is_file():
+            text = path.read_text(errors="replace")
+            assert not any(secret in text for secret in secrets), path
+
+
 def test_keys_never_leave_the_folder_that_they_are_made_in(made: Consortium) -> None:
     for client, name in enumerate(NAMES):
         home = made.site(name)
@@ -90,13 +114,12 @@ def test_keys_never_leave_the_folder_that_they_are_made_in(made: Consortium) -> 
         own = load_client(home)
         check_tls(home, own.tls, End.CLIENT, time.time())
         assert own.client == client
-        for path in made.operator.rglob("*"):
-            if path.is_file():
-                text = path.read_text(errors="replace")
-                assert not any(secret in text for secret in secrets), path
+        nowhere(made.operator, secrets)
+    nowhere(made.operator, (made.site("server") / "key.pem").read_text().splitlines()[1:-1])
     names = {path.name for path in client_folder(made.operator, 0).iterdir()}
     assert names == {"request.json", "cert.pem", "bundle.json", "policy.json"}
-    server = load_server(made.operator / "server")
+    server = load_server(made.site("server"))
+    check_tls(made.site("server"), server.tls, End.SERVER, time.time())
     assert server.policy == load_client(made.site("Anna")).policy
     assert server.policy.version == 1
     for entry in server.policy.members.values():
@@ -128,7 +151,7 @@ def test_one_joins_one_leaves_and_comes_back(made: Consortium) -> None:
     assert (bert.name, fourth.members[ClientId(1)].since) == ("Bert", 4)
     finish(made.site("Bert"), Path(bert.bundle))
     assert load_client(made.site("Bert")).policy == fourth
-    assert load_server(made.operator / "server").policy == fourth
+    assert load_policy(made.operator / "server") == fourth
     check_follows(first, fourth)
     shown, table = rows(made.operator)
     assert shown == fourth
@@ -151,12 +174,12 @@ def test_the_number_of_the_last_who_left_is_not_given_again(made: Consortium) ->
 
 def test_renewed_certificates_are_for_the_same_keys(made: Consortium) -> None:
     before = load_tls(made.site("Anna"))
-    served = load_tls(made.operator / "server")
+    served = load_tls(made.site("server"))
     policy, (anna,) = renew(made.operator, [ClientId(0)], 800, server_too=True)
     assert policy.version == 2
     assert policy.expires - time.time() > 799 * 86400
     # whoever has not copied anything yet is a member still
-    assert load_server(made.operator / "server").policy == policy
+    assert load_policy(made.operator / "server") == policy
     assert policy.members[ClientId(0)].tls_key == before.key_digest()
     finish(made.site("Anna"), Path(anna.bundle))
     after = load_tls(made.site("Anna"))
@@ -164,7 +187,9 @@ def test_renewed_certificates_are_for_the_same_keys(made: Consortium) -> None:
     assert after.certificate != before.certificate
     until = check_tls(made.site("Anna"), after, End.CLIENT, time.time())
     assert (until - x509.load_pem_x509_certificate(before.certificate).not_valid_after_utc).days > 7
-    renewed = load_tls(made.operator / "server")
+    for name in ("cert.pem", "policy.json"):  # as the command says
+        shutil.copy(made.operator / "server" / name, made.site("server"))
+    renewed = load_server(made.site("server")).tls
     assert renewed.key_digest() == served.key_digest()
     names = [x509.load_pem_x509_certificate(one.certificate) for one in (served, renewed)]
     kind = x509.SubjectAlternativeName

@@ -44,8 +44,8 @@ class Refused(Exception):
 class Peer:
     """One stream of a client, as gRPC shows it to the server; what is put into ``says`` is read."""
 
-    def __init__(self, pem: bytes, servicer: Servicer, hello: pb.Hello) -> None:
-        self._pem = pem
+    def __init__(self, pem: bytes, servicer: Servicer, hello: pb.Hello, at: str) -> None:
+        self._pem, self._at = pem, at
         self.says: asyncio.Queue[Any] = asyncio.Queue()
         self.says.put_nowait(pb.ClientFrame(hello=hello))
         self.heard: list[pb.ServerFrame] = []
@@ -55,7 +55,7 @@ class Peer:
         return {"x509_pem_cert": [self._pem]}
 
     def peer(self) -> str:
-        return "ipv4:192.0.2.1:7"
+        return self._at
 
     async def read(self) -> object:
         return await self.says.get()
@@ -101,12 +101,16 @@ class House:
         self.reception.enters(Phase.UPLOAD)
 
     async def stream(
-        self, client: ClientId = ONE, before_hello: Callable[[], None] | None = None, **hello: Any
+        self,
+        client: ClientId = ONE,
+        before_hello: Callable[[], None] | None = None,
+        at: str = "ipv4:192.0.2.1:7",
+        **hello: Any,
     ) -> Peer:
         pem = (client_folder(self._folder / "certs", client) / "cert.pem").read_bytes()
         name = self._policy.name
         said = {"protocol_version": PROTOCOL_VERSION, "deployment": name, "client": client, **hello}
-        peer = Peer(pem, self._servicer, pb.Hello(**said))
+        peer = Peer(pem, self._servicer, pb.Hello(**said), at)
         if before_hello is not None:
             kept = peer.says.get_nowait()
             await peer.read_all()

@@ -14,6 +14,7 @@ from auror_server.events import Malformed, Message
 from auror_server.standing import SessionEnding
 from peers import FRAMES, LIMITS, ONE, ROUND, TWO, UPLOAD, House, play, rest
 from stage import Stage
+from structlog.testing import capture_logs
 
 from auror.crypto.entropy import system_entropy
 from auror.crypto.signing import SigningKey
@@ -35,6 +36,44 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Policy]:
     folder = tmp_path_factory.mktemp("deployment")
     terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
     return folder, create_deployment(folder / "certs", 3, ["localhost"], terms)
+
+
+def test_two_processes_with_one_clients_keys_are_said(deployed: tuple[Path, Policy]) -> None:
+    """Who only lost its link is not: nobody takes leave over its older stream."""
+
+    async def scene(house: House) -> None:
+        lost = await house.stream(TWO)
+        await house.stream(TWO)
+        lost.task.cancel()
+        await asyncio.gather(lost.task, return_exceptions=True)
+        first = await house.stream(ONE)
+        with capture_logs() as logs:
+            await house.stream(ONE, at="ipv4:198.51.100.9:7")
+            assert first.heard[-1].goodbye.reason == pb.GOODBYE_REASON_REPLACED
+            await first.ends()
+        assert [line["client"] for line in logs] == [ONE]
+        assert logs[0]["event"] == "another process took a client's place: its keys are used twice"
+        assert (logs[0]["now_at"], logs[0]["before_at"]) == (
+            "ipv4:198.51.100.9:7",
+            "ipv4:192.0.2.1:7",
+        )
+
+    play(deployed, scene)
+
+
+def test_processes_that_take_turns_fill_no_log() -> None:
+    now = [0.0]
+    takeovers = admission.Takeovers(lambda: now[0])
+    with capture_logs() as logs:
+        while now[0] <= 1800:
+            takeovers.note(ONE, "a", "b")
+            now[0] += 5
+        assert [line["times"] for line in logs] == [1, 121, 241, 361]
+        logs.clear()
+        now[0] += 10_000
+        for client in range(1000):
+            takeovers.note(ClientId(client), "a", "b")
+        assert len(logs) == admission.TAKEOVERS
 
 
 def test_an_upload_goes_on_where_it_broke_off_and_comes_once(

@@ -85,6 +85,9 @@ class Gone:
     def auth_context(self) -> dict[str, list[bytes]]:
         return {"x509_pem_cert": [self._pem]}
 
+    def peer(self) -> str:
+        return "ipv4:192.0.2.1:7"
+
     async def read(self) -> object:
         return self._frames.pop(0)
 
