@@ -149,8 +149,10 @@ def tell(
         click.echo(json.dumps(made))
         return
     for one in concerned:
-        name = f" ({one.name}, request {one.request})" if one.request else ""
-        click.echo(f"client {one.client}{name}: send it {one.bundle}")
+        # the site chose its name, so it stands behind what is compared, in quotes
+        name = json.dumps(one.name, ensure_ascii=False)
+        asked = f" (request {one.request}, {name})" if one.request else ""
+        click.echo(f"client {one.client}{asked}: send it {one.bundle}")
     if serving is not None:
         click.echo(_served(serving))
     all_of_it = policy.version == 1 or serving is not None

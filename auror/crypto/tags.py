@@ -19,6 +19,7 @@ class Tag(enum.Enum):
 
     ROUND = b"auror/v1/round-description"
     POLICY = b"auror/v1/policy"
+    POLICY_DRAFT = b"auror/v1/policy-draft"
     JOIN_REQUEST = b"auror/v1/join-request"
     JOIN_BUNDLE = b"auror/v1/join-bundle"
     SERVER_REQUEST = b"auror/v1/server-request"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from auror.crypto.entropy import Entropy, system_entropy
 from auror.crypto.signing import SigningKey
+from auror.crypto.tags import Tag
 from auror.deployment.addresses import MAX_CLIENTS, check_host
 from auror.deployment.credential_files import KEY_FILE
 from auror.deployment.credentials import (
@@ -165,7 +166,9 @@ def _create(
     roots = {CA_FILE: ca.certificate_pem, OPERATOR_FILE: operator_pem(operator.verify_key)}
     if enrol_later:
         policy, public = draft, roots
-        signed = {DRAFT_FILE: policy_json(draft)}
+        # under a tag of its own: nobody takes a draft for a version
+        signature = operator.sign(Tag.POLICY_DRAFT, *draft.signed_parts())
+        signed = {DRAFT_FILE: policy_json(replace(draft, signature=signature))}
     else:
         keys = {i: ec.generate_private_key(ec.SECP256R1()) for i in identities}
         members = {

@@ -194,11 +194,11 @@ def check_tls(folder: Path, tls: TlsFiles, end: End, now: float) -> datetime.dat
                 " set this machine's clock"
             )
     for name in (KEY_FILE, IDENTITY_FILE) if end is End.CLIENT else (KEY_FILE,):
-        _check_private(folder / name)
+        check_private(folder / name)
     return min(own.not_valid_after_utc, ca.not_valid_after_utc)
 
 
-def _check_private(path: Path) -> None:
+def check_private(path: Path) -> None:
     """Raises CredentialsError when others can read the key in ``path``. A group may where only
     that lets this user in, as with secrets that a container is given."""
     status = path.stat()

@@ -8,6 +8,7 @@ nobody can ask with a key that is not its own.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,12 @@ from auror.errors import AuthenticationFailed, ConfigError, CredentialsError
 from auror.round.roster import Keys
 
 LONGEST_NAME = 64
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+"""What Python calls printable and terminals show as nothing or a blank (Unicode's
+Default_Ignorable_Code_Point, and the braille blank)."""
 _KINDS = {
     "name": str,
     "identity": str,
@@ -230,7 +237,8 @@ def _signed_parts(name: str, identity: bytes, tls_key: bytes) -> tuple[bytes, by
 
 
 def _check_name(name: str) -> None:
-    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable() or name != name.strip():
+    unseen = not name.isprintable() or name != name.strip() or _UNSEEN.search(name) is not None
+    if unseen or not 1 <= len(name) <= LONGEST_NAME:
         raise ConfigError(
             f'name = "{name[:LONGEST_NAME]}": give 1 … {LONGEST_NAME} printable characters, without'
             " blanks around them"

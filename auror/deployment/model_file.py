@@ -18,6 +18,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from auror.errors import DataError
+from auror.registry import is_reference
 
 MODEL_FILE = "model.safetensors"
 _FACTS = "auror"
@@ -45,12 +46,12 @@ def tensor_shapes(task: bytes) -> dict[str, tuple[int, ...]]:
 
 def own_code(task: bytes) -> str:
     """``package.module:name`` of the code that ``task`` trains; "" where auror brings it along, or
-    where it is not the text of a task."""
+    where it is not the text of a task: it goes into a command to be copied."""
     try:
         kind = json.loads(task)["model"]["kind"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return ""
-    return kind if isinstance(kind, str) and ":" in kind else ""
+    return kind if isinstance(kind, str) and is_reference(kind) else ""
 
 
 def tensor_entries(task: bytes) -> int:

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from numpy.typing import NDArray
 
-from auror.crypto.signing import SigningKey
+from auror.crypto.signing import SigningKey, verify
+from auror.crypto.tags import Tag
 from auror.deployment.addresses import check_host
 from auror.deployment.canonical import write_whole
 from auror.deployment.certs import (
@@ -31,6 +32,7 @@ from auror.deployment.certs import (
 from auror.deployment.credentials import (
     CA_FILE,
     OPERATOR_FILE,
+    check_private,
     client_folder,
     load_operator,
     load_policy,
@@ -41,7 +43,7 @@ from auror.deployment.first_models import write_first_model
 from auror.deployment.issuing import Issued
 from auror.deployment.locks import Lock
 from auror.deployment.policy_file import POLICY_FILE, parse_policy, policy_json
-from auror.errors import ConfigError, CredentialsError
+from auror.errors import AuthenticationFailed, ConfigError, CredentialsError
 from auror.round.policy import Policy
 
 
@@ -49,7 +51,8 @@ class Operator:
     """Whoever holds the deployment in ``folder``, as ``auror certs`` made it."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises CredentialsError: the operator's key is missing or does not fit."""
+        """Raises CredentialsError: the operator's key is missing, does not fit, or others can read
+        it."""
         self.folder, self.home = folder, folder / OPERATOR_FOLDER
         self.server = folder / SERVER_FOLDER
         """What the server has to get."""
@@ -65,6 +68,7 @@ class Operator:
                 f"{self.home / OPERATOR_KEY_FILE} is another operator's: {OPERATOR_FILE} does not"
                 " fit it"
             )
+        check_private(self.home / OPERATOR_KEY_FILE)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -94,14 +98,17 @@ class Operator:
         if (self.home / POLICY_FILE).exists() or not path.exists():
             return None
         try:
-            return parse_policy(path.read_bytes())
-        except (OSError, ValueError, ConfigError) as error:
+            draft = parse_policy(path.read_bytes())
+            verify(self.key.verify_key, draft.signature, Tag.POLICY_DRAFT, *draft.signed_parts())
+            return draft
+        except (OSError, ValueError, ConfigError, AuthenticationFailed) as error:
             raise CredentialsError(
-                f"{path} is damaged ({error}): make a new deployment with `auror certs`"
+                f"{path} is damaged, or was changed ({error}): make a new deployment with `auror"
+                " certs`"
             ) from error
 
     def ca(self) -> Issued:
-        """The deployment's CA. Raises CredentialsError: missing, or not a pair."""
+        """The deployment's CA. Raises CredentialsError: missing, not a pair, or readable by all."""
         path = self.home / CA_KEY_FILE
         try:
             key = serialization.load_pem_private_key(path.read_bytes(), password=None)
@@ -116,6 +123,7 @@ class Operator:
                 f"{path} is missing or does not fit {CA_FILE}: run this where the folder that"
                 " `auror certs` made is kept"
             ) from error
+        check_private(path)
         return Issued(certificate, key)
 
     def hosts(self) -> tuple[str, ...]:
@@ -154,3 +162,4 @@ class Operator:
         folders += [client_folder(self.folder, client) for client in policy.members]
         for one in (one for one in folders if one.is_dir()):
             write_whole(one / POLICY_FILE, policy_json(policy))
+        (self.home / DRAFT_FILE).unlink(missing_ok=True)  # there is one first version

@@ -77,5 +77,6 @@ def model_bytes(model: NDArray[np.float32]) -> bytes:
 
 
 def model_from(raw: bytes) -> NDArray[np.float32]:
-    """Inverse of ``model_bytes``; ``raw``: whole words."""
-    return np.frombuffer(raw, dtype="<f4").astype(np.float32)
+    """Inverse of ``model_bytes``; ``raw``: whole words. Not to be written: clients of a process
+    share it."""
+    return np.frombuffer(raw, dtype="<f4").astype(np.float32, copy=False)

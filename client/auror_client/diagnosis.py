@@ -86,10 +86,14 @@ async def _tunnel(
     named: str, host: str, port: int
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Raises UnavailableError: the proxy that ``named`` names lets nobody through."""
-    proxy = _parsed(named)
-    if not proxy.hostname:
+    try:
+        proxy = _parsed(named)
+        name, at = proxy.hostname, proxy.port or 443
+    except ValueError:  # half an IPv6 address, a port that is none
+        name = None
+    if not name:
         raise _blocked(named, host, "is no http://host:port")
-    reader, writer = await asyncio.open_connection(proxy.hostname, proxy.port or 443)
+    reader, writer = await asyncio.open_connection(name, at)
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     asked = f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n"
     if proxy.username is not None:

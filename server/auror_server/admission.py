@@ -22,6 +22,8 @@ from auror_server.events import Event, Message
 REOPENINGS, REOPENINGS_PER_SECOND = 20, 1.0
 """Streams that an identity may open at once, and how fast it may go on. Clients wait 0.25 s before
 the first attempt after a loss, and longer after each refusal."""
+BEATS, BEATS_PER_SECOND = 20, 1.0
+"""The same of signs of life, of which a client sends one in ``BEAT_SECONDS`` at most."""
 MESSAGES = 256
 """Of one identity in one round: a round takes ten, and each may be sent again after a loss. What
 goes on over another stream is no further message."""
@@ -37,7 +39,7 @@ _log = logger("transport")
 
 
 class TooOften(ProtocolError):
-    """An identity opens streams faster than a client that loses connections would."""
+    """An identity does something faster than any client would."""
 
 
 class Refusals:
@@ -88,25 +90,29 @@ class Takeovers:
         )
 
 
-class Reopenings:
-    """A token bucket per identity."""
+class Pace:
+    """How often each identity may do something: a token bucket per identity."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, what: str, most: int, per_second: float, now: Callable[[], float]) -> None:
+        """``what`` is done, ``most`` times at once."""
+        self._what = what
+        self._most = float(most)
+        self._per_second = per_second
         self._now = now
         self._left: dict[ClientId, tuple[float, float]] = {}
 
     def take(self, client: ClientId) -> None:
-        """A stream of ``client`` opens.
+        """``client`` does it once more.
 
         Raises:
             TooOften: it has to wait.
         """
         now = self._now()
-        left, since = self._left.get(client, (float(REOPENINGS), now))
-        left = min(left + (now - since) * REOPENINGS_PER_SECOND, float(REOPENINGS))
+        left, since = self._left.get(client, (self._most, now))
+        left = min(left + (now - since) * self._per_second, self._most)
         if left < 1.0:
             self._left[client] = left, now
-            raise TooOften(f"client {client} opened {REOPENINGS} streams within seconds")
+            raise TooOften(f"client {client} {self._what} {self._most:g} times within seconds")
         self._left[client] = left - 1.0, now
 
 

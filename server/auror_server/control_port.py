@@ -71,7 +71,7 @@ class ControlPort:
         try:
             try:
                 wanted = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ConfigError("a request is one line of JSON") from error
             async with self._turn:
                 return await self._answer(wanted)

@@ -9,17 +9,27 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 from auror.deployment.policy_file import policy_json
+from auror.errors import ProtocolError
 from auror.ids import NO_ROUND, ClientId, Digest, RoundId
 from auror.round.messages import ClientMessage, NewPolicy
 from auror.round.past import Past
 from auror.round.policy import Policy
 from auror.round.server.context import Phase
 from auror.wire import codec
-from auror.wire.fields import WireError
 from auror.wire.frames import Announcement, Assembler, Received
 from auror.wire.limits import Kind, Limits
 from auror.wire.v1 import transport_pb2 as pb
-from auror_server.admission import Allowance, Inbox, Refusals, Reopenings, Takeovers
+from auror_server.admission import (
+    BEATS,
+    BEATS_PER_SECOND,
+    REOPENINGS,
+    REOPENINGS_PER_SECOND,
+    Allowance,
+    Inbox,
+    Pace,
+    Refusals,
+    Takeovers,
+)
 from auror_server.connections import Connection, Connections, EncodedMessage, encode_message
 from auror_server.events import Joined, Left, Malformed, Message
 from auror_server.members import Members
@@ -46,7 +56,8 @@ class Reception:
         self.pasts: dict[ClientId, Past] = {}
         """As every client told it last."""
         self.refusals = Refusals(now)
-        self._reopenings = Reopenings(now)
+        self._reopenings = Pace("opened a stream", REOPENINGS, REOPENINGS_PER_SECOND, now)
+        self._beats = Pace("beat", BEATS, BEATS_PER_SECOND, now)
         self._takeovers = Takeovers(now)
         self._allowance = Allowance(limits)
         self._parts = Parts()
@@ -151,6 +162,10 @@ class Reception:
         """Raises WireError when ``client`` has sent its share of this round's bytes."""
         self._allowance.chunk(client, size)
 
+    def beats(self, client: ClientId) -> None:
+        """Raises TooOften when ``client`` says that it lives more often than clients do."""
+        self._beats.take(client)
+
     async def received(self, client: ClientId, message: Received) -> None:
         """Decode, what is large in the executor; a repeated message of this round goes no further.
 
@@ -182,7 +197,7 @@ class Reception:
         self._meter.bytes_up += envelope.size
         return self._seen.get((client, envelope.kind)) != envelope.sha256
 
-    def malformed(self, client: ClientId, error: WireError) -> None:
+    def malformed(self, client: ClientId, error: ProtocolError) -> None:
         self.refusals.note("malformed", f"client {client}", str(error))
         self.inbox.put_nowait(Malformed(client, str(error)))
 

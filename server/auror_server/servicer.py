@@ -32,6 +32,8 @@ from auror_server.status import Silent, WrongHello, status_of
 
 HELLO_SECONDS = 15.0
 HANG_UP_SECONDS = 3.0
+DEAF_SECONDS = 60.0
+"""How long a peer may leave a frame where it is: until then what it is sent waits here."""
 PROBE_SECONDS = 30.0
 """For all that a probe sends."""
 _BEAT = EncodedMessage((pb.ServerFrame(beat=pb.Beat()).SerializeToString(),))
@@ -56,9 +58,11 @@ class StreamHandler(Protocol):
 
     def came(self, client: ClientId, size: int) -> None: ...
 
+    def beats(self, client: ClientId) -> None: ...
+
     async def received(self, client: ClientId, message: Received) -> None: ...
 
-    def malformed(self, client: ClientId, error: WireError) -> None: ...
+    def malformed(self, client: ClientId, error: ProtocolError) -> None: ...
 
 
 class Servicer:
@@ -97,8 +101,9 @@ class Servicer:
             for task in done:
                 task.result()
         except TimeoutError as error:
-            self._handler.refusals.note("deaf", context.peer(), f"client {client}: {error}")
-        except WireError as error:
+            why = str(error) or f"took no frame for {DEAF_SECONDS:g} s"
+            self._handler.refusals.note("deaf", context.peer(), f"client {client}: {why}")
+        except ProtocolError as error:
             connection.assembler.close()
             self._handler.malformed(client, error)
             await context.abort(*status_of(error))
@@ -165,6 +170,7 @@ class Servicer:
                     case "chunk":
                         self._handler.came(client, len(frame.chunk))
                     case "beat":
+                        self._handler.beats(client)
                         continue
                     case _:
                         raise WireError("a second hello, or an empty frame")
@@ -183,7 +189,8 @@ class Servicer:
             except TimeoutError:
                 message = _BEAT
             for frame in message.frames:
-                await context.write(frame)
+                async with asyncio.timeout(DEAF_SECONDS):
+                    await context.write(frame)
             if message.last:
                 connection.delivered = True
                 # The client hangs up when it has read this. Ending the stream first could make a

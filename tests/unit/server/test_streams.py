@@ -11,7 +11,8 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from auror_server.admission import MESSAGES, REOPENINGS
+from auror_server import servicer as servicers
+from auror_server.admission import BEATS, MESSAGES, REOPENINGS
 from auror_server.config import ServerConfig, load_config
 from auror_server.connections import Connections, EncodedMessage
 from auror_server.events import Event, Joined, Left
@@ -85,14 +86,14 @@ class Gone:
     def auth_context(self) -> dict[str, list[bytes]]:
         return {"x509_pem_cert": [self._pem]}
 
-    def peer(self) -> str:
-        return "ipv4:192.0.2.1:7"
-
     async def read(self) -> object:
         return self._frames.pop(0)
 
     async def write(self, frame: bytes) -> None:
         pass
+
+    def peer(self) -> str:
+        return "ipv4:192.0.2.1:7"
 
 
 def test_a_lost_client_is_noticed_whenever_grpc_cancels_its_stream(tmp_path: Path) -> None:
@@ -131,14 +132,11 @@ class Busy(Gone):
         super().__init__(pem, hello)
         self._frames[1:1] = frames
 
-    def peer(self) -> str:
-        return "ipv4:192.0.2.1:7"
-
     async def abort(self, code: grpc.StatusCode, details: str) -> None:
         raise Refused(code)
 
 
-def test_streams_and_messages_without_end_are_refused_and_counted(tmp_path: Path) -> None:
+def test_streams_messages_and_beats_without_end_are_refused_and_counted(tmp_path: Path) -> None:
     terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
     policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
     pem = (client_folder(tmp_path / "certs", 1) / "cert.pem").read_bytes()
@@ -151,7 +149,7 @@ def test_streams_and_messages_without_end_are_refused_and_counted(tmp_path: Path
         round_nonce=bytes(16),
         body=body,
     )
-    message = [pb.ClientFrame(header=header)]
+    message, beat = [pb.ClientFrame(header=header)], [pb.ClientFrame(beat=pb.Beat())]
 
     async def opened(servicer: Servicer, frames: list[pb.ClientFrame]) -> grpc.StatusCode | None:
         try:
@@ -166,13 +164,15 @@ def test_streams_and_messages_without_end_are_refused_and_counted(tmp_path: Path
             servicer = Servicer(reception.members, reception, tmp_path)
             assert await opened(servicer, message * MESSAGES) is None
             assert await opened(servicer, message) is grpc.StatusCode.INVALID_ARGUMENT
-            for _ in range(REOPENINGS - 2):
+            assert await opened(servicer, beat * BEATS) is None
+            assert await opened(servicer, beat) is grpc.StatusCode.RESOURCE_EXHAUSTED
+            for _ in range(REOPENINGS - 4):
                 assert await opened(servicer, []) is None
             assert await opened(servicer, []) is grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert reception.refusals.counts == {"malformed": 1, "TooOften": 1}
+            assert reception.refusals.counts == {"malformed": 2, "TooOften": 1}
             meter = RoundMeter(0.0)
             reception.open(RoundId(0, bytes(16)), Limits(3, 7, 0), meter)
-            assert meter.line(0, 1.0)["refused"] == {"malformed": 1, "TooOften": 1}
+            assert meter.line(0, 1.0)["refused"] == {"malformed": 2, "TooOften": 1}
             reception.begins(ClientId(1))  # another round, another allowance
 
     asyncio.run(scene())
@@ -194,6 +194,32 @@ class Reading(Gone):
         if not self._left:
             await asyncio.Event().wait()
         self._left -= 1
+
+
+def test_who_takes_nothing_of_what_it_is_sent_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on saying that it lives; what is sent to it would wait without end."""
+    monkeypatch.setattr(servicers, "DEAF_SECONDS", 0.05)
+    terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
+    policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
+    pem = (client_folder(tmp_path / "certs", 1) / "cert.pem").read_bytes()
+    hello = pb.Hello(protocol_version=PROTOCOL_VERSION, deployment=policy.name, client=1)
+
+    async def scene() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            reception = Reception(Members(policy), Limits(3, 7, 0), pool, lambda: 0.0)
+            servicer = Servicer(reception.members, reception, tmp_path)
+            peer = asyncio.create_task(servicer.participate(None, Reading(pem, hello, 2)))
+            while (connection := reception.connections.get(ClientId(1))) is None:
+                await asyncio.sleep(0)
+            for _ in range(2):
+                connection.outbox.put_nowait(EncodedMessage((b"\x0a",)))
+            await peer
+            assert reception.connections.get(ClientId(1)) is None
+            assert reception.refusals.counts == {"deaf": 1}
+
+    asyncio.run(scene())
 
 
 @pytest.mark.parametrize(("frames", "delivered"), [(3, False), (4, True)])
