@@ -27,6 +27,7 @@ from auror.defence.spreads import FEWEST, GRID, SHARES, ClassSpreads, predict
 Array = NDArray[np.float64]
 Groups = Sequence[Sequence[Sequence[int]]]
 _TINY = 1e-300
+_QUIET = 1e-6  # of what the cohort learns of a class: less noise than that no sum has
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,8 +144,9 @@ def _alike(family: Family, evidence: Evidence) -> Block:
 
 def _weighed(design: Design, readings: Readings) -> Block:
     family = readings.mislabelled
-    each = decode_each(design.gather(family.values))
-    spreads = PartsOfWhole(np.maximum(readings.whole / each.noise, _TINY))
+    each = decode_each(design.gather(family.values)).at_least(_QUIET * float(readings.whole.max()))
+    # a cohort that liars keep from learning a class says nothing of how far honest clients differ
+    spreads = PartsOfWhole(np.maximum(readings.whole / each.noise, GRID[0] / SHARES[0]))
     typical = np.array(
         [
             grid[np.argmax(each.spread_likelihood(grid)[:, column])]

@@ -240,7 +240,7 @@ def _strongest(
 ) -> tuple[Finding | None, float]:
     """Examine the readings of each block that look best at a glance, ``flagged`` having free
     effects. Returns the strongest that was examined, None when none is worth it, and the largest
-    log-odds: of the others at a glance."""
+    log-odds: of the others at a glance; 0 when no reading says anything."""
     choice = math.log(sum(len(block.readings) for block in blocks))
     best: Finding | None = None
     noticed = -np.inf
@@ -263,12 +263,15 @@ def _strongest(
                 flagged,
                 float(block.least[column]),
             )
+            if not belief.is_finite:
+                continue
             score = belief.evidence - choice
             if best is None or score > best.score:
                 passed = score >= cohort.required(params)
                 members = _members(belief, flagged, cohort, block.fades, params) if passed else ()
                 best = Finding(block, column, tails, belief, score, members)
-    return best, noticed if best is None else max(noticed, best.score)
+    strength = noticed if best is None else max(noticed, best.score)
+    return best, strength if math.isfinite(strength) else 0.0
 
 
 def _members(

@@ -79,6 +79,11 @@ class Posterior:
     effect: Array
     deviation: Array
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether it says anything: lies of 10^15 honest effects leave numbers that do not."""
+        return all(np.isfinite(part).all() for part in (self.evidence, self.effect, self.deviation))
+
 
 _Model = tuple[float, Array, float, Slab]
 """s, w, π and the slab; π = 0: nobody attacks."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -82,6 +84,38 @@ def test_nobody_is_accused_where_nobody_lies(classes: int) -> None:
         found = judged(masses(classes, seed), seed)
         assert not found.flagged
         assert found.strength < np.log(1.0 / 0.3)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 5])
+@pytest.mark.parametrize("liars", [3, 9])
+def test_who_keeps_the_cohort_from_learning_ends_no_training_and_frames_nobody(
+    classes: int, liars: int
+) -> None:
+    """Of no class is there a round in which anything was learnt."""
+    values = masses(classes, 3)
+    values[:, :liars] = -1.01 * values[:, liars:].sum(axis=1, keepdims=True) / liars
+    _groups, means, sizes = sums(values, 3)
+    assert (read(means, [None] * ROUNDS, sizes).whole < 0.0).all()
+    found = judged(values, 3)
+    assert found.flagged <= set(range(liars))
+    assert np.isfinite([found.strength, *found.scores.values()]).all()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("classes", [2, 5, 6, 10])
+@pytest.mark.parametrize("kind", ["nothing", "alike", "one client", "moved"])
+def test_a_ledger_of_nothing_or_of_too_much_is_judged(classes: int, kind: str) -> None:
+    for size in (1, SIZE):
+        for seed in range(2):
+            values = masses(classes, seed)
+            if kind == "moved":  # as far as 64 bits carry a lie that a total cancels
+                values[:, 0] += 1e15
+                values[:, 1] -= 1e15
+            else:
+                values[:, 1 if kind == "one client" else 0 :] = float(kind == "alike")
+            verdict = judge(ledger(values, seed, size), VerdictParams(), map(ClientId, range(N)))
+            assert not verdict.flagged - {0, 1}
+            json.dumps(verdict.to_dict(), allow_nan=False)
 
 
 @pytest.mark.parametrize("classes", [2, 4])
