@@ -22,25 +22,34 @@ from auror.experiments.config import ExperimentConfig
 from auror.experiments.files import name_of
 from auror.experiments.prepared import Prepared
 from auror.ids import ClientId, Digest, GroupIndex
-from auror.params import RoundParams
+from auror.params import PlanCaps, RoundParams
 from auror.round.arithmetic import quantiser
 from auror.round.label_rows import LabelRows, MeansSource
 from auror.round.output import OutputShape
 from auror.round.public import Groups
 from auror.round.record import OpenedGroup
+from auror.round.summary import RoundSummary
+from auror.sim.plain import refusals_of
 from auror.sim.seeded import rounding_seed
 from auror.training.observations import (
     PlanChoice,
     RoundPlan,
     assemble_plan,
     ledger_blocks,
+    means_refused,
     observe,
     plan_labels,
 )
 
-_FORMAT = 3
+_FORMAT = 4
 _ANCHOR = Digest(bytes(32))  # of the session sketch: no roster signs a recording
 _LABEL_DTYPE = np.dtype("<i4")
+_COLLUDERS_SHARE = 0.3
+
+
+def colluders_of(clients: int) -> int:
+    """c, how many of ``clients`` a replayed round's parameters assume to collude."""
+    return int(_COLLUDERS_SHARE * clients)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,12 +150,18 @@ def _train(config: ExperimentConfig, choice: PlanChoice) -> RecordedTraining:
     trainer = prepared.trainer(prepared.population)
     cohort = tuple(prepared.population.x)
     model = host.initial(0)
-    seen, labels = [], []
+    seen, labels, refused = [], [], False
     for index in range(config.rounds):
-        rows = plan_labels(choice, host, model, params)
+        rows = plan_labels(choice, host, model, params, of_samples=not refused)
+        if rows is not None and not refused:
+            shown = assemble_plan(choice, host.dim, host.output, rows, _ANCHOR).plan
+            refusals = refusals_of(shown, trainer.class_means(model, cohort), PlanCaps())
+            refused = means_refused(RoundSummary(refusals=refusals), colluders_of(len(cohort)))
+            if refused:  # the round has no total, and is played again on the same model
+                rows = plan_labels(choice, host, model, params, of_samples=False)
         labels += [] if rows is None else [rows]
         plan = assemble_plan(choice, host.dim, host.output, rows, _ANCHOR).plan
-        updates = trainer.train(model, cohort, index, prepared.known_matrix(model))
+        updates = trainer.train(model, cohort, index, _known(rows))
         total = np.zeros(model.size, dtype=np.int64)
         sums = []
         for client in cohort:
@@ -168,13 +183,18 @@ def _train(config: ExperimentConfig, choice: PlanChoice) -> RecordedTraining:
     )
 
 
+def _known(rows: LabelRows | None) -> NDArray[np.float64] | None:
+    """M (C, h) of ``rows``, for attackers who hide from it."""
+    return None if rows is None else rows.matrix.astype(np.float64)
+
+
 def _store(path: Path, made: RecordedTraining) -> None:
     """Whole or not at all: a recording that was cut off is made again."""
     path.parent.mkdir(parents=True, exist_ok=True)
     facts = {
         "dim": made.dim,
         "output": None if made.output is None else astuple(made.output),
-        "source": made.labels[0].source.value if made.labels else None,
+        "sources": [rows.source.value for rows in made.labels],
         "malicious": list(made.malicious),
         "changed": {str(client): count for client, count in made.changed.items()},
         "metrics": dict(made.metrics),
@@ -196,8 +216,8 @@ def _load(path: Path, params: RoundParams, choice: PlanChoice) -> RecordedTraini
         sums, matrices, exponents = file["sums"], file["labels"], file["exponents"]
     output = None if facts["output"] is None else OutputShape(*facts["output"])
     labels = tuple(
-        LabelRows.from_matrix(output.offset, matrix, int(exponent), MeansSource(facts["source"]))
-        for matrix, exponent in zip(matrices, exponents, strict=True)
+        LabelRows.from_matrix(output.offset, matrix, int(exponent), MeansSource(source))
+        for matrix, exponent, source in zip(matrices, exponents, facts["sources"], strict=True)
         if output is not None
     )
     return RecordedTraining(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from auror.bench.recordings import RecordedTraining, open_groups
+from auror.bench.recordings import RecordedTraining, colluders_of, open_groups
 from auror.crypto.tags import number
 from auror.defence.ledger import Ledger
 from auror.ids import ClientId
@@ -27,8 +27,6 @@ from auror.training.defence import Defence, DefendedRound
 from auror.training.detectors import decoded_detector
 from auror.training.verdict import Detector, Verdict
 
-COLLUDERS_SHARE = 0.3
-"""The part of the clients that parameters assume to collude."""
 CHANGED = 3
 """A malicious client counts for detection once it changed so many labels."""
 
@@ -100,7 +98,7 @@ def replay(
     if partitions > 1 and audits is not None:
         raise ValueError("several partitions of a round cannot be audited")
     rng = np.random.default_rng([seed, 0x7265])
-    colluders = int(COLLUDERS_SHARE * recording.clients)
+    colluders = colluders_of(recording.clients)
     params = replace(recording.params, group_size=group_size, colluders=colluders)
     confirmation = Confirmation()
     defence = Defence(

@@ -24,7 +24,7 @@ from auror.round.record import RoundRecord
 from auror.round.run import RoundOutcome, run_round
 from auror.round.server.context import Phase
 from auror.sim.local import NEVER, local_policy
-from auror.sim.plain import plain_round
+from auror.sim.plain import plain_round, refusals_of
 from auror.sim.population import LocalTrainer, Updates
 from auror.sim.seeded import rounding_seed, seeded_bytes, seeded_entropy, seeded_public_seed
 from auror.training.campaign import Campaign
@@ -119,7 +119,7 @@ def _simulate(
         counter, cohort = start.description.round_id.counter, start.description.cohort
         updates = trainer.train(start.model, cohort, counter, _basis(start.plan))
         lost = _draw_lost(config, start)
-        means = trainer.class_means(start.model, cohort) if clients else {}
+        means = trainer.class_means(start.model, cohort) if _compares(start.plan) else {}
         outcome = _play(config, start, clients, updates, means, campaign, lost)
         _end, record = campaign.finish(outcome.summary, outcome.total, outcome.aborted)
         records.append(record)
@@ -228,7 +228,10 @@ def _play(
         return rounding_seed(config.seed, counter, client)
 
     if config.aggregation is Aggregation.PLAIN:
-        return plain_round(start, policy, updates, rounding, campaign.decide, lost, public_seed)
+        refusals = refusals_of(start.plan, means, policy.caps)
+        return plain_round(
+            start, policy, updates, rounding, campaign.decide, lost, public_seed, refusals
+        )
     return run_round(
         start,
         policy,
@@ -240,6 +243,11 @@ def _play(
         public_seed,
         class_means=means,
     )
+
+
+def _compares(plan: StatisticsPlan) -> bool:
+    """Whether clients look at their own class means before they upload."""
+    return any(isinstance(part, LabelRows) for part in plan.parts)
 
 
 def _draw_lost(config: SimulationConfig, start: RoundStart) -> dict[ClientId, Phase]:

@@ -36,7 +36,13 @@ from auror.training.ends import check_failures, check_members, check_steps, rele
 from auror.training.following import begin_after
 from auror.training.host import ModelHost
 from auror.training.membership import take_on, unwanted
-from auror.training.observations import build_plan, check_plan, ledger_blocks, usable
+from auror.training.observations import (
+    build_plan,
+    check_plan,
+    ledger_blocks,
+    means_refused,
+    usable,
+)
 from auror.training.state import CampaignState
 from auror.training.succession import ModelSuccession
 from auror.training.told import told_of
@@ -176,7 +182,10 @@ class Campaign:
         cohort, disputed = state.conduct.cohort(
             self.invitable, present, policy, state.index, self._entropy
         )
-        plan = build_plan(self.plan, self._host, models.model, policy.params, policy.digest())
+        plan = build_plan(
+            self.plan, self._host, models.model, policy.params, policy.digest(),
+            of_samples=not state.means_refused,
+        )  # fmt: skip
         occasion = self._occasion()
         judged = self.config.defend and self.defence.decided(self.invitable)
         description = RoundDescription(
@@ -240,26 +249,19 @@ class Campaign:
             state.models.failed += 1
         if failed:
             self.defence.failed()
+        state.means_refused |= means_refused(summary, params.colluders)
         excluded = state.conduct.book(
-            summary,
-            description.cohort,
-            failed=failed,
-            colluders=params.colluders,
-            index=state.index,
-        )
+            summary, description.cohort,
+            failed=failed, colluders=params.colluders, index=state.index,
+        )  # fmt: skip
         audits = {client: state.confirmation.confirmed[client] for client in flagged}
         rounds = len(self.ledger.rounds)
         exclusions.note(state.exclusions, self.verdict, rounds, audits, excluded)
         record = RoundRecord.of(
-            summary,
-            description,
-            index=state.index,
-            aborted=aborted,
-            model=model_digest(state.models.model),
-            flagged=flagged,
-            audited=self.defence.audited,
-            excluded=excluded,
-        )
+            summary, description,
+            index=state.index, aborted=aborted, model=model_digest(state.models.model),
+            flagged=flagged, audited=self.defence.audited, excluded=excluded,
+        )  # fmt: skip
         state.index += 1
         self._start = None
         if self.config.defend and total is not None and self._rounds_over():

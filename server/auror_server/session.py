@@ -80,7 +80,7 @@ class Session:
         self._connections = self.reception.connections
         streams, compute = self.reception, self._compute
         self._following = Following(watch, campaign, recorder, streams, host.dim, compute)
-        self._notices = Notices(state.exclusions, self._connections, state.models.era)
+        self._notices = Notices(state, self._connections)
         self._sender = RoundSender(self._connections, recorder, compute)
         self._invitees = Invitees(campaign, streams)
         self.orders = Orders()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from auror.bench.defence.rows import Row
-from auror.bench.replays import COLLUDERS_SHARE
+from auror.bench.recordings import colluders_of
 from auror.experiments.config import ExperimentConfig, RunName
 from auror.experiments.experiment import run_experiment
 from auror.experiments.result import ExperimentResult, Metrics
@@ -20,7 +20,7 @@ from auror.training.config import AfterFlag
 def setting(attack: str, seed: int, group_size: int = 5, **changes: Any) -> ExperimentConfig:
     """The default experiment under ``attack``; the model goes on without the flagged."""
     clients = int(changes.get("clients", 30))
-    colluders = int(COLLUDERS_SHARE * clients)
+    colluders = colluders_of(clients)
     plain = ExperimentConfig(
         clients=clients,
         malicious=int(changes.pop("malicious", colluders)),

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import numpy as np
 import pytest
 from auror_server.connections import Connections
 from auror_server.notices import Notices
 from stage import Stage, invitations
 from structlog.testing import capture_logs
 
+from auror.defence.ledger import Ledger
 from auror.errors import Refusal
 from auror.ids import ClientId
 from auror.round.messages import Exclusion, ExclusionCause, Withdraw
+from auror.training.state import CampaignState
+from auror.training.succession import ModelSuccession
 
 FLAG = Exclusion(ExclusionCause.FLAG, 4, 9, 12.0, 8.0, rounds=14, audits=3)
 
@@ -52,9 +56,28 @@ def test_the_excluded_client_alone_is_told_and_once_per_stream(tmp_path: Path) -
     assert all("Exclusion" not in site.told for site in others)
 
 
+def training(exclusions: dict[ClientId, Exclusion]) -> CampaignState:
+    models = ModelSuccession(np.zeros(2, dtype=np.float32))
+    return CampaignState(models, Ledger([]), exclusions=exclusions)
+
+
+def test_refused_class_means_are_said_once() -> None:
+    state = training({})
+    notices = Notices(state, Connections([], 0.0))
+    with capture_logs() as said:
+        notices.say(0)
+        state.means_refused = True
+        for index in (1, 2):
+            notices.say(index)
+            Notices(state, Connections([], 0.0)).say(index)  # of a later process
+    (line,) = said
+    assert (line["event"], line["index"]) == ("class means refused", 1)
+    assert "output weights" in line["why"]
+
+
 def test_flags_and_restarts_are_events_of_their_own() -> None:
-    exclusions = {ClientId(1): FLAG}
-    notices = Notices(exclusions, Connections([], 0.0), 0)
+    state = training({ClientId(1): FLAG})
+    exclusions, notices = state.exclusions, Notices(state, Connections([], 0.0))
     with capture_logs() as said:
         notices.say(7)  # of client 1 it was said before this process
         exclusions[ClientId(3)] = FLAG
@@ -74,9 +97,9 @@ def test_flags_and_restarts_are_events_of_their_own() -> None:
 
 
 def test_a_run_that_follows_others_says_so_once_and_no_restart() -> None:
-    exclusions = {ClientId(3): FLAG}
-    notices = Notices(exclusions, Connections([], 0.0), 0)
-    exclusions[ClientId(4)] = Exclusion(ExclusionCause.EARLIER_FLAG)
+    state = training({ClientId(3): FLAG})
+    notices = Notices(state, Connections([], 0.0))
+    state.exclusions[ClientId(4)] = Exclusion(ExclusionCause.EARLIER_FLAG)
     with capture_logs() as said:
         notices.follows(2)
         notices.begins(2)
