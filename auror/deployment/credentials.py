@@ -150,8 +150,9 @@ def check_expiry(policy: Policy, now: float) -> None:
     if now >= policy.expires:
         when = datetime.datetime.fromtimestamp(policy.expires, datetime.UTC)
         raise CredentialsError(
-            f"{POLICY_FILE}, version {policy.version}, expired on {when:%Y-%m-%d %H:%M} UTC: let"
-            " the operator run `auror policy next DIR --days 365` and copy the new one"
+            f"{POLICY_FILE}, version {policy.version}, expired on {when:%Y-%m-%d %H:%M} UTC"
+            f" {_by_clock(now)}: let the operator run `auror policy next DIR --days 365` and copy"
+            " the new one"
         )
 
 
@@ -185,17 +186,23 @@ def check_tls(folder: Path, tls: TlsFiles, end: End, now: float) -> datetime.dat
     for name, one in ((CERTIFICATE_FILE, own), (CA_FILE, ca)):
         if when >= one.not_valid_after_utc:
             raise CredentialsError(
-                f"{folder / name} expired on {one.not_valid_after_utc:%Y-%m-%d %H:%M} UTC:"
-                f" {_RENEW[name]}"
+                f"{folder / name} expired on {one.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+                f" {_by_clock(now)}: {_RENEW[name]}"
             )
         if when < one.not_valid_before_utc:
             raise CredentialsError(
-                f"{folder / name} is valid from {one.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on:"
-                " set this machine's clock"
+                f"{folder / name} is valid from {one.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on"
+                f" {_by_clock(now)}: set the clock"
             )
     for name in (KEY_FILE, IDENTITY_FILE) if end is End.CLIENT else (KEY_FILE,):
         check_private(folder / name)
     return min(own.not_valid_after_utc, ca.not_valid_after_utc)
+
+
+def _by_clock(now: float) -> str:
+    """For whom a clock that is wrong is the easier thing to mend."""
+    when = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    return f"(this machine's clock says {when:%Y-%m-%d %H:%M})"
 
 
 def check_private(path: Path) -> None:

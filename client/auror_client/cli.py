@@ -123,7 +123,13 @@ def main(
         leave(said.exit_code)
     except KeyboardInterrupt:
         leave(STOPPED)
-    leave(0 if ending is ClientEnding.FINISHED else STOPPED)
+    if ending is not ClientEnding.FINISHED:
+        stopped = (
+            "stopped before the end of the training: start the same command again to take part"
+        )
+        click.echo(f"auror-client: {stopped}", err=True)
+        leave(STOPPED)
+    leave(0)
 
 
 _OPTIONS = ("print_config",)

@@ -102,9 +102,11 @@ class ClientSession:
                 if self.answering.final.settled:  # the model comes last, but for the goodbye
                     self._log.info("session finished")
                     return ClientEnding.FINISHED
-                await self._diagnose()
+                news = await self._diagnose()
                 if isinstance(self._found, CredentialsError) and not contact:
                     raise self._found from error
+                if news is not None:
+                    self._log.warning(str(news))
                 pause = again.pause(now())
                 if pause is None:
                     kind = type(self._found) if self._found is not None else UnavailableError
@@ -165,17 +167,17 @@ class ClientSession:
     def _declines(self, header: pb.Header) -> bool:
         return self.answering.final.declined and header.kind == pb.MESSAGE_KIND_FINAL_MODEL
 
-    async def _diagnose(self) -> None:
-        """Look for what keeps it from connecting, now and then; what is found is said once.
+    async def _diagnose(self) -> UserError | None:
+        """Look for what keeps it from connecting, now and then. Returns what is found newly: it is
+        to be said once.
 
         Once there was contact it ends nothing: what is in the way may go away again."""
         now = self._clock.now()
         if now < self._next_look:
-            return
+            return None
         self._next_look = now + _LOOK_EVERY_S
         before, self._found = self._found, await self._transport.diagnose(self._folder)
-        if self._found is not None and str(self._found) != str(before):
-            self._log.warning(str(self._found))
+        return None if str(self._found) == str(before) else self._found
 
     def _warn(self) -> None:
         """Of what expires soon, once a day."""

@@ -125,6 +125,8 @@ def main(
     except KeyboardInterrupt:
         sys.exit(STOPPED)
     if ending is not SessionEnding.FINISHED:
+        stopped = "stopped before the end of the training: start the same command again to go on"
+        click.echo(f"auror-server: {stopped}", err=True)
         sys.exit(STOPPED)
 
 

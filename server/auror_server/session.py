@@ -218,6 +218,7 @@ class Session:
             expected = self._invitees.expected()
             wanted = min(fewest or len(self._campaign.policy.members), len(expected))
             missing = expected.difference(available)
+            away = sorted(map(int, missing))[:10]
             self._standing = Standing(Activity.WAITING, missing, deadline)
             if here >= wanted:
                 _log.info("clients connected", connected=here, wanted=wanted)
@@ -225,11 +226,10 @@ class Session:
             if self._clock.now() >= deadline:
                 raise UnavailableError(
                     f"{here} of {wanted} clients connected within"
-                    f" {self._settings.join_timeout_s:g} s: start the missing ones, or lower"
-                    " session.min_clients"
+                    f" {self._settings.join_timeout_s:g} s: start the missing ones, such as"
+                    f" {str(away)[1:-1]}, or lower session.min_clients"
                 )
             if here != said:
-                away = sorted(map(int, missing))[:10]
                 _log.info("waiting for clients", connected=here, wanted=wanted, away=away)
                 said = here
             await self._anything(min(deadline, self._clock.now() + _PROGRESS_SECONDS))

@@ -154,13 +154,15 @@ def test_certificates_and_clocks_are_named(tmp_path: Path, monkeypatch: pytest.M
         refused = found(tmp_path / "again", lambda house, _own: diagnose(house.address, stranger))
     assert isinstance(refused, CredentialsError)
     own = client_folder(tmp_path / "certs", ME)
-    for years, says in ((-5, "set this machine's clock"), (30, "expired on")):
+    for years, says in ((-5, "): set the clock"), (30, "expired on")):
         moment = time.time() + years * 366 * 86400
         with monkeypatch.context() as patch:
             patch.setattr(auror_client.diagnosis.time, "time", lambda moment=moment: moment)
             error = asyncio.run(diagnose("127.0.0.1:1", own))
         assert isinstance(error, CredentialsError)
         assert says in str(error)
+        shown = time.strftime("%Y-%m-%d %H:%M", time.gmtime(moment))
+        assert f"(this machine's clock says {shown})" in str(error)
 
 
 def test_what_speaks_no_tls_is_named(tmp_path: Path) -> None:

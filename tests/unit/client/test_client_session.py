@@ -153,12 +153,21 @@ def test_goodbyes_say_how_it_ended(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         bench.line().goodbye(pb.GOODBYE_REASON_STOPPED)
         assert await bench.session.run() is ClientEnding.STOPPED
-        replaced = bench.line()
-        replaced.goodbye(pb.GOODBYE_REASON_REPLACED)
+
+    played(tmp_path, scene)
+
+
+def test_who_is_replaced_takes_leave_and_withdraws_nobody(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        line = bench.line()
+        running = asyncio.create_task(bench.session.run())
+        bench.invite(line)
+        await line.said()
+        line.goodbye(pb.GOODBYE_REASON_REPLACED)
         with pytest.raises(UnavailableError, match="client 0 connected from another process"):
-            await bench.session.run()
-        assert replaced.finished  # which tells the server that this process lives
-        assert replaced.quiet  # and is no withdrawal: the other process is the client now
+            await running
+        assert line.finished  # which tells the server that this process lives
+        assert line.quiet  # the other process is the client now
 
     played(tmp_path, scene)
 

@@ -42,12 +42,12 @@ def test_two_processes_with_one_clients_keys_are_said(deployed: tuple[Path, Poli
     """Who only lost its link is not: nobody takes leave over its older stream."""
 
     async def scene(house: House) -> None:
-        lost = await house.stream(TWO)
-        await house.stream(TWO)
-        lost.task.cancel()
-        await asyncio.gather(lost.task, return_exceptions=True)
         first = await house.stream(ONE)
         with capture_logs() as logs:
+            lost = await house.stream(TWO)
+            await house.stream(TWO)
+            lost.task.cancel()
+            await asyncio.gather(lost.task, return_exceptions=True)
             await house.stream(ONE, at="ipv4:198.51.100.9:7")
             assert first.heard[-1].goodbye.reason == pb.GOODBYE_REASON_REPLACED
             await first.ends()
