@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -60,15 +63,44 @@ class KeyPair:
         """
         raw = self._agreed.get(peer_public)
         if raw is None:
-            try:
-                raw = self._private.exchange(X25519PublicKey.from_public_bytes(peer_public))
-            except ValueError as error:
-                raise AuthenticationFailed("peer's X25519 key is degenerate") from error
-            self._agreed[peer_public] = raw
+            raw = self._agreed[peer_public] = _agreeing[0](self, peer_public)
         return expand(raw, tag, *context)
+
+    def agree(self, peer_public: bytes) -> bytes:
+        """The X25519 function of both keys, 32 bytes. Raises AuthenticationFailed as above."""
+        try:
+            return self._private.exchange(X25519PublicKey.from_public_bytes(peer_public))
+        except ValueError as error:
+            raise AuthenticationFailed("peer's X25519 key is degenerate") from error
 
     def __repr__(self) -> str:
         return f"KeyPair(public={self.public.hex()[:16]}…, private=<redacted>)"
+
+
+@contextmanager
+def agreed_once(most: int) -> Iterator[None]:
+    """Meanwhile the second of two owners in this process is given what the first one computed: it
+    is a function of the two public keys, whichever private key it is computed with. No more than
+    ``most`` wait for their second owner."""
+    held: dict[frozenset[bytes], bytes] = {}
+
+    def agree(own: KeyPair, peer_public: bytes) -> bytes:
+        both = frozenset((own.public, peer_public))
+        raw = held.pop(both, None)
+        if raw is None:
+            raw = held[both] = own.agree(peer_public)
+            if len(held) > most:
+                del held[next(iter(held))]
+        return raw
+
+    before, _agreeing[0] = _agreeing[0], agree
+    try:
+        yield
+    finally:
+        _agreeing[0] = before
+
+
+_agreeing: list[Callable[[KeyPair, bytes], bytes]] = [KeyPair.agree]
 
 
 def check_public_key(public: bytes) -> None:

@@ -31,11 +31,16 @@ class MerkleTree:
     def proof(self, places: Iterable[int]) -> tuple[Digest, ...]:
         """The hashes that :func:`root_of` needs beside the entries at ``places``."""
         found: list[Digest] = []
-        known = set(places)
+        known = sorted(set(places))
         for level in self._levels[:-1]:
-            siblings = (at ^ 1 for at in sorted(known))
-            found += [level[at] for at in siblings if at < len(level) and at not in known]
-            known = {at // 2 for at in known}
+            above: list[int] = []
+            for at, following in zip(known, (*known, -1)[1:], strict=True):
+                if above and above[-1] == at >> 1:
+                    continue  # with the one before it
+                above.append(at >> 1)
+                if following != at ^ 1 < len(level):
+                    found.append(level[at ^ 1])
+            known = above
         return tuple(found)
 
 

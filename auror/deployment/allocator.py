@@ -1,10 +1,13 @@
-"""How the C library shares out memory among a program's threads."""
+"""How a program's memory is shared out among threads, and how often it is searched for cycles."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 
 ARENAS = 2
+SEARCHED_AFTER = 50_000
+"""Objects that there are more than at the last search for cycles."""
 _M_ARENA_MAX = -8
 
 
@@ -25,3 +28,14 @@ def few_arenas() -> bool:
     except (AttributeError, OSError):  # not glibc
         return False
     return int(mallopt(_M_ARENA_MAX, ARENAS)) == 1
+
+
+def seldom_search_for_cycles() -> None:
+    """Let Python look for garbage cycles after ``SEARCHED_AFTER`` new objects, not after 700; to be
+    called once everything is imported, which is searched no more.
+
+    A round's messages are ten thousands of objects, none of them in a cycle: they go when nobody
+    refers to them. Searching among them took a tenth of the server's time with 400 clients.
+    """
+    gc.freeze()
+    gc.set_threshold(SEARCHED_AFTER, *gc.get_threshold()[1:])

@@ -64,7 +64,7 @@ class Dealing:
 
     def __post_init__(self) -> None:
         rows = (self.secret_commitments, *self.share_commitments.values())
-        if any(len(digest) != DIGEST_BYTES for row in rows for digest in row):
+        if any(set(map(len, row)) - {DIGEST_BYTES} for row in rows):
             raise ValueError(f"a commitment has {DIGEST_BYTES} bytes")
 
     def signed_parts(self) -> tuple[bytes, ...]:
@@ -74,15 +74,16 @@ class Dealing:
         Of every row: its holder, its commitments and the envelope's SHA-256. All are encoded here:
         a server checks a thousand of these, and every part is a number or a digest.
         """
-        laid: list[bytes] = []
-        for digest in self.secret_commitments:
-            laid += (_DIGEST, digest)
-        for holder in sorted(self.share_commitments):
-            laid += (_NUMBER, number(holder))
-            for digest in self.share_commitments[holder]:
-                laid += (_DIGEST, digest)
-            laid += (_DIGEST, hashlib.sha256(self.ciphertexts.get(holder, b"")).digest())
+        envelope, hashed = self.ciphertexts.get, hashlib.sha256
+        laid = [_digests(self.secret_commitments)]
+        for holder, row in sorted(self.share_commitments.items()):
+            sealed = hashed(envelope(holder, b"")).digest()
+            laid += (_NUMBER, number(holder), _digests(row), _DIGEST, sealed)
         return (Encoded(b"".join(laid)),)
+
+
+def _digests(row: tuple[Digest, ...]) -> bytes:
+    return _DIGEST + _DIGEST.join(row) if row else b""
 
 
 def deal(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.crypto.entropy import Secret
+from auror.crypto.kex import agreed_once
 from auror.crypto.signing import SigningKey, verified_once
 from auror.errors import ConfigError
 from auror.ids import ClientId
@@ -36,6 +37,8 @@ _AFTER_UPLOAD = (Phase.CONSISTENCY, Phase.DRAW, Phase.STATISTICS, Phase.AGREE, P
 
 _SIGNATURES = 8
 """More than a client makes in a round."""
+_AGREEMENTS = 2
+"""More than a client makes in a round with each of the others, counted once for both."""
 
 
 class Aggregation(enum.Enum):
@@ -95,7 +98,8 @@ def simulate(
     Raises:
         ConfigError: the parameters cannot work, or too few clients are left.
     """
-    with verified_once(_SIGNATURES * config.clients):
+    n = config.clients
+    with verified_once(_SIGNATURES * n), agreed_once(_AGREEMENTS * n * n):
         return _simulate(config, host, trainer, observe)
 
 

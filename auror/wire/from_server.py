@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import TypeVar
+
+from google.protobuf.message import Message
 
 from auror.crypto.signing import SIGNATURE_BYTES
 from auror.errors import AbortReason
-from auror.ids import ClientId
+from auror.ids import ClientId, Digest
 from auror.round import messages as m
 from auror.wire import fields
 from auror.wire.exclusion import pack_exclusion, unpack_exclusion
@@ -24,14 +28,10 @@ def pack(message: m.AnyServerMessage) -> pb.ServerMessage:
             return pb.ServerMessage(round_start=pack_start(message))
         case m.KeyList(advertised, keys, commitments, proof):
             return pb.ServerMessage(
-                key_list=pb.KeyList(
-                    advertised=fields.bitmap(advertised),
-                    entries=_pack_keys(keys),
-                    commitments=[
-                        pb.ClientDigest(client=client, digest=digest)
-                        for client, digest in sorted(commitments.items())
-                    ],
-                    proof=fields.joined(proof),
+                key_list=_joined(
+                    pb.KeyList(advertised=fields.bitmap(advertised), proof=fields.joined(proof)),
+                    _each(_listed_keys, keys),
+                    _each(_commitment, commitments),
                 )
             )
         case m.ShareDelivery(dealers, envelopes):
@@ -61,19 +61,18 @@ def pack(message: m.AnyServerMessage) -> pb.ServerMessage:
                 consistency_list=pb.ConsistencyList(signatures=_pack_signatures(signatures))
             )
         case m.RandomnessList(randomness, keys, proof):
-            values = [
-                pb.ClientRandomness(client=client, randomness=value)
-                for client, value in sorted(randomness.items())
-            ]
             return pb.ServerMessage(
-                randomness_list=pb.RandomnessList(
-                    randomness=values, keys=_pack_keys(keys), proof=fields.joined(proof)
+                randomness_list=_joined(
+                    pb.RandomnessList(proof=fields.joined(proof)),
+                    _each(_randomness, randomness),
+                    _each(_keys_of_group, keys),
                 )
             )
         case m.AcceptedSet(accepted, signatures):
             return pb.ServerMessage(
-                accepted_set=pb.AcceptedSet(
-                    accepted=fields.bitmap(accepted), signatures=_pack_signatures(signatures)
+                accepted_set=_joined(
+                    pb.AcceptedSet(accepted=fields.bitmap(accepted)),
+                    _each(_signature_of_view, signatures),
                 )
             )
         case m.AgreementList(signatures):
@@ -167,10 +166,52 @@ def _unpack_randomness(wire: pb.RandomnessList, known: int) -> m.RandomnessList:
     )
 
 
-def _pack_keys(keys: Mapping[ClientId, m.AdvertisedKeys]) -> Iterable[pb.KeyListEntry]:
-    return [
-        pb.KeyListEntry(client=client, keys=pack_keys(one)) for client, one in sorted(keys.items())
-    ]
+_Wire = TypeVar("_Wire", bound=Message)
+_Value = TypeVar("_Value")
+_ENTRIES = 1 << 14
+"""Of each kind: those of one round, whose lists overlap."""
+
+
+def _joined(wire: _Wire, *entries: bytes) -> _Wire:
+    """``wire`` with the ``entries`` of its lists. A list of a thousand clients goes to each of them
+    in another part: an entry is encoded once, and encodings that follow each other are one message
+    (https://protobuf.dev/programming-guides/encoding/#last-one-wins)."""
+    wire.MergeFromString(b"".join(entries))
+    return wire
+
+
+def _each(encode: Callable[[ClientId, _Value], bytes], entries: Mapping[ClientId, _Value]) -> bytes:
+    return b"".join([encode(client, entries[client]) for client in sorted(entries)])
+
+
+@lru_cache(_ENTRIES)
+def _listed_keys(client: ClientId, keys: m.AdvertisedKeys) -> bytes:
+    entry = pb.KeyListEntry(client=client, keys=pack_keys(keys))
+    return pb.KeyList(entries=[entry]).SerializeToString(deterministic=True)
+
+
+@lru_cache(_ENTRIES)
+def _keys_of_group(client: ClientId, keys: m.AdvertisedKeys) -> bytes:
+    entry = pb.KeyListEntry(client=client, keys=pack_keys(keys))
+    return pb.RandomnessList(keys=[entry]).SerializeToString(deterministic=True)
+
+
+@lru_cache(_ENTRIES)
+def _commitment(client: ClientId, digest: Digest) -> bytes:
+    entry = pb.ClientDigest(client=client, digest=digest)
+    return pb.KeyList(commitments=[entry]).SerializeToString(deterministic=True)
+
+
+@lru_cache(_ENTRIES)
+def _randomness(client: ClientId, randomness: bytes) -> bytes:
+    entry = pb.ClientRandomness(client=client, randomness=randomness)
+    return pb.RandomnessList(randomness=[entry]).SerializeToString(deterministic=True)
+
+
+@lru_cache(_ENTRIES)
+def _signature_of_view(client: ClientId, signature: bytes) -> bytes:
+    entry = pb.ClientSignature(client=client, signature=signature)
+    return pb.AcceptedSet(signatures=[entry]).SerializeToString(deterministic=True)
 
 
 def _unpack_keys(wire: Sequence[pb.KeyListEntry], known: int) -> dict[ClientId, m.AdvertisedKeys]:

@@ -12,7 +12,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import click
 
-from auror.deployment.allocator import few_arenas
+from auror.deployment.allocator import few_arenas, seldom_search_for_cycles
 from auror.deployment.checks import Checklist, settings_of
 from auror.deployment.console import HELP, VERSION, OneLine, one_line, with_flags
 from auror.deployment.logs import configure
@@ -103,6 +103,7 @@ def main(
         if not config.client.core_dumps:
             keep_memory_private()
         few_arenas()
+        seldom_search_for_cycles()
         if only_check:
             checking.check(config, checks)
             leave(checks.finish())

@@ -19,7 +19,7 @@ from auror.errors import ProtocolError
 from auror.ids import ClientId
 from auror.round.description import PROTOCOL_VERSION
 from auror.round.past import MOST_COUNTER, MOST_ERAS, Past
-from auror.wire.alive import BEAT_SECONDS, Silence
+from auror.wire.alive import BEAT_SECONDS, Beats, Silence
 from auror.wire.fields import WireError
 from auror.wire.frames import Assembler, Received, welcome
 from auror.wire.limits import Limits
@@ -101,8 +101,7 @@ class Servicer:
             for task in done:
                 task.result()
         except TimeoutError as error:
-            why = str(error) or f"took no frame for {DEAF_SECONDS:g} s"
-            self._handler.refusals.note("deaf", context.peer(), f"client {client}: {why}")
+            self._handler.refusals.note("deaf", context.peer(), f"client {client}: {error}")
         except ProtocolError as error:
             connection.assembler.close()
             self._handler.malformed(client, error)
@@ -162,13 +161,16 @@ class Servicer:
         client, assembler = connection.client, connection.assembler
         async with Silence() as silence:
             while (frame := await silence.heard(context.read())) is not grpc.aio.EOF:
+                header, chunk = None, b""
                 match frame.WhichOneof("frame"):
                     case "header":
-                        if assembler.is_over or not frame.header.offset:
+                        header = frame.header
+                        if assembler.is_over or not header.offset:
                             self._handler.begins(client)
-                        self._handler.came(client, len(frame.header.body))
+                        self._handler.came(client, len(header.body))
                     case "chunk":
-                        self._handler.came(client, len(frame.chunk))
+                        chunk = frame.chunk  # each look at it makes a copy
+                        self._handler.came(client, len(chunk))
                     case "beat":
                         self._handler.beats(client)
                         continue
@@ -176,27 +178,28 @@ class Servicer:
                         raise WireError("a second hello, or an empty frame")
                 if assembler.is_over:
                     continue
-                whole = assembler.frame(frame, self._handler.limits)
+                if header is None:
+                    whole = assembler.chunk(chunk)
+                else:
+                    whole = assembler.header(header, self._handler.limits)
                 if whole is not None:
                     await self._handler.received(client, whole)
         connection.finished = True
 
     async def _write(self, context: Any, connection: Connection) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(BEAT_SECONDS):
-                    message = await connection.outbox.get()
-            except TimeoutError:
-                message = _BEAT
-            for frame in message.frames:
-                async with asyncio.timeout(DEAF_SECONDS):
-                    await context.write(frame)
-            if message.last:
-                connection.delivered = True
-                # The client hangs up when it has read this. Ending the stream first could make a
-                # message that it is sending right now fail, and hide the goodbye behind that.
-                await asyncio.sleep(HANG_UP_SECONDS)
-                return
+        beats = Beats(BEAT_SECONDS, lambda: connection.outbox.put_nowait(_BEAT))
+        async with Silence(DEAF_SECONDS, "taken") as deaf:
+            with beats:
+                while True:
+                    message = await beats.idle(connection.outbox.get())
+                    for frame in message.frames:
+                        await deaf.heard(context.write(frame))
+                    if message.last:
+                        break
+        connection.delivered = True
+        # The client hangs up when it has read this. Ending the stream first could make a message
+        # that it is sending right now fail, and hide the goodbye behind that.
+        await asyncio.sleep(HANG_UP_SECONDS)
 
 
 async def _swallow(client: ClientId, sizes: AsyncIterator[int]) -> None:

@@ -63,16 +63,10 @@ def close(
     dealt = tuple(sorted(state.dealings.keys() - gone))
     context.require_present(len(dealt), AbortReason.TOO_FEW_DEALT)
     present = frozenset(dealt)
-    return dealt, {
-        holder: ShareDelivery(
-            dealt,
-            {
-                dealer: Envelope(
-                    state.dealings[dealer].ciphertexts[holder],
-                    state.dealings[dealer].share_commitments[holder],
-                )
-                for dealer in state.wired.graph.among(holder, present)
-            },
-        )
-        for holder in dealt
-    }
+    envelopes: dict[ClientId, dict[ClientId, Envelope]] = {holder: {} for holder in dealt}
+    for dealer in dealt:
+        dealing = state.dealings[dealer]
+        for holder in present.intersection(dealing.ciphertexts):
+            row = dealing.share_commitments[holder]
+            envelopes[holder][dealer] = Envelope(dealing.ciphertexts[holder], row)
+    return dealt, {holder: ShareDelivery(dealt, envelopes[holder]) for holder in dealt}

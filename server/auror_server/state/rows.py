@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Update, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from auror.defence.ledger import GroupObservation, RoundObservation
@@ -61,9 +61,16 @@ def compact(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
+_ANOTHER_FACT = facts.insert()
+"""One statement for all: every upload is a fact."""
+
+
+def _of_round(counter: int) -> Update:
+    return rounds.update().where(rounds.c.counter == counter)
+
+
 def of_fact(counter: int, fact: ServerFact) -> Iterator[Change]:
     """One fact of round ``counter``, and what it says of that round."""
-    round_row = rounds.update().where(rounds.c.counter == counter)
     match fact:
         case RoundBegun():
             yield of_model(fact.era, fact.step, fact.model.hex(), fact.parent.hex())
@@ -81,13 +88,13 @@ def of_fact(counter: int, fact: ServerFact) -> Iterator[Change]:
                 },
             )
         case Attempted(disputed):
-            yield round_row.values(attempted=True, disputed=disputed), None
+            yield _of_round(counter).values(attempted=True, disputed=disputed), None
         case GroupsDrawn():
-            yield round_row.values(statistics_asked=True), None
+            yield _of_round(counter).values(statistics_asked=True), None
         case UnmaskingBegun():
-            yield round_row.values(shares_asked=True), None
+            yield _of_round(counter).values(shares_asked=True), None
     row = {"counter": counter, "fact": encode(fact)}
-    yield facts.insert(), {**row, "sealed": seals.of_fact(row)}
+    yield _ANOTHER_FACT, {**row, "sealed": seals.of_fact(row)}
 
 
 def without_facts(counter: int) -> Change:

@@ -1,4 +1,5 @@
-"""Threads share pools of memory, so that what one of them freed serves the next."""
+"""Threads share pools of memory, so that what one of them freed serves the next; and garbage cycles
+are seldom searched."""
 
 from __future__ import annotations
 
@@ -39,3 +40,21 @@ def test_threads_share_two_pools(tmp_path: Path, which: str, pools: int) -> None
     subprocess.run([sys.executable, "-c", POOLS, which, str(report)], check=True, timeout=100)
     found = report.read_text().count("<heap ")
     assert found == pools if which == "few" else found >= pools
+
+
+CYCLES = """
+import gc, sys
+from auror.deployment.allocator import SEARCHED_AFTER, seldom_search_for_cycles
+searched = []
+gc.callbacks.append(lambda when, what: searched.append(when))
+seldom_search_for_cycles()
+searched.clear()
+kept = [[] for _ in range(SEARCHED_AFTER - 5_000)]
+assert not searched
+kept += [[] for _ in range(10_000)]
+assert searched
+"""
+
+
+def test_cycles_are_searched_after_ten_thousands_of_objects() -> None:
+    subprocess.run([sys.executable, "-c", CYCLES], check=True, timeout=100)

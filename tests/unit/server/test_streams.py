@@ -22,6 +22,7 @@ from auror_server.reception import Reception
 from auror_server.servicer import Servicer, identify
 from auror_server.status import WrongHello, status_of
 
+import auror.wire.alive
 from auror.deployment.certs import create_deployment
 from auror.deployment.credentials import client_folder
 from auror.deployment.settings import to_toml
@@ -201,6 +202,7 @@ def test_who_takes_nothing_of_what_it_is_sent_is_cut_off(
 ) -> None:
     """It goes on saying that it lives; what is sent to it would wait without end."""
     monkeypatch.setattr(servicers, "DEAF_SECONDS", 0.05)
+    monkeypatch.setattr(auror.wire.alive, "SILENT_SECONDS", 600.0)  # not for saying nothing itself
     terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
     policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
     pem = (client_folder(tmp_path / "certs", 1) / "cert.pem").read_bytes()
@@ -215,7 +217,8 @@ def test_who_takes_nothing_of_what_it_is_sent_is_cut_off(
                 await asyncio.sleep(0)
             for _ in range(2):
                 connection.outbox.put_nowait(EncodedMessage((b"\x0a",)))
-            await peer
+            async with asyncio.timeout(10):
+                await peer
             assert reception.connections.get(ClientId(1)) is None
             assert reception.refusals.counts == {"deaf": 1}
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 import auror.wire.alive
-from auror.wire.alive import Silence
+from auror.wire.alive import Beats, Silence
 
 
 @pytest.fixture(autouse=True)
@@ -79,5 +79,39 @@ def test_another_reason_to_end_stays_that() -> None:
         async with Silence() as silence:
             with pytest.raises(ConnectionError):
                 await silence.heard(fail())
+
+    asyncio.run(scene())
+
+
+def test_a_writer_with_nothing_to_send_beats_and_one_at_work_does_not() -> None:
+    async def scene() -> None:
+        beaten: list[int] = []
+        waiting = asyncio.Event()
+        with Beats(0.02, lambda: beaten.append(len(beaten))) as beats:
+            await asyncio.sleep(0.1)  # it is sending
+            assert not beaten
+            idle = asyncio.create_task(beats.idle(waiting.wait()))
+            await asyncio.sleep(0)
+            while len(beaten) < 3:
+                await asyncio.sleep(0.01)
+            waiting.set()
+            assert await idle
+            beaten.clear()
+            await asyncio.sleep(0.1)
+            assert not beaten
+        await asyncio.sleep(0.1)
+        assert not beaten
+
+    asyncio.run(asyncio.wait_for(scene(), 10))
+
+
+def test_a_writer_that_has_just_sent_something_does_not_beat_yet() -> None:
+    async def scene() -> None:
+        loop, beaten = asyncio.get_running_loop(), list[float]()
+        with Beats(0.2, lambda: beaten.append(loop.time())) as beats:
+            await beats.idle(asyncio.sleep(0.15))
+            since = loop.time()
+            await beats.idle(asyncio.sleep(0.25))
+        assert all(when - since >= 0.2 for when in beaten)
 
     asyncio.run(scene())
