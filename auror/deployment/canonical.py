@@ -38,20 +38,20 @@ def parse_canonical(raw: bytes, kinds: Mapping[str, type]) -> dict[str, str | in
     return found
 
 
-def read_small(path: Path, made_by: str) -> bytes:
-    """The content of ``path``, a file that ``made_by`` writes.
+def read_small(path: Path, made_by: str, most: int = LARGEST) -> bytes:
+    """The content of ``path``, a file that ``made_by`` writes, of ``most`` bytes.
 
     Raises:
         CredentialsError: it is missing, cannot be read, or is larger than any such file.
     """
     try:
         with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
+            raw = file.read(most + 1)
     except OSError as error:
         raise CredentialsError(
             f"cannot read {path}: {error.strerror}; name the file that {made_by} made"
         ) from error
-    if len(raw) > LARGEST:
+    if len(raw) > most:
         raise CredentialsError(f"{path} is no file that {made_by} made: it is too large")
     return raw
 

@@ -29,6 +29,8 @@ from auror.errors import AuthenticationFailed, ConfigError, CredentialsError
 from auror.round.roster import Keys
 
 LONGEST_NAME = 64
+_LARGEST = 1 << 13
+"""Bytes of a request: keys, signatures and a name."""
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\U000e0100-\U000e01ef]"
@@ -133,7 +135,7 @@ def read_request(path: Path) -> JoinRequest:
         ConfigError: it is a server's.
         CredentialsError: it is no request, or was changed since it was made.
     """
-    raw = read_small(path, "`auror enrol`")
+    raw = read_small(path, "`auror enrol`", _LARGEST)
     try:
         return parse_request(raw)
     except (ValueError, ConfigError, AuthenticationFailed) as error:
@@ -155,7 +157,7 @@ def read_server_request(path: Path) -> ServerRequest:
         ConfigError: it is a site's.
         CredentialsError: it is no request, or was changed since it was made.
     """
-    raw = read_small(path, "`auror enrol --server`")
+    raw = read_small(path, "`auror enrol --server`", _LARGEST)
     try:
         return parse_server_request(raw)
     except (ValueError, AuthenticationFailed) as error:

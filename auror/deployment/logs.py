@@ -13,7 +13,7 @@ from typing import Literal
 
 import structlog
 
-from auror.deployment.console import printable
+from auror.deployment.console import one_line
 
 LEVELS: Mapping[str, int] = MappingProxyType(
     {
@@ -63,8 +63,8 @@ def set_level(name: str) -> None:
 def _printable(
     _log: object, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """What a peer says reaches no terminal as its commands."""
-    return {key: printable(said) if isinstance(said, str) else said for key, said in event.items()}
+    """What a peer says reaches no terminal as its commands, and makes no further line."""
+    return {key: one_line(said) if isinstance(said, str) else said for key, said in event.items()}
 
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:

@@ -179,6 +179,16 @@ def test_keys_that_others_can_read_sign_nothing(home: Path, name: str) -> None:
     approve(home / "fed", [home / "other" / "request.json"], 90)
 
 
+def test_a_request_is_small(home: Path) -> None:
+    """What it costs to find that out: 16 MB of empty lists took 900 MB."""
+    path = home / "site" / "request.json"
+    make_request(home / "longest", "\U0001f600" * 64)
+    read_request(home / "longest" / "request.json")
+    path.write_bytes(b'{"name":[' + b"[]," * 4000 + b"[]]}")
+    with pytest.raises(CredentialsError, match="it is too large"):
+        read_request(path)
+
+
 @pytest.mark.parametrize("text", ["\x1b[2J", "\x9b2J", "\u202e", "\ud800", "\x07"])
 def test_no_file_commands_a_terminal(home: Path, text: str) -> None:
     path = home / "site" / "request.json"

@@ -41,3 +41,9 @@ def test_what_peers_say_commands_no_terminal(capsys: pytest.CaptureFixture[str])
     said = capsys.readouterr().err.rstrip("\n")
     assert said.isprintable()
     assert "what\\x1b[2J" in said
+
+
+def test_what_peers_say_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("console")
+    logger("here").warning("a proxy refuses\n2026-11-28 [info] model kept", why="a\nb", client=3)
+    assert capsys.readouterr().err.count("\n") == 1
