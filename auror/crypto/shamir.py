@@ -57,7 +57,7 @@ def lagrange_weights(holders: Sequence[int]) -> tuple[int, ...]:
     if len(set(holders)) != len(holders) or any(not 0 < x < PRIME for x in holders):
         raise ValueError("holders must be distinct and positive")
     product = math.prod(holders)
-    below = [math.prod(other - x for other in holders if other != x) % PRIME for x in holders]
+    below = [math.prod([other - x for other in holders if other != x]) % PRIME for x in holders]
     return tuple(
         product // x * inverse % PRIME for x, inverse in zip(holders, _inverses(below), strict=True)
     )
