@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from auror.crypto.entropy import system_entropy
 from auror.deployment.addresses import check_address
-from auror.deployment.credentials import ServerCredentials
+from auror.deployment.credentials import ServerCredentials, TlsFiles
 from auror.deployment.locks import allow_many_files
 from auror.deployment.logs import logger
 from auror.deployment.orders import orders_of
@@ -35,6 +36,7 @@ from auror_server.control_port import ControlPort
 from auror_server.hosts import has_nothing_to_read, is_synthetic, make_host
 from auror_server.metrics_port import MetricsPort
 from auror_server.monitor import Monitor
+from auror_server.own_certificate import OwnCertificate
 from auror_server.policy_watch import PolicyWatch
 from auror_server.probes import PROBES, Health, probe_server
 from auror_server.recorder import Recorder
@@ -157,11 +159,13 @@ async def serve(
         stack.callback(monitor.idle)
         monitor.policy = lambda: campaign.policy
         monitor.expires("certificate", expiry_of(config, credentials))
+        watch.certificate.on_taken = functools.partial(monitor.expires, "certificate")
         monitor.trains(campaign)
         healthy = await _start_health(config.server.health, stack)
         stop = _stop_on_signals(session, healthy, told)
         await _take_commands(OperatorCommands(folder, session, campaign, stop), folder, stack)
-        await _listen(config, credentials, connections, session, recorder.spool, stack)
+        secure = showing(watch.certificate)
+        await _listen(config, secure, connections, session, recorder.spool, stack)
         await healthy.serving()
         ending = SessionEnding.STOPPED
         try:
@@ -216,26 +220,38 @@ def connections_for(members: int) -> int:
     return min(wanted + STRANGERS, allow_many_files(wanted + PROBES + members) - PROBES - members)
 
 
+def showing(own: OwnCertificate) -> grpc.ServerCredentials:
+    """Of the clients' port: each handshake shows what ``own`` holds then."""
+
+    def configuration(tls: TlsFiles) -> grpc.ServerCertificateConfiguration:
+        return grpc.ssl_server_certificate_configuration([(tls.key, tls.certificate)], tls.ca)
+
+    def newer() -> grpc.ServerCertificateConfiguration | None:
+        found = own.newer()
+        return None if found is None else configuration(found)
+
+    return grpc.dynamic_ssl_server_credentials(
+        configuration(own.tls), newer, require_client_authentication=True
+    )
+
+
 async def _listen(
     config: ServerConfig,
-    credentials: ServerCredentials,
+    secure: grpc.ServerCredentials,
     connections: int,
     session: Session,
     spool: Path,
     stack: AsyncExitStack,
 ) -> None:
-    tls = credentials.tls
     server = grpc.aio.server(options=server_options(connections))
     server.add_generic_rpc_handlers(
         (Servicer(session.reception.members, session.reception, spool).handler(),)
     )
-    secure = grpc.ssl_server_credentials(
-        [(tls.key, tls.certificate)], root_certificates=tls.ca, require_client_auth=True
-    )
     _bind("server.listen", config.server.listen, lambda a: server.add_secure_port(a, secure))
     await server.start()
     stack.push_async_callback(server.stop, GOODBYE_SECONDS)
-    _log.info("listening", address=config.server.listen, deployment=credentials.policy.name)
+    members = session.reception.members
+    _log.info("listening", address=config.server.listen, deployment=members.policy.name)
 
 
 async def _start_health(address: str, stack: AsyncExitStack) -> Health:

@@ -25,6 +25,7 @@ from auror.deployment.policy_file import POLICY_FILE
 from auror.errors import UserError
 from auror.round.policy import Policy
 from auror.round.policy_chain import check_follows
+from auror_server.own_certificate import OwnCertificate
 
 _log = logger("server")
 RETRY_S = 2.0
@@ -49,6 +50,8 @@ class PolicyWatch:
         self._operator = operator_key(folder)
         self.credentials = credentials
         """What the run is under."""
+        self.certificate = OwnCertificate(folder, credentials.tls, now)
+        """What the port serves with."""
         self._seen: Seen | None = self._look()
         """As it was read last."""
         self._again_at = math.inf
@@ -100,7 +103,8 @@ class PolicyWatch:
         check_expiry(self.credentials.policy, now)
         if now >= self._next_warning:
             self._next_warning = now + SAY_EVERY_S
-            for line in expiring(self._folder, self.credentials.tls, self.credentials.policy, now):
+            self.certificate.look()
+            for line in expiring(self._folder, self.certificate.tls, self.credentials.policy, now):
                 _log.warning(line)
 
     def _say_refused(self, why: str) -> None:

@@ -55,11 +55,13 @@ def test_the_pages_commands_from_enrolling_to_a_server_that_stands(tmp_path: Pat
         (first.folder / "client.toml").write_text(own)
         assert f"✓ server: {HOST}:{port} without a proxy answers" in first.run(check_client)
 
+        server.run("auror pause runs/server")  # nothing is over before it was looked at
         many = join.replace("--credentials 000", "--credentials clients --clients 1-5")
         joined = [first.start(join), others.start(many)]
-        page_kit.until(lambda: "round ended" in serving.text(), serving)
-        assert "connected:" in server.run(live)
+        here = "connected:   clients 0, 1, 2, 3, 4, 5"
+        page_kit.until(lambda: here in server.run(live), serving, *joined)
         assert "invited" in server.run(clients)
+        server.run("auror resume runs/server")
         serving.ends()
         for program in joined:
             program.ends()

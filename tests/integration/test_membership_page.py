@@ -12,6 +12,7 @@ import page_kit
 import pytest
 from page_kit import Host, Program, until
 
+from auror.audit.verify import verify_audit
 from auror.deployment.run_reader import RunReader
 from auror.programs.processes import free_address
 
@@ -156,3 +157,5 @@ def test_the_pages_commands(tmp_path: Path) -> None:
         serving.ends(STOPPED)
         for program in clients:
             program.ends(STOPPED)
+        # one audit, of which each part is under the key that wrote it
+        assert verify_audit(server.folder / "runs" / "server").rounds == len(rounds())
