@@ -7,8 +7,13 @@ what computes, so what repeats the same lines is not traced: it is marked ``no_c
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
+
+# how long an example takes says how busy the machine is
+hypothesis.settings.register_profile("untimed")
+hypothesis.settings.load_profile("untimed")
 
 REPEATING = ("adversary", "property", "reproductions", "vectors")
 """Folders whose tests play again, over and over, what tests/unit measures."""

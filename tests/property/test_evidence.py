@@ -15,7 +15,7 @@ from auror.ids import ClientId
 seeds = st.integers(0, 2**32 - 1)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seeds, st.integers(-6, 6))
 def test_units_do_not_matter(seed: int, exponent: int) -> None:
     """Scaling every statistic by a power of two (exact in floats) leaves the verdict as it is."""
@@ -35,7 +35,7 @@ def test_units_do_not_matter(seed: int, exponent: int) -> None:
     np.testing.assert_allclose(list(one.scores.values()), list(other.scores.values()), rtol=1e-6)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seeds)
 def test_names_do_not_matter(seed: int) -> None:
     """Renaming the clients renames the flags."""
@@ -59,7 +59,7 @@ def test_names_do_not_matter(seed: int) -> None:
     assert {int(names[c]) for c in flagged} == {int(c) for c in again}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seeds, st.integers(2, 12))
 def test_no_cut_is_better_than_two_means(seed: int, n: int) -> None:
     """Against every assignment of n values to two clusters, tried one by one."""
@@ -75,7 +75,7 @@ def test_no_cut_is_better_than_two_means(seed: int, n: int) -> None:
     assert mine <= best + 1e-9
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seeds, st.integers(4, 20), st.integers(1, 6), st.floats(-1e6, 1e6))
 def test_never_half_of_the_cohort(seed: int, n: int, size: int, wild: float) -> None:
     """Whatever one group claims in one round, one attack never names half of the clients."""

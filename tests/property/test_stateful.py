@@ -259,7 +259,6 @@ def searched(histories: int) -> settings:
     return settings(
         max_examples=histories,
         stateful_step_count=40,
-        deadline=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),
     )

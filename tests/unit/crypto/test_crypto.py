@@ -131,7 +131,7 @@ def test_signing_key_survives_pem() -> None:
     assert SigningKey.from_pem(key.to_pem()).verify_key == key.verify_key
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.binary(max_size=12), max_size=5), st.lists(st.binary(max_size=12), max_size=5))
 def test_encoding_is_injective(one: list[bytes], two: list[bytes]) -> None:
     assert (encode(*one) == encode(*two)) == (one == two)
@@ -159,7 +159,7 @@ def test_tags_are_distinct() -> None:
 # Shamir -----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.binary(min_size=32, max_size=32), st.integers(1, 9), st.data())
 def test_any_threshold_of_shares_restores(
     value: bytes, threshold: int, data: st.DataObject

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from auror.crypto.merkle import MerkleTree, proof_length, root_of
@@ -20,7 +20,6 @@ def chosen(draw: st.DataObject, count: int) -> set[int]:
     return draw.draw(st.sets(st.integers(0, count - 1), min_size=1), label="places")
 
 
-@settings(deadline=None)
 @given(lists, st.data())
 def test_any_entries_with_their_proof_give_the_root(
     entries: list[bytes], draw: st.DataObject
@@ -31,7 +30,6 @@ def test_any_entries_with_their_proof_give_the_root(
     assert len(proof) == proof_length(len(entries), places)
 
 
-@settings(deadline=None)
 @given(lists, st.data())
 def test_another_entry_place_count_or_hash_gives_another_root(
     entries: list[bytes], draw: st.DataObject
@@ -53,7 +51,6 @@ def test_another_entry_place_count_or_hash_gives_another_root(
             assert root_of(USE, count, {at: entries[changed]}, alone) != tree.root
 
 
-@settings(deadline=None)
 @given(lists, lists)
 def test_two_lists_have_two_roots(one: list[bytes], other: list[bytes]) -> None:
     assert (MerkleTree(USE, one).root == MerkleTree(USE, other).root) == (one == other)

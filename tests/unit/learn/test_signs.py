@@ -128,7 +128,7 @@ def labelled_tracks(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.int6
     return labels[order], tracks[order]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     made=labelled_tracks(),
     way=st.sampled_from(WAYS),
@@ -158,7 +158,7 @@ def test_tracks_stay_whole_however_they_are_split_and_dealt(
         assert sorted(share) == list(share)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(made=labelled_tracks(), clients=st.integers(1, 6), seed=st.integers(0, 9))
 def test_equally_dealt_tracks_differ_by_one(
     made: tuple[NDArray[np.int64], NDArray[np.int64]], clients: int, seed: int

@@ -132,7 +132,7 @@ def test_coefficients_stay_below_the_largest_group_sum_of_an_entry() -> None:
 
 
 @given(g=st.integers(1, 4), b=st.integers(2, 4), data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_row_below_the_cap_tells_every_two_entries_apart(
     g: int, b: int, data: st.DataObject
 ) -> None:
@@ -151,7 +151,7 @@ def test_no_row_below_the_cap_tells_every_two_entries_apart(
     st.integers(-15, 15).filter(bool),
     st.integers(60, 120),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_with_few_bits_many_pairs_fit_a_row_even_when_sums_are_known_within_a_window(
     first: int, second: int, window: int
 ) -> None:

@@ -132,7 +132,7 @@ def test_every_message_of_the_protocol_is_drawn() -> None:
 
 
 @given(client_messages)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_client_messages_come_back(message: m.ClientMessage) -> None:
     body = codec.encode_client(message)
     assert codec.decode_client(codec.kind_of(message), body, LIMITS) == message
@@ -140,7 +140,7 @@ def test_client_messages_come_back(message: m.ClientMessage) -> None:
 
 
 @given(server_messages)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_server_messages_come_back(message: m.ServerMessage) -> None:
     body = codec.encode_server(message)
     assert codec.decode_server(codec.kind_of(message), body, LIMITS) == message
@@ -148,7 +148,7 @@ def test_server_messages_come_back(message: m.ServerMessage) -> None:
 
 
 @given(st.sampled_from(Kind), st.binary(max_size=400))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_garbage_is_refused(kind: Kind, body: bytes) -> None:
     decode = codec.decode_client if kind.from_client else codec.decode_server
     try:
@@ -160,7 +160,7 @@ def test_garbage_is_refused(kind: Kind, body: bytes) -> None:
 
 
 @given(client_messages | server_messages, st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_cut_and_changed_messages_never_raise_anything_else(
     message: m.ClientMessage | m.ServerMessage, data: st.DataObject
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from auror.ids import Digest, RoundId
@@ -38,7 +38,6 @@ def put_together(frames: list[bytes], assembler: Assembler) -> list[Received]:
 SIZES = st.integers(1, 900) | st.integers(CHUNK_BYTES - 2, CHUNK_BYTES + 2)
 
 
-@settings(deadline=None)
 @given(st.lists(SIZES, min_size=1, max_size=4))
 def test_messages_come_through(sizes: list[int]) -> None:
     bodies = [bytes([number]) * size for number, size in enumerate(sizes)]
