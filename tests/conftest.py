@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 # how long an example takes says how busy the machine is
-hypothesis.settings.register_profile("untimed")
+hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 REPEATING = ("adversary", "property", "reproductions", "vectors")
