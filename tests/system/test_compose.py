@@ -27,8 +27,8 @@ RUN = f"{engine.IMAGE_FOLDER}/runs/0001"
 QUICK = {"AUROR_DATASET": "digits"}
 PATIENCE_S = 200
 STOPPED, REFUSED = 6, 3
-ROUNDS = 40
-"""As many as leave time to revoke somebody."""
+ROUNDS = 100
+"""As many as leave time to pause it and revoke somebody."""
 
 
 class House:
@@ -69,6 +69,10 @@ class House:
     def status(self) -> Any:
         done = self.engine.exec("server", ["auror", "status", RUN, "--format", "json"])
         return json.loads(done.stdout) if done.returncode == 0 else {}
+
+    def order(self, word: str) -> None:
+        done = self.engine.exec("server", ["auror", word, RUN])
+        assert done.returncode == 0, (done.stdout, done.stderr)
 
     def until(self, wanted: Callable[[], Any], what: str) -> None:
         stop = time.monotonic() + PATIENCE_S
@@ -130,9 +134,13 @@ def test_start_train_kill_restart_revoke_finish(house: House, tmp_path: Path) ->
     house.until(lambda: house.rounds() > before, "a round after two kills")
     assert containers["client-3"].codes == containers["server"].codes == [137]
 
+    house.order("pause")
     house.carry_out(revoke)
-    assert house.rounds() < ROUNDS - 5
     house.until(lambda: containers["client-4"].codes, "the end of who is revoked")
+    before = house.rounds()
+    assert before < ROUNDS
+    house.order("resume")
+    house.until(lambda: house.rounds() > before, "a round without who is revoked")
     house.carry_out(stop)
     assert set(containers["client-4"].codes) <= {REFUSED, STOPPED}
     assert containers["client-4"].codes[0] == REFUSED
