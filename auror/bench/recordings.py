@@ -72,6 +72,8 @@ class RecordedTraining:
     """Malicious client → labels that it changed."""
     metrics: Mapping[str, float | None]
     """Of the model at the end: accuracy, source recall, attack success."""
+    means_refused: bool = False
+    """Too many clients refused the server's class means: a run would flag nobody."""
 
     @property
     def clients(self) -> int:
@@ -180,6 +182,7 @@ def _train(config: ExperimentConfig, choice: PlanChoice) -> RecordedTraining:
         prepared.population.malicious,
         dict(prepared.population.poisoned),
         dict(host.evaluate(model)),
+        refused,
     )
 
 
@@ -198,6 +201,7 @@ def _store(path: Path, made: RecordedTraining) -> None:
         "malicious": list(made.malicious),
         "changed": {str(client): count for client, count in made.changed.items()},
         "metrics": dict(made.metrics),
+        "means_refused": made.means_refused,
     }
     temporary = path.with_suffix(f".{os.getpid()}.npz")
     np.savez_compressed(
@@ -230,4 +234,5 @@ def _load(path: Path, params: RoundParams, choice: PlanChoice) -> RecordedTraini
         tuple(ClientId(c) for c in facts["malicious"]),
         {ClientId(int(c)): count for c, count in facts["changed"].items()},
         facts["metrics"],
+        facts["means_refused"],
     )

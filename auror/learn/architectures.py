@@ -76,17 +76,9 @@ class Labelled(Task):
 _OF_DATA = frozenset(field.name for field in dataclasses.fields(Labelled))
 
 
-def _light(shape: tuple[int, ...]) -> list[nn.Module]:
-    """Each channel of each image of several to mean 0 and deviation 1 over its pixels: a
-    photograph's light says nothing."""
-    channels = shape[0] if len(shape) == 3 else 1
-    return [nn.GroupNorm(channels, channels, affine=False)] if channels > 1 else []
-
-
 @dataclass(frozen=True)
 class Mlp(Labelled):
-    """One hidden layer of ``hidden`` units, over rows or images, those of several channels after
-    ``_light``."""
+    """One hidden layer of ``hidden`` units, over images or rows."""
 
     word = "mlp"
     hidden: int = 64
@@ -94,15 +86,15 @@ class Mlp(Labelled):
     def build(self) -> Network:
         output = nn.Linear(self.hidden, self.classes)
         hidden = nn.Linear(self.inputs, self.hidden)
-        features = nn.Sequential(*_light(self.input_shape), nn.Flatten(), hidden, nn.ReLU())
-        return Network(features, output)
+        return Network(nn.Sequential(nn.Flatten(), hidden, nn.ReLU()), output)
 
 
 @dataclass(frozen=True)
 class Cnn(Labelled):
     """LeNet-style, for images; ``hidden``: width of the penultimate layer.
 
-    Images of several channels get twice the filters, maximum pooling, and ``_light``.
+    Images of several channels get twice the filters and maximum pooling, and each of their channels
+    is brought to mean 0 and deviation 1 over its pixels: a photograph's light says nothing.
     """
 
     word = "cnn"
@@ -119,8 +111,9 @@ class Cnn(Labelled):
         first, second = _COLOUR_CHANNELS if colour else _CNN_CHANNELS
         # Average pooling as in LeNet. Windows do not overlap, so either gradient repeats on CUDA.
         pool = nn.MaxPool2d if colour else nn.AvgPool2d
+        light = [nn.GroupNorm(channels, channels, affine=False)] if colour else []
         features = nn.Sequential(
-            *_light(self.input_shape),
+            *light,
             nn.Conv2d(channels, first, kernel_size=5, padding=2),
             nn.ReLU(),
             pool(2),

@@ -89,7 +89,7 @@ class Campaign:
             self.state.ledger,
             self.state.confirmation,
             draw or drawn_by(entropy, policy.params.audit_probability),
-            watch_only=config.watches_only(len(policy.members)),
+            watch_only=config.watches_only(len(policy.members), self.state.means_refused),
         )
         self._start: RoundStart | None = None
         self.by_hand: frozenset[ClientId] = frozenset()
@@ -156,7 +156,6 @@ class Campaign:
         check_follows(self.policy, policy)
         check_campaign(self.config, policy)
         self.policy = policy
-        self.defence.watch_only = self.config.watches_only(len(policy.members))
         return take_on(self.state, policy)
 
     def next_round(self, available: Iterable[ClientId] | None = None) -> RoundStart | None:
@@ -187,6 +186,8 @@ class Campaign:
             of_samples=not state.means_refused,
         )  # fmt: skip
         occasion = self._occasion()
+        members = len(policy.members)
+        self.defence.watch_only = self.config.watches_only(members, state.means_refused)
         judged = self.config.defend and self.defence.decided(self.invitable)
         description = RoundDescription(
             deployment=policy.deployment,

@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from auror.defence.ledger import Ledger
 from auror.errors import AbortReason, DropReason, Refusal
 from auror.ids import ClientId
 from auror.learn.architectures import Mlp
@@ -22,10 +23,11 @@ from auror.round.summary import RoundSummary
 from auror.sim.population import LocalTrainer, Population
 from auror.sim.simulate import Aggregation, SimulatedRound, SimulationConfig, simulate
 from auror.training.config import AfterFlag, CampaignConfig
+from auror.training.detectors import PlainVerdict
 from auror.training.observations import means_refused
 from auror.training.state import CampaignState
 
-CLIENTS, COLLUDERS = 10, 2
+CLIENTS, COLLUDERS = 16, 2
 
 
 class Elsewhere(TorchHost):
@@ -92,3 +94,16 @@ def test_colluders_alone_cannot_have_the_servers_samples_put_aside() -> None:
     assert not means_refused(RoundSummary(refusals=forged), COLLUDERS + 1)
     mixed = {**forged, refusers[0]: Refusal.BAD_UPDATE}
     assert not means_refused(RoundSummary(refusals=mixed), COLLUDERS)
+
+
+def test_nobody_is_flagged_on_readings_of_which_no_error_rate_is_claimed() -> None:
+    seen, _state = played(Aggregation.PLAIN)
+    campaign = seen[0].campaign
+    assert campaign.defence.watch_only
+    assert not campaign.config.watches_only(CLIENTS)
+
+    def own(_ledger: Ledger, _invited: tuple[ClientId, ...]) -> PlainVerdict:
+        return PlainVerdict()
+
+    other = CampaignConfig(rounds=1, detector=own)  # states no rate
+    assert not other.watches_only(CLIENTS, means_refused=True)
