@@ -49,6 +49,18 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+Stamp = tuple[int, int, int]
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Another one once the file has other content; None while it is being replaced."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 def claim_folder(folder: Path, setting: str) -> None:
     """Make ``folder`` where it is not there, and write into it once: what cannot be written at
     the end of a run is found out at its start, and what is there is never overwritten.

@@ -26,10 +26,12 @@ from auror.params import PlanCaps, RoundParams
 from auror.round.arithmetic import quantiser
 from auror.round.label_rows import LabelRows, MeansSource
 from auror.round.output import OutputShape
+from auror.round.plan import StatisticsPlan
 from auror.round.public import Groups
 from auror.round.record import OpenedGroup
 from auror.round.summary import RoundSummary
-from auror.sim.plain import refusals_of
+from auror.sim.plain import compares, refusals_of
+from auror.sim.population import basis_of
 from auror.sim.seeded import rounding_seed
 from auror.training.observations import (
     PlanChoice,
@@ -153,17 +155,21 @@ def _train(config: ExperimentConfig, choice: PlanChoice) -> RecordedTraining:
     cohort = tuple(prepared.population.x)
     model = host.initial(0)
     seen, labels, refused = [], [], False
-    for index in range(config.rounds):
+
+    def planned() -> tuple[list[LabelRows], StatisticsPlan]:
         rows = plan_labels(choice, host, model, params, of_samples=not refused)
-        if rows is not None and not refused:
-            shown = assemble_plan(choice, host.dim, host.output, rows, _ANCHOR).plan
-            refusals = refusals_of(shown, trainer.class_means(model, cohort), PlanCaps())
+        plan = assemble_plan(choice, host.dim, host.output, rows, _ANCHOR).plan
+        return [] if rows is None else [rows], plan
+
+    for index in range(config.rounds):
+        rows, plan = planned()
+        if compares(plan):
+            refusals = refusals_of(plan, trainer.class_means(model, cohort), PlanCaps())
             refused = means_refused(RoundSummary(refusals=refusals), colluders_of(len(cohort)))
             if refused:  # the round has no total, and is played again on the same model
-                rows = plan_labels(choice, host, model, params, of_samples=False)
-        labels += [] if rows is None else [rows]
-        plan = assemble_plan(choice, host.dim, host.output, rows, _ANCHOR).plan
-        updates = trainer.train(model, cohort, index, _known(rows))
+                rows, plan = planned()
+        labels += rows
+        updates = trainer.train(model, cohort, index, basis_of(plan))
         total = np.zeros(model.size, dtype=np.int64)
         sums = []
         for client in cohort:
@@ -184,11 +190,6 @@ def _train(config: ExperimentConfig, choice: PlanChoice) -> RecordedTraining:
         dict(host.evaluate(model)),
         refused,
     )
-
-
-def _known(rows: LabelRows | None) -> NDArray[np.float64] | None:
-    """M (C, h) of ``rows``, for attackers who hide from it."""
-    return None if rows is None else rows.matrix.astype(np.float64)
 
 
 def _store(path: Path, made: RecordedTraining) -> None:

@@ -146,15 +146,26 @@ def finish(folder: Path, path: Path, operator: str | None = None) -> tuple[Bundl
     check_operator(path, bundle.operator, operator)
     _check_own(folder, path, bundle)
     check_later(folder, path, bundle.operator, bundle.policy)
+    put_beside_keys(folder, bundle.ca, bundle.operator, bundle.certificate, bundle.policy)
+    return bundle, load_client(folder).policy
+
+
+def put_beside_keys(
+    folder: Path, ca: bytes, operator: bytes, certificate: bytes, policy: Policy
+) -> None:
+    """Write what came back from the operator, whose key has 32 bytes; certificates are PEM.
+
+    Raises:
+        CredentialsError: a file cannot be written.
+    """
     files = {
-        CA_FILE: bundle.ca,
-        OPERATOR_FILE: operator_pem(bundle.operator),
-        CERTIFICATE_FILE: bundle.certificate,
-        POLICY_FILE: policy_json(bundle.policy),  # last: without it the folder is not finished
+        CA_FILE: ca,
+        OPERATOR_FILE: operator_pem(operator),
+        CERTIFICATE_FILE: certificate,
+        POLICY_FILE: policy_json(policy),  # last: without it the folder is not finished
     }
     for name, content in files.items():
         write_whole(folder / name, content)
-    return bundle, load_client(folder).policy
 
 
 def check_operator(path: Path, verify_key: bytes, operator: str | None) -> None:

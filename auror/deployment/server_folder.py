@@ -10,22 +10,17 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from auror.deployment.bundle import check_later, check_operator, own_key
-from auror.deployment.canonical import write_whole
+from auror.deployment.bundle import check_later, check_operator, own_key, put_beside_keys
 from auror.deployment.credentials import (
-    CA_FILE,
-    CERTIFICATE_FILE,
-    OPERATOR_FILE,
     End,
     TlsFiles,
     check_expiry,
     check_tls,
     load_certificates,
     load_signed,
-    operator_pem,
 )
 from auror.deployment.first_models import load_first_models, write_first_model
-from auror.deployment.policy_file import POLICY_FILE, policy_json
+from auror.deployment.policy_file import POLICY_FILE
 from auror.errors import CredentialsError
 from auror.round.policy import Policy
 
@@ -64,12 +59,5 @@ def finish_server(folder: Path, source: Path, operator: str | None = None) -> tu
     check_later(folder, source, signer, policy)
     for era, model in enumerate(load_first_models(source, policy)):
         write_first_model(folder, era, model)
-    files = {
-        CA_FILE: ca,
-        OPERATOR_FILE: operator_pem(signer),
-        CERTIFICATE_FILE: certificate,
-        POLICY_FILE: policy_json(policy),  # last: without it the folder is not finished
-    }
-    for name, content in files.items():
-        write_whole(folder / name, content)
+    put_beside_keys(folder, ca, signer, certificate, policy)
     return policy, signer

@@ -19,7 +19,7 @@ from auror.ids import ClientId, Digest
 from auror.params import PlanCaps
 from auror.round.arithmetic import check_round, quantiser
 from auror.round.client.label_rows import check_output_rows
-from auror.round.label_rows import ClientMeans
+from auror.round.label_rows import ClientMeans, LabelRows, MeansSource
 from auror.round.messages import MaskedStatistics, RoundStart
 from auror.round.plan import StatisticsPlan
 from auror.round.policy import Policy
@@ -40,6 +40,14 @@ from auror.round.server.state import State, summarise
 
 _NOTHING = Digest(bytes(32))
 """In place of what only masked rounds have."""
+
+
+def compares(plan: StatisticsPlan) -> bool:
+    """Whether clients hold the plan's label rows against their own class means."""
+    return any(
+        isinstance(part, LabelRows) and part.source is MeansSource.CLEAN_SAMPLES
+        for part in plan.parts
+    )
 
 
 def refusals_of(

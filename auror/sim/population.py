@@ -19,7 +19,8 @@ from auror.learn.partition import Partition
 from auror.learn.pinned import PinnedTask
 from auror.learn.task_data import AsLoaded
 from auror.learn.training import client_seed, train_client, train_clients
-from auror.round.label_rows import ClientMeans
+from auror.round.label_rows import ClientMeans, LabelRows
+from auror.round.plan import StatisticsPlan
 
 Updates = dict[ClientId, NDArray[np.float32]]
 
@@ -79,6 +80,12 @@ class Population:
 
     def honest(self) -> tuple[ClientId, ...]:
         return tuple(client for client in self.x if client not in self.malicious)
+
+
+def basis_of(plan: StatisticsPlan) -> NDArray[np.float64] | None:
+    """M (C, h) that a client reads in the plan it is sent: attackers may hide from it."""
+    found = (part.matrix for part in plan.parts if isinstance(part, LabelRows))
+    return next((matrix.astype(np.float64) for matrix in found), None)
 
 
 @dataclass(frozen=True)

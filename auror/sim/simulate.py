@@ -17,7 +17,7 @@ from auror.ids import ClientId
 from auror.params import Budget, OwnRules, RoundParams
 from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
-from auror.round.label_rows import ClientMeans, LabelRows
+from auror.round.label_rows import ClientMeans
 from auror.round.messages import RoundStart
 from auror.round.plan import StatisticsPlan
 from auror.round.policy import DEPLOYMENT_BYTES, Policy
@@ -25,8 +25,8 @@ from auror.round.record import RoundRecord
 from auror.round.run import RoundOutcome, run_round
 from auror.round.server.context import Phase
 from auror.sim.local import NEVER, local_policy
-from auror.sim.plain import plain_round, refusals_of
-from auror.sim.population import LocalTrainer, Updates
+from auror.sim.plain import compares, plain_round, refusals_of
+from auror.sim.population import LocalTrainer, Updates, basis_of
 from auror.sim.seeded import rounding_seed, seeded_bytes, seeded_entropy, seeded_public_seed
 from auror.training.campaign import Campaign
 from auror.training.config import CampaignConfig
@@ -121,9 +121,10 @@ def _simulate(
         if start is None:
             break
         counter, cohort = start.description.round_id.counter, start.description.cohort
-        updates = trainer.train(start.model, cohort, counter, _basis(start.plan))
+        updates = trainer.train(start.model, cohort, counter, basis_of(start.plan))
         lost = _draw_lost(config, start)
-        means = trainer.class_means(start.model, cohort) if _compares(start.plan) else {}
+        looks = clients or compares(start.plan)
+        means = trainer.class_means(start.model, cohort) if looks else {}
         outcome = _play(config, start, clients, updates, means, campaign, lost)
         _end, record = campaign.finish(outcome.summary, outcome.total, outcome.aborted)
         records.append(record)
@@ -210,12 +211,6 @@ def _cramped(config: SimulationConfig, campaign: Campaign) -> bool:
     )
 
 
-def _basis(plan: StatisticsPlan) -> NDArray[np.float64] | None:
-    """What a client reads in the plan it is sent: attackers may hide from it."""
-    found = (part.matrix for part in plan.parts if isinstance(part, LabelRows))
-    return next((matrix.astype(np.float64) for matrix in found), None)
-
-
 def _play(
     config: SimulationConfig,
     start: RoundStart,
@@ -247,11 +242,6 @@ def _play(
         public_seed,
         class_means=means,
     )
-
-
-def _compares(plan: StatisticsPlan) -> bool:
-    """Whether clients look at their own class means before they upload."""
-    return any(isinstance(part, LabelRows) for part in plan.parts)
 
 
 def _draw_lost(config: SimulationConfig, start: RoundStart) -> dict[ClientId, Phase]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from auror.deployment.credentials import CERTIFICATE_FILE, End, TlsFiles, check_tls
 from auror.deployment.logs import logger
 from auror.errors import UserError
+from auror.files import Stamp, stamp_of
 
 _log = logger("server")
 
@@ -28,14 +29,14 @@ class OwnCertificate:
         """As they serve; the key is the one of the start."""
         self.on_taken: Callable[[float], None] = lambda _until: None
         """Told until when the new one serves, Unix seconds."""
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: Stamp | None = None
         self._lock = threading.Lock()
 
     def look(self) -> None:
         """Take the certificate that lies there, if it is another one for the same key. What cannot
         be taken is said once and changes nothing."""
         with self._lock:
-            seen = self._stamp()
+            seen = stamp_of(self._folder / CERTIFICATE_FILE)
             if seen is None or seen == self._seen:
                 return
             self._seen = seen
@@ -60,10 +61,3 @@ class OwnCertificate:
                 return None
             self._shown = self.tls
             return self.tls
-
-    def _stamp(self) -> tuple[int, int, int] | None:
-        try:
-            found = (self._folder / CERTIFICATE_FILE).stat()
-        except OSError:
-            return None  # it is being replaced
-        return found.st_mtime_ns, found.st_size, found.st_ino

@@ -23,6 +23,7 @@ from auror.deployment.first_models import load_first_models
 from auror.deployment.logs import logger
 from auror.deployment.policy_file import POLICY_FILE
 from auror.errors import UserError
+from auror.files import stamp_of
 from auror.round.policy import Policy
 from auror.round.policy_chain import check_follows
 from auror_server.own_certificate import OwnCertificate
@@ -31,7 +32,6 @@ _log = logger("server")
 RETRY_S = 2.0
 """A file that was refused is read again after so long, for models may be on their way: every
 stranger that connects asks."""
-Seen = tuple[int, int, int]
 
 
 class PolicyWatch:
@@ -52,7 +52,7 @@ class PolicyWatch:
         """What the run is under."""
         self.certificate = OwnCertificate(folder, credentials.tls, now)
         """What the port serves with."""
-        self._seen: Seen | None = self._look()
+        self._seen = stamp_of(folder / POLICY_FILE)
         """As it was read last."""
         self._again_at = math.inf
         """When it is read again though it is the same."""
@@ -67,7 +67,7 @@ class PolicyWatch:
         A file that cannot be taken is said once and changes nothing.
         """
         with self._lock:
-            seen, now = self._look(), self._now()
+            seen, now = stamp_of(self._folder / POLICY_FILE), self._now()
             if seen is not None and (seen != self._seen or now >= self._again_at):
                 self._seen, self._again_at = seen, math.inf
                 try:
@@ -111,13 +111,6 @@ class PolicyWatch:
         if why != self._refused:
             self._refused = why
             _log.error("policy not taken", why=why, version=self.credentials.policy.version)
-
-    def _look(self) -> Seen | None:
-        try:
-            found = (self._folder / POLICY_FILE).stat()
-        except OSError:
-            return None  # it is being replaced
-        return found.st_mtime_ns, found.st_size, found.st_ino
 
     def _read(self) -> ServerCredentials | None:
         policy = read_policy(self._folder / POLICY_FILE, self._operator)

@@ -13,22 +13,12 @@ from auror_server.app import showing
 from auror_server.own_certificate import OwnCertificate
 from auror_server.policy_watch import PolicyWatch
 from cryptography import x509
+from homes import TERMS
 from structlog.testing import capture_logs
 
 from auror.deployment.certs import create_deployment
 from auror.deployment.credentials import client_folder, load_server, load_tls
 from auror.deployment.membership import renew
-from auror.params import RoundParams
-from auror.programs.enrol import synthetic_terms
-
-TERMS = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    create_deployment(tmp_path / "op", 4, ["localhost"], TERMS)
-    shutil.copytree(tmp_path / "op" / "server", tmp_path / "server")
-    return tmp_path
 
 
 def renewed(home: Path, days: int = 99) -> bytes:

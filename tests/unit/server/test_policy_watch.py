@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from auror_server.members import Members, NotEnrolled, NotYet, Revoked
 from auror_server.policy_watch import RETRY_S, PolicyWatch
+from homes import TERMS
 from structlog.testing import capture_logs
 
 from auror.deployment.certs import create_deployment
@@ -17,18 +18,8 @@ from auror.deployment.membership import approve, reinstate, revoke
 from auror.deployment.policy_versions import next_policy
 from auror.errors import CredentialsError
 from auror.ids import ClientId, Digest
-from auror.params import RoundParams
-from auror.programs.enrol import further_models, synthetic_terms
+from auror.programs.enrol import further_models
 from auror.round.policy import Policy
-
-TERMS = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    create_deployment(tmp_path / "op", 4, ["localhost"], TERMS)
-    shutil.copytree(tmp_path / "op" / "server", tmp_path / "server")
-    return tmp_path
 
 
 def copies(home: Path, name: str = "policy.json") -> None:

@@ -21,6 +21,7 @@ from auror_server.metrics import RoundMeter
 from auror_server.reception import Reception
 from auror_server.servicer import Servicer, identify
 from auror_server.status import WrongHello, status_of
+from homes import TERMS, enrolled
 
 import auror.wire.alive
 from auror.deployment.certs import create_deployment
@@ -28,8 +29,6 @@ from auror.deployment.credentials import client_folder
 from auror.deployment.settings import to_toml
 from auror.errors import ConfigError, ProtocolError
 from auror.ids import ClientId, RoundId
-from auror.params import RoundParams
-from auror.programs.enrol import synthetic_terms
 from auror.round.description import PROTOCOL_VERSION
 from auror.round.past import MOST_COUNTER, MOST_ERAS, Past
 from auror.wire.fields import WireError
@@ -41,8 +40,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_the_certificate_alone_says_who_it_is(tmp_path: Path) -> None:
-    terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
-    policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
+    policy = create_deployment(tmp_path / "certs", 3, ["localhost"], TERMS)
     clients = Members(policy)
     for client in range(3):
         pem = (client_folder(tmp_path / "certs", client) / "cert.pem").read_bytes()
@@ -98,10 +96,7 @@ class Gone:
 
 
 def test_a_lost_client_is_noticed_whenever_grpc_cancels_its_stream(tmp_path: Path) -> None:
-    terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
-    policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
-    pem = (client_folder(tmp_path / "certs", 1) / "cert.pem").read_bytes()
-    hello = pb.Hello(protocol_version=PROTOCOL_VERSION, deployment=policy.name, client=1)
+    policy, pem, hello = enrolled(tmp_path)
 
     async def cancelled_after(steps: int) -> tuple[list[Event], bool]:
         with ThreadPoolExecutor(1) as pool:
@@ -138,10 +133,7 @@ class Busy(Gone):
 
 
 def test_streams_messages_and_beats_without_end_are_refused_and_counted(tmp_path: Path) -> None:
-    terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
-    policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
-    pem = (client_folder(tmp_path / "certs", 1) / "cert.pem").read_bytes()
-    hello = pb.Hello(protocol_version=PROTOCOL_VERSION, deployment=policy.name, client=1)
+    policy, pem, hello = enrolled(tmp_path)
     body = b"x"
     header = pb.Header(
         kind=Kind.AGREEMENT.value,
@@ -203,10 +195,7 @@ def test_who_takes_nothing_of_what_it_is_sent_is_cut_off(
     """It goes on saying that it lives; what is sent to it would wait without end."""
     monkeypatch.setattr(servicers, "DEAF_SECONDS", 0.05)
     monkeypatch.setattr(auror.wire.alive, "SILENT_SECONDS", 600.0)  # not for saying nothing itself
-    terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
-    policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
-    pem = (client_folder(tmp_path / "certs", 1) / "cert.pem").read_bytes()
-    hello = pb.Hello(protocol_version=PROTOCOL_VERSION, deployment=policy.name, client=1)
+    policy, pem, hello = enrolled(tmp_path)
 
     async def scene() -> None:
         with ThreadPoolExecutor(1) as pool:
@@ -230,10 +219,7 @@ def test_what_has_left_up_to_the_goodbye_is_known(
     tmp_path: Path, frames: int, delivered: bool
 ) -> None:
     """A welcome, two frames and the goodbye."""
-    terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
-    policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
-    pem = (client_folder(tmp_path / "certs", 1) / "cert.pem").read_bytes()
-    hello = pb.Hello(protocol_version=PROTOCOL_VERSION, deployment=policy.name, client=1)
+    policy, pem, hello = enrolled(tmp_path)
 
     async def scene() -> bool:
         with ThreadPoolExecutor(1) as pool:
@@ -288,8 +274,7 @@ def test_the_sample_loads_and_the_defaults_print() -> None:
     ],
 )
 def test_a_past_that_no_memory_holds_is_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
-    terms = synthetic_terms(7, RoundParams(group_size=2, colluders=0), 3)
-    policy = create_deployment(tmp_path / "certs", 3, ["localhost"], terms)
+    policy = create_deployment(tmp_path / "certs", 3, ["localhost"], TERMS)
     pem = (client_folder(tmp_path / "certs", 1) / "cert.pem").read_bytes()
 
     async def said(**more: Any) -> Reception:
