@@ -1,13 +1,17 @@
-"""X25519 key agreement (RFC 7748) followed by HKDF-SHA-256 (RFC 5869)."""
+"""X25519 key agreement (RFC 7748) followed by HKDF-SHA-256 (RFC 5869).
+
+X25519 is libsodium's: its call gives Python's lock back, so threads agree side by side.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from nacl.bindings import crypto_scalarmult, crypto_scalarmult_base
+from nacl.exceptions import CryptoError
 
 from auror.crypto.entropy import Entropy, Secret
 from auror.crypto.tags import Tag, encode
@@ -34,15 +38,12 @@ _KEY_BYTES = 32
 class KeyPair:
     """One X25519 key pair, fresh for every attempt and every purpose."""
 
-    __slots__ = ("_agreed", "_private", "_secret", "public")
+    __slots__ = ("_agreed", "_secret", "public")
 
     def __init__(self, secret: Secret) -> None:
         self._secret = secret
-        self._private = X25519PrivateKey.from_private_bytes(secret.reveal())
         self._agreed: dict[bytes, bytes] = {}
-        self.public = self._private.public_key().public_bytes(
-            serialization.Encoding.Raw, serialization.PublicFormat.Raw
-        )
+        self.public = crypto_scalarmult_base(secret.reveal())
 
     @classmethod
     def draw(cls, entropy: Entropy) -> KeyPair:
@@ -68,9 +69,11 @@ class KeyPair:
 
     def agree(self, peer_public: bytes) -> bytes:
         """The X25519 function of both keys, 32 bytes. Raises AuthenticationFailed as above."""
+        if len(peer_public) != PUBLIC_KEY_BYTES:  # libsodium reads 32 bytes, whatever is there
+            raise AuthenticationFailed("peer's X25519 key has another size")
         try:
-            return self._private.exchange(X25519PublicKey.from_public_bytes(peer_public))
-        except ValueError as error:
+            return crypto_scalarmult(self._secret.reveal(), peer_public)
+        except CryptoError as error:
             raise AuthenticationFailed("peer's X25519 key is degenerate") from error
 
     def __repr__(self) -> str:

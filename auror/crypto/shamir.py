@@ -7,7 +7,7 @@ polynomial's value at x. Python integers are not constant-time: SECURITY.md says
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from auror.crypto.entropy import SECRET_BYTES, Entropy, Secret
 
@@ -77,14 +77,22 @@ def _inverses(values: Sequence[int]) -> list[int]:
 
 
 class Combiner:
-    """Restores secrets; the weights of a holder set are computed once and used for all."""
+    """Restores secrets. Weights take most of the time, so the holders of the last secret are used
+    again for the next one, where its shares have them."""
 
     def __init__(self, threshold: int) -> None:
         self._threshold = threshold
-        self._weights: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._holders: frozenset[int] = frozenset()
+        self._weights: tuple[tuple[int, int], ...] = ()
 
-    def combine(self, shares: Mapping[int, bytes]) -> Secret | None:
-        """The secret behind ``shares`` ({x: share}), from the ``threshold`` smallest x.
+    def combine(
+        self, shares: Mapping[int, bytes], order: Callable[[int], int] | None = None
+    ) -> Secret | None:
+        """The secret behind ``shares`` ({x: share}), from ``threshold`` of them.
+
+        Args:
+            order: holders that are new are those with the smallest ``order(x)``; by default, with
+                the smallest x.
 
         Returns None when the shares do not restore a 256-bit value (some share is wrong).
 
@@ -93,11 +101,12 @@ class Combiner:
         """
         if len(shares) < self._threshold:
             raise ValueError(f"{len(shares)} shares, {self._threshold} needed")
-        chosen = tuple(sorted(shares)[: self._threshold])
-        if chosen not in self._weights:
-            self._weights[chosen] = lagrange_weights(chosen)
+        if not (self._holders and self._holders <= shares.keys()):
+            chosen = sorted(shares, key=order)[: self._threshold]
+            self._weights = tuple(zip(chosen, lagrange_weights(chosen), strict=True))
+            self._holders = frozenset(chosen)
         value = 0
-        for x, weight in zip(chosen, self._weights[chosen], strict=True):
+        for x, weight in self._weights:
             value += int.from_bytes(shares[x], "little") * weight
         value %= PRIME
         if value >> (8 * SECRET_BYTES):

@@ -14,8 +14,9 @@ _LANES = 32
 _WORD = 32
 _ROWS = 4096
 """Rows of 32 elements that are packed at a time: they and the result stay in the cache."""
-_SUMMED_WORDS = 1 << 15
-"""Words of a packed vector that are added at a time, for the same reason."""
+_SUMMED_WORDS = 1 << 17
+"""Words of a packed vector that are added at a time: more, for threads wait for each other between
+two steps of fewer."""
 
 
 def packed_bytes(length: int, bits: int) -> int:
@@ -89,9 +90,9 @@ class PackedSum:
         shifts = np.zeros((most, bits), dtype=np.uint32)
         for which, word, bit in self._places:
             shifts[which, word] = bit
-        rows_at_once = max(1, _SUMMED_WORDS // bits)
-        self._shifts = np.tile(shifts, rows_at_once)
-        size = -(-length // _LANES) * bits
+        rows = -(-length // _LANES)
+        self._shifts = np.tile(shifts, max(1, min(rows, _SUMMED_WORDS // bits)))
+        size = rows * bits
         self._words = np.zeros(size, dtype=np.uint32)
         self._shifted = np.zeros((most, size), dtype=np.uint32)
 

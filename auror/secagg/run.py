@@ -79,8 +79,8 @@ def run_masked_sum(
         answer = OpeningGuard(held[i]).open(uploaded, everybody - uploaded)
         collector.add(i, SecretKind.SELF_SEED, answer.self_seeds)
         collector.add(i, SecretKind.MASK_KEY, answer.mask_keys)
-    seeds = {i: collector.restore(i, SecretKind.SELF_SEED) for i in uploaded}
-    keys = {i: collector.restore(i, SecretKind.MASK_KEY) for i in everybody - uploaded}
+    seeds = collector.restore(dict.fromkeys(uploaded, SecretKind.SELF_SEED))
+    keys = collector.restore(dict.fromkeys(everybody - uploaded, SecretKind.MASK_KEY))
     total = ring.zeros(length)
     for values in masked.values():
         total += values

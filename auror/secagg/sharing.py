@@ -174,26 +174,35 @@ class Commitments:
         self, dealer: ClientId, holder: ClientId, kind: SecretKind, share: Share
     ) -> Digest:
         """Over dealer, holder, kind, salt and value."""
-        rest = self._SHARE.pack(
-            8, dealer, 8, holder, 8, kind.value, SALT_BYTES, share.salt,
-            shamir.SHARE_BYTES, share.value,
-        )  # fmt: skip
-        return _digest(self._share, rest)
+        return self.of_shares(holder, kind, {dealer: share})[0]
+
+    def of_shares(
+        self, holder: ClientId, kind: SecretKind, shares: Mapping[ClientId, Share]
+    ) -> list[Digest]:
+        """As :meth:`of_share`, of several dealers' shares of one kind, in order."""
+        begun, pack, number_of_kind = self._share, self._SHARE.pack, kind.value
+        digests = []
+        for dealer, share in shares.items():
+            hashed = begun.copy()
+            hashed.update(
+                pack(
+                    8, dealer, 8, holder, 8, number_of_kind, SALT_BYTES, share.salt,
+                    shamir.SHARE_BYTES, share.value,
+                )
+            )  # fmt: skip
+            digests.append(Digest(hashed.digest()))
+        return digests
 
     def of_secret(self, dealer: ClientId, kind: SecretKind, secret: Secret) -> Digest:
         """Over dealer, kind and the secret itself, which is uniform and needs no salt."""
         rest = self._SECRET.pack(8, dealer, 8, kind.value, SECRET_BYTES, secret.reveal())
-        return _digest(self._secret, rest)
+        hashed = self._secret.copy()
+        hashed.update(rest)
+        return Digest(hashed.digest())
 
 
 commitments_under = lru_cache(maxsize=4)(Commitments)
 """Of T: a client opens the envelopes of one round, one by one."""
-
-
-def _digest(begun: hashlib._Hash, rest: bytes) -> Digest:
-    hashed = begun.copy()
-    hashed.update(rest)
-    return Digest(hashed.digest())
 
 
 def _envelope_key(

@@ -39,6 +39,13 @@ from auror_server.parts import Parts
 SMALL_BYTES = 16 << 10
 """Decoded at once, in less time than the way to the executor and back takes under load."""
 
+Prepare = Callable[[ClientId, ClientMessage], None]
+"""What the round computes of a client's message before its turn."""
+
+
+def no_work(_: ClientId, __: ClientMessage) -> None:
+    """Nothing."""
+
 
 class Reception:
     """The session's :class:`auror_server.servicer.StreamHandler`."""
@@ -68,6 +75,7 @@ class Reception:
         self._now = now
         self._round_id: RoundId | None = None
         self._meter: RoundMeter | None = None
+        self._prepare: Prepare = no_work
         self._before: RoundId | None = None
         self._late: set[ClientId] = set()
         self._seen: dict[tuple[ClientId, Kind], Digest] = {}
@@ -76,9 +84,13 @@ class Reception:
     def limits(self) -> Limits:
         return self._limits
 
-    def open(self, round_id: RoundId, limits: Limits, meter: RoundMeter) -> None:
-        """A round begins: its messages are taken, of others none."""
+    def open(
+        self, round_id: RoundId, limits: Limits, meter: RoundMeter, prepare: Prepare = no_work
+    ) -> None:
+        """A round begins: its messages are taken, of others none. ``prepare``: of a large message,
+        in the executor too."""
         self._round_id, self._limits, self._meter, self._seen = round_id, limits, meter, {}
+        self._prepare = prepare
         self._allowance = Allowance(limits)
         meter.refused = self.refusals.counts
 
@@ -183,7 +195,8 @@ class Reception:
                 if envelope.size <= SMALL_BYTES:
                     decoded = work()
                 else:
-                    loop = asyncio.get_running_loop()
+                    loop, prepare = asyncio.get_running_loop(), self._prepare
+                    work = functools.partial(_prepared, work, client, prepare)
                     decoded = await loop.run_in_executor(self._pool, work)
                 seen.setdefault((client, envelope.kind), envelope.sha256)
                 event = Message(client, envelope.round_id, decoded, envelope.size)
@@ -200,6 +213,15 @@ class Reception:
     def malformed(self, client: ClientId, error: ProtocolError) -> None:
         self.refusals.note("malformed", f"client {client}", str(error))
         self.inbox.put_nowait(Malformed(client, str(error)))
+
+
+def _prepared(
+    work: Callable[[], ClientMessage], client: ClientId, prepare: Prepare
+) -> ClientMessage:
+    """Raises WireError."""
+    decoded = work()
+    prepare(client, decoded)
+    return decoded
 
 
 def _decoded(message: Received, limits: Limits) -> ClientMessage:

@@ -20,7 +20,7 @@ from auror.ids import NO_ROUND
 from auror.round.messages import RoundEnd, RoundStart
 from auror.round.server.context import Dropped, Persist, PhaseStarted, Send
 from auror.round.server.machine import RoundServer
-from auror.secagg.server.unmask import Spread
+from auror.secagg.server.spread import Spread
 from auror.training.campaign import Campaign
 from auror.training.host import ModelHost
 from auror.training.membership import lacks_by_hand, unwanted
@@ -63,7 +63,7 @@ class Session:
         spread: Spread = map,
         watch: PolicyWatch | None = None,
     ) -> None:
-        """``spread``: puts the expansion of masks on several cores (``RoundServer``).
+        """``spread``: puts adding up and unmasking on several cores (``RoundServer``).
         ``watch``: finds later versions of the policy."""
         self._settings = settings
         self._campaign = campaign
@@ -277,7 +277,7 @@ class Session:
             )
             statistics = start.plan.rows + self._campaign.policy.params.challenge_rows
             limits = Limits(self._campaign.policy.id_bound, start.plan.dim, statistics)
-            self.reception.open(description.round_id, limits, player.meter)
+            self.reception.open(description.round_id, limits, player.meter, machine.prepare)
             await self._carry(player, await self._compute(player.start))
             while player.outcome is None:
                 self._standing = player.standing()

@@ -29,7 +29,8 @@ from auror.secagg.client.unmask import OpenedShares, OpeningGuard
 from auror.secagg.graph import Graph
 from auror.secagg.instance import SecretKind, UInt
 from auror.secagg.server.collect_shares import ShareCollector
-from auror.secagg.server.unmask import Spread, unmask_sum
+from auror.secagg.server.spread import Spread, in_shares
+from auror.secagg.server.unmask import sum_masked, unmask_sum
 from auror.secagg.sharing import deal, receive
 
 Secrets = dict[ClientId, Secret]
@@ -83,8 +84,12 @@ class MeasuredServer:
 
     def take_uploads(self) -> None:
         """SumSize, bits after the last element, and digest of every masked input."""
+        for _ in self.spread(self._take, in_shares(self.summed)):
+            pass
+
+    def _take(self, clients: Iterable[ClientId]) -> None:
         cast = self.cast
-        for client in self.summed:
+        for client in clients:
             payload = cast.payloads[client]
             cast.context.ring.check(payload, cast.context.length)
             if upload_digest(cast.transcript, client, payload) != cast.digests[client]:
@@ -108,16 +113,17 @@ class MeasuredServer:
 
     def restore(self, collector: ShareCollector) -> tuple[Secrets, Secrets]:
         """Self-mask seeds of the summed, mask keys of the absent."""
+        wanted = dict.fromkeys(self.summed, SecretKind.SELF_SEED)
+        wanted |= dict.fromkeys(self.absent, SecretKind.MASK_KEY)
+        restored = collector.restore(wanted, self.cast.graph.ring)
         return (
-            {c: collector.restore(c, SecretKind.SELF_SEED) for c in self.summed},
-            {c: collector.restore(c, SecretKind.MASK_KEY) for c in self.absent},
+            {client: restored[client] for client in self.summed},
+            {client: restored[client] for client in self.absent},
         )
 
     def add(self) -> UInt:
         """The sum of the masked inputs."""
-        context = self.cast.context
-        payloads = (self.cast.payloads[client] for client in self.summed)
-        return context.ring.sum_packed(payloads, context.length)
+        return sum_masked(self.cast.context, self.cast.payloads, self.summed, self.spread)
 
     def unmask(self, collector: ShareCollector, masked: UInt) -> UInt:
         """The sum of the inputs from that of the masked ones."""

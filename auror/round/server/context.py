@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import weakref
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 
@@ -24,14 +25,14 @@ from auror.params import Floors, RoundParams
 from auror.round.arithmetic import update_context
 from auror.round.description import RoundDescription
 from auror.round.facts import ServerFact
-from auror.round.messages import SHARED_KINDS, ServerMessage
+from auror.round.messages import SHARED_KINDS, ServerMessage, Upload
 from auror.round.plan import StatisticsPlan
 from auror.round.policy import Policy
 from auror.round.public import PublicSeed, draw_committee
 from auror.round.record import OpenedGroup
 from auror.secagg.instance import SumContext
 from auror.secagg.server.collect_shares import ShareCollector
-from auror.secagg.server.unmask import Spread
+from auror.secagg.server.spread import Spread
 from auror.secagg.topology import Topology
 
 
@@ -70,7 +71,11 @@ class RoundContext:
     collector: ShareCollector
     public_seed: PublicSeed
     spread: Spread = map
-    """Puts the expansion of masks on several cores."""
+    """Puts adding up and unmasking on several cores."""
+    hashed: dict[ClientId, tuple[weakref.ReferenceType[Upload], Digest]] = field(
+        default_factory=dict
+    )
+    """By sender, an upload whose turn has not come, and what its digest should be."""
     owners: dict[bytes, ClientId] = field(default_factory=dict)
     """Of every public key so far; it grows, for a copy with every message costs n² of them."""
 

@@ -24,7 +24,14 @@ from auror.round.messages import ClientMessage, RoundStart, ServerMessage, Uploa
 from auror.round.policy import Policy
 from auror.round.public import PublicSeed, protocol_seed
 from auror.round.record import Mark, MarkKind
-from auror.round.server import p1b_receipts, p4_statistics, p5_agree, p6_unmask, p7_localise
+from auror.round.server import (
+    p1b_receipts,
+    p2_upload,
+    p4_statistics,
+    p5_agree,
+    p6_unmask,
+    p7_localise,
+)
 from auror.round.server.bookkeeping import Answers, Misconduct, sends
 from auror.round.server.context import (
     Aborted,
@@ -50,7 +57,7 @@ from auror.round.server.state import ORDER, State, Waiting, summarise
 from auror.round.server.steps import close, present, take, to_present
 from auror.round.summary import RoundSummary
 from auror.round.watch import Watch
-from auror.secagg.server.unmask import Spread
+from auror.secagg.server.spread import Spread
 
 
 class RoundServer:
@@ -64,7 +71,7 @@ class RoundServer:
         public_seed: PublicSeed = protocol_seed,
         spread: Spread = map,
     ) -> None:
-        """``spread``: how the expansion of masks is put on several cores.
+        """``spread``: how adding up and unmasking are put on several cores.
 
         Raises:
             ConfigError: the parameters cannot work for this cohort.
@@ -125,6 +132,12 @@ class RoundServer:
         )
         outgoing: dict[ClientId, ServerMessage] = dict.fromkeys(description.cohort, self._start)
         return self._enter(Advertising(), outgoing, fact)
+
+    def prepare(self, sender: ClientId, message: ClientMessage) -> None:
+        """What of a message can be computed before its turn, by another thread: :meth:`on_message`
+        of the same object is quicker then."""
+        if isinstance(message, Upload):
+            p2_upload.prepare(self._context, sender, message)
 
     def on_message(self, sender: ClientId, message: ClientMessage) -> list[ServerEffect]:
         """Take one authenticated client's message.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -41,6 +42,19 @@ class WithUploads(WithDealers):
     uploads: Uploads
 
 
+def prepare(context: RoundContext, sender: ClientId, message: Upload) -> None:
+    """Hash the payload before :func:`take_upload`, in any thread; no payload is kept for it."""
+    digest = upload_digest(context.transcript, sender, message.payload)
+    context.hashed[sender] = weakref.ref(message), digest
+
+
+def _digest_of(context: RoundContext, sender: ClientId, message: Upload) -> Digest:
+    known = context.hashed.pop(sender, None)
+    if known is not None and known[0]() is message:
+        return known[1]
+    return upload_digest(context.transcript, sender, message.payload)
+
+
 def take_upload(
     context: RoundContext, state: Uploading, sender: ClientId, message: Upload
 ) -> Uploading:
@@ -54,7 +68,7 @@ def take_upload(
         sum_context.ring.check(message.payload, sum_context.length)
     except ValueError as error:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, str(error)) from error
-    if upload_digest(context.transcript, sender, message.payload) != message.digest:
+    if _digest_of(context, sender, message) != message.digest:
         raise PeerMisbehaved(sender, DropReason.BAD_DIGEST)
     context.uploads[sender] = message.payload
     return replace(state, digests={**state.digests, sender: message.digest})

@@ -64,11 +64,10 @@ def close(context: RoundContext, state: Drawing) -> tuple[Draw, dict[ClientId, b
     Raises:
         RoundAborted: too few shares of an r, or a dealer that shared another than it committed to.
     """
-    randomness = {
-        dealer: context.collector.restore(dealer, SecretKind.RANDOMNESS).reveal()
-        for dealer in state.dealers.dealt
-        if dealer in context.committee
-    }
+    dealers = [dealer for dealer in state.dealers.dealt if dealer in context.committee]
+    wanted = dict.fromkeys(dealers, SecretKind.RANDOMNESS)
+    secrets = context.collector.restore(wanted, state.wired.graph.ring)
+    randomness = {dealer: secrets[dealer].reveal() for dealer in dealers}
     return draw(context, state.uploads, randomness), randomness
 
 

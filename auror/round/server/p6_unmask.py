@@ -14,7 +14,7 @@ from auror.round.server.context import Phase, RoundContext, RoundTotal
 from auror.round.server.p1b_receipts import check_given
 from auror.round.server.p5_agree import WithProposal
 from auror.secagg.instance import SecretKind, UInt
-from auror.secagg.server.unmask import unmask_sum
+from auror.secagg.server.unmask import sum_masked, unmask_sum
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,13 @@ def restored_secrets(
     context: RoundContext, state: WithProposal
 ) -> tuple[dict[ClientId, Secret], dict[ClientId, Secret]]:
     """The self-mask seeds of A and the mask keys of U2 \\ A. Raises RoundAborted."""
-    collector, accepted = context.collector, state.proposal.accepted
-    seeds = {c: collector.restore(c, SecretKind.SELF_SEED) for c in accepted}
-    absent = [c for c in state.dealers.dealt if c not in seeds]
-    return seeds, {c: collector.restore(c, SecretKind.MASK_KEY) for c in absent}
+    accepted, everybody = state.proposal.everybody, state.dealers.dealt
+    wanted = {c: SecretKind.SELF_SEED if c in accepted else SecretKind.MASK_KEY for c in everybody}
+    restored = context.collector.restore(wanted, state.wired.graph.ring)
+    return (
+        {c: secret for c, secret in restored.items() if c in accepted},
+        {c: secret for c, secret in restored.items() if c not in accepted},
+    )
 
 
 def unmasked(
@@ -94,9 +97,7 @@ def unmasked(
     return unmask_sum(
         sum_context,
         state.wired.graph,
-        sum_context.ring.sum_packed(
-            (context.uploads[client] for client in clients), sum_context.length
-        ),
+        sum_masked(sum_context, context.uploads, clients, context.spread),
         {client: seeds[client] for client in clients},
         absent,
         {client: keys.update_mask for client, keys in state.wired.keys.items()},

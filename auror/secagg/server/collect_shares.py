@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from auror.crypto.entropy import Secret
 from auror.crypto.shamir import Combiner
@@ -38,6 +38,8 @@ class ShareCollector:
         """Remember what ``dealer`` committed to in phase 1."""
         self._commitments[dealer] = share_commitments
         self._secret_commitments[dealer] = secret_commitments
+        for piles in self._shares.values():
+            piles.setdefault(dealer, {})
 
     def add(self, holder: ClientId, kind: SecretKind, shares: Mapping[ClientId, Share]) -> None:
         """Take ``holder``'s shares of one kind of secret, one per dealer.
@@ -47,17 +49,17 @@ class ShareCollector:
                 holder opened another value or it kept quiet about a bad dealing in phase 1;
                 nothing of this answer is used.
         """
-        position = self._position[kind]
-        for dealer, share in shares.items():
-            row = self._commitments.get(dealer, {}).get(holder)
-            actual = self._committed.of_share(dealer, holder, kind, share)
-            if row is None or row[position] != actual:
+        position, rows = self._position[kind], self._commitments
+        actual = self._committed.of_shares(holder, kind, shares)
+        for dealer, digest in zip(shares, actual, strict=True):
+            row = rows[dealer].get(holder) if dealer in rows else None
+            if row is None or row[position] != digest:
                 raise PeerMisbehaved(
                     holder, DropReason.BAD_COMMITMENT, f"share of client {dealer}'s {kind.name}"
                 )
         point, piles = share_point(holder), self._shares[kind]
         for dealer, share in shares.items():
-            piles.setdefault(dealer, {})[point] = share.value
+            piles[dealer][point] = share.value
 
     def count(self, dealer: ClientId, kind: SecretKind) -> int:
         return len(self._shares[kind].get(dealer, {}))
@@ -65,19 +67,41 @@ class ShareCollector:
     def enough(self, dealer: ClientId, kind: SecretKind) -> bool:
         return self.count(dealer, kind) >= self._threshold
 
-    def restore(self, dealer: ClientId, kind: SecretKind) -> Secret:
-        """The secret itself, checked against the dealer's commitment to it.
+    def restore(
+        self, wanted: Mapping[ClientId, SecretKind], ring: Sequence[ClientId] = ()
+    ) -> dict[ClientId, Secret]:
+        """By dealer the secret of the ``wanted`` kind, checked against its commitment to it.
+
+        Args:
+            ring: of a sparse graph. Dealers are taken in its order, and new holders of shares as
+                far ahead as there are any: they hold shares of the dealers that follow, too.
 
         Raises:
             RoundAborted: too few shares, or shares that restore another value (the dealer lied:
                 each share matched its own commitment).
         """
+        if not ring:
+            return {dealer: self._restore(dealer, kind) for dealer, kind in wanted.items()}
+        places, half = {share_point(client): at for at, client in enumerate(ring)}, len(ring) // 2
+        restored = {}
+        for here, dealer in enumerate(ring):
+            if dealer in wanted:
+
+                def behind(point: int, here: int = here) -> int:
+                    return (here + half - places[point]) % len(ring)
+
+                restored[dealer] = self._restore(dealer, wanted[dealer], behind)
+        return restored
+
+    def _restore(
+        self, dealer: ClientId, kind: SecretKind, order: Callable[[int], int] | None = None
+    ) -> Secret:
         if not self.enough(dealer, kind):
             raise RoundAborted(
                 AbortReason.TOO_FEW_SHARES,
                 f"{self.count(dealer, kind)} of {self._threshold} for client {dealer}",
             )
-        secret = self._combiner.combine(self._shares[kind][dealer])
+        secret = self._combiner.combine(self._shares[kind][dealer], order)
         expected = self._secret_commitments[dealer][self._position[kind]]
         if secret is None or self._committed.of_secret(dealer, kind, secret) != expected:
             raise RoundAborted(

@@ -1,8 +1,9 @@
-"""Round 4 (Bonawitz 2017, figure 4, Unmasking): take the masks off the sum, and only off it."""
+"""Round 4 (Bonawitz 2017, figure 4, Unmasking): add the masked inputs up, and take the masks off
+the sum, and only off it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from auror.crypto.entropy import Secret
@@ -12,15 +13,34 @@ from auror.ids import ClientId
 from auror.secagg.graph import Graph
 from auror.secagg.instance import SumContext, UInt
 from auror.secagg.masking import add_mask, mask_sign, pairwise_mask_key, self_mask_key
+from auror.secagg.server.spread import Spread, in_shares
 
 Masks = Sequence[tuple[Secret, int]]
 """What a mask is expanded from, and the sign with which it is added."""
-Spread = Callable[[Callable[[Masks], UInt], Iterable[Masks]], Iterable[UInt]]
-"""``map``, or one whose calls run side by side: how a program puts its cores to use."""
+Absent = tuple[ClientId, KeyPair]
+"""Whom others masked against, and whose mask key was restored."""
 
-_SHARES = 2
 _WORTH_SPREADING = 1 << 16
-"""Entries: shorter masks cost more of Python, which has one thread at a time, than of AES."""
+"""Entries: arrays of fewer cost more of Python, which has one thread at a time, than of numpy or
+AES."""
+
+
+def sum_masked(
+    context: SumContext,
+    uploads: Mapping[ClientId, bytes],
+    clients: Sequence[ClientId],
+    spread: Spread = map,
+) -> UInt:
+    """The sum of the packed ``uploads`` of ``clients``, (length,), modulo the ring.
+
+    Raises:
+        ValueError: one is no packed vector of the ring.
+    """
+
+    def of(some: Sequence[ClientId]) -> UInt:
+        return context.ring.sum_packed((uploads[client] for client in some), context.length)
+
+    return _added(context, _run(context, spread)(of, in_shares(clients)))
 
 
 def unmask_sum(
@@ -39,34 +59,51 @@ def unmask_sum(
         self_seeds: restored b_i of everybody in the sum.
         absent_keys: restored s_j of everybody whom they masked against and who is not in it.
         mask_keys: the public mask keys of both.
-        spread: runs the expansion of the masks.
+        spread: agrees on the keys of the masks, and expands them.
 
     Raises:
         RoundAborted: a restored mask key does not belong to the advertised public key.
     """
     masks = [(self_mask_key(seed, context, c), -1) for c, seed in self_seeds.items()]
-    summed = frozenset(self_seeds)
-    for absent, secret in sorted(absent_keys.items()):
-        pair = KeyPair(secret)
+    absentees = [(absent, KeyPair(secret)) for absent, secret in sorted(absent_keys.items())]
+    for absent, pair in absentees:
         if pair.public != mask_keys[absent]:
             raise RoundAborted(
                 AbortReason.BAD_RECONSTRUCTION,
                 f"mask key of client {absent} is not the advertised",
                 absent,
             )
-        # What a peer added against `absent` is the negative of absent's own mask.
-        masks += [
-            (
-                pairwise_mask_key(pair, mask_keys[peer], context, absent, peer),
-                mask_sign(absent, peer),
-            )
-            for peer in graph.among(absent, summed)
-        ]
-    # All keys are agreed before any is expanded: agreeing holds Python's lock, and threads that
-    # take turns at it wait longer than they work.
-    run = spread if context.length >= _WORTH_SPREADING else map
-    total = masked.copy()
-    for part in run(partial(_sum_of, context), [masks[at::_SHARES] for at in range(_SHARES)]):
+    against = partial(_masks_against, context, graph, frozenset(self_seeds), mask_keys)
+    # All keys are agreed before any is expanded: a thread that agrees needs Python's lock ten times
+    # as often as one that expands, and makes it wait.
+    for some in spread(against, in_shares(absentees)):
+        masks += some
+    parts = _run(context, spread)(partial(_sum_of, context), in_shares(masks))
+    return _added(context, (masked, *parts))
+
+
+def _masks_against(
+    context: SumContext,
+    graph: Graph,
+    summed: frozenset[ClientId],
+    mask_keys: Mapping[ClientId, bytes],
+    absentees: Iterable[Absent],
+) -> Masks:
+    # What a peer added against an absent one is the negative of the absent one's own mask.
+    return [
+        (pairwise_mask_key(pair, mask_keys[peer], context, absent, peer), mask_sign(absent, peer))
+        for absent, pair in absentees
+        for peer in graph.among(absent, summed)
+    ]
+
+
+def _run(context: SumContext, spread: Spread) -> Spread:
+    return spread if context.length >= _WORTH_SPREADING else map
+
+
+def _added(context: SumContext, parts: Iterable[UInt]) -> UInt:
+    total = context.ring.zeros(context.length)
+    for part in parts:
         total += part
     return context.ring.reduce(total)
 

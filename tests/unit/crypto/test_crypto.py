@@ -6,6 +6,7 @@ import copy
 import hashlib
 import logging
 import traceback
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -83,6 +84,8 @@ def test_shared_key_is_shared_and_bound_to_tag_and_context() -> None:
         bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
         bytes.fromhex("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
         bytes(31),
+        KeyPair(secret(8)).public[:31],
+        KeyPair(secret(8)).public + b"0",
     ],
 )
 def test_degenerate_public_keys_are_refused(public: bytes) -> None:
@@ -172,6 +175,25 @@ def test_any_threshold_of_shares_restores(
     restored = shamir.Combiner(threshold).combine({x: shares[x] for x in chosen})
     assert restored is not None
     assert restored.reveal() == value
+
+
+def test_holders_serve_again_while_all_of_them_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, ...]] = []
+    weights = shamir.lagrange_weights
+
+    def watched(holders: Sequence[int]) -> tuple[int, ...]:
+        asked.append(tuple(holders))
+        return weights(holders)
+
+    monkeypatch.setattr(shamir, "lagrange_weights", watched)
+    combiner = shamir.Combiner(3)
+    around = ([1, 2, 3, 4, 5], [2, 3, 4, 5, 6], [3, 4, 5, 6, 7], [4, 5, 6, 7, 8], [1, 4, 5, 6, 8])
+    for fill, holders in enumerate(around):
+        shares = shamir.split(secret(fill), 3, holders, seeded_entropy(fill))
+        restored = combiner.combine(shares, lambda x: -x)
+        assert restored is not None
+        assert restored.reveal() == secret(fill).reveal()
+    assert asked == [(5, 4, 3), (8, 7, 6), (8, 6, 5)]
 
 
 def test_the_largest_secret_fits_the_field() -> None:

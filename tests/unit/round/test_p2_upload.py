@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -15,11 +16,12 @@ from rounds_kit import (
 )
 
 from auror.errors import DropReason, Refusal
-from auror.ids import Digest
+from auror.ids import ClientId, Digest
 from auror.round.client.machine import ClientMachine
-from auror.round.messages import (
-    Upload,
-)
+from auror.round.messages import ClientMessage, Upload
+from auror.round.server import p2_upload
+from auror.round.server.context import ServerEffect
+from auror.round.server.machine import RoundServer
 
 
 @provokes(Refusal.BAD_UPDATE)
@@ -51,3 +53,30 @@ def test_late_update_is_not_kept(nine: Deployment) -> None:
 @provokes(DropReason.BAD_DIGEST)
 def test_upload_that_does_not_match_its_digest(nine: Deployment) -> None:
     drops(nine, DropReason.BAD_DIGEST, Upload, lambda m: replace(m, digest=Digest(bytes(32))))
+
+
+def test_an_upload_hashed_ahead_is_taken_by_its_own_digest_only(
+    nine: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_message, hashed = RoundServer.on_message, Counter[ClientId]()
+    upload_digest = p2_upload.upload_digest
+
+    def counted(transcript: Digest, client: ClientId, payload: bytes) -> Digest:
+        hashed[client] += 1
+        return upload_digest(transcript, client, payload)
+
+    def told_before(
+        server: RoundServer, sender: ClientId, message: ClientMessage
+    ) -> list[ServerEffect]:
+        server.prepare(sender, message)
+        if isinstance(message, Upload) and sender == VICTIM:
+            other = bytes([message.payload[0] ^ 1]) + message.payload[1:]
+            message = replace(message, payload=other)
+        return on_message(server, sender, message)
+
+    monkeypatch.setattr(p2_upload, "upload_digest", counted)
+    monkeypatch.setattr(RoundServer, "on_message", told_before)
+    played = play(nine)
+    assert played.dropped == {VICTIM: DropReason.BAD_DIGEST}
+    assert hashed == {client: 1 + (client == VICTIM) for client in nine.keys}
+    exact(played, nine)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auror.secagg import packing
 from auror.secagg.instance import Ring
 from auror.secagg.packing import PackedSum, check, pack, packed_bytes, unpack
 
@@ -76,9 +77,10 @@ def test_packed_vectors_are_summed_as_if_unpacked(bits: int) -> None:
 
 
 @pytest.mark.parametrize("bits", [1, 7, 16, 26, 32])
-def test_pieces_of_a_sum_join_without_a_seam(bits: int) -> None:
+def test_pieces_of_a_sum_join_without_a_seam(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "_SUMMED_WORDS", 1 << 10)
     rng = np.random.default_rng(bits)
-    length = 3 * (1 << 15) * 32 // bits + 77
+    length = 3 * (1 << 10) * 32 // bits + 77
     one, other = (
         rng.integers(0, 1 << bits, size=length, dtype=np.uint64).astype(np.uint32) for _ in "ab"
     )

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -23,14 +27,19 @@ from auror_server.admission import (
 from auror_server.app import STRANGERS, connections_for
 from auror_server.connections import Connections, EncodedMessage
 from auror_server.events import Joined, Message
+from auror_server.members import Members
+from auror_server.metrics import RoundMeter
 from auror_server.probes import PROBES
+from auror_server.reception import SMALL_BYTES, Reception
 from auror_server.status import status_of
+from rounds_kit import Deployment
 
 from auror.errors import ConfigError
-from auror.ids import ClientId, RoundId
-from auror.round.messages import Agreement
+from auror.ids import ClientId, Digest, RoundId
+from auror.round.messages import Agreement, ClientMessage, Upload
+from auror.wire import codec
 from auror.wire.fields import WireError
-from auror.wire.frames import Assembler
+from auror.wire.frames import Announcement, Assembler, Received
 from auror.wire.limits import Kind, Limits
 from auror.wire.service import probe_options, server_options
 
@@ -219,3 +228,27 @@ def test_ports_bound_connections_handshakes_streams_and_idleness() -> None:
         assert options["grpc.max_connection_idle_ms"] <= 60_000
         assert options["grpc.max_receive_message_length"] < 1 << 20
         assert options["grpc.so_reuseport"] == 0
+
+
+def test_of_a_large_message_the_round_computes_what_it_can_before_its_turn() -> None:
+    async def scene() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            limits = Limits(1, SMALL_BYTES, 0)
+            reception = Reception(Members(Deployment(3).policy), limits, pool, lambda: 0.0)
+            seen: list[tuple[ClientId, bytes, bool]] = []
+
+            def prepare(client: ClientId, message: ClientMessage) -> None:
+                assert isinstance(message, Upload)
+                own = threading.current_thread() is threading.main_thread()
+                seen.append((client, message.payload, own))
+
+            reception.open(ROUND, limits, RoundMeter(0.0), prepare)
+            for fill, size in ((b"s", 100), (b"l", SMALL_BYTES)):
+                body = codec.encode_client(Upload(fill * size, Digest(bytes(32))))
+                digest = Digest(hashlib.sha256(body).digest())
+                envelope = Announcement(Kind.UPLOAD, len(body), digest, ROUND)
+                await reception.received(ONE, Received(envelope, io.BytesIO(body)))
+            assert seen == [(ONE, b"l" * SMALL_BYTES, False)]
+            assert reception.inbox.qsize() == 2
+
+    asyncio.run(scene())
