@@ -32,10 +32,9 @@ class Instance(enum.Enum):
 
     @property
     def pairwise_mask_tag(self) -> Tag:
-        return {
-            Instance.UPDATE: Tag.UPDATE_PAIRWISE_MASK,
-            Instance.STATISTICS: Tag.STATISTICS_PAIRWISE_MASK,
-        }[self]
+        if self is Instance.UPDATE:
+            return Tag.UPDATE_PAIRWISE_MASK
+        return Tag.STATISTICS_PAIRWISE_MASK
 
 
 class SecretKind(enum.Enum):
