@@ -163,7 +163,7 @@ class Refusal(enum.Enum):
     OUT_OF_TURN = "message of another phase"
     BAD_UPDATE = "own update has values that are not finite"
     MASKS_WOULD_SHOW = "opening cross-group masks would show single clients"
-    FORGED_MEANS = "the plan's class means are not those of this client's model and samples"
+    FORGED_MEANS = "the plan's class means are not those of the model and the signed clean samples"
     UNKNOWN_ROUND = "nothing is known of the round: this client was started anew during it"
     DATA_UNUSABLE = "this client's samples cannot be used"
     DEVICE_FAILED = "the device that trains failed"

@@ -176,10 +176,6 @@ class PlanCaps:
     """Largest |coefficient| of the plan, in bits: one row could otherwise carry several entries."""
     max_row_norm_bits: Annotated[int, Range(1)] = 36
     """Largest ‖row‖₁ of the plan, in bits."""
-    min_cosine: Annotated[float, Range(-1, 1)] = 0.72
-    """Least cosine between a class mean that the plan reads along and a client's own; -1 = off."""
-    min_class_samples: Annotated[int, Range(1)] = 10
-    """Own samples of a class from which on a client compares."""
 
     def __post_init__(self) -> None:
         check_fields(self)

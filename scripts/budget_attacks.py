@@ -175,7 +175,6 @@ def _imprinted(name: str, prepared: Prepared, noise: float, found: Any) -> Json:
         "noise": noise,
         "images": found.images,
         "psnr": found.median_psnr and round(found.median_psnr, 1),
-        "refusing": found.refusing,
     }
 
 

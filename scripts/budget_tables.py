@@ -103,12 +103,11 @@ def _imprint(made: Sequence[Json]) -> list[str]:
         _wrapped(
             "A hidden layer of brightness thresholds (`auror.learn.imprint`). *Images*: different"
             " training images seen at 30 dB or better, *PSNR*: median of theirs; mean over seeds,"
-            " in brackets the lowest and highest. *Refusing*: most clients of any seed whose check"
-            " of class means stops the round."
+            " in brackets the lowest and highest."
         ),
         "",
-        "| training | clients | noise | images | PSNR, dB | refusing | accuracy |",
-        "|---|---|---|---|---|---|---|",
+        "| training | clients | noise | images | PSNR, dB | accuracy |",
+        "|---|---|---|---|---|---|",
     ]
     for (training, clients, noise), seeds in grouped.items():
         flat = [row for found in seeds for row in found]
@@ -120,7 +119,6 @@ def _imprint(made: Sequence[Json]) -> list[str]:
             f"{noise:g}" if noise else "–",
             _spread([row["images"] for row in flat], "{:.0f}".format),
             _spread(psnr, "{:.0f}".format) if psnr else "–",
-            str(max(row["refusing"] for row in flat)),
             f"{statistics.mean(accuracy):.3f}" if accuracy else "–",
         ]
         lines.append(f"| {' | '.join(cells)} |")

@@ -24,7 +24,7 @@ from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
 from auror.round.client.state import ClientEffect, GaveUp, Reply, Train
 from auror.round.description import RoundDescription, model_digest
-from auror.round.label_rows import ClassMeans, LabelRows
+from auror.round.label_rows import ClassMeans, rows_of_means
 from auror.round.messages import (
     AdvertisedKeys,
     ClientMessage,
@@ -72,18 +72,17 @@ ToClient = Callable[[ClientId, ServerMessage], "ServerMessage | Iterable[ServerM
 ToServer = Callable[[ClientId, ClientMessage], "ClientMessage | Iterable[ClientMessage] | None"]
 
 
-MEANS = ClassMeans(
-    OutputShape(1, 2, 1),
-    np.array([[0.3], [-0.6]], dtype=np.float32),
-    np.array([20, 20], dtype=np.int64),
-)
-"""Every client's own: an output layer of two classes on one unit, entries 1 to 4."""
+MEANS = ClassMeans(OutputShape(1, 2, 1), np.array([[0.3], [-0.6]], dtype=np.float32))
+"""As every client finds them: an output layer of two classes on one unit, entries 1 to 4."""
 NO_ANCHOR = Digest(bytes(32))
 
 
-def small_plan(dim: int = DIM, anchor: Digest = NO_ANCHOR) -> StatisticsPlan:
+def small_plan(
+    dim: int = DIM, anchor: Digest = NO_ANCHOR, params: RoundParams = PARAMS
+) -> StatisticsPlan:
     """All three parts that a server may choose: 4 + 3 + 4 rows, within every cap."""
-    labels = LabelRows.from_matrix(1, np.array([[1], [-2]], dtype=np.int64))
+    assert MEANS.means is not None
+    labels = rows_of_means(MEANS.output, MEANS.means, params.label_row_bits())
     return StatisticsPlan(dim, (OutputLayer(1, 4), session_sketch(anchor, 3), labels))
 
 
@@ -114,7 +113,7 @@ class Deployment:
         }
         by_default = not self.plan.dim
         if by_default:
-            self.plan = small_plan()
+            self.plan = small_plan(params=self.params)
         self.policy = Policy(
             deployment=seeded_bytes(self.seed, "deployment", length=16),
             version=1,
@@ -128,7 +127,7 @@ class Deployment:
             budget=self.budget,
         ).signed(self.operator)
         if by_default:
-            self.plan = small_plan(anchor=self.policy.digest())
+            self.plan = small_plan(anchor=self.policy.digest(), params=self.params)
 
     @property
     def operator(self) -> SigningKey:
@@ -196,10 +195,6 @@ class Deployment:
             client: rng.uniform(-1.2, 1.2, size=self.plan.dim).astype(np.float32)
             for client in self.everybody
         }
-
-    @property
-    def means(self) -> dict[ClientId, ClassMeans]:
-        return dict.fromkeys(self.everybody, MEANS)
 
     def entropy(self, *labels: str | int) -> Entropy:
         return seeded_entropy(self.seed, *labels)

@@ -12,18 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.bench.crafted import members_of, public_samples
-from auror.errors import ConfigError, Refused
+from auror.errors import ConfigError
 from auror.experiments.prepared import Prepared
-from auror.learn.evaluate import own_class_means
 from auror.learn.imprint import RECOVERED_DB, Imprint, imprint_model, matches, read_images
-from auror.learn.task import Task
 from auror.learn.training import TrainingParams, client_seed, train_clients
-from auror.params import PlanCaps
 from auror.round.arithmetic import quantiser
-from auror.round.client.label_rows import check_output_rows
-from auror.round.plan import StatisticsPlan
 from auror.sim.seeded import rounding_seed
-from auror.training.observations import label_rows
 
 Model = NDArray[np.float32]
 
@@ -38,8 +32,6 @@ class Imprinted:
     """Of those, dB; None: there is none."""
     largest: float
     """Largest entry of any update."""
-    refusing: int
-    """Clients whose rules refuse the round for the class means that come with the model."""
 
 
 def imprint(
@@ -67,10 +59,9 @@ def imprint(
     rng = np.random.default_rng([seed, 0x1337])
     coded = quantiser(params)
     best: dict[int, float] = {}
-    largest, refusing = 0.0, 0
+    largest = 0.0
     for index, how in enumerate(hows):
         model = imprint_model(task, public_samples(prepared), len(images), how)
-        refusing = max(refusing, _refusing(prepared, task, model))
         seeds = [client_seed(seed, index, client) for client in members]
         updates = train_clients(
             task, model, xs, ys, params=training, seeds=seeds, device=prepared.device
@@ -89,22 +80,7 @@ def imprint(
             if level >= RECOVERED_DB:
                 best[int(image)] = max(best.get(int(image), 0.0), float(level))
     median = float(np.median(list(best.values()))) if best else None
-    return Imprinted(len(best), median, largest, refusing)
-
-
-def _refusing(prepared: Prepared, task: Task, model: Model) -> int:
-    """Clients whose own class means differ too much from the server's, under ``model``."""
-    plan = StatisticsPlan(
-        prepared.host.dim, (label_rows(prepared.host, model, prepared.config.round_params),)
-    )
-    refusing = 0
-    for client in members_of(prepared):
-        x, y = prepared.honest.x[client], prepared.honest.y[client]
-        try:
-            check_output_rows(plan, own_class_means(task, model, x, y, prepared.device), PlanCaps())
-        except Refused:
-            refusing += 1
-    return refusing
+    return Imprinted(len(best), median, largest)
 
 
 def accuracy_under_noise(prepared: Prepared, noise: float, rounds: int) -> float:

@@ -22,15 +22,12 @@ from auror.experiments.config import ExperimentConfig
 from auror.experiments.files import name_of
 from auror.experiments.prepared import Prepared
 from auror.ids import ClientId, Digest, GroupIndex
-from auror.params import PlanCaps, RoundParams
+from auror.params import RoundParams
 from auror.round.arithmetic import quantiser
 from auror.round.label_rows import LabelRows, MeansSource
 from auror.round.output import OutputShape
-from auror.round.plan import StatisticsPlan
 from auror.round.public import Groups
 from auror.round.record import OpenedGroup
-from auror.round.summary import RoundSummary
-from auror.sim.plain import compares, refusals_of
 from auror.sim.population import basis_of
 from auror.sim.seeded import rounding_seed
 from auror.training.observations import (
@@ -38,12 +35,11 @@ from auror.training.observations import (
     RoundPlan,
     assemble_plan,
     ledger_blocks,
-    means_refused,
     observe,
     plan_labels,
 )
 
-_FORMAT = 4
+_FORMAT = 5
 _ANCHOR = Digest(bytes(32))  # of the session sketch: no roster signs a recording
 _LABEL_DTYPE = np.dtype("<i4")
 _COLLUDERS_SHARE = 0.3
@@ -74,8 +70,6 @@ class RecordedTraining:
     """Malicious client → labels that it changed."""
     metrics: Mapping[str, float | None]
     """Of the model at the end: accuracy, source recall, attack success."""
-    means_refused: bool = False
-    """Too many clients refused the server's class means: a run would flag nobody."""
 
     @property
     def clients(self) -> int:
@@ -154,21 +148,11 @@ def _train(config: ExperimentConfig, choice: PlanChoice) -> RecordedTraining:
     trainer = prepared.trainer(prepared.population)
     cohort = tuple(prepared.population.x)
     model = host.initial(0)
-    seen, labels, refused = [], [], False
-
-    def planned() -> tuple[list[LabelRows], StatisticsPlan]:
-        rows = plan_labels(choice, host, model, params, of_samples=not refused)
-        plan = assemble_plan(choice, host.dim, host.output, rows, _ANCHOR).plan
-        return [] if rows is None else [rows], plan
-
+    seen, labels = [], []
     for index in range(config.rounds):
-        rows, plan = planned()
-        if compares(plan):
-            refusals = refusals_of(plan, trainer.class_means(model, cohort), PlanCaps())
-            refused = means_refused(RoundSummary(refusals=refusals), colluders_of(len(cohort)))
-            if refused:  # the round has no total, and is played again on the same model
-                rows, plan = planned()
-        labels += rows
+        rows = plan_labels(choice, host, model, params)
+        plan = assemble_plan(choice, host.dim, host.output, rows, _ANCHOR).plan
+        labels += [] if rows is None else [rows]
         updates = trainer.train(model, cohort, index, basis_of(plan))
         total = np.zeros(model.size, dtype=np.int64)
         sums = []
@@ -188,7 +172,6 @@ def _train(config: ExperimentConfig, choice: PlanChoice) -> RecordedTraining:
         prepared.population.malicious,
         dict(prepared.population.poisoned),
         dict(host.evaluate(model)),
-        refused,
     )
 
 
@@ -202,7 +185,6 @@ def _store(path: Path, made: RecordedTraining) -> None:
         "malicious": list(made.malicious),
         "changed": {str(client): count for client, count in made.changed.items()},
         "metrics": dict(made.metrics),
-        "means_refused": made.means_refused,
     }
     temporary = path.with_suffix(f".{os.getpid()}.npz")
     np.savez_compressed(
@@ -235,5 +217,4 @@ def _load(path: Path, params: RoundParams, choice: PlanChoice) -> RecordedTraini
         tuple(ClientId(c) for c in facts["malicious"]),
         {ClientId(int(c)): count for c, count in facts["changed"].items()},
         facts["metrics"],
-        facts["means_refused"],
     )

@@ -106,7 +106,6 @@ def replay(
         Ledger(recording.blocks),
         confirmation,
         drawn_by(rng.bytes, audits or 0.0),
-        watch_only=recording.means_refused,
     )
     everybody = tuple(ClientId(c) for c in range(recording.clients))
     present, last = everybody, min(rounds or recording.rounds, recording.rounds)

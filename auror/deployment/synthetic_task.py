@@ -18,6 +18,8 @@ HIDDEN = 16
 """Inputs of the softmax layer, fewer where the model is small."""
 _NOISE = 0.6
 _SEED = 20_16
+_CLEAN, _CLEAN_SAMPLES = 1_000_000, 500
+"""A seed that no client has."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,10 @@ class SyntheticTask:
         inputs = inputs + _NOISE * rng.standard_normal((count, self.hidden))
         return inputs.astype(np.float32), labels
 
-    def means(self, inputs: Floats, labels: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
-        """Mean input (classes, hidden) and number of samples of each class."""
-        counts = np.bincount(labels, minlength=self.classes)
-        sums = np.zeros((self.classes, self.hidden))
-        np.add.at(sums, labels, inputs)
-        return (sums / np.maximum(counts, 1)[:, None]).astype(np.float32), counts
+    def clean_means(self) -> Floats | None:
+        """Mean input of each class (classes, hidden) over clean samples that follow from the task,
+        so that no policy has to sign them; None without classes."""
+        return _clean_means(self) if self.classes else None
 
     def logits(self, model: Floats, inputs: Floats) -> NDArray[np.float64]:
         weights, bias = self._layer(model)
@@ -97,6 +97,15 @@ class SyntheticTask:
         entries = self.classes * self.hidden
         weights = model[:entries].astype(np.float64).reshape(self.classes, self.hidden)
         return weights, model[entries : entries + self.classes].astype(np.float64)
+
+
+@functools.lru_cache(maxsize=2)
+def _clean_means(task: SyntheticTask) -> Floats:
+    inputs, labels = task.samples(_CLEAN, _CLEAN_SAMPLES)
+    sums = np.zeros((task.classes, task.hidden))
+    np.add.at(sums, labels, inputs)
+    counts = np.bincount(labels, minlength=task.classes)
+    return (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=2)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from auror.errors import Refusal
 from auror.experiments.config import ExperimentConfig, RunName
 from auror.experiments.evidence import decoded_evidence, finite, finite_or_none, suspicion
 from auror.experiments.prepared import Prepared
@@ -34,7 +33,6 @@ from auror.sim.population import Population
 from auror.sim.simulate import SimulatedRound
 from auror.training.campaign import Campaign
 from auror.training.config import AfterFlag
-from auror.training.notices import MEANS_REFUSED
 from auror.training.observations import how_found, usable
 
 
@@ -162,8 +160,6 @@ def defended_progress(
     notes = ["restarted"] if record.era > 0 else []
     if record.aborted is not None:
         notes.append(f"aborted: {record.aborted.value}")
-    if campaign.state.means_refused and Refusal.FORGED_MEANS in record.withdrawn.values():
-        notes.append(MEANS_REFUSED)
     return Progress(
         stage=RunName.DEFENDED,
         round=record.index + 1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -125,31 +125,15 @@ def class_means(task: Task, model: Floats, x: Floats, y: Labels, device: torch.d
     return np.stack([activations[y == label].mean(axis=0) for label in range(classes)])
 
 
-def own_class_means(
-    task: Task, model: Floats, x: Floats, y: Labels, device: torch.device
+def reference_means(
+    task: Task, model: Floats, clean: tuple[Floats, Labels] | None, device: torch.device
 ) -> ClassMeans | None:
-    """What a client's own samples look like under ``model``; None where the model has no output
-    layer. Arguments as in ``class_means``."""
-    found = class_means_of_each(task, model, [(x, y)], device)
-    return found[0] if found is not None else None
-
-
-def class_means_of_each(
-    task: Task, model: Floats, samples: Iterable[tuple[Floats, Labels]], device: torch.device
-) -> list[ClassMeans] | None:
-    """``own_class_means`` of many clients under one model."""
+    """What a client finds that the signed ``clean`` samples look like under ``model``; None where
+    the model has no output layer. Arguments and errors as in ``class_means``."""
     output = task.layout.output
     if output is None:
         return None
-    module, found = loaded(task, model, device), []
-    for x, y in samples:
-        counts = np.bincount(y, minlength=output.classes)
-        activations = _activations(task, module, x, device)
-        means = np.zeros((output.classes, output.hidden), dtype=np.float32)
-        for label in np.flatnonzero(counts):
-            means[label] = activations[y == label].mean(axis=0)
-        found.append(ClassMeans(output, means, counts))
-    return found
+    return ClassMeans(output, None if clean is None else class_means(task, model, *clean, device))
 
 
 def _metrics(task: Task, outputs: torch.Tensor, y: Targets) -> dict[str, float]:

@@ -1,9 +1,9 @@
 """Part (d) of the statistics plan: label rows, the output layer's change read along class means.
 
 They open Q′ = ΔW·Mᵀ, where ΔW (C × h) is the change of the output layer's weights and row c of M
-says what class c looks like to the layer: the mean penultimate activation of clean samples or,
-at a server that has none, the centred output weights. The verdict reads Q = Q′(MMᵀ + λI)⁻¹
-(``auror.defence.confusion.dual_readout``) from the opened sums.
+says what class c looks like to the layer: the mean penultimate activation of the clean samples
+that the policy signs or, where it signs none, the centred output weights. The verdict reads
+Q = Q′(MMᵀ + λI)⁻¹ (``auror.defence.confusion.dual_readout``) from the opened sums.
 
 M travels as whole numbers of few bits (``RoundParams.label_row_bits``), so that a row cannot
 carry much more than the one number it is. What a row can tell, honestly:
@@ -24,9 +24,8 @@ A row opens one number R = Σ_j c_j·S_j, S_j the group's sum of entry j, 0 ≤ 
   stochastic rounding (√(g/6) values) and tells entries that do not move at all from others.
   When b is small, w is small too: at b = 8 an honest sum covers some 20 values, and a row
   of 4 bits can tell two of them apart.
-- And C rows are C numbers for each output: where classes look alike, the difference of two rows
-  can be made a single entry without leaving ``min_cosine`` (``auror.round.client.label_rows``).
-  All of it is of the *group's* sum, never of one client's.
+- And C rows are C numbers for each output, of the *group's* sum, never of one client's. Which rows
+  they are is not the server's to choose: everybody recomputes them (:meth:`LabelRows.reads`).
 """
 
 from __future__ import annotations
@@ -40,21 +39,25 @@ from numpy.typing import NDArray
 
 from auror.crypto.tags import number
 from auror.errors import DataError
-from auror.ids import ClientId
 from auror.round.output import OutputShape
 
 _DTYPE = np.dtype("<i4")
 _EXPONENT_BYTES = 8
 _WEIGHT_BITS = 40  # a weight as a whole number: float32's 24 bits and 16 for smaller weights
+ROUNDING = 1 / 16
+"""How far beyond half a step an entry of M may lie from where another machine finds it, in steps.
+A step is a fifteenth of the largest entry or more, and two machines' float32 passes differ by less
+than a thousandth of a step (docs/adr/0035). A server that lies about roundings moves one entry
+in eight by one step."""
 
 
 class MeansSource(enum.Enum):
     """Where M comes from; it decides how a client checks it."""
 
     CLEAN_SAMPLES = "clean samples"
-    """The server's own: compared with the client's class means."""
+    """Those that the policy signs, under the round's model: recomputed, equal but for roundings."""
     OUTPUT_WEIGHTS = "output weights"
-    """The round's model: recomputed, equal in every bit."""
+    """The round's model alone: recomputed, equal in every bit."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,19 @@ class LabelRows:
     def largest_coefficient(self) -> int:
         return int(np.abs(self.matrix).max(initial=0))
 
+    def reads(self, means: NDArray[np.float32], bits: int) -> bool:
+        """Whether this is M of ``means`` (C, h) in ``bits`` bits, as another machine may have
+        rounded it (``ROUNDING``)."""
+        exact = means.astype(np.float64)
+        largest = float(np.abs(exact).max(initial=0.0))
+        if not (math.isfinite(largest) and largest > 0):
+            return False
+        near = {_exponent(largest * (1 + side * ROUNDING / (1 << bits)), bits) for side in (-1, 1)}
+        if exact.shape != (self.classes, self.hidden) or self.exponent not in near:
+            return False
+        away = np.abs(self.matrix - np.ldexp(exact, self.exponent))
+        return bool(away.max() <= 0.5 + ROUNDING)
+
     def encoded(self) -> tuple[bytes, ...]:
         shape = (number(self.offset), number(self.classes), number(self.hidden))
         exponent = self.exponent.to_bytes(_EXPONENT_BYTES, "little", signed=True)
@@ -130,18 +146,12 @@ class LabelRows:
 
 @dataclass(frozen=True, eq=False)
 class ClassMeans:
-    """What a client's own samples look like under the round's model, and where its output layer is.
-
-    ``means`` (C, h): mean penultimate activation of each class, zeros where there is no sample.
-    ``counts`` (C,): samples of each class.
-    """
+    """What the signed clean samples look like under the round's model, as a client finds it, and
+    where its output layer is."""
 
     output: OutputShape
-    means: NDArray[np.float32]
-    counts: NDArray[np.int64]
-
-
-ClientMeans = dict[ClientId, ClassMeans]
+    means: NDArray[np.float32] | None
+    """Mean penultimate activation of each class, (C, h); None where the policy signs no samples."""
 
 
 def rows_of_means(output: OutputShape, means: NDArray[np.float32], bits: int) -> LabelRows:
@@ -180,5 +190,10 @@ def _quantised(means: NDArray[np.float64], bits: int) -> tuple[NDArray[np.int64]
     largest = float(np.abs(means).max(initial=0.0))
     if not (math.isfinite(largest) and largest > 0):
         raise DataError("class means are all zero or not finite; the model has collapsed")
-    exponent = math.frexp(((1 << bits) - 1) / largest)[1] - 1
+    exponent = _exponent(largest, bits)
     return np.rint(np.ldexp(means, exponent)).astype(np.int64), exponent
+
+
+def _exponent(largest: float, bits: int) -> int:
+    """The largest e for which ``largest``·2^e stays below 2^``bits``."""
+    return math.frexp(((1 << bits) - 1) / largest)[1] - 1

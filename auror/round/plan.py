@@ -157,7 +157,7 @@ class StatisticsPlan:
         model: NDArray[np.float32],
     ) -> None:
         """What a client asks of a plan before it takes part: nothing in it is the server's choice
-        but sizes within caps, and class means that it compares with its own later
+        but sizes within caps; class means of the signed samples it recomputes later
         (``auror.round.client.label_rows``).
 
         Args:

@@ -72,7 +72,7 @@ def run_round(
     public_seed: PublicSeed = protocol_seed,
     overhear: Callable[[ClientId, ClientMessage], None] = lambda client, message: None,
     *,
-    class_means: Mapping[ClientId, ClassMeans] | None = None,
+    class_means: ClassMeans | None = None,
 ) -> RoundOutcome:
     """Play one round.
 
@@ -81,9 +81,9 @@ def run_round(
         updates: what each of them trained, float32 (d,).
         rounding: the seed of a client's stochastic rounding; fresh in every round.
         lost: clients that vanish just before they would answer the named phase.
-        class_means: of each client's own samples; needed when the plan has label rows.
+        class_means: what each of them finds the signed clean samples to look like; needed when the
+            plan has label rows.
     """
-    means = class_means or {}
     lost = lost or {}
     server = RoundServer(start, policy, {}, public_seed)
     outcome: RoundOutcome | None = None
@@ -100,7 +100,7 @@ def run_round(
                         message,
                         updates[client],
                         rounding(client),
-                        means.get(client),
+                        class_means,
                     ):
                         if not _lost_before(reply, lost.get(client)):
                             overhear(client, reply)

@@ -8,20 +8,15 @@ experiments on many seeds, where masking would only cost time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auror.crypto.entropy import Secret
-from auror.errors import AbortReason, DropReason, Refusal, Refused, RoundAborted
+from auror.errors import AbortReason, DropReason, RoundAborted
 from auror.ids import ClientId, Digest
-from auror.params import PlanCaps
 from auror.round.arithmetic import check_round, quantiser
-from auror.round.client.label_rows import check_output_rows
-from auror.round.label_rows import ClientMeans, LabelRows, MeansSource
 from auror.round.messages import MaskedStatistics, RoundStart
-from auror.round.plan import StatisticsPlan
 from auror.round.policy import Policy
 from auror.round.public import PublicSeed
 from auror.round.record import OpenedGroup
@@ -42,28 +37,6 @@ _NOTHING = Digest(bytes(32))
 """In place of what only masked rounds have."""
 
 
-def compares(plan: StatisticsPlan) -> bool:
-    """Whether clients hold the plan's label rows against their own class means."""
-    return any(
-        isinstance(part, LabelRows) and part.source is MeansSource.CLEAN_SAMPLES
-        for part in plan.parts
-    )
-
-
-def refusals_of(
-    plan: StatisticsPlan, means: ClientMeans, caps: PlanCaps
-) -> dict[ClientId, Refusal]:
-    """Who would withdraw from ``plan`` instead of uploading, as its machine would find from
-    ``means`` (``auror.round.client.label_rows``)."""
-    found = {}
-    for client, own in means.items():
-        try:
-            check_output_rows(plan, own, caps)
-        except Refused as error:
-            found[client] = error.reason
-    return found
-
-
 def plain_round(
     start: RoundStart,
     policy: Policy,
@@ -72,25 +45,19 @@ def plain_round(
     decide: Decide,
     lost: Mapping[ClientId, Phase],
     public_seed: PublicSeed,
-    refusals: Mapping[ClientId, Refusal] = MappingProxyType({}),
 ) -> RoundOutcome:
-    """Play one round on plain values; arguments as in ``auror.round.run.run_round``.
-
-    ``refusals``: who withdraws instead of uploading.
-    """
+    """Play one round on plain values; arguments as in ``auror.round.run.run_round``."""
     cohort = start.description.cohort
     topology = check_round(policy.params, len(cohort), start.plan.largest_row_norm())
     context = RoundContext.open(start.description, policy, start.plan, topology, {}, public_seed)
-    leaving = {**lost, **dict.fromkeys(refusals, Phase.UPLOAD)}
-    played = _PlainRound(context, updates, rounding, decide, leaving)
+    played = _PlainRound(context, updates, rounding, decide, lost)
     total, aborted, detail = None, None, ""
     try:
         total = played.play()
     except RoundAborted as reason:
         aborted, detail = reason.reason, reason.detail
     dropped = dict.fromkeys(sorted(lost), DropReason.SILENT)
-    faults = Misconduct({**dropped, **dict.fromkeys(refusals, DropReason.REFUSED)}, dict(refusals))
-    return RoundOutcome(total, aborted, detail, summarise(played.state, faults))
+    return RoundOutcome(total, aborted, detail, summarise(played.state, Misconduct(dropped, {})))
 
 
 class _PlainRound:

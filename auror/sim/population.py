@@ -14,12 +14,11 @@ from auror.ids import ClientId
 from auror.learn.attack import Attack, Knowledge, changed_samples, poisoned_samples
 from auror.learn.attacks import draw_malicious
 from auror.learn.datasets import Dataset
-from auror.learn.evaluate import class_means_of_each
 from auror.learn.partition import Partition
 from auror.learn.pinned import PinnedTask
 from auror.learn.task_data import AsLoaded
 from auror.learn.training import client_seed, train_client, train_clients
-from auror.round.label_rows import ClientMeans, LabelRows
+from auror.round.label_rows import LabelRows
 from auror.round.plan import StatisticsPlan
 
 Updates = dict[ClientId, NDArray[np.float32]]
@@ -129,17 +128,6 @@ class LocalTrainer:
             basis=basis,
         )
         return {**updates, **population.forged.forge(known)}
-
-    def class_means(self, model: NDArray[np.float32], cohort: tuple[ClientId, ...]) -> ClientMeans:
-        """What every client of ``cohort`` finds its classes to look like under ``model``. Malicious
-        ones know better than their labels: they take part as if they were honest."""
-        population = self.population
-        samples = (
-            population.truth.get(client, (population.x[client], population.y[client]))
-            for client in cohort
-        )
-        found = class_means_of_each(self.pinned.task, model, samples, self.device)
-        return {} if found is None else dict(zip(cohort, found, strict=True))
 
     def _train(
         self,

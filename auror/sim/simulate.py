@@ -17,7 +17,7 @@ from auror.ids import ClientId
 from auror.params import Budget, OwnRules, RoundParams
 from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
-from auror.round.label_rows import ClientMeans
+from auror.round.label_rows import ClassMeans
 from auror.round.messages import RoundStart
 from auror.round.plan import StatisticsPlan
 from auror.round.policy import DEPLOYMENT_BYTES, Policy
@@ -25,7 +25,7 @@ from auror.round.record import RoundRecord
 from auror.round.run import RoundOutcome, run_round
 from auror.round.server.context import Phase
 from auror.sim.local import NEVER, local_policy
-from auror.sim.plain import compares, plain_round, refusals_of
+from auror.sim.plain import plain_round
 from auror.sim.population import LocalTrainer, Updates, basis_of
 from auror.sim.seeded import rounding_seed, seeded_bytes, seeded_entropy, seeded_public_seed
 from auror.training.campaign import Campaign
@@ -123,14 +123,19 @@ def _simulate(
         counter, cohort = start.description.round_id.counter, start.description.cohort
         updates = trainer.train(start.model, cohort, counter, basis_of(start.plan))
         lost = _draw_lost(config, start)
-        looks = clients or compares(start.plan)
-        means = trainer.class_means(start.model, cohort) if looks else {}
+        means = means_of(host, start.model) if clients else None
         outcome = _play(config, start, clients, updates, means, campaign, lost)
         _end, record = campaign.finish(outcome.summary, outcome.total, outcome.aborted)
         records.append(record)
         sent_up = {client: updates[client] for client in record.uploaded}
         observe(SimulatedRound(record, start.plan, sent_up, campaign.state.models.model, campaign))
     return SimulationResult(campaign.state.models.model, tuple(records), campaign)
+
+
+def means_of(host: ModelHost, model: NDArray[np.float32]) -> ClassMeans | None:
+    """What every client finds, once for all of them: they have the host's own samples."""
+    output = host.output
+    return None if output is None else ClassMeans(output, host.class_means(model))
 
 
 def signed_policy(
@@ -216,7 +221,7 @@ def _play(
     start: RoundStart,
     clients: Mapping[ClientId, ClientMachine],
     updates: Updates,
-    means: ClientMeans,
+    means: ClassMeans | None,
     campaign: Campaign,
     lost: dict[ClientId, Phase],
 ) -> RoundOutcome:
@@ -227,10 +232,7 @@ def _play(
         return rounding_seed(config.seed, counter, client)
 
     if config.aggregation is Aggregation.PLAIN:
-        refusals = refusals_of(start.plan, means, policy.caps)
-        return plain_round(
-            start, policy, updates, rounding, campaign.decide, lost, public_seed, refusals
-        )
+        return plain_round(start, policy, updates, rounding, campaign.decide, lost, public_seed)
     return run_round(
         start,
         policy,

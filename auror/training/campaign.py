@@ -40,7 +40,6 @@ from auror.training.observations import (
     build_plan,
     check_plan,
     ledger_blocks,
-    means_refused,
     usable,
 )
 from auror.training.state import CampaignState
@@ -89,7 +88,7 @@ class Campaign:
             self.state.ledger,
             self.state.confirmation,
             draw or drawn_by(entropy, policy.params.audit_probability),
-            watch_only=config.watches_only(len(policy.members), self.state.means_refused),
+            watch_only=config.watches_only(len(policy.members)),
         )
         self._start: RoundStart | None = None
         self.by_hand: frozenset[ClientId] = frozenset()
@@ -181,13 +180,9 @@ class Campaign:
         cohort, disputed = state.conduct.cohort(
             self.invitable, present, policy, state.index, self._entropy
         )
-        plan = build_plan(
-            self.plan, self._host, models.model, policy.params, policy.digest(),
-            of_samples=not state.means_refused,
-        )  # fmt: skip
+        plan = build_plan(self.plan, self._host, models.model, policy.params, policy.digest())
         occasion = self._occasion()
-        members = len(policy.members)
-        self.defence.watch_only = self.config.watches_only(members, state.means_refused)
+        self.defence.watch_only = self.config.watches_only(len(policy.members))
         judged = self.config.defend and self.defence.decided(self.invitable)
         description = RoundDescription(
             deployment=policy.deployment,
@@ -250,7 +245,6 @@ class Campaign:
             state.models.failed += 1
         if failed:
             self.defence.failed()
-        state.means_refused |= means_refused(summary, params.colluders)
         excluded = state.conduct.book(
             summary, description.cohort,
             failed=failed, colluders=params.colluders, index=state.index,

@@ -54,15 +54,13 @@ class CampaignConfig:
         """Rounds without a total after which a training is given up."""
         return self.max_failed or max(_LEAST_FAILED, self.rounds)
 
-    def rated(self, clients: int, means_refused: bool = False) -> bool:
-        """Whether the detector's error rate, if it has one, is claimed of so many enrolled, whose
-        samples look like the server's unless they ``means_refused``."""
-        claimed = clients >= RATED_CLIENTS and not means_refused
-        return claimed or not isinstance(self.detector, DecodedDetector)
+    def rated(self, clients: int) -> bool:
+        """Whether the detector's error rate, if it has one, is claimed of so many enrolled."""
+        return clients >= RATED_CLIENTS or not isinstance(self.detector, DecodedDetector)
 
-    def watches_only(self, clients: int, means_refused: bool = False) -> bool:
+    def watches_only(self, clients: int) -> bool:
         """Whether verdicts on so many enrolled are shown and have no consequences."""
-        flags = self.flag_small_cohorts or self.rated(clients, means_refused)
+        flags = self.flag_small_cohorts or self.rated(clients)
         return self.defend and not flags
 
     @property

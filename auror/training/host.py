@@ -30,8 +30,8 @@ class ModelHost(Protocol):
         """The ``index``-th initial model, (d,); another index gives another model."""
 
     def class_means(self, model: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Mean penultimate activation under ``model`` of each class, (classes, hidden); None when
-        the server has no clean samples: then the output weights stand in."""
+        """Mean penultimate activation under ``model`` of each class, (classes, hidden); None where
+        the policy signs no clean samples: then the output weights stand in."""
 
     def evaluate(self, model: NDArray[np.float32]) -> Mapping[str, float | None]:
         """Metrics of ``model`` on samples that the server holds, by name."""

@@ -6,14 +6,6 @@ from auror.params import RATED_CLIENTS
 from auror.training.config import CampaignConfig
 from auror.training.observations import PlanChoice, how_found
 
-MEANS_REFUSED = (
-    "the clients' samples look otherwise than the server's: label rows are read along output"
-    " weights from now on, of which error_rate is not claimed, so nobody is flagged, and who stands"
-    " out is shown as suspected (docs/signs.md)"
-)
-"""More clients than can collude refused the server's class means
-(``auror.training.observations.means_refused``)."""
-
 
 def too_few(clients: int, flags: bool) -> str | None:
     """A line where so few clients take part that the stated error rate was seen to fail; None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from auror.defence.confusion import dual_of
 from auror.defence.features import FeatureBlock, FeatureKind
 from auror.defence.ledger import GroupObservation
-from auror.errors import ConfigError, Refusal, Refused
+from auror.errors import ConfigError, Refused
 from auror.ids import Digest
 from auror.params import SKETCH_PART, PlanCaps, RoundParams
 from auror.round.label_rows import LabelRows, rows_of_means, rows_of_weights
@@ -20,7 +20,6 @@ from auror.round.output import OutputShape
 from auror.round.plan import OutputLayer, PlanPart, StatisticsPlan, session_sketch
 from auror.round.policy import Policy
 from auror.round.record import OpenedGroup
-from auror.round.summary import RoundSummary
 from auror.secagg.quantise import Quantiser
 from auror.training.host import ModelHost
 
@@ -122,18 +121,9 @@ def ledger_blocks(choice: PlanChoice, output: OutputShape | None) -> tuple[Featu
     return tuple(blocks)
 
 
-def means_refused(summary: RoundSummary, colluders: int) -> bool:
-    """Whether more clients than can collude withdrew over the plan's class means. Then honest ones
-    did, whose samples look otherwise than the server's: the means are no reading of them."""
-    refused = [why for why in summary.refusals.values() if why is Refusal.FORGED_MEANS]
-    return len(refused) > colluders
-
-
-def label_rows(
-    host: ModelHost, model: NDArray[np.float32], params: RoundParams, of_samples: bool = True
-) -> LabelRows:
+def label_rows(host: ModelHost, model: NDArray[np.float32], params: RoundParams) -> LabelRows:
     """Part (d) under ``model``: from the host's class means, or from the model's output weights
-    where it has none or ``of_samples`` is False.
+    where it has none.
 
     Raises:
         ConfigError: a model without an output layer. DataError: it has collapsed.
@@ -141,18 +131,14 @@ def label_rows(
     output, bits = host.output, params.label_row_bits()
     if output is None:
         raise ConfigError("this model has no output layer to read: turn plan.confusion off")
-    means = host.class_means(model) if of_samples else None
+    means = host.class_means(model)
     if means is None:
         return rows_of_weights(output, model, bits)
     return rows_of_means(output, means, bits)
 
 
 def plan_labels(
-    choice: PlanChoice,
-    host: ModelHost,
-    model: NDArray[np.float32],
-    params: RoundParams,
-    of_samples: bool = True,
+    choice: PlanChoice, host: ModelHost, model: NDArray[np.float32], params: RoundParams
 ) -> LabelRows | None:
     """Part (d) under ``model``, None when ``choice`` or the host's model has none.
 
@@ -161,7 +147,7 @@ def plan_labels(
     """
     if not choice.confusion or host.output is None:
         return None
-    return label_rows(host, model, params, of_samples)
+    return label_rows(host, model, params)
 
 
 def build_plan(
@@ -170,14 +156,12 @@ def build_plan(
     model: NDArray[np.float32],
     params: RoundParams,
     anchor: Digest,
-    of_samples: bool = True,
 ) -> RoundPlan:
     """P for one round, its parts in the order of :func:`ledger_blocks`.
 
-    ``anchor``: the digest that the session sketch's seed is drawn from. ``of_samples``: label rows
-    may be class means of the host's samples.
+    ``anchor``: the digest that the session sketch's seed is drawn from.
     """
-    rows = plan_labels(choice, host, model, params, of_samples)
+    rows = plan_labels(choice, host, model, params)
     return assemble_plan(choice, host.dim, host.output, rows, anchor)
 
 

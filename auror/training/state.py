@@ -31,8 +31,6 @@ class CampaignState:
     exclusions: dict[ClientId, Exclusion] = field(default_factory=dict)
     """Who is excluded for good, and what it is told."""
     watching: Watching = field(default_factory=Watching)
-    means_refused: bool = False
-    """More clients than can collude refused the server's class means: output weights stand in."""
     version: int = 0
     """Of the policy that all of this goes by; 0: of none yet."""
     index: int = 0
@@ -76,7 +74,6 @@ class CampaignState:
             "conduct": self.conduct.to_dict(),
             "exclusions": exclusions.to_dict(self.exclusions),
             "watching": self.watching.to_dict(),
-            "means_refused": self.means_refused,
             "version": self.version,
             "index": self.index,
             "counter": self.counter,
@@ -109,7 +106,6 @@ class CampaignState:
             conduct=Conduct.from_dict(raw["conduct"]),
             exclusions=exclusions.from_dict(raw["exclusions"]),
             watching=Watching.from_dict(raw["watching"]),
-            means_refused=bool(raw["means_refused"]),
             version=int(raw["version"]),
             index=int(raw["index"]),
             counter=int(raw["counter"]),

@@ -20,6 +20,8 @@ from auror.round.label_rows import ClassMeans
 from auror_client.config import CLIENT, SYNTHETIC, ClientConfig, DataSection, of_client
 
 if TYPE_CHECKING:
+    from auror.deployment.clean_samples import CleanSamples
+
     from auror.learn.pinned import PinnedTask
     from auror.learn.samples import Targets
     from auror.learn.task import Task
@@ -42,7 +44,8 @@ class Trainer(Protocol):
         """
 
     def class_means(self, task: bytes, model: NDArray[np.float32]) -> ClassMeans | None:
-        """What this client's classes look like under ``model``; None where there are none.
+        """What the signed clean samples look like under ``model``; None for a task without an
+        output layer.
 
         Raises:
             UserError: the task or the samples cannot be used.
@@ -80,7 +83,7 @@ class LayerTrainer:
 
     def class_means(self, task: bytes, model: NDArray[np.float32]) -> ClassMeans | None:
         output = self._task.output
-        return None if output is None else ClassMeans(output, *self._task.means(self._x, self._y))
+        return None if output is None else ClassMeans(output, self._task.clean_means())
 
 
 _SAMPLES, _STEPS, _RATE = 100, 5, 0.5
@@ -117,9 +120,18 @@ def _synthetic_task(task: bytes) -> SyntheticTask:
 class TorchTrainer:
     """Trains as the task in the signed policy says."""
 
-    def __init__(self, x: NDArray[np.float32], y: Targets, device: str, own: str = "") -> None:
-        """``own``: the task that this client's configuration names; no other code is imported."""
+    def __init__(
+        self,
+        x: NDArray[np.float32],
+        y: Targets,
+        device: str,
+        own: str = "",
+        clean: CleanSamples | None = None,
+    ) -> None:
+        """``own``: the task that this client's configuration names; no other code is imported.
+        ``clean``: what the policy signs for label rows to read along."""
         self._x, self._y, self._device, self._own = x, y, device, own
+        self._clean = None if clean is None else (clean.x, clean.y)
 
     @property
     def samples(self) -> int:
@@ -143,11 +155,10 @@ class TorchTrainer:
 
     def class_means(self, task: bytes, model: NDArray[np.float32]) -> ClassMeans | None:
         from auror.learn.device import resolve_device  # noqa: PLC0415
-        from auror.learn.evaluate import own_class_means  # noqa: PLC0415
+        from auror.learn.evaluate import reference_means  # noqa: PLC0415
 
         wanted = self._pinned(task).task
-        labels = self._y.astype(np.int64)  # of a task without labels they are not looked at
-        return own_class_means(wanted, model, self._x, labels, resolve_device(self._device))
+        return reference_means(wanted, model, self._clean, resolve_device(self._device))
 
     def _pinned(self, task: bytes) -> PinnedTask:
         from auror.learn.pinned import PinnedTask  # noqa: PLC0415
@@ -156,9 +167,14 @@ class TorchTrainer:
 
 
 def make_trainers(
-    config: ClientConfig, clients: Sequence[ClientId], enrolled: int, task: bytes
+    config: ClientConfig,
+    clients: Sequence[ClientId],
+    enrolled: int,
+    task: bytes,
+    clean: CleanSamples | None,
 ) -> Mapping[ClientId, Trainer]:
-    """One trainer per client; ``enrolled``: how many were at first. ``task``: the policy's.
+    """One trainer per client; ``enrolled``: how many were at first. ``task``: the policy's, and
+    ``clean`` the samples that it signs.
 
     Raises:
         UserError: unknown data set, unreadable file, a part that does not exist; samples that do
@@ -176,37 +192,40 @@ def make_trainers(
     from auror.learn.pinned import PinnedTask  # noqa: PLC0415
 
     torch.set_num_threads(1)  # the clients of a process share its cores
-    device = config.client.device
     wanted = PinnedTask.from_bytes(task, data.task, "data.task").task
-    loaded = _from_loader(config, clients, wanted, device)
-    if loaded is not None:
-        return loaded
-    if data.dataset == OWN:
-        return _from_own(data, clients, wanted, device)
-    return _from_shared(data, clients, enrolled, wanted, device)
+    poisoned = _Poisoner(data, clients, wanted.classes or 0)
+    loaded = _from_loader(config, clients, wanted)
+    if loaded is None and data.dataset == OWN:
+        loaded = _from_own(data, clients, wanted)
+    elif loaded is None:
+        loaded = _from_shared(data, clients, enrolled, wanted)
+    device = config.client.device
+    return {
+        client: TorchTrainer(*poisoned(client, *samples), device, data.task, clean)
+        for client, samples in loaded.items()
+    }
 
 
-def _from_loader(
-    config: ClientConfig, clients: Sequence[ClientId], wanted: Task, device: str
-) -> Mapping[ClientId, Trainer] | None:
-    """Samples as the task's own loader gives them; None where it has none."""
+Samples = dict[ClientId, "tuple[NDArray[np.float32], Targets]"]
+
+
+def _from_loader(config: ClientConfig, clients: Sequence[ClientId], wanted: Task) -> Samples | None:
+    """As the task's own loader gives them; None where it has none."""
     from auror.learn.task_data import client_side  # noqa: PLC0415
 
-    data = config.data
-    poisoned = _Poisoner(data, clients, wanted.classes or 0)
-    trainers: dict[ClientId, Trainer] = {}
+    data, loaded = config.data, Samples()
     for client in clients:
         path = of_client(data.path, client)
         found = client_side(wanted, Path(path) if path else None, client)
         if found is None:
             return None
-        trainers[client] = TorchTrainer(*poisoned(client, *found), device, data.task)
+        loaded[client] = found
     kept = () if data.dataset == OWN else ("data.dataset",)
     unread: WithoutEffect[ClientConfig] = WithoutEffect(
         (*kept, *_UNREAD), lambda _config: True, f"as {wanted} loads its own samples"
     )
     refuse_idle(config, (unread,))
-    return trainers
+    return loaded
 
 
 _UNREAD = (
@@ -215,9 +234,7 @@ _UNREAD = (
 """What a task with loaders does not look at."""
 
 
-def _from_own(
-    data: DataSection, clients: Sequence[ClientId], wanted: Task, device: str
-) -> Mapping[ClientId, Trainer]:
+def _from_own(data: DataSection, clients: Sequence[ClientId], wanted: Task) -> Samples:
     from auror.learn.samples import read_samples  # noqa: PLC0415
     from auror.learn.scale import parse_range  # noqa: PLC0415
 
@@ -227,9 +244,7 @@ def _from_own(
             f" {CLIENT} where their paths differ"
         )
     spec = wanted.samples
-    stated = parse_range("data.range", data.range)
-    poisoned = _Poisoner(data, clients, spec.classes or 0)
-    trainers: dict[ClientId, Trainer] = {}
+    stated, loaded = parse_range("data.range", data.range), Samples()
     for client in clients:
         path = Path(of_client(data.path, client))
         samples = read_samples(path, spec, label_column=data.label_column, setting="data.path")
@@ -240,23 +255,22 @@ def _from_own(
             log.info(line)
         for line in warnings:
             log.warning(line)
-        trainers[client] = TorchTrainer(*poisoned(client, x, samples.y), device, data.task)
-    return trainers
+        loaded[client] = x, samples.y
+    return loaded
 
 
 def _from_shared(
-    data: DataSection, clients: Sequence[ClientId], enrolled: int, wanted: Task, device: str
-) -> Mapping[ClientId, Trainer]:
+    data: DataSection, clients: Sequence[ClientId], enrolled: int, wanted: Task
+) -> Samples:
     from auror.learn.own_data import DataSource, load_data  # noqa: PLC0415
     from auror.learn.partition import parse_partition  # noqa: PLC0415
 
     source = DataSource(data.dataset, Path(data.data_dir) if data.data_dir else None)
     whole = load_data(source, data.seed, 0, wanted.samples)
-    poisoned = _Poisoner(data, clients, whole.classes)
     parts = parse_partition(data.partition).split(
         whole.train_y, data.parts or enrolled, data.seed, whole.train_tracks
     )
-    trainers: dict[ClientId, Trainer] = {}
+    loaded = Samples()
     for client in clients:
         part = data.part if data.part >= 0 else client
         if part >= len(parts):
@@ -264,9 +278,8 @@ def _from_shared(
                 f"data.part = {part}: the data set is dealt into {len(parts)} parts, choose"
                 f" 0 … {len(parts) - 1}"
             )
-        x, y = whole.train_x[parts[part]], whole.train_y[parts[part]]
-        trainers[client] = TorchTrainer(*poisoned(client, x, y), device, data.task)
-    return trainers
+        loaded[client] = whole.train_x[parts[part]], whole.train_y[parts[part]]
+    return loaded
 
 
 class _Poisoner:

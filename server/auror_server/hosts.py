@@ -47,8 +47,7 @@ class SyntheticHost:
         return np.full(self.dim, index, dtype=np.float32)
 
     def class_means(self, model: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        found = self._found
-        return found.means(*found.samples(_CLEAN, _SAMPLES))[0] if found.classes else None
+        return self._found.clean_means()
 
     def evaluate(self, model: NDArray[np.float32]) -> Mapping[str, float | None]:
         found = self._found
@@ -61,8 +60,8 @@ class SyntheticHost:
         return {}
 
 
-_CLEAN, _TEST, _SAMPLES = 1_000_000, 1_000_001, 500
-"""Seeds that no client has, and how many samples the server draws of each."""
+_TEST, _SAMPLES = 1_000_001, 500
+"""A seed that no client has, and how many samples the server draws of it."""
 
 
 def is_synthetic(task: bytes) -> bool:

@@ -9,7 +9,6 @@ from auror.deployment.logs import logger
 from auror.errors import DropReason
 from auror.ids import NO_ROUND
 from auror.round.server.context import Dropped
-from auror.training.notices import MEANS_REFUSED
 from auror.training.state import CampaignState
 from auror_server.connections import Connections, encode_message
 
@@ -27,17 +26,14 @@ def say_dropped(dropped: Dropped) -> None:
 
 
 class Notices:
-    """Says every exclusion and restart once, and that the server's class means were refused; tells
-    the excluded over each of their streams."""
+    """Says every exclusion and restart once; tells the excluded over each of their streams."""
 
     def __init__(self, state: CampaignState, connections: Connections) -> None:
         """``state``: of the training; what is in it by now was said before."""
-        self._state = state
         self._exclusions = state.exclusions
         self._connections = connections
         self._said = set(state.exclusions)
         self._era = state.models.era
-        self._means_refused = state.means_refused
 
     def tell(self) -> None:
         """Send to every excluded client that is connected and was not told over this stream."""
@@ -48,11 +44,7 @@ class Notices:
                 connection.send(encode_message(NO_ROUND, exclusion), exclusion)
 
     def say(self, index: int) -> None:
-        """After round ``index``: whom it excluded, and whether it was the one that showed that
-        clients' samples look otherwise than the server's."""
-        if self._state.means_refused and not self._means_refused:
-            self._means_refused = True
-            _log.warning("class means refused", index=index, why=MEANS_REFUSED)
+        """After round ``index``: whom it excluded."""
         self._said.intersection_update(self._exclusions)  # who was reinstated may be so again
         for client in self._exclusions.keys() - self._said:
             self._said.add(client)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rounds_kit import PARAMS, Deployment, rounding
+from rounds_kit import MEANS, PARAMS, Deployment, rounding
 
 from auror.errors import AbortReason, ConfigError
 from auror.ids import ClientId
@@ -85,7 +85,7 @@ def check_round_exact(seed: int, largest: int) -> RoundOutcome:
         lost,
         public_seed,
         overhear,
-        class_means=deployment.means,
+        class_means=MEANS,
     )
     quantiser = Quantiser(deployment.params.quantisation_bits, deployment.params.quantisation_range)
     q = {c: quantiser.quantise(updates[c], rounding(c)).astype(np.int64) for c in updates}
@@ -160,7 +160,7 @@ def test_a_tenth_lost_before_upload_and_a_tenth_after() -> None:
         updates,
         rounding,
         lost=lost,
-        class_means=deployment.means,
+        class_means=MEANS,
     )
     assert outcome.aborted is None
     assert outcome.total is not None
@@ -185,7 +185,7 @@ def test_one_too_many_lost_before_any_phase_aborts_with_a_reason(phase: Phase) -
         deployment.updates(),
         rounding,
         lost=lost,
-        class_means=deployment.means,
+        class_means=MEANS,
     )
     if phase is Phase.LOCALISE:  # there is none unless a check failed
         assert outcome.total is not None

@@ -66,8 +66,6 @@ def test_round_parameters_out_of_range(field: str, value: Any) -> None:
         (PlanCaps, "max_statistics", -1),
         (PlanCaps, "max_coefficient_bits", 0),
         (PlanCaps, "max_row_norm_bits", 0),
-        (PlanCaps, "min_class_samples", 0),
-        (PlanCaps, "min_cosine", 1.01),
         (Budget, "max_openings", -1),
         (Budget, "max_totals", -1),
         (Budget, "max_steps", -1),

@@ -1,4 +1,4 @@
-"""What a client asks of the plan's output rows, once it knows its own class means.
+"""What a client asks of the plan's output rows, once it knows what the clean samples look like.
 
 docs/protocol.md step 2.0: before the upload leaves. The rest of the plan is checked with the
 invitation (``StatisticsPlan.check``); this needs the model and the samples, hence the trainer.
@@ -6,23 +6,21 @@ invitation (``StatisticsPlan.check``); this needs the model and the samples, hen
 
 from __future__ import annotations
 
-import numpy as np
-
 from auror.errors import Refusal, Refused
-from auror.params import PlanCaps
 from auror.round.label_rows import ClassMeans, LabelRows, MeansSource
 from auror.round.plan import OutputLayer, StatisticsPlan
 
 
-def check_output_rows(plan: StatisticsPlan, own: ClassMeans | None, caps: PlanCaps) -> None:
-    """Whether the plan reads the output layer, along what the classes look like to this client.
+def check_output_rows(plan: StatisticsPlan, own: ClassMeans | None, bits: int) -> None:
+    """Whether the plan reads the output layer, along the clean samples that the policy signs, or
+    along the model's own weights where it signs none.
 
-    ``own``: None for a client whose trainer knows no classes (load tests); it opens no label rows.
+    Nothing of it is the server's choice: not the rows, and not which of the two they are. Not
+    prevented: a server that crafts the model, under which samples then look as it likes.
 
-    Caught are rows that read something else than their class: single entries, which pass every cap
-    on coefficients (a class's mean had at most .71 of its length in one entry), noise, and
-    directions chosen freely. Not caught: rows within ``caps.min_cosine``, and rows of classes
-    that no member of a group has ``caps.min_class_samples`` of.
+    Args:
+        own: None for a client whose trainer knows no classes (load tests); it opens no label rows.
+        bits: of a coefficient (``RoundParams.label_row_bits``).
 
     Raises:
         Refused: FORGED_MEANS, or WRONG_CONFIGURATION for rows that lie elsewhere.
@@ -33,26 +31,22 @@ def check_output_rows(plan: StatisticsPlan, own: ClassMeans | None, caps: PlanCa
                 raise Refused(Refusal.FORGED_MEANS, "no class means of its own to compare with")
             if part.output != own.output:
                 raise Refused(Refusal.WRONG_CONFIGURATION, "label rows outside the output layer")
-            if part.source is MeansSource.CLEAN_SAMPLES:
-                _compare(part, own, caps)
+            _check_rows(part, own, bits)
         elif isinstance(part, OutputLayer) and own is not None:
             where = own.output
             if (part.offset, part.length) != (where.offset, where.entries):
                 raise Refused(Refusal.WRONG_CONFIGURATION, "entries outside the output layer")
 
 
-def _compare(part: LabelRows, own: ClassMeans, caps: PlanCaps) -> None:
-    published, means = part.matrix.astype(np.float64), own.means.astype(np.float64)
-    lengths = np.linalg.norm(published, axis=1) * np.linalg.norm(means, axis=1)
-    alike = np.sum(published * means, axis=1) / np.where(lengths > 0, lengths, 1.0)
-    opens = np.any(published != 0, axis=1)  # a row of zeros tells nothing
-    known = own.counts >= caps.min_class_samples
-    # not (… >= …): an activation that is not finite compares as false, and is refused.
-    forged = np.flatnonzero(known & opens & ~(alike >= caps.min_cosine))
-    if len(forged):
-        label = int(forged[0])
+def _check_rows(part: LabelRows, own: ClassMeans, bits: int) -> None:
+    sampled = own.means is not None
+    if part.source is not (MeansSource.CLEAN_SAMPLES if sampled else MeansSource.OUTPUT_WEIGHTS):
+        signs = "clean samples" if sampled else "no clean samples"
         raise Refused(
-            Refusal.FORGED_MEANS,
-            f"class {label}: cosine {alike[label]:.2f} with this client's own mean of"
-            f" {own.counts[label]} samples, at least {caps.min_cosine} asked for",
+            Refusal.FORGED_MEANS, f"the policy signs {signs}, the plan reads {part.source.value}"
+        )
+    # output weights were recomputed with the invitation
+    if own.means is not None and not part.reads(own.means, bits):
+        raise Refused(
+            Refusal.FORGED_MEANS, "not what the signed clean samples look like under this model"
         )

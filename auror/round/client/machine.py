@@ -120,7 +120,7 @@ class ClientMachine:
         class_means: ClassMeans | None = None,
     ) -> list[ClientEffect]:
         """The trained update (float32, (d,)), a fresh seed for its stochastic rounding, and what
-        this client's classes look like under the round's model."""
+        the signed clean samples look like under the round's model."""
         if isinstance(self._state, Advertised | Shared | Receipted | Training):
             self._update = Trained(
                 update, rounding, class_means

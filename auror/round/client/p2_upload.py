@@ -60,11 +60,12 @@ def upload(identity: Identity, state: Training, trained: Trained) -> tuple[Uploa
     """Steps 2.0–2.3.
 
     Raises:
-        Refused: the plan reads the output layer along other means than this client's; or the
+        Refused: the plan reads the output layer along other rows than this client finds; or the
             update has another length than the model, or values that are not finite.
     """
     invitation, update = state.invitation, trained.update
-    check_output_rows(invitation.start.plan, trained.class_means, identity.policy.caps)
+    bits = identity.policy.params.label_row_bits()
+    check_output_rows(invitation.start.plan, trained.class_means, bits)
     if update.shape != (invitation.start.plan.dim,):
         raise Refused(Refusal.BAD_UPDATE, f"shape {update.shape}")
     quantised = invitation.quantiser().quantise(update, trained.rounding)

@@ -13,8 +13,8 @@ from auror.learn.evaluate import (
     Evaluation,
     class_means,
     evaluate,
-    own_class_means,
     predict,
+    reference_means,
 )
 from auror.learn.models import build, flatten, penultimate
 
@@ -67,15 +67,16 @@ def test_class_means_average_each_class() -> None:
         class_means(SPEC, model, x[:2], y[:2], CPU)
 
 
-def test_a_client_finds_its_own_class_means_and_where_its_output_layer_is() -> None:
+def test_a_client_finds_what_the_signed_samples_look_like_and_where_its_output_layer_is() -> None:
     rng = np.random.default_rng(1)
-    x, y = rng.random((9, 1, 2, 2), dtype=np.float32), np.array([0, 2, 2, 0, 2, 0, 2, 0, 0])
+    x, y = rng.random((9, 1, 2, 2), dtype=np.float32), np.array([0, 2, 2, 0, 2, 0, 2, 0, 1])
     model = flatten(build(SPEC, 1))
-    own = own_class_means(SPEC, model, x, y, CPU)
-    assert own.counts.tolist() == [5, 0, 4]
-    assert not own.means[1].any()
-    everything = class_means(SPEC, model, np.concatenate([x, x[:1]]), np.append(y, 1), CPU)
-    np.testing.assert_array_equal(own.means[[0, 2]], everything[[0, 2]])
+    found = reference_means(SPEC, model, (x, y), CPU)
+    assert found is not None
+    np.testing.assert_array_equal(found.means, class_means(SPEC, model, x, y, CPU))
+    unsigned = reference_means(SPEC, model, None, CPU)
+    assert unsigned is not None
+    assert unsigned.means is None
     weights = SPEC.layout.need_output().weights(model)
-    np.testing.assert_array_equal(own.output.weights(model), weights)
+    np.testing.assert_array_equal(unsigned.output.weights(model), weights)
     np.testing.assert_array_equal(weights, build(SPEC, 1).output.weight.detach().numpy())

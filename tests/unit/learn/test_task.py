@@ -10,7 +10,7 @@ from torch import nn
 
 from auror.errors import ConfigError, DataError
 from auror.learn.architectures import Cnn, Mlp, ResNet18
-from auror.learn.evaluate import class_means, evaluate, own_class_means
+from auror.learn.evaluate import class_means, evaluate, reference_means
 from auror.learn.models import build, flatten, load_flat, loaded
 from auror.learn.task import Task
 from auror.learn.training import TrainingParams, batch_order, train_client, train_clients
@@ -131,11 +131,11 @@ def test_class_means_are_what_enters_the_output_layer() -> None:
         features = module[:6](torch.from_numpy(x)).numpy()
     means = class_means(task, model, x, y, CPU)
     np.testing.assert_allclose(means[2], features[y == 2].mean(axis=0), rtol=1e-5)
-    own = own_class_means(task, model, x, y, CPU)
+    own = reference_means(task, model, (x, y), CPU)
     assert own is not None
     np.testing.assert_array_equal(own.means, means)
     assert own.output == task.layout.output
-    assert own_class_means(Regression(), flatten(build(Regression(), 1)), x, y, CPU) is None
+    assert reference_means(Regression(), flatten(build(Regression(), 1)), (x, y), CPU) is None
 
 
 def test_many_clients_train_as_one_by_one_whatever_the_module() -> None:

@@ -1,4 +1,4 @@
-"""Label rows: what a plan may read, what a client compares, what one row can carry."""
+"""Label rows: what a plan may read, what a client recomputes, what one row can carry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rounds_kit import MEANS, NO_ANCHOR, PARAMS, Deployment, play
 
 from auror.defence.confusion import dual_readout
-from auror.errors import ConfigError, DataError, Refusal, Refused
+from auror.errors import DataError, Refusal, Refused
 from auror.ids import ClientId
 from auror.params import LABEL_ROW_BITS, PLAN_PARTS, PlanCaps, RoundParams
 from auror.round.client.label_rows import check_output_rows
@@ -32,7 +32,7 @@ from auror.training.observations import PlanChoice, build_plan
 OUTPUT = OutputShape(5, 4, 6)
 DIM = 40
 CAPS = PlanCaps(parts=PLAN_PARTS)
-POLICY_OF_FOUR = PlanCaps()
+BITS = RoundParams().label_row_bits()
 
 
 def activations(seed: int = 0) -> np.ndarray:
@@ -43,13 +43,13 @@ def model(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=DIM).astype(np.float32)
 
 
-def own(means: np.ndarray, count: int = 20) -> ClassMeans:
-    return ClassMeans(OUTPUT, means, np.full(4, count, dtype=np.int64))
+def own(means: np.ndarray) -> ClassMeans:
+    return ClassMeans(OUTPUT, means)
 
 
-def refusal(plan: StatisticsPlan, mine: ClassMeans | None, **rules: float) -> Refusal | None:
+def refusal(plan: StatisticsPlan, mine: ClassMeans | None) -> Refusal | None:
     try:
-        check_output_rows(plan, mine, replace(POLICY_OF_FOUR, **rules))
+        check_output_rows(plan, mine, BITS)
     except Refused as refused:
         return refused.reason
     return None
@@ -193,13 +193,26 @@ def test_output_weights_are_recomputed_from_the_model_bit_for_bit() -> None:
         assert caught.value.reason is Refusal.FORGED_MEANS
 
 
-# The client's own comparison ----------------------------------------------------------------------
+# What a client recomputes -------------------------------------------------------------------------
 
 
-def test_the_honest_rows_are_taken() -> None:
-    plan = plan_of(rows_of_means(OUTPUT, activations(), 4), OutputLayer(5, 28))
-    noisy = activations() * np.random.default_rng(1).uniform(0.8, 1.2, (4, 6))
-    assert refusal(plan, own(noisy.astype(np.float32))) is None
+def test_the_honest_rows_are_taken_as_another_machine_rounds_them() -> None:
+    plan = plan_of(rows_of_means(OUTPUT, activations(), BITS), OutputLayer(5, 28))
+    for seed in range(20):
+        noise = np.random.default_rng(seed).uniform(1 - 1e-4, 1 + 1e-4, (4, 6))
+        assert refusal(plan, own((activations() * noise).astype(np.float32))) is None
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 3, 4, 6]), st.floats(1e-20, 1e20))
+def test_rows_are_taken_whatever_the_scale_and_where_two_machines_choose_another_exponent(
+    seed: int, bits: int, scale: float
+) -> None:
+    means = (activations(seed) / activations(seed).max() * scale).astype(np.float32)
+    for edge in (1.0, 1 - 1e-6, 1 + 1e-6):  # 2^bits - 1 of the largest: there the exponent jumps
+        theirs = (means * np.float32(2**bits - 1) * np.float32(edge)).astype(np.float32)
+        mine = (theirs * np.float32(1 + 1e-6)).astype(np.float32)
+        assert rows_of_means(OUTPUT, theirs, bits).reads(mine, bits)
+        assert rows_of_means(OUTPUT, mine, bits).reads(theirs, bits)
 
 
 @pytest.mark.parametrize("size", [1, 15])
@@ -209,49 +222,67 @@ def test_unit_vectors_that_read_raw_entries_pass_every_cap_and_are_refused(size:
     assert refusal(forged, own(activations())) is Refusal.FORGED_MEANS
 
 
-def test_one_forged_row_is_enough() -> None:
-    matrix = rows_of_means(OUTPUT, activations(), 4).matrix
-    matrix[3] = -matrix[3]
-    assert refusal(plan_of(LabelRows.from_matrix(5, matrix)), own(activations())) is (
-        Refusal.FORGED_MEANS
+@pytest.mark.parametrize("row", range(4))
+@pytest.mark.parametrize("step", [1, -1])
+def test_one_entry_of_one_row_is_enough(row: int, step: int) -> None:
+    honest = rows_of_means(OUTPUT, activations(), BITS)
+    matrix = honest.matrix
+    mine = own(np.ldexp(matrix, -honest.exponent).astype(np.float32))
+    matrix[row, 2] += step
+    forged = LabelRows.from_matrix(5, matrix, honest.exponent)
+    assert refusal(plan_of(honest), mine) is None
+    assert refusal(plan_of(forged), mine) is Refusal.FORGED_MEANS
+
+
+def test_roundings_are_the_servers_within_a_sixteenth_of_a_step_and_no_further() -> None:
+    means = np.full((4, 6), 15.0, dtype=np.float32)
+    for value, taken in ((7.5 + 0.06, True), (7.5 + 0.07, False)):
+        means[1, 1] = value
+        honest = rows_of_means(OUTPUT, means, BITS)
+        assert (honest.exponent, honest.matrix[1, 1]) == (0, 8)
+        down = honest.matrix
+        down[1, 1] = 7
+        forged = plan_of(LabelRows.from_matrix(5, down, honest.exponent))
+        assert (refusal(forged, own(means)) is None) is taken
+
+
+def test_another_scale_of_the_same_rows_is_refused() -> None:
+    honest = rows_of_means(OUTPUT, activations(), BITS)
+    fewer = rows_of_means(OUTPUT, activations(), BITS - 1)
+    for forged in (
+        fewer,
+        replace(honest, exponent=honest.exponent + 1),
+        replace(honest, exponent=2000),
+    ):
+        assert refusal(plan_of(forged), own(activations())) is Refusal.FORGED_MEANS
+
+
+def test_which_rows_are_read_is_not_the_servers_choice() -> None:
+    weights, samples = (
+        rows_of_weights(OUTPUT, model(), BITS),
+        rows_of_means(OUTPUT, activations(), BITS),
     )
+    signs, signs_none = own(activations()), ClassMeans(OUTPUT, None)
+    assert refusal(plan_of(weights), signs_none) is None  # recomputed with the invitation
+    assert refusal(plan_of(weights), signs) is Refusal.FORGED_MEANS
+    assert refusal(plan_of(samples), signs_none) is Refusal.FORGED_MEANS
 
 
-def test_a_class_with_few_own_samples_is_not_compared() -> None:
-    forged = plan_of(LabelRows.from_matrix(5, np.eye(4, 6, dtype=np.int64)))
-    fewest = PlanCaps().min_class_samples
-    assert refusal(forged, own(activations(), fewest)) is Refusal.FORGED_MEANS
-    assert refusal(forged, own(activations(), fewest - 1)) is None
-    assert refusal(forged, own(activations(), fewest - 1), min_class_samples=1) is (
-        Refusal.FORGED_MEANS
-    )
-
-
-def test_the_cosine_asked_for_is_the_policys_own() -> None:
-    published = np.zeros((4, 6), dtype=np.int64)
-    published[:, 0] = 4
-    mine = np.zeros((4, 6), dtype=np.float32)
-    mine[:, 0], mine[:, 1] = 3, 4  # cosine 3/5
-    plan = plan_of(LabelRows.from_matrix(5, published))
-    assert refusal(plan, own(mine), min_cosine=0.59) is None
-    assert refusal(plan, own(mine), min_cosine=0.61) is Refusal.FORGED_MEANS
-    with pytest.raises(ConfigError, match="min_cosine"):
-        PlanCaps(min_cosine=1.1)
-    with pytest.raises(ConfigError, match="min_class_samples"):
-        PlanCaps(min_class_samples=0)
-
-
-def test_a_dead_class_opens_nothing_if_its_row_is_zero_and_is_refused_if_not() -> None:
+def test_a_dead_class_opens_nothing_and_is_no_excuse_for_another_row() -> None:
     dead = activations()
     dead[2] = 0
-    assert refusal(plan_of(rows_of_means(OUTPUT, dead, 4)), own(activations())) is None
-    alive = plan_of(rows_of_means(OUTPUT, activations(), 4))
-    assert refusal(alive, own(dead)) is Refusal.FORGED_MEANS
-    assert refusal(alive, own(np.full((4, 6), np.nan, np.float32))) is Refusal.FORGED_MEANS
+    assert refusal(plan_of(rows_of_means(OUTPUT, dead, BITS)), own(dead)) is None
+    assert refusal(plan_of(rows_of_means(OUTPUT, dead, BITS)), own(activations())) is (
+        Refusal.FORGED_MEANS
+    )
+    alive = plan_of(rows_of_means(OUTPUT, activations(), BITS))
+    collapsed = (dead, np.zeros((4, 6)), np.full((4, 6), np.nan), np.full((4, 6), np.inf))
+    for means in collapsed:
+        assert refusal(alive, own(means.astype(np.float32))) is Refusal.FORGED_MEANS
 
 
 def test_rows_outside_the_output_layer_and_clients_that_know_no_classes() -> None:
-    rows = rows_of_means(OUTPUT, activations(), 4)
+    rows = rows_of_means(OUTPUT, activations(), BITS)
     mine = own(activations())
     assert refusal(plan_of(rows), None) is Refusal.FORGED_MEANS
     assert refusal(plan_of(OutputLayer(5, 28)), None) is None
@@ -262,13 +293,13 @@ def test_rows_outside_the_output_layer_and_clients_that_know_no_classes() -> Non
         OutputLayer(5, 24),
     ):
         assert refusal(plan_of(elsewhere), mine) is Refusal.WRONG_CONFIGURATION
-    weights = rows_of_weights(OUTPUT, model(), 4)
-    assert refusal(plan_of(replace(weights, offset=6)), mine) is Refusal.WRONG_CONFIGURATION
-    assert refusal(plan_of(weights), mine) is None  # recomputed with the invitation
+    weights = replace(rows_of_weights(OUTPUT, model(), BITS), offset=6)
+    assert refusal(plan_of(weights), ClassMeans(OUTPUT, None)) is Refusal.WRONG_CONFIGURATION
 
 
 def test_a_client_that_is_shown_forged_means_withdraws_before_it_uploads() -> None:
     kit = Deployment(7)
+    assert MEANS.means is not None
     forged = replace(MEANS, means=-MEANS.means)
 
     class Suspicious(ClientMachine):
@@ -312,7 +343,7 @@ def test_the_columns_are_what_the_dual_basis_would_have_opened(clean: bool) -> N
     choice = PlanChoice(output_layer=True, sketch_rows=3)
     made = build_plan(choice, host, model(), RoundParams(), NO_ANCHOR)
     made.plan.check(CAPS, RoundParams(), NO_ANCHOR, model())
-    assert refusal(made.plan, own(activations())) is None
+    assert refusal(made.plan, ClassMeans(OUTPUT, activations() if clean else None)) is None
     change = np.random.default_rng(3).integers(-500, 500, DIM)
     opened = made.plan.apply(change).astype(np.int64).astype(np.float64)
     columns = made.read(opened)

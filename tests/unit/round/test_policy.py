@@ -50,7 +50,7 @@ def test_every_value_enters_digest_and_signature(policy: Policy) -> None:
         for field in fields(part):
             value = getattr(part, field.name)
             other = value[:1] if isinstance(value, tuple) else value + 1
-            if field.name in ("dropouts", "audit_probability", "watch_rate", "min_cosine"):
+            if field.name in ("dropouts", "audit_probability", "watch_rate"):
                 other = value + 0.01
             others.append(replace(policy, **{name: replace(part, **{field.name: other})}))
     entry = policy.members[ClientId(0)]

@@ -61,20 +61,6 @@ def training(exclusions: dict[ClientId, Exclusion]) -> CampaignState:
     return CampaignState(models, Ledger([]), exclusions=exclusions)
 
 
-def test_refused_class_means_are_said_once() -> None:
-    state = training({})
-    notices = Notices(state, Connections([], 0.0))
-    with capture_logs() as said:
-        notices.say(0)
-        state.means_refused = True
-        for index in (1, 2):
-            notices.say(index)
-            Notices(state, Connections([], 0.0)).say(index)  # of a later process
-    (line,) = said
-    assert (line["event"], line["index"]) == ("class means refused", 1)
-    assert "output weights" in line["why"]
-
-
 def test_flags_and_restarts_are_events_of_their_own() -> None:
     state = training({ClientId(1): FLAG})
     exclusions, notices = state.exclusions, Notices(state, Connections([], 0.0))
