@@ -68,7 +68,7 @@ class Options:
     """iid, or for label skew dirichlet:ALPHA or shards:K; tracks of signs stay whole except with
     iid-samples or dirichlet-samples:ALPHA."""
     clean_per_class: Annotated[int, Range(0)] = CLEAN_PER_CLASS
-    """Labelled samples of the server's own, of each class; 0 = none, its model serves."""
+    """Signed clean samples of each class; 0 = none, the model's output weights serve."""
     task: Any = "mlp"
     """What is trained: mlp, cnn, resnet18:width=16, or one's own as package.module:name."""
     group_size: _OfRound = default_of(RoundParams, "group_size")
