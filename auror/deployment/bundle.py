@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import time
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from auror.deployment.canonical import (
     read_small,
     write_whole,
 )
+from auror.deployment.clean_samples import CLEAN_FILE, digest_of
 from auror.deployment.credential_files import KEY_FILE
 from auror.deployment.credentials import (
     CA_FILE,
@@ -42,9 +44,12 @@ from auror.round.policy import Policy
 from auror.round.policy_chain import check_follows
 
 BUNDLE_FILE = "bundle.json"
+_LARGEST = 64 << 20
+"""Bytes: clean samples as text, and a policy."""
 _KINDS = {
     "ca": str,
     "certificate": str,
+    "clean": str,
     "client": int,
     "operator": str,
     "policy": str,
@@ -66,6 +71,8 @@ class Bundle:
     """The key that signed all of it, 32 bytes."""
     server: str
     """host:port."""
+    clean: bytes | None = None
+    """The clean samples' file, as the policy signs it."""
 
     def signed_parts(self) -> tuple[bytes, ...]:
         """Canonical."""
@@ -77,6 +84,7 @@ class Bundle:
         content: dict[str, str | int] = {
             "ca": self.ca.decode(),
             "certificate": self.certificate.decode(),
+            "clean": base64.b64encode(self.clean or b"").decode(),
             "client": int(self.client),
             "operator": self.operator.hex(),
             "policy": policy_json(self.policy).decode(),
@@ -101,6 +109,7 @@ def parse_bundle(raw: bytes) -> Bundle:
     operator, server = bytes.fromhex(str(found["operator"])), str(found["server"])
     if not 0 <= int(found["client"]) < MAX_CLIENTS:
         raise ValueError("no client has that number")
+    clean = base64.b64decode(str(found["clean"]), validate=True) or None
     bundle = Bundle(
         client=ClientId(int(found["client"])),
         certificate=str(found["certificate"]).encode(),
@@ -108,7 +117,10 @@ def parse_bundle(raw: bytes) -> Bundle:
         policy=parse_policy(str(found["policy"]).encode()),
         operator=operator,
         server=server,
+        clean=clean,
     )
+    if digest_of(clean) != bundle.policy.clean_samples:
+        raise ValueError("its clean samples are not those that its policy signs")
     check_address("server", server)
     verify(
         operator,
@@ -135,7 +147,7 @@ def finish(folder: Path, path: Path, operator: str | None = None) -> tuple[Bundl
         CredentialsError: no bundle, or one that was changed, is another client's or another
             operator's, has expired, or holds an older policy than the folder.
     """
-    raw = read_small(path, "`auror approve`")
+    raw = read_small(path, "`auror approve`", _LARGEST)
     try:
         bundle = parse_bundle(raw)
     except (ValueError, ConfigError, AuthenticationFailed) as error:
@@ -146,14 +158,22 @@ def finish(folder: Path, path: Path, operator: str | None = None) -> tuple[Bundl
     check_operator(path, bundle.operator, operator)
     _check_own(folder, path, bundle)
     check_later(folder, path, bundle.operator, bundle.policy)
-    put_beside_keys(folder, bundle.ca, bundle.operator, bundle.certificate, bundle.policy)
+    put_beside_keys(
+        folder, bundle.ca, bundle.operator, bundle.certificate, bundle.policy, bundle.clean
+    )
     return bundle, load_client(folder).policy
 
 
 def put_beside_keys(
-    folder: Path, ca: bytes, operator: bytes, certificate: bytes, policy: Policy
+    folder: Path,
+    ca: bytes,
+    operator: bytes,
+    certificate: bytes,
+    policy: Policy,
+    clean: bytes | None,
 ) -> None:
-    """Write what came back from the operator, whose key has 32 bytes; certificates are PEM.
+    """Write what came back from the operator, whose key has 32 bytes; certificates are PEM,
+    ``clean`` the file of clean samples.
 
     Raises:
         CredentialsError: a file cannot be written.
@@ -162,6 +182,7 @@ def put_beside_keys(
         CA_FILE: ca,
         OPERATOR_FILE: operator_pem(operator),
         CERTIFICATE_FILE: certificate,
+        **({} if clean is None else {CLEAN_FILE: clean}),
         POLICY_FILE: policy_json(policy),  # last: without it the folder is not finished
     }
     for name, content in files.items():

@@ -20,6 +20,7 @@ from auror.crypto.entropy import Entropy, system_entropy
 from auror.crypto.signing import SigningKey
 from auror.crypto.tags import Tag
 from auror.deployment.addresses import MAX_CLIENTS, check_host
+from auror.deployment.clean_samples import CLEAN_FILE, CleanSamples, digest_of
 from auror.deployment.credential_files import KEY_FILE
 from auror.deployment.credentials import (
     CA_FILE,
@@ -78,6 +79,8 @@ class Terms:
     """Until certificates expire."""
     release_model: bool = default_of(Policy, "release_model")
     """Whether clients get the trained model."""
+    clean: CleanSamples | None = None
+    """What label rows read along, for everybody to hold."""
 
 
 def create_deployment(
@@ -145,6 +148,7 @@ def _create(
     enrol_later: bool,
 ) -> Policy:
     check_days("certificate_days", terms.certificate_days)
+    clean = None if terms.clean is None else terms.clean.to_bytes()
     deployment = entropy(DEPLOYMENT_BYTES)
     operator = SigningKey.draw(entropy)
     identities = {ClientId(i): SigningKey.draw(entropy) for i in range(clients)}
@@ -159,11 +163,14 @@ def _create(
         task=terms.task,
         first_models=tuple(model_digest(model) for model in terms.first_models),
         budget=terms.budget,
+        clean_samples=digest_of(clean),
         release_model=terms.release_model,
     )
     draft.check()
     ca = issue_ca(ca_name(draft))
     roots = {CA_FILE: ca.certificate_pem, OPERATOR_FILE: operator_pem(operator.verify_key)}
+    if clean is not None:
+        roots[CLEAN_FILE] = clean
     if enrol_later:
         policy, public = draft, roots
         # under a tag of its own: nobody takes a draft for a version

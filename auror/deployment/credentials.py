@@ -7,7 +7,7 @@ import enum
 import functools
 import hashlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from numpy.typing import NDArray
 
 from auror.crypto.signing import SigningKey
+from auror.deployment.clean_samples import CleanSamples, load_clean
 from auror.deployment.credential_files import KEY_FILE, broken, read_file
 from auror.deployment.first_models import load_first_models
 from auror.deployment.policy_file import POLICY_FILE, parse_policy
@@ -67,6 +68,8 @@ class ServerCredentials:
     policy: Policy
     first_models: tuple[NDArray[np.float32], ...]
     """Of each era, as the policy hashes them."""
+    clean: CleanSamples | None = None
+    """What the policy signs for label rows to read along."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ class ClientCredentials:
     identity: SigningKey
     operator: bytes
     """The key that signs policies, 32 bytes."""
+    clean: CleanSamples | None = None
+    """What the policy signs for label rows to read along."""
 
 
 def client_folder(folder: Path, client: int) -> Path:
@@ -102,14 +107,17 @@ def key_digest(key: CertificatePublicKeyTypes) -> Digest:
 def load_server(folder: Path) -> ServerCredentials:
     """Raises CredentialsError, naming the file, when something is missing or does not fit."""
     tls, policy = load_tls(folder), load_policy(folder)
-    return ServerCredentials(tls, policy, load_first_models(folder, policy))
+    return ServerCredentials(
+        tls, policy, load_first_models(folder, policy), load_clean(folder, policy)
+    )
 
 
 def load_client(folder: Path) -> ClientCredentials:
     """Raises CredentialsError, naming the file, when something is missing or does not fit."""
     tls = load_tls(folder)
     policy, operator = load_signed(folder)
-    return own_credentials(folder, tls, policy, operator)
+    own = own_credentials(folder, tls, policy, operator)
+    return replace(own, clean=load_clean(folder, policy))
 
 
 def own_credentials(

@@ -18,6 +18,7 @@ from auror.deployment.addresses import MAX_CLIENTS, PORT, check_address
 from auror.deployment.bundle import BUNDLE_FILE, Bundle
 from auror.deployment.canonical import write_whole
 from auror.deployment.certs import ca_name
+from auror.deployment.clean_samples import read_clean
 from auror.deployment.credential_files import REQUEST_FILE
 from auror.deployment.credentials import CERTIFICATE_FILE, client_folder, key_digest
 from auror.deployment.issuing import (
@@ -236,7 +237,8 @@ def _bundle(
     request = _request(operator.folder, policy.members[client])
     certificate = pem_of(read_certificate(home / CERTIFICATE_FILE))
     key = operator.key
-    made = Bundle(client, certificate, ca.certificate_pem, policy, key.verify_key, server)
+    clean = read_clean(operator.home, policy)
+    made = Bundle(client, certificate, ca.certificate_pem, policy, key.verify_key, server, clean)
     write_whole(home / BUNDLE_FILE, made.to_json(key))
     name, asked = ("", "") if request is None else (request.name, request.fingerprint)
     return Concerned(client, name, asked, str(home / BUNDLE_FILE))

@@ -24,6 +24,7 @@ def policy_json(policy: Policy) -> bytes:
     whole = {
         "budget": asdict(policy.budget),
         "caps": asdict(policy.caps),
+        "clean_samples": policy.clean_samples.hex(),
         "deployment": policy.name,
         "expires": policy.expires,
         "first_models": [digest.hex() for digest in policy.first_models],
@@ -62,6 +63,7 @@ def parse_policy(raw: bytes) -> Policy:
             task=whole["task"].encode(),
             first_models=_digests(whole["first_models"]),
             budget=_numbers(Budget, whole["budget"]),
+            clean_samples=_digest(whole["clean_samples"]),
             release_model=_switch(whole["release_model"]),
             signature=bytes.fromhex(whole["signature"]),
         )
@@ -97,8 +99,12 @@ def _entries(rows: list[dict[str, Any]]) -> dict[ClientId, RosterEntry]:
     return found
 
 
+def _digest(text: str) -> Digest:
+    return Digest(bytes.fromhex(text))
+
+
 def _digests(texts: list[str]) -> tuple[Digest, ...]:
-    return tuple(Digest(bytes.fromhex(text)) for text in texts)
+    return tuple(_digest(text) for text in texts)
 
 
 def _numbers(kind: type[_Part], raw: dict[str, Any]) -> _Part:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from auror.deployment.bundle import check_later, check_operator, own_key, put_beside_keys
+from auror.deployment.clean_samples import read_clean
 from auror.deployment.credentials import (
     End,
     TlsFiles,
@@ -59,5 +60,5 @@ def finish_server(folder: Path, source: Path, operator: str | None = None) -> tu
     check_later(folder, source, signer, policy)
     for era, model in enumerate(load_first_models(source, policy)):
         write_first_model(folder, era, model)
-    put_beside_keys(folder, ca, signer, certificate, policy)
+    put_beside_keys(folder, ca, signer, certificate, policy, read_clean(source, policy))
     return policy, signer

@@ -36,9 +36,7 @@ def evaluate_run(run: FinishedRun, data: Path | None = None) -> Json:
     else:
         settings = _learning(run)
         if data is not None:
-            settings = replace(
-                settings, data=str(data), range="", label_column="", clean_per_class=0
-            )
+            settings = replace(settings, data=str(data), range="", label_column="")
         named = "learning.data" if data is None else "--data"
         client = None if run.released is None else run.released.client
         host, _notes = host_of(settings, run.task, named, client)
@@ -62,7 +60,6 @@ def _learning(run: FinishedRun) -> Learning:
             data="",
             label_column="",
             range="",
-            clean_per_class=0,
             device=config.device,
             seed=config.seed,
             report_attack=attack,
@@ -84,6 +81,6 @@ def _of_client(run: FinishedRun) -> Learning:
     if not samples:
         raise DataError(f"{path}: this client trained on no samples, there is nothing to measure")
     try:
-        return Learning(**samples, clean_per_class=0, report_attack="")
+        return Learning(**samples, report_attack="")
     except TypeError as error:
         raise DataError(f"{path} was not written by this version: {error}") from error

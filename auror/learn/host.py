@@ -22,8 +22,8 @@ from auror.round.output import OutputShape
 class TorchHost:
     """Initial models, class means and the metrics of one task.
 
-    ``data.clean_x`` are the server's own clean samples, if it has any. ``attack`` only names the
-    classes that ``evaluate`` reports on; neither training nor the defence looks at it.
+    ``data.clean_x`` are the clean samples that the policy signs, if it signs any. ``attack`` only
+    names the classes that ``evaluate`` reports on; neither training nor the defence looks at it.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auror.errors import ConfigError
@@ -11,7 +11,8 @@ from auror.learn.device import resolve_device
 from auror.learn.host import TorchHost
 from auror.learn.own_data import DataSource
 from auror.learn.pinned import PinnedTask
-from auror.learn.task_data import own_test, server_side
+from auror.learn.task_data import fitting_clean, own_test, server_side
+from auror.learn.training import Floats, Labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,20 +25,24 @@ class Learning:
     data: str
     label_column: str
     range: str
-    clean_per_class: int
     device: str
     seed: int
     report_attack: str
 
 
 def host_of(
-    settings: Learning, task: bytes, named: str = "learning.data", client: int | None = None
+    settings: Learning,
+    task: bytes,
+    named: str = "learning.data",
+    client: int | None = None,
+    clean: tuple[Floats, Labels] | None = None,
 ) -> tuple[TorchHost, list[str]]:
     """The host of the signed ``task``, and what somebody should know about its samples.
 
     Args:
         named: what named the samples, as errors call it.
         client: whose samples are the test's, where the task has a loader of its own for them.
+        clean: what the policy signs for label rows to read along, (N, *input_shape) and (N,).
 
     Raises:
         UserError: the data set or device cannot be used, or does not fit; metrics that fail.
@@ -52,7 +57,10 @@ def host_of(
         setting=named,
     )
     given = None if client is None else own_test(pinned.task, source.path, client)
-    data = given or server_side(pinned.task, source, settings.seed, settings.clean_per_class)
+    data = given or server_side(pinned.task, source, settings.seed, 0)
+    if clean is not None:
+        x, y = fitting_clean(pinned.task, *clean)
+        data = replace(data, clean_x=x, clean_y=y)
     attack = parse_attack(settings.report_attack or "none", pinned.task.classes)
     if attack is not None and pinned.task.classes is None:
         raise ConfigError(

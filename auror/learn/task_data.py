@@ -136,6 +136,28 @@ def server_side(task: Task, source: DataSource, seed: int, clean_per_class: int)
     return Dataset(task.reference, task.samples, *empty, test_x, test_y, clean_x, clean_y)
 
 
+def fitting_clean(task: Task, x: Floats, y: Labels) -> tuple[Floats, Labels]:
+    """``x`` (N, *input_shape) and ``y`` (N,), clean samples for label rows of ``task``.
+
+    Raises:
+        ConfigError: they have another shape, or a class has none.
+    """
+    spec = task.samples
+    if x.shape[1:] != spec.input_shape:
+        raise ConfigError(
+            f"clean samples of shape {x.shape[1:]} for a task of {spec.input_shape}: let the"
+            " operator make a new deployment with `auror certs`"
+        )
+    missing = np.setdiff1d(np.arange(spec.classes or 0), y)
+    if len(missing) or int(y.max(initial=0)) >= (spec.classes or 0):
+        which = f"no clean sample of class {missing[0]}" if len(missing) else "a class too many"
+        raise ConfigError(
+            f"{which}: give some of each class that the task has, or sign none"
+            " (`auror certs --clean-per-class 0`)"
+        )
+    return x.astype(np.float32, copy=False), y.astype(np.int64, copy=False)
+
+
 def _refuse_unread(task: Task, source: DataSource) -> None:
     """Raises ConfigError where something else than the task's loaders is told of samples."""
     told = {

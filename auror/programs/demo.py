@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from auror.deployment.certs import Terms, create_deployment
+from auror.deployment.clean_samples import CleanSamples
 from auror.deployment.run_reader import RunReader
 from auror.errors import ConfigError, Excluded, UnavailableError
 from auror.experiments.config import ExperimentConfig, Medium, RunName
@@ -132,7 +133,7 @@ def _over_network(
 
 
 def _terms(prepared: Prepared) -> Terms:
-    config, host = prepared.config, prepared.host
+    config, host, data = prepared.config, prepared.host, prepared.data
     eras = 2 if config.after_flag is AfterFlag.RESTART else 1
     watched = config.round_params.rounds_of_doubt(config.clients)
     return Terms(
@@ -140,6 +141,7 @@ def _terms(prepared: Prepared) -> Terms:
         task=host.task,
         first_models=tuple(host.initial(era) for era in range(eras)),
         budget=Budget.for_rounds(config.rounds, eras, watched),
+        clean=CleanSamples(data.clean_x, data.clean_y) if len(data.clean_y) else None,
     )
 
 
@@ -160,7 +162,6 @@ def _server_settings(
         "learning.task": _own_task(config),
         "learning.dataset": config.dataset,
         "learning.data_dir": _data_dir(config),
-        "learning.clean_per_class": config.clean_per_class,
         "learning.device": config.device,
         "learning.seed": config.seed,
         "learning.report_attack": "" if config.attack is None else str(config.attack),

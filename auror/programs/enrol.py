@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from auror.deployment.addresses import MAX_CLIENTS
 from auror.deployment.certs import Terms
+from auror.deployment.clean_samples import CleanSamples
 from auror.deployment.issuing import VALID_DAYS
 from auror.deployment.model_file import read_model, tensor_entries, tensor_shapes
 from auror.deployment.synthetic_task import SyntheticTask
@@ -40,6 +41,9 @@ class Enrolment:
     data: Path | None = None
     """The operator's own samples instead: they decide shape, classes and scale of everybody's."""
     label_column: Annotated[str, Like(Options)] = Options.label_column
+    clean_per_class: Annotated[int, Like(Options)] = Options.clean_per_class
+    """Clean samples of each class to sign, along which clients' statistics are read; everybody gets
+    them. 0 = none, the model's output weights serve."""
     data_range: Annotated[str, Like(Options)] = Options.data_range
     task: Annotated[str, Like(Options)] = Options.task
     rounds: Annotated[int, Range(1)] = 100
@@ -129,7 +133,7 @@ def terms_of(wanted: Enrolment) -> Terms:
     from auror.learn.host import TorchHost  # noqa: PLC0415
     from auror.learn.own_data import DataSource, load_data  # noqa: PLC0415
     from auror.learn.pinned import PinnedTask  # noqa: PLC0415
-    from auror.learn.task_data import server_side  # noqa: PLC0415
+    from auror.learn.task_data import fitting_clean, server_side  # noqa: PLC0415
     from auror.learn.tasks import find_task, is_own  # noqa: PLC0415
 
     params = wanted.params()
@@ -140,11 +144,14 @@ def terms_of(wanted: Enrolment) -> Terms:
     )
     if is_own(wanted.task):
         task = find_task(wanted.task)
-        data = server_side(task, source, wanted.seed, 0)
+        data = server_side(task, source, wanted.seed, wanted.clean_per_class)
     else:
-        data = load_data(source, wanted.seed, 0, dealt=False)
+        data = load_data(source, wanted.seed, wanted.clean_per_class, dealt=False)
         task = find_task(wanted.task, data.spec)
     host = TorchHost(PinnedTask(task, task.training), data, resolve_device("cpu"), wanted.seed)
+    clean = None
+    if host.output is not None and len(data.clean_y):
+        clean = CleanSamples(*fitting_clean(task, data.clean_x, data.clean_y))
     return Terms(
         params=params,
         task=host.task,
@@ -154,6 +161,7 @@ def terms_of(wanted: Enrolment) -> Terms:
         days=wanted.days,
         certificate_days=wanted.certificate_days,
         release_model=wanted.release_model,
+        clean=clean,
     )
 
 

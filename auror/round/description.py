@@ -11,7 +11,7 @@ from auror.crypto.tags import Tag, number, tagged_hash
 from auror.ids import ClientId, Digest, RoundId
 from auror.round.watch import Watch
 
-PROTOCOL_VERSION = 6
+PROTOCOL_VERSION = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,8 +46,8 @@ _EXPONENT_BYTES = 8
 _WEIGHT_BITS = 40  # a weight as a whole number: float32's 24 bits and 16 for smaller weights
 ROUNDING = 1 / 16
 """How far beyond half a step an entry of M may lie from where another machine finds it, in steps.
-Two machines' float32 passes differ by 5e-6 steps (docs/adr/0035). A server that lies about roundings
-moves one entry in eight by one step."""
+Two machines' float32 passes differ by 5e-6 steps (docs/adr/0035). A server that lies about
+roundings moves one entry in eight by one step."""
 
 
 class MeansSource(enum.Enum):

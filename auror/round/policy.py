@@ -52,6 +52,9 @@ class Policy:
     first_models: tuple[Digest, ...]
     """Model at step 0 of each era; an era is one training from a fresh model."""
     budget: Budget
+    clean_samples: Digest = NO_DIGEST
+    """SHA-256 of the samples that label rows read along, the same in all versions; ``NO_DIGEST``:
+    there are none, and they read along the model's output weights."""
     release_model: bool = True
     """Whether clients get the trained model when a training is over."""
     signature: bytes = b""
@@ -123,6 +126,7 @@ class Policy:
             tagged_hash(Tag.TASK, self.task),
             encode(*self.first_models),
             encode(*_values(self.budget)),
+            self.clean_samples,
             number(int(self.release_model)),
         )
 

@@ -39,6 +39,7 @@ def check_follows(before: Policy, after: Policy) -> None:
         ("params", replace(before.params, **waits) == after.params),
         ("caps", before.caps == after.caps),
         ("task", before.task == after.task),
+        ("clean samples", before.clean_samples == after.clean_samples),
     ):
         if not same:
             raise ConfigError(

@@ -28,9 +28,19 @@ def too_few(clients: int, flags: bool) -> str | None:
     )
 
 
-def notices_of(config: CampaignConfig, plan: PlanChoice, clients: int) -> tuple[str, ...]:
-    """Lines for the operator of a training of ``clients`` in which ``plan`` is opened."""
+WITHOUT_SAMPLES = (
+    "the policy signs no clean samples: label rows are read along the model's output weights, of"
+    " which error_rate is not claimed; enrol with `auror certs --clean-per-class 10`"
+)
+
+
+def notices_of(
+    config: CampaignConfig, plan: PlanChoice, clients: int, signed: bool
+) -> tuple[str, ...]:
+    """Lines for the operator of a training of ``clients`` in which ``plan`` is opened; ``signed``:
+    whether there are clean samples to read it along."""
     if not config.defend:
         return ()
     few = None if config.rated(clients) else too_few(clients, config.flag_small_cohorts)
-    return tuple(line for line in (how_found(plan), few) if line is not None)
+    bare = WITHOUT_SAMPLES if plan.confusion and not signed else None
+    return tuple(line for line in (how_found(plan), bare, few) if line is not None)

@@ -15,6 +15,7 @@ from auror.deployment.checks import (
     check_writable,
     in_bytes,
 )
+from auror.deployment.clean_samples import how_many
 from auror.deployment.credentials import ClientCredentials
 from auror.deployment.expiring import validity
 from auror.deployment.model_file import tensor_entries
@@ -61,6 +62,7 @@ def check(config: ClientConfig, checks: Checklist) -> None:
         )
         checks.run("dates and own rules", lambda: check_policies(config, members, now))
         checks.run("ring", lambda: check_ring(own.policy), str)
+        checks.run("clean samples", lambda: own.clean, how_many)
         checks.run("task", lambda: _task(config, own.policy.task), str)
         checks.run("data", lambda: _data(config, members), str)
     checks.run("device", lambda: _device(config), str)
@@ -163,9 +165,9 @@ def _task(config: ClientConfig, task: bytes) -> str:
 
 
 def _data(config: ClientConfig, members: Members) -> str:
-    policy = members[0][1].policy
-    clients = [own.client for _, own in members]
-    made = make_trainers(config, clients, policy.id_bound, policy.task)
+    first = members[0][1]
+    policy, clients = first.policy, [own.client for _, own in members]
+    made = make_trainers(config, clients, policy.id_bound, policy.task, first.clean)
     return f"{sum(trainer.samples for trainer in made.values())} samples"
 
 

@@ -61,7 +61,9 @@ async def run(config: ClientConfig) -> ClientEnding:
             for _, own in members
         }
         finals = make_folders(config, [own for _, own in members])
-        trainers = make_trainers(config, list(journals), enrolled, members[0][1].policy.task)
+        trainers = make_trainers(
+            config, list(journals), enrolled, members[0][1].policy.task, members[0][1].clean
+        )
         compute = stack.enter_context(ThreadPoolExecutor(config.client.threads, "compute"))
         training = TrainingPool(config.client.training_threads)
         stack.callback(training.abandon)

@@ -21,7 +21,6 @@ from auror_client.config import CLIENT, SYNTHETIC, ClientConfig, DataSection, of
 
 if TYPE_CHECKING:
     from auror.deployment.clean_samples import CleanSamples
-
     from auror.learn.pinned import PinnedTask
     from auror.learn.samples import Targets
     from auror.learn.task import Task
@@ -190,9 +189,12 @@ def make_trainers(
     import torch  # noqa: PLC0415
 
     from auror.learn.pinned import PinnedTask  # noqa: PLC0415
+    from auror.learn.task_data import fitting_clean  # noqa: PLC0415
 
     torch.set_num_threads(1)  # the clients of a process share its cores
     wanted = PinnedTask.from_bytes(task, data.task, "data.task").task
+    if clean is not None:
+        fitting_clean(wanted, clean.x, clean.y)
     poisoned = _Poisoner(data, clients, wanted.classes or 0)
     loaded = _from_loader(config, clients, wanted)
     if loaded is None and data.dataset == OWN:

@@ -26,6 +26,7 @@ from auror.deployment.settings import to_toml
 from auror.errors import ConfigError, UnavailableError
 from auror.ids import ClientId
 from auror.round.past import Past
+from auror.round.policy import NO_DIGEST
 from auror.training.campaign import Campaign
 from auror.training.notices import notices_of
 from auror.wire.service import server_options
@@ -88,7 +89,9 @@ async def serve(
         pool = stack.enter_context(ThreadPoolExecutor(config.server.threads, "compute"))
         loop = asyncio.get_running_loop()
         policy = credentials.policy
-        host = await loop.run_in_executor(pool, make_host, config.learning, policy.task)
+        host = await loop.run_in_executor(
+            pool, make_host, config.learning, policy.task, credentials.clean
+        )
         identity, folder = identity_of(config, policy), config.server.run_dir
         orders = orders_of(folder)
 
@@ -127,7 +130,8 @@ async def serve(
         if resumed is None and flagged:
             campaign.follow(Past(flagged=flagged))
         campaign.check_failures()
-        for line in notices_of(campaign.config, campaign.plan, len(policy.members)):
+        signed = policy.clean_samples != NO_DIGEST or is_synthetic(policy.task)
+        for line in notices_of(campaign.config, campaign.plan, len(policy.members), signed):
             _log.warning(line)
         if resumed is None:
             run = begin(folder, identity, campaign.state)

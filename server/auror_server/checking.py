@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from auror.deployment.checks import Checklist, check_free, check_room
+from auror.deployment.clean_samples import how_many, load_clean
 from auror.deployment.credentials import (
     End,
     check_tls,
@@ -62,7 +63,8 @@ def check(config: ServerConfig, checks: Checklist) -> None:
             checks.run("from_model", lambda: check_first_model(config.server.from_model, policy))
         if not is_synthetic(policy.task):
             checks.run("device", lambda: device_of(config.learning), str)
-        checks.run("task and data", lambda: make_host(config.learning, policy.task))
+        clean = checks.run("clean samples", lambda: load_clean(folder, policy), how_many)
+        checks.run("task and data", lambda: make_host(config.learning, policy.task, clean))
     run_dir = Path(config.server.runs or config.server.run_dir)
     checks.run("run folder", lambda: check_folder(run_dir), str)
     if policy is not None:

@@ -15,7 +15,6 @@ from auror.deployment.without_effect import WithoutEffect, refuse_idle
 from auror.errors import ConfigError
 from auror.fields import default_of
 from auror.params import (
-    CLEAN_PER_CLASS,
     DETECTOR,
     ERROR_RATE,
     PACKAGED,
@@ -121,19 +120,16 @@ class LearningSection(Section):
     """package.module:name when the policy trains code of your own: no other code is imported."""
     dataset: str = ""
     """digits, mnist5k, mnist, fashion_mnist, gtsrb, signs-synthetic or "own" (learning.data): the
-    server's own clean and test samples; "" = mnist5k, or what learning.task loads."""
+    server's own test samples; "" = mnist5k, or what learning.task loads."""
     data_dir: str = ""
     """Folder of the data set where it is not packaged."""
     data: str = ""
     """Own samples: an npz file, a CSV file, a folder with a folder of images per class, or one
-    with the parts test and clean. Selects dataset = "own"."""
+    with the part test. Selects dataset = "own"."""
     label_column: str = ""
     """Of a CSV file; "" = the last one."""
     range: str = ""
     """In which range own samples are, e.g. "0:1"; "" = as the task says."""
-    clean_per_class: int = Field(default=CLEAN_PER_CLASS, ge=0)
-    """Clean samples of each class to read label confusion with; 0 = none, the model's own weights
-    serve."""
     device: str = "cpu"
     """auto, cpu, cuda or cuda:N, for the server's own evaluation."""
     seed: int = Field(default=SEED, ge=0)
@@ -229,11 +225,6 @@ IDLE: tuple[WithoutEffect[ServerConfig], ...] = (
         ("session.error_rate", "session.flag_small_cohorts"),
         lambda c: not choose_detector(c.session.detector).kind.rated,
         'with session.detector = "{session.detector}"',
-    ),
-    WithoutEffect(
-        ("learning.clean_per_class",),
-        lambda c: not c.statistics.confusion,
-        "with statistics.confusion = false",
     ),
     WithoutEffect(
         ("learning.data_dir",), lambda c: c.learning.dataset in {"", OWN, *PACKAGED}, _DATASET

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from auror.deployment.clean_samples import CleanSamples
 from auror.deployment.logs import logger
 from auror.deployment.synthetic_task import SyntheticTask
 from auror.round.output import OutputShape
@@ -82,8 +83,8 @@ def device_of(settings: LearningSection) -> str:
     return str(resolve_device(settings.device))
 
 
-def make_host(settings: LearningSection, task: bytes) -> ServerHost:
-    """What stands behind the model that the policy's ``task`` trains.
+def make_host(settings: LearningSection, task: bytes, clean: CleanSamples | None) -> ServerHost:
+    """What stands behind the model that the policy's ``task`` trains; ``clean``: what it signs.
 
     Raises:
         UserError: the data set or device cannot be used, or does not fit the task.
@@ -94,7 +95,8 @@ def make_host(settings: LearningSection, task: bytes) -> ServerHost:
     # imported here: a synthetic host must not pay seconds for torch
     from auror.learn.serving import Learning, host_of  # noqa: PLC0415
 
-    host, notes = host_of(Learning(**settings.model_dump()), task)
+    signed = None if clean is None else (clean.x, clean.y)
+    host, notes = host_of(Learning(**settings.model_dump()), task, clean=signed)
     for line in notes:
         _log.warning(line)
     return host

@@ -62,13 +62,14 @@ def make_tables(folder: Path) -> tuple[str, str]:
 @pytest.mark.parametrize("make", [pytest.param(make_images, marks=pytest.mark.slow), make_tables])
 def test_six_clients_train_on_their_own_samples(tmp_path: Path, make: Any) -> None:
     operator, site = make(tmp_path)
-    wanted = Enrolment(clients=6, group_size=2, colluders=0, data=tmp_path / operator)
+    wanted = Enrolment(
+        clients=6, group_size=2, colluders=0, data=tmp_path / operator, clean_per_class=5
+    )
     create_deployment(tmp_path / "certs", 6, ["127.0.0.1"], terms_of(wanted))
     address = free_address()
     server = {
         **kit.server_settings(tmp_path, address, session__rounds=6, session__defend=False),
         "learning.data": tmp_path / operator,
-        "learning.clean_per_class": 5,
     }
     clients = {
         **kit.client_settings(tmp_path, address, "0-5"),

@@ -42,4 +42,12 @@ EARLIER: dict[int, dict[str, str]] = {
         "primitives_bad.json": "53a1b7645118512bcf3de578ffcf4247a68f9f8d845c2ce14547f650870c2938",
         "round.json": "47f953b24d32ecb810aff96829b03b8823b4adca51b0c5a2dae9428bcc9ab1de",
     },
+    6: {
+        "messages.json": "2110827b89324c94436f76dccd9ced0879896dc383ec0a46a2bfbf0bff5d69ce",
+        "messages_bad.json": "7fc530bb385e627420a95b309863e1e180428609f9c5821a606953e7e95b46dd",
+        "operations.json": "dc2e4b5ec7af9fa57cc71306607fa3f386c82e6fdf1d9e46cc5effd5629bbfc3",
+        "primitives.json": "cfecb7a69c37cd46c71e0b2b05e09f3aa8d2e51d8a2b6e0944b60818b7402c81",
+        "primitives_bad.json": "53a1b7645118512bcf3de578ffcf4247a68f9f8d845c2ce14547f650870c2938",
+        "round.json": "902f2ee8572d6eecd07712350f16899e90a7e8be7b5265b3d6472dd89948ce56",
+    },
 }

@@ -145,7 +145,7 @@ def test_a_part_that_does_not_exist_is_named() -> None:
     config = load_config(None, {}, ["data.dataset=digits", "data.parts=3", "data.part=3"])
     task = PinnedTask(Mlp((1, 8, 8), 10), TrainingParams()).to_bytes()
     with pytest.raises(ConfigError, match=r"choose 0 … 2"):
-        make_trainers(config, [ClientId(0)], 6, task)
+        make_trainers(config, [ClientId(0)], 6, task, None)
 
 
 def test_faults_are_drawn_alike_and_about_as_often_as_asked() -> None:

@@ -106,12 +106,12 @@ def save(path: Path, x: np.ndarray = X, y: np.ndarray = Y) -> Path:
 
 
 def task_of(path: Path) -> bytes:
-    return terms_of(Enrolment(clients=4, data=path)).task
+    return terms_of(Enrolment(clients=4, data=path, clean_per_class=0)).task
 
 
 def trained(folder: Path, task: bytes, model_seed: int, *flags: str) -> np.ndarray:
     config = load_config(None, {}, [f'data.path="{folder}"', *flags])
-    trainer = make_trainers(config, [ClientId(3)], 4, task)[ClientId(3)]
+    trainer = make_trainers(config, [ClientId(3)], 4, task, None)[ClientId(3)]
     dim = 64 * 64 + 64 + 64 * 4 + 4
     model = np.random.default_rng(model_seed).normal(0, 0.1, dim).astype(np.float32)
     return trainer.train(task, model, seed=5)
@@ -153,13 +153,13 @@ def test_each_client_of_a_process_has_its_own_path(tmp_path: Path) -> None:
     for client in (0, 1):
         save(tmp_path / f"{client:03d}.npz", X[client::2], Y[client::2])
     config = load_config(None, {}, [f'data.path="{tmp_path}/{{client}}.npz"'])
-    trainers = make_trainers(config, [ClientId(0), ClientId(1)], 4, task)
+    trainers = make_trainers(config, [ClientId(0), ClientId(1)], 4, task, None)
     model = np.zeros(64 * 64 + 64 + 64 * 4 + 4, dtype=np.float32)
     first, second = (trainers[ClientId(i)].train(task, model, 1) for i in (0, 1))
     assert not np.array_equal(first, second)
     config = load_config(None, {}, [f'data.path="{tmp_path}/000.npz"'])
     with pytest.raises(ConfigError, match=r"2 clients would train on the same samples"):
-        make_trainers(config, [ClientId(0), ClientId(1)], 4, task)
+        make_trainers(config, [ClientId(0), ClientId(1)], 4, task, None)
 
 
 def test_what_the_operator_s_file_states_reads_back(tmp_path: Path) -> None:
@@ -190,6 +190,6 @@ def test_what_a_task_with_loaders_does_not_look_at_is_refused(tmp_path: Path, fl
     name, _equals, value = flag.removeprefix("data.").partition("=")
     told = {name: tomllib.loads(f"v = {value}")["v"] if value[0] in '"-0123456789' else value}
     changed = config.model_copy(update={"data": config.data.model_copy(update=told)})
-    assert _from_loader(config, [ClientId(3)], Loads(), "cpu") is not None
+    assert _from_loader(config, [ClientId(3)], Loads()) is not None
     with pytest.raises(ConfigError, match=f"data.{name} = .* has no effect as .* loads its own"):
-        _from_loader(changed, [ClientId(3)], Loads(), "cpu")
+        _from_loader(changed, [ClientId(3)], Loads())

@@ -8,8 +8,10 @@ import torch
 from auror_server.config import LearningSection, load_config
 from auror_server.hosts import make_host
 
+from auror.deployment.clean_samples import CleanSamples
 from auror.errors import ConfigError
 from auror.learn.architectures import Mlp
+from auror.learn.datasets import load_dataset
 from auror.learn.pinned import PinnedTask
 from auror.learn.training import TrainingParams
 from auror.params import RoundParams
@@ -20,9 +22,10 @@ TASK = PinnedTask(Mlp((1, 8, 8), 10), TrainingParams()).to_bytes()
 
 
 def test_without_clean_samples_the_output_weights_stand_in() -> None:
+    data = load_dataset("digits", seed=1)
+    signed = CleanSamples(data.clean_x, data.clean_y)
     with_them, without = (
-        make_host(LearningSection(dataset="digits", clean_per_class=count), TASK)
-        for count in (10, 0)
+        make_host(LearningSection(dataset="digits"), TASK, clean) for clean in (signed, None)
     )
     model = without.initial(0)
     np.testing.assert_array_equal(model, with_them.initial(0))
@@ -34,11 +37,25 @@ def test_without_clean_samples_the_output_weights_stand_in() -> None:
     assert without.evaluate(model) == with_them.evaluate(model)
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "match"),
+    [
+        (np.zeros((10, 1, 28, 28)), range(10), r"clean samples of shape \(1, 28, 28\) for a task"),
+        (np.zeros((9, 1, 8, 8)), range(9), "no clean sample of class 9"),
+        (np.zeros((11, 1, 8, 8)), range(11), "a class too many"),
+    ],
+)
+def test_signed_samples_that_do_not_fit_the_task(x: np.ndarray, y: range, match: str) -> None:
+    clean = CleanSamples(x.astype(np.float32), np.array(y))
+    with pytest.raises(ConfigError, match=match):
+        make_host(LearningSection(dataset="digits"), TASK, clean)
+
+
 def test_samples_that_do_not_fit_the_task() -> None:
     with pytest.raises(
         ConfigError, match=r"mnist5k: samples of shape \(1, 28, 28\) .* \(1, 8, 8\)"
     ):
-        make_host(LearningSection(dataset="mnist5k"), TASK)
+        make_host(LearningSection(dataset="mnist5k"), TASK, None)
 
 
 def test_metrics_that_would_fail_after_the_first_round_fail_before_it(
@@ -52,14 +69,14 @@ def test_metrics_that_would_fail_after_the_first_round_fail_before_it(
 
     monkeypatch.setattr(Mlp, "metrics", metrics)
     with pytest.raises(ConfigError, match=r"metrics\(\) failed: .*KeyError: 'recall'"):
-        make_host(LearningSection(dataset="digits"), TASK)
+        make_host(LearningSection(dataset="digits"), TASK, None)
     ((outputs, targets),) = seen
     assert outputs == (*targets, 10)
     assert targets[0] > 100
 
 
 def test_a_load_test_has_no_model_behind_it() -> None:
-    host = make_host(LearningSection(), b'{"synthetic":9}')
+    host = make_host(LearningSection(), b'{"synthetic":9}', None)
     assert (host.dim, host.task, host.output) == (9, b'{"synthetic":9}', None)
 
 
@@ -67,7 +84,6 @@ def test_a_load_test_has_no_model_behind_it() -> None:
     ("beside", "flag"),
     [
         ("session.defend=false", "session.after_flag=continue"),
-        ("statistics.confusion=false", "learning.clean_per_class=5"),
         ("learning.data=own.npz", "learning.data_dir=there"),
         ("learning.dataset=digits", "learning.data_dir=there"),
         ("learning.dataset=mnist", "learning.label_column=y"),

@@ -124,21 +124,26 @@ def test_without_label_rows_the_defence_goes_on_and_says_with_what(
     result = run(Aggregation.PLAIN, True, rounds=6, plan=plan)
     assert [record.aborted for record in result.records] == [None] * 6
     assert result.campaign.ledger.width == width
-    assert notice in notices_of(result.campaign.config, result.campaign.plan, 10)[0]
+    assert notice in notices_of(result.campaign.config, result.campaign.plan, 10, True)[0]
     assert (result.campaign.verdict is not None) == (width > 0)
 
 
 def test_with_label_rows_small_cohorts_alone_are_told_of() -> None:
     ten = run(Aggregation.PLAIN, True, rounds=1).campaign
-    (line,) = notices_of(ten.config, ten.plan, 10)
+    (line,) = notices_of(ten.config, ten.plan, 10, True)
     assert line.startswith("10 clients: below 15 error_rate is not claimed")
     assert "nobody is flagged" in line
-    (line,) = notices_of(replace(ten.config, flag_small_cohorts=True), ten.plan, 10)
+    (line,) = notices_of(replace(ten.config, flag_small_cohorts=True), ten.plan, 10, True)
     assert "honest clients may be flagged" in line
-    assert notices_of(ten.config, ten.plan, 15) == ()
-    assert notices_of(replace(ten.config, defend=False), ten.plan, 10) == ()
+    assert notices_of(ten.config, ten.plan, 15, True) == ()
+    assert notices_of(replace(ten.config, defend=False), ten.plan, 10, True) == ()
+    (line,) = notices_of(ten.config, ten.plan, 15, signed=False)
+    assert "signs no clean samples" in line
+    assert notices_of(ten.config, replace(ten.plan, confusion=False), 15, False) == notices_of(
+        ten.config, replace(ten.plan, confusion=False), 15, True
+    )
     own = replace(ten.config, detector=lambda ledger, invited: PlainVerdict())
-    assert notices_of(own, ten.plan, 10) == ()
+    assert notices_of(own, ten.plan, 10, True) == ()
 
 
 class AccusesTheFirst(DecodedDetector):
