@@ -26,14 +26,14 @@ class Push(Attack):
     """
 
     def forge(self, known: Knowledge) -> Mapping[int, np.ndarray]:
-        push = 3 * known.honest.mean(axis=0)
+        push = 4 * known.honest.mean(axis=0)
         return {client: own - push for client, own in known.own.items()}
 
 
 def main() -> None:
     for attack in (shift_labels, Push):
         result = simulate(
-            attack=attack, dataset="digits", clients=12, malicious=3, rounds=10, group_size=2,
+            attack=attack, dataset="digits", clients=12, malicious=3, rounds=12, group_size=2,
             flag_small_cohorts=True,  # twelve are too few for the stated error rate
             aggregation="plain", runs="undefended,defended",
         )  # fmt: skip

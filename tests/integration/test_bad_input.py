@@ -37,7 +37,7 @@ def deployments(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "broken" / "client" / "cert.pem").unlink()
     save = np.random.default_rng(1).integers(0, 256, (40, 1, 8, 8)).astype(np.uint8)
     np.savez(folder / "own.npz", x=save, y=np.arange(40) % 4)
-    terms = terms_of(Enrolment(clients=3, data=folder / "own.npz"))
+    terms = terms_of(Enrolment(clients=3, data=folder / "own.npz", clean_per_class=5))
     create_deployment(folder / "own" / "certs", 3, ["127.0.0.1"], terms)
     (folder / "text.npz").write_text("x,y\n1,2\n")
     (folder / "used" / ("0" * 32)).mkdir(parents=True)
