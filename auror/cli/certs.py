@@ -55,14 +55,15 @@ def command(
         sys.exit(checks.finish())
     wanted = Enrolment(**given(options))
     check_new(folder, wanted.clients, hosts)  # before data are loaded and models are drawn
-    made = create_deployment(
-        folder, wanted.clients, hosts, terms_of(wanted), enrol_later=enrol_later
-    )
+    signed = terms_of(wanted)
+    samples = 0 if signed.clean is None else len(signed.clean.y)
+    made = create_deployment(folder, wanted.clients, hosts, signed, enrol_later=enrol_later)
     g, c = made.params.group_size, made.params.colluders
     if form == "json":
         click.echo(json.dumps({
             "deployment": made.name, "clients": wanted.clients, "group_size": g, "colluders": c,
             "enrol_later": enrol_later,
+            "clean_samples": samples,
         }))  # fmt: skip
         return
     todo = "copy server/ to the server and clients/NNN/ to client NNN"
@@ -76,6 +77,8 @@ def command(
         f" collude; {todo}"
     )
     click.echo(f"{folder}/operator: keep it offline, neither server nor clients may hold it")
+    if samples:
+        click.echo(f"{samples} clean samples are signed, which everybody gets to see: clean.npz")
     if c > g - 2:
         click.echo(
             f"note: with c = {c} > g - 2 = {g - 2} a client may meet colluders only; `auror plan"
