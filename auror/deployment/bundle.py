@@ -20,7 +20,7 @@ from auror.deployment.canonical import (
     read_small,
     write_whole,
 )
-from auror.deployment.clean_samples import CLEAN_FILE, digest_of
+from auror.deployment.clean_samples import CLEAN_FILE, digest_of, parse_clean
 from auror.deployment.credential_files import KEY_FILE
 from auror.deployment.credentials import (
     CA_FILE,
@@ -251,7 +251,8 @@ def _check_own(folder: Path, path: Path, bundle: Bundle) -> ClientCredentials:
         )
     tls, now = TlsFiles(bundle.ca, bundle.certificate, key), time.time()
     try:
-        own = own_credentials(folder, tls, bundle.policy, bundle.operator)
+        clean = parse_clean(path, bundle.clean)
+        own = own_credentials(folder, tls, bundle.policy, bundle.operator, clean)
         check_tls(folder, tls, End.CLIENT, now)
     except (CredentialsError, ValueError) as error:
         raise CredentialsError(

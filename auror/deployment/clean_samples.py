@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 CLEAN_FILE = "clean.npz"
 MOST_BYTES = 32 << 20
 """Of the file. A bundle carries it."""
+_UNREADABLE = (
+    OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, NotImplementedError,
+    RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What numpy and zipfile raise of archives that are none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,18 +83,36 @@ def load_clean(folder: Path, policy: Policy) -> CleanSamples | None:
     Raises:
         CredentialsError: the file is missing, another, or holds no samples.
     """
-    content = read_clean(folder, policy)
+    return parse_clean(folder / CLEAN_FILE, read_clean(folder, policy))
+
+
+def parse_clean(path: Path, content: bytes | None) -> CleanSamples | None:
+    """Samples of a file whose hash was checked; ``path``: where it lies.
+
+    Raises:
+        CredentialsError: it holds none.
+    """
     if content is None:
         return None
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             x, y = file["x"], file["y"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise _no_samples(folder) from error
+    except _UNREADABLE as error:
+        raise _no_samples(path) from error
     fits = x.dtype == np.float32 and x.ndim >= 2 and y.dtype == np.int64 and y.shape == x.shape[:1]
     if not (fits and len(y) and y.min() >= 0 and np.isfinite(x).all()):
-        raise _no_samples(folder)
+        raise _no_samples(path)
     return CleanSamples(x, y)
+
+
+def check_held(policy: Policy, clean: CleanSamples | None) -> None:
+    """Raises CredentialsError: ``policy`` signs samples, and whoever goes by it has none. It could
+    not tell rows along them from others."""
+    if clean is None and policy.clean_samples != NO_DIGEST:
+        raise CredentialsError(
+            f"version {policy.version} of the policy signs clean samples, and {CLEAN_FILE} was not"
+            " read: copy the whole credentials folder again"
+        )
 
 
 def how_many(clean: CleanSamples | None) -> str:
@@ -96,8 +120,7 @@ def how_many(clean: CleanSamples | None) -> str:
     return "none signed" if clean is None else f"{len(clean.y)}, as the policy signs them"
 
 
-def _no_samples(folder: Path) -> CredentialsError:
+def _no_samples(path: Path) -> CredentialsError:
     return CredentialsError(
-        f"{folder / CLEAN_FILE}: signed, and no samples: let the operator make a new deployment"
-        " with `auror certs`"
+        f"{path}: signed, and no samples: let the operator make a new deployment with `auror certs`"
     )

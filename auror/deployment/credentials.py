@@ -7,7 +7,7 @@ import enum
 import functools
 import hashlib
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from numpy.typing import NDArray
 
 from auror.crypto.signing import SigningKey
-from auror.deployment.clean_samples import CleanSamples, load_clean
+from auror.deployment.clean_samples import CleanSamples, check_held, load_clean
 from auror.deployment.credential_files import KEY_FILE, broken, read_file
 from auror.deployment.first_models import load_first_models
 from auror.deployment.policy_file import POLICY_FILE, parse_policy
@@ -71,6 +71,9 @@ class ServerCredentials:
     clean: CleanSamples | None = None
     """What the policy signs for label rows to read along."""
 
+    def __post_init__(self) -> None:
+        check_held(self.policy, self.clean)
+
 
 @dataclass(frozen=True)
 class ClientCredentials:
@@ -83,6 +86,9 @@ class ClientCredentials:
     """The key that signs policies, 32 bytes."""
     clean: CleanSamples | None = None
     """What the policy signs for label rows to read along."""
+
+    def __post_init__(self) -> None:
+        check_held(self.policy, self.clean)
 
 
 def client_folder(folder: Path, client: int) -> Path:
@@ -116,14 +122,17 @@ def load_client(folder: Path) -> ClientCredentials:
     """Raises CredentialsError, naming the file, when something is missing or does not fit."""
     tls = load_tls(folder)
     policy, operator = load_signed(folder)
-    own = own_credentials(folder, tls, policy, operator)
-    return replace(own, clean=load_clean(folder, policy))
+    return own_credentials(folder, tls, policy, operator, load_clean(folder, policy))
 
 
 def own_credentials(
-    folder: Path, tls: TlsFiles, policy: Policy, operator: bytes
+    folder: Path,
+    tls: TlsFiles,
+    policy: Policy,
+    operator: bytes,
+    clean: CleanSamples | None,
 ) -> ClientCredentials:
-    """Of the client whose keys lie in ``folder``, as ``policy`` names it.
+    """Of the client whose keys lie in ``folder``, as ``policy`` names it, with what that signs.
 
     Raises:
         CredentialsError: it names nobody with these keys.
@@ -139,7 +148,7 @@ def own_credentials(
                 raise broken(
                     folder / IDENTITY_FILE, f"not the identity of client {client} in the policy"
                 )
-            return ClientCredentials(tls, policy, client, identity, operator)
+            return ClientCredentials(tls, policy, client, identity, operator, clean)
     for client, entry in policy.former.items():
         if entry.tls_key == digest:
             raise CredentialsError(

@@ -29,6 +29,7 @@ from auror.deployment.certs import (
     OPERATOR_KEY_FILE,
     SERVER_FOLDER,
 )
+from auror.deployment.clean_samples import read_clean
 from auror.deployment.credentials import (
     CA_FILE,
     OPERATOR_FILE,
@@ -154,8 +155,9 @@ class Operator:
             further: first models, (d,) each, that it names beside those of the version before.
 
         Raises:
-            CredentialsError: a file cannot be written.
+            CredentialsError: a file cannot be written, or the clean samples are not here.
         """
+        read_clean(self.home, policy)  # what is signed can be handed out
         for era, model in enumerate(further, policy.eras - len(further)):
             write_first_model(self.server, era, model)  # it names what is there
         folders = [self.home, self.server]

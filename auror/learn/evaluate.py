@@ -14,7 +14,7 @@ from auror.errors import ConfigError, DataError
 from auror.learn.attack import Attack
 from auror.learn.models import loaded, penultimate
 from auror.learn.task import Task
-from auror.learn.training import Floats, Labels, Targets
+from auror.learn.training import Floats, Labels, Targets, repeatable_cudnn
 from auror.registry import in_own_code
 from auror.round.label_rows import ClassMeans
 
@@ -121,7 +121,8 @@ def class_means(task: Task, model: Floats, x: Floats, y: Labels, device: torch.d
     missing = sorted(set(range(classes)) - set(np.unique(y).tolist()))
     if missing:
         raise DataError(f"no clean sample of class {missing[0]}; give the server some of each")
-    activations = _activations(task, loaded(task, model, device), x, device)
+    with in_own_code(f"{task}: forward"):
+        activations = _activations(task, loaded(task, model, device), x, device)
     return np.stack([activations[y == label].mean(axis=0) for label in range(classes)])
 
 
@@ -175,10 +176,11 @@ def _forward(
     pass_: Callable[[nn.Module, torch.Tensor], torch.Tensor],
 ) -> torch.Tensor:
     module.eval()
-    with torch.inference_mode():
+    with repeatable_cudnn(), torch.inference_mode():
         return torch.cat(
             [
-                pass_(module, torch.as_tensor(x[start : start + _CHUNK], device=device)).cpu()
+                # a copy: own code that writes into its input must not change the samples
+                pass_(module, torch.tensor(x[start : start + _CHUNK], device=device)).cpu()
                 for start in range(0, len(x), _CHUNK)
             ]
         )

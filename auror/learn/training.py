@@ -110,7 +110,7 @@ def train_client(
     module = loaded(task, model, device)
     whole = tensors(module)
     start = [tensor.detach().clone() for tensor in whole]
-    with _repeatable_cudnn(), _drawing(seed, device), in_own_code(f"{task}: training"):
+    with repeatable_cudnn(), _drawing(seed, device), in_own_code(f"{task}: training"):
         _descend(task, module, (x, y), params, seed)
     with torch.no_grad():
         update = torch.cat([(new - old).reshape(-1) for new, old in zip(whole, start, strict=True)])
@@ -228,7 +228,7 @@ def train_at_once(
     samples = torch.as_tensor(np.concatenate(xs), device=device)
     labels = torch.as_tensor(np.concatenate(ys), device=device)
     offsets = np.concatenate(([0], np.cumsum([len(y) for y in ys])))
-    with _repeatable_cudnn():
+    with repeatable_cudnn():
         for step in range(len(orders[ranked[0]])):
             active = [i for i in ranked if len(orders[i]) > step]
             index, weight = _pad([orders[i][step] + offsets[i] for i in active])
@@ -251,7 +251,7 @@ def train_at_once(
     return _finite(updates, params)
 
 
-def _repeatable_cudnn() -> AbstractContextManager[None]:
+def repeatable_cudnn() -> AbstractContextManager[None]:
     """cuDNN on, but only its kernels that repeat bit for bit, in full float32.
 
     ``enabled`` must be said: the context manager's own default switches cuDNN off, and

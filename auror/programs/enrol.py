@@ -21,6 +21,7 @@ from auror.fields import Like, Range, check_fields, default_of
 from auror.params import DATASET, PACKAGED, SKETCH_PART, Budget, PlanCaps, RoundParams
 from auror.round.policy import Policy
 from auror.training.host import ModelHost
+from auror.training.observations import label_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +153,7 @@ def terms_of(wanted: Enrolment) -> Terms:
     clean = None
     if host.output is not None and len(data.clean_y):
         clean = CleanSamples(*fitting_clean(task, data.clean_x, data.clean_y))
+        _check_alike(host, params)
     return Terms(
         params=params,
         task=host.task,
@@ -163,6 +165,19 @@ def terms_of(wanted: Enrolment) -> Terms:
         release_model=wanted.release_model,
         clean=clean,
     )
+
+
+def _check_alike(host: ModelHost, params: RoundParams) -> None:
+    """Raises ConfigError: two passes of the same samples are unlike, so that clients would refuse
+    every server."""
+    first, model = label_rows(host, host.initial(0), params), host.initial(0)
+    again = host.class_means(model)
+    if again is None or not first.reads(again, params.label_row_bits()):
+        raise ConfigError(
+            "task: its module answers the same samples otherwise when it is asked again: in"
+            " evaluation it must draw nothing and keep nothing (dropout needs training="
+            "self.training), or choose clean_per_class = 0"
+        )
 
 
 def _first_models(host: ModelHost, wanted: Enrolment) -> tuple[NDArray[np.float32], ...]:

@@ -188,7 +188,10 @@ def _quantised(means: NDArray[np.float64], bits: int) -> tuple[NDArray[np.int64]
     """``means``·2^e in whole numbers, and e: the largest for which they stay below 2^bits."""
     largest = float(np.abs(means).max(initial=0.0))
     if not (math.isfinite(largest) and largest > 0):
-        raise DataError("class means are all zero or not finite; the model has collapsed")
+        raise DataError(
+            "class means are all zero or not finite: the model has collapsed; begin a training"
+            " anew, with a lower learning rate"
+        )
     exponent = _exponent(largest, bits)
     return np.rint(np.ldexp(means, exponent)).astype(np.int64), exponent
 

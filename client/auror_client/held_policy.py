@@ -40,7 +40,7 @@ def newest(state: Path, folder: Path, own: ClientCredentials) -> ClientCredentia
         raise CredentialsError(f"{path}: {error}") from error
     if ahead:
         return own
-    return own_credentials(folder, own.tls, kept, own.operator)
+    return own_credentials(folder, own.tls, kept, own.operator, own.clean)
 
 
 def handed_on(own: ClientCredentials, text: bytes) -> Policy | None:

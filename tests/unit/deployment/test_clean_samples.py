@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from auror_client.held_policy import newest, policy_file
 
 from auror.crypto.entropy import system_entropy
 from auror.crypto.signing import SigningKey
@@ -26,10 +27,12 @@ from auror.deployment.credentials import (
     load_server,
 )
 from auror.deployment.join_request import make_request, make_server_request
-from auror.deployment.membership import approve
+from auror.deployment.membership import approve, revoke
+from auror.deployment.policy_file import policy_json
 from auror.deployment.server_folder import finish_server
 from auror.deployment.server_key import approve_server
 from auror.errors import ConfigError, CredentialsError
+from auror.ids import ClientId
 from auror.learn.datasets import load_dataset
 from auror.params import RoundParams
 from auror.programs.enrol import Enrolment, synthetic_terms, terms_of
@@ -89,6 +92,10 @@ def npz(**arrays: np.ndarray) -> bytes:
     return content.getvalue()
 
 
+NO_ARCHIVE = io.BytesIO()
+np.save(NO_ARCHIVE, SAMPLES.x)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -100,6 +107,7 @@ def npz(**arrays: np.ndarray) -> bytes:
         npz(x=SAMPLES.x * np.float32(np.inf), y=SAMPLES.y),
         npz(x=SAMPLES.x[:0], y=SAMPLES.y[:0]),
         npz(x=np.array([{}], dtype=object), y=SAMPLES.y),
+        NO_ARCHIVE.getvalue(),
     ],
 )
 def test_signed_nonsense_is_a_line(made: Path, content: bytes) -> None:
@@ -125,6 +133,29 @@ def test_every_version_signs_the_same(made: Path) -> None:
         with pytest.raises(ConfigError, match="has other clean samples than version 1"):
             check_follows(policy, replace(after, clean_samples=others))
     assert replace(policy, clean_samples=NO_DIGEST).digest() != policy.digest()
+
+
+def test_a_policy_that_was_handed_on_keeps_them(made: Path, tmp_path: Path) -> None:
+    """The state folder holds a later version than the credentials, as after `auror policy next`."""
+    site = client_folder(made, 0)
+    own = load_client(site)
+    shutil.copytree(site, tmp_path / "site")
+    after = revoke(made, [ClientId(3)])
+    path = policy_file(tmp_path / "state", own.policy.name, own.client)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(policy_json(after))
+    again = newest(tmp_path / "state", tmp_path / "site", own)
+    assert (again.policy.version, again.clean) == (2, own.clean)
+    with pytest.raises(CredentialsError, match=r"signs clean samples, and clean\.npz was not read"):
+        replace(own, clean=None)
+
+
+def test_nothing_is_signed_that_cannot_be_handed_out(made: Path) -> None:
+    (made / "operator" / "clean.npz").unlink()
+    before = (made / "operator" / "policy.json").read_bytes()
+    with pytest.raises(CredentialsError, match=r"clean\.npz is missing"):
+        revoke(made, [ClientId(3)])
+    assert (made / "operator" / "policy.json").read_bytes() == before
 
 
 def test_sites_and_servers_with_keys_of_their_own_get_them_too(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from own_tasks import Sites, SmallResNet, amounts, images, places, rows
+from torch import nn
 
 from auror.errors import ConfigError
 from auror.experiments.config import ExperimentConfig
@@ -18,6 +20,8 @@ from auror.experiments.prepared import Prepared
 from auror.experiments.progress import Progress
 from auror.experiments.result import ExperimentResult
 from auror.experiments.runfolder import read_run
+from auror.learn import tasks
+from auror.learn.architectures import Mlp
 from auror.learn.task import ServerData
 from auror.library.experiment import save_run
 from auror.programs.enrol import Enrolment, terms_of
@@ -140,3 +144,24 @@ def test_poisoners_are_found_with_a_module_and_loaders_of_ones_own(tmp_path: Pat
         rounds=30, clients=15, malicious=3, group_size=3, colluders=3,
     )  # fmt: skip
     assert set(result.flagged) == set(result.malicious)
+
+
+class Forgetful(Mlp):
+    """Drops features in evaluation too."""
+
+    def build(self) -> nn.Module:
+        class Dropping(nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return nn.functional.dropout(x, 0.5)
+
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), Dropping(), nn.Linear(8, 10)
+        )
+
+
+def test_a_module_that_draws_in_evaluation_is_refused_before_it_is_signed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tasks, "find_task", lambda *_args: Forgetful((1, 8, 8), 10))
+    with pytest.raises(ConfigError, match="answers the same samples otherwise"):
+        terms_of(Enrolment(clients=6, dataset="digits"))

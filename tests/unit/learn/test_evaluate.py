@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from auror.errors import DataError
 from auror.learn.architectures import Mlp
 from auror.learn.attacks import LabelFlip
 from auror.learn.evaluate import (
     Evaluation,
+    _forward,
     class_means,
     evaluate,
     predict,
@@ -65,6 +67,18 @@ def test_class_means_average_each_class() -> None:
     np.testing.assert_allclose(means[1], activations[[1, 4, 7, 8]].mean(axis=0), rtol=1e-5)
     with pytest.raises(DataError, match="class 2"):
         class_means(SPEC, model, x[:2], y[:2], CPU)
+
+
+def test_own_code_that_writes_into_its_input_changes_no_sample() -> None:
+    class InPlace(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.sub_(1.0).flatten(1)
+
+    x = np.random.default_rng(0).random((5, 1, 2, 2), dtype=np.float32)
+    kept = x.copy()
+    found = [_forward(InPlace(), x, CPU, lambda module, part: module(part)) for _ in range(2)]
+    np.testing.assert_array_equal(x, kept)
+    assert torch.equal(*found)
 
 
 def test_a_client_finds_what_the_signed_samples_look_like_and_where_its_output_layer_is() -> None:

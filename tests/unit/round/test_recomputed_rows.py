@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from label_rows_kit import BITS, CAPS, OUTPUT, activations, model, own, plan_of, refusal
 from rounds_kit import MEANS, NO_ANCHOR, PARAMS, Deployment, play
 
-from auror.errors import Refusal
+from auror.errors import Refusal, Refused
 from auror.ids import ClientId
+from auror.round.client.label_rows import check_output_rows
 from auror.round.client.machine import ClientMachine
 from auror.round.label_rows import ClassMeans, LabelRows, rows_of_means, rows_of_weights
 from auror.round.messages import Upload, Withdraw
@@ -89,6 +90,17 @@ def test_which_rows_are_read_is_not_the_servers_choice() -> None:
     assert refusal(plan_of(weights), signs_none) is None  # recomputed with the invitation
     assert refusal(plan_of(weights), signs) is Refusal.FORGED_MEANS
     assert refusal(plan_of(samples), signs_none) is Refusal.FORGED_MEANS
+
+
+def test_a_client_without_what_its_policy_signs_takes_no_rows() -> None:
+    none = ClassMeans(OUTPUT, None)
+    for rows in (
+        rows_of_weights(OUTPUT, model(), BITS),
+        rows_of_means(OUTPUT, activations(), BITS),
+    ):
+        with pytest.raises(Refused) as caught:
+            check_output_rows(plan_of(rows), none, BITS, signed=True)
+        assert caught.value.reason is Refusal.FORGED_MEANS
 
 
 def test_a_dead_class_opens_nothing_and_is_no_excuse_for_another_row() -> None:
