@@ -85,7 +85,7 @@ class ExperimentConfig:
     attack: Attack | None = field(default_factory=lambda: parse_attack(Options.attack))
     partition: Partition = field(default_factory=lambda: parse_partition(Options.partition))
     clean_per_class: _Number = Options.clean_per_class
-    """Of the server's own of each class, to read class means from; 0: the centred output weights
+    """Clean samples of each class, to read class means from; 0: the centred output weights
     stand in."""
     task: ChosenTask = field(default_factory=lambda: choose_task(Options.task))
     training: TrainingParams = field(default_factory=TrainingParams)

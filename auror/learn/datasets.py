@@ -1,4 +1,4 @@
-"""The data sets, split three ways: clients, test, and the server's clean validation samples.
+"""The data sets, split three ways: clients, test, and clean samples to sign.
 
 ``mnist5k`` (the default) and ``digits`` come with Python packages and work offline; ``mnist``,
 ``fashion_mnist`` and ``gtsrb`` are torchvision's; ``signs-synthetic`` is drawn. Loaders are
@@ -105,7 +105,7 @@ def load_dataset(
         data_dir: where torchvision's sets are, or will be downloaded to, and synthetic signs are,
             or will be drawn to; the others ignore it.
         seed: decides which samples are for the clients, the test and the server.
-        clean_per_class: how many of each class the server uses of those set aside, 0 for none; the
+        clean_per_class: how many of each class are used of those set aside, 0 for none; the
             rest lie idle, so that nobody else's samples depend on it.
         standardisation: the task's; None: the constants of the data set.
 

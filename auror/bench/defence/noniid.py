@@ -2,7 +2,7 @@
 
 ``published`` rows are AUROR as published: g = 1, the whole output layer in the clear, α from a run
 of the same data in which nobody lies (which nobody has in practice). ``decoded`` rows with
-``clean_per_class`` 0 show what the server's own samples are worth to the verdict.
+``clean_per_class`` 0 show what clean samples are worth to the verdict.
 """
 
 from __future__ import annotations
