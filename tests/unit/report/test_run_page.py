@@ -124,3 +124,17 @@ def test_the_report_names_classes_that_have_names(tmp_path: Path) -> None:
     report([tmp_path], None, None)
     text = (tmp_path / "report.html").read_text()
     assert re.search(r"class\n4 \(sign 4\) and were labelled \d \(sign \d\)", text)
+
+
+def test_a_verdict_on_one_class_alone_is_a_page_too(tmp_path: Path) -> None:
+    """Of many classes what moves is seen in all that are called otherwise: there is no target."""
+    task = json.dumps({**json.loads(TASK), "classes": [f"sign {i}" for i in range(10)]}).encode()
+    found = result()
+    assert found.defended is not None
+    assert found.defended.verdict is not None
+    verdict = {**found.defended.verdict, "target": None}
+    untold = result(defended=replace(found.defended, verdict=verdict))
+    write_run(tmp_path, untold, task, DATA)
+    report([tmp_path], None, None)
+    text = (tmp_path / "report.html").read_text()
+    assert re.search(r"class\n4 \(sign 4\) and were labelled otherwise;", text)
