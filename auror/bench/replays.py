@@ -102,10 +102,7 @@ def replay(
     params = replace(recording.params, group_size=group_size, colluders=colluders)
     confirmation = Confirmation()
     defence = Defence(
-        detector,
-        Ledger(recording.blocks),
-        confirmation,
-        drawn_by(rng.bytes, audits or 0.0),
+        detector, Ledger(recording.blocks), confirmation, drawn_by(rng.bytes, audits or 0.0)
     )
     everybody = tuple(ClientId(c) for c in range(recording.clients))
     present, last = everybody, min(rounds or recording.rounds, recording.rounds)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,7 @@ from auror.deployment.credential_files import broken, read_file
 from auror.deployment.policy_file import POLICY_FILE
 from auror.errors import ConfigError, CredentialsError
 from auror.ids import Digest
-from auror.round.policy import NO_DIGEST
-
-if TYPE_CHECKING:
-    from auror.round.policy import Policy
+from auror.round.policy import NO_DIGEST, Policy
 
 CLEAN_FILE = "clean.npz"
 MOST_BYTES = 32 << 20
@@ -69,7 +66,7 @@ def read_clean(folder: Path, policy: Policy) -> bytes | None:
     Raises:
         CredentialsError: it is missing, or another.
     """
-    if policy.clean_samples == NO_DIGEST:
+    if not policy.signs_samples:
         return None
     content = read_file(folder, CLEAN_FILE)
     if digest_of(content) != policy.clean_samples:
@@ -95,20 +92,29 @@ def parse_clean(path: Path, content: bytes | None) -> CleanSamples | None:
     if content is None:
         return None
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            x, y = file["x"], file["y"]
+        return _samples_in(content)
     except _UNREADABLE as error:
-        raise _no_samples(path) from error
+        raise CredentialsError(
+            f"{path}: signed, and no samples: let the operator make a new deployment with `auror"
+            " certs`"
+        ) from error
+
+
+@functools.lru_cache(maxsize=2)
+def _samples_in(content: bytes) -> CleanSamples:
+    """The clients of a process read the same file, and hold its samples once."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        x, y = file["x"], file["y"]
     fits = x.dtype == np.float32 and x.ndim >= 2 and y.dtype == np.int64 and y.shape == x.shape[:1]
     if not (fits and len(y) and y.min() >= 0 and np.isfinite(x).all()):
-        raise _no_samples(path)
+        raise ValueError("no samples")
     return CleanSamples(x, y)
 
 
 def check_held(policy: Policy, clean: CleanSamples | None) -> None:
     """Raises CredentialsError: ``policy`` signs samples, and whoever goes by it has none. It could
     not tell rows along them from others."""
-    if clean is None and policy.clean_samples != NO_DIGEST:
+    if clean is None and policy.signs_samples:
         raise CredentialsError(
             f"version {policy.version} of the policy signs clean samples, and {CLEAN_FILE} was not"
             " read: copy the whole credentials folder again"
@@ -118,9 +124,3 @@ def check_held(policy: Policy, clean: CleanSamples | None) -> None:
 def how_many(clean: CleanSamples | None) -> str:
     """A line on what label rows are read along."""
     return "none signed" if clean is None else f"{len(clean.y)}, as the policy signs them"
-
-
-def _no_samples(path: Path) -> CredentialsError:
-    return CredentialsError(
-        f"{path}: signed, and no samples: let the operator make a new deployment with `auror certs`"
-    )

@@ -42,10 +42,10 @@ class Enrolment:
     data: Path | None = None
     """The operator's own samples instead: they decide shape, classes and scale of everybody's."""
     label_column: Annotated[str, Like(Options)] = Options.label_column
+    data_range: Annotated[str, Like(Options)] = Options.data_range
     clean_per_class: Annotated[int, Like(Options)] = Options.clean_per_class
     """Clean samples of each class to sign, along which clients' statistics are read; everybody gets
     them. 0 = none, the model's output weights serve."""
-    data_range: Annotated[str, Like(Options)] = Options.data_range
     task: Annotated[str, Like(Options)] = Options.task
     rounds: Annotated[int, Range(1)] = 100
     """Most rounds of one training: the budget of everybody's data."""
@@ -170,8 +170,8 @@ def terms_of(wanted: Enrolment) -> Terms:
 def _check_alike(host: ModelHost, params: RoundParams) -> None:
     """Raises ConfigError: two passes of the same samples are unlike, so that clients would refuse
     every server."""
-    first, model = label_rows(host, host.initial(0), params), host.initial(0)
-    again = host.class_means(model)
+    model = host.initial(0)
+    first, again = label_rows(host, model, params), host.class_means(model)
     if again is None or not first.reads(again, params.label_row_bits()):
         raise ConfigError(
             "task: its module answers the same samples otherwise when it is asked again: in"

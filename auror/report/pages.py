@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
+
+from auror.deployment.exclusion_words import class_names
 
 
 def labelled(page: str) -> str:
@@ -48,12 +49,12 @@ def template(name: str, **filters: Callable[[Any], str]) -> Template:
     return environment.get_template(name)
 
 
-def naming(task: bytes) -> Callable[[Any], str]:
+def naming(task: bytes) -> Callable[[int], str]:
     """From a class number to what a page calls it: with its name, where ``task``, as an operator
     signs it, states names."""
-    names = json.loads(task).get("classes") if task else None
+    names = class_names(task)
 
-    def named(label: Any) -> str:
-        return f"{label} ({names[label]})" if names is not None else f"{label}"
+    def named(label: int) -> str:
+        return f"{label} ({names[label]})" if label < len(names) else f"{label}"
 
     return named

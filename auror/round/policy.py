@@ -98,6 +98,11 @@ class Policy:
         return max(self.members) + 1
 
     @property
+    def signs_samples(self) -> bool:
+        """Whether label rows read along clean samples that everybody holds."""
+        return self.clean_samples != NO_DIGEST
+
+    @property
     def eras(self) -> int:
         """Trainings that the policy allows."""
         return len(self.first_models)

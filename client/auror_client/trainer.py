@@ -18,6 +18,7 @@ from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.round.label_rows import ClassMeans
 from auror_client.config import CLIENT, SYNTHETIC, ClientConfig, DataSection, of_client
+from auror_client.reference import Reference
 
 if TYPE_CHECKING:
     from auror.deployment.clean_samples import CleanSamples
@@ -125,12 +126,12 @@ class TorchTrainer:
         y: Targets,
         device: str,
         own: str = "",
-        clean: CleanSamples | None = None,
+        reference: Reference | None = None,
     ) -> None:
         """``own``: the task that this client's configuration names; no other code is imported.
-        ``clean``: what the policy signs for label rows to read along."""
+        ``reference``: what the clients of a process share; by default no samples are signed."""
         self._x, self._y, self._device, self._own = x, y, device, own
-        self._clean = None if clean is None else (clean.x, clean.y)
+        self._reference = reference or Reference(None)
 
     @property
     def samples(self) -> int:
@@ -154,10 +155,9 @@ class TorchTrainer:
 
     def class_means(self, task: bytes, model: NDArray[np.float32]) -> ClassMeans | None:
         from auror.learn.device import resolve_device  # noqa: PLC0415
-        from auror.learn.evaluate import reference_means  # noqa: PLC0415
 
         wanted = self._pinned(task).task
-        return reference_means(wanted, model, self._clean, resolve_device(self._device))
+        return self._reference.means(wanted, model, resolve_device(self._device))
 
     def _pinned(self, task: bytes) -> PinnedTask:
         from auror.learn.pinned import PinnedTask  # noqa: PLC0415
@@ -201,9 +201,9 @@ def make_trainers(
         loaded = _from_own(data, clients, wanted)
     elif loaded is None:
         loaded = _from_shared(data, clients, enrolled, wanted)
-    device = config.client.device
+    device, reference = config.client.device, Reference(clean)
     return {
-        client: TorchTrainer(*poisoned(client, *samples), device, data.task, clean)
+        client: TorchTrainer(*poisoned(client, *samples), device, data.task, reference)
         for client, samples in loaded.items()
     }
 

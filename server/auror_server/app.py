@@ -26,7 +26,6 @@ from auror.deployment.settings import to_toml
 from auror.errors import ConfigError, UnavailableError
 from auror.ids import ClientId
 from auror.round.past import Past
-from auror.round.policy import NO_DIGEST
 from auror.training.campaign import Campaign
 from auror.training.notices import notices_of
 from auror.wire.service import server_options
@@ -130,7 +129,7 @@ async def serve(
         if resumed is None and flagged:
             campaign.follow(Past(flagged=flagged))
         campaign.check_failures()
-        signed = policy.clean_samples != NO_DIGEST or is_synthetic(policy.task)
+        signed = policy.signs_samples or is_synthetic(policy.task)
         for line in notices_of(campaign.config, campaign.plan, len(policy.members), signed):
             _log.warning(line)
         if resumed is None:

@@ -15,7 +15,6 @@ from auror.round.client.state import HeldShares, Identity, RoundSecrets, WiredIn
 from auror.round.label_rows import ClassMeans
 from auror.round.lists import ShownKeys
 from auror.round.messages import Upload
-from auror.round.policy import NO_DIGEST
 from auror.round.public import upload_digest
 from auror.secagg.client.masked_input import mask_input
 
@@ -66,7 +65,7 @@ def upload(identity: Identity, state: Training, trained: Trained) -> tuple[Uploa
     """
     invitation, update = state.invitation, trained.update
     policy = identity.policy
-    bits, signed = policy.params.label_row_bits(), policy.clean_samples != NO_DIGEST
+    bits, signed = policy.params.label_row_bits(), policy.signs_samples
     check_output_rows(invitation.start.plan, trained.class_means, bits, signed)
     if update.shape != (invitation.start.plan.dim,):
         raise Refused(Refusal.BAD_UPDATE, f"shape {update.shape}")

@@ -15,6 +15,7 @@ from torch import nn
 from auror.deployment.settings import to_toml
 from auror.errors import ConfigError, DataError
 from auror.ids import ClientId
+from auror.learn import evaluate
 from auror.learn.samples import read_samples
 from auror.learn.task import Task
 from auror.programs.enrol import Enrolment, terms_of
@@ -193,3 +194,30 @@ def test_what_a_task_with_loaders_does_not_look_at_is_refused(tmp_path: Path, fl
     assert _from_loader(config, [ClientId(3)], Loads()) is not None
     with pytest.raises(ConfigError, match=f"data.{name} = .* has no effect as .* loads its own"):
         _from_loader(changed, [ClientId(3)], Loads())
+
+
+def test_the_clients_of_a_process_look_at_the_signed_samples_once_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms = terms_of(Enrolment(clients=4, data=save(tmp_path / "operator.npz"), clean_per_class=5))
+    for client in (0, 1):
+        save(tmp_path / f"{client:03d}.npz", X[client::2], Y[client::2])
+    config = load_config(None, {}, [f'data.path="{tmp_path}/{{client}}.npz"'])
+    looked = []
+    found = evaluate.reference_means
+    monkeypatch.setattr(
+        evaluate, "reference_means", lambda *known: (looked.append(known), found(*known))[1]
+    )
+    clients = [ClientId(0), ClientId(1)]
+    trainers = make_trainers(config, clients, 4, terms.task, terms.clean)
+    models = [np.asarray(seed, np.float32) * terms.first_models[0] for seed in (1, 2)]
+    for model in models:
+        means = [trainers[client].class_means(terms.task, model.copy()) for client in clients]
+        assert means[0] is means[1]
+        assert means[0] is not None
+        assert means[0].means is not None
+    assert len(looked) == len(models)
+    unsigned = make_trainers(config, clients, 4, terms.task, None)[clients[0]]
+    bare = unsigned.class_means(terms.task, models[0])
+    assert bare is not None
+    assert bare.means is None

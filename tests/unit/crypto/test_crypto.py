@@ -6,12 +6,12 @@ import copy
 import hashlib
 import logging
 import traceback
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from weights_kit import asked_for
 
 from auror.crypto import aead, prg, shamir, signing
 from auror.crypto.entropy import Secret, system_entropy
@@ -178,14 +178,7 @@ def test_any_threshold_of_shares_restores(
 
 
 def test_holders_serve_again_while_all_of_them_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, ...]] = []
-    weights = shamir.lagrange_weights
-
-    def watched(holders: Sequence[int]) -> tuple[int, ...]:
-        asked.append(tuple(holders))
-        return weights(holders)
-
-    monkeypatch.setattr(shamir, "lagrange_weights", watched)
+    asked = asked_for(monkeypatch)
     combiner = shamir.Combiner(3)
     around = ([1, 2, 3, 4, 5], [2, 3, 4, 5, 6], [3, 4, 5, 6, 7], [4, 5, 6, 7, 8], [1, 4, 5, 6, 8])
     for fill, holders in enumerate(around):

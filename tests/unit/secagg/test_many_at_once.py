@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from weights_kit import asked_for
 
-from auror.crypto import shamir
 from auror.crypto.kex import KeyPair
 from auror.errors import PeerMisbehaved, RoundAborted
 from auror.ids import ClientId, Digest
@@ -83,14 +82,7 @@ def test_on_a_ring_the_weights_of_some_holders_restore_the_secrets_of_many(
     with pytest.raises(PeerMisbehaved, match="share of client 0"):
         collector.add(stranger, KINDS[1], {cohort[0]: given[cohort[0]][KINDS[1]][cohort[0]]})
 
-    asked: list[tuple[int, ...]] = []
-    weights = shamir.lagrange_weights
-
-    def watched(holders: Sequence[int]) -> tuple[int, ...]:
-        asked.append(tuple(holders))
-        return weights(holders)
-
-    monkeypatch.setattr(shamir, "lagrange_weights", watched)
+    asked = asked_for(monkeypatch)
     restored = collector.restore(wanted, graph.ring)
     assert {c: secret.reveal() for c, secret in restored.items()} == {
         c: secrets[c][kind].reveal() for c, kind in wanted.items()
