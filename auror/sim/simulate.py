@@ -123,7 +123,7 @@ def _simulate(
         counter, cohort = start.description.round_id.counter, start.description.cohort
         updates = trainer.train(start.model, cohort, counter, basis_of(start.plan))
         lost = _draw_lost(config, start)
-        means = means_of(host, start.model) if clients else None
+        means = _means_of(host, start.model) if clients else None
         outcome = _play(config, start, clients, updates, means, campaign, lost)
         _end, record = campaign.finish(outcome.summary, outcome.total, outcome.aborted)
         records.append(record)
@@ -132,7 +132,7 @@ def _simulate(
     return SimulationResult(campaign.state.models.model, tuple(records), campaign)
 
 
-def means_of(host: ModelHost, model: NDArray[np.float32]) -> ClassMeans | None:
+def _means_of(host: ModelHost, model: NDArray[np.float32]) -> ClassMeans | None:
     """What every client finds, once for all of them: they have the host's own samples."""
     output = host.output
     return None if output is None else ClassMeans(output, host.class_means(model))

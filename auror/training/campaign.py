@@ -155,6 +155,7 @@ class Campaign:
         check_follows(self.policy, policy)
         check_campaign(self.config, policy)
         self.policy = policy
+        self.defence.watch_only = self.config.watches_only(len(policy.members))
         return take_on(self.state, policy)
 
     def next_round(self, available: Iterable[ClientId] | None = None) -> RoundStart | None:
@@ -182,7 +183,6 @@ class Campaign:
         )
         plan = build_plan(self.plan, self._host, models.model, policy.params, policy.digest())
         occasion = self._occasion()
-        self.defence.watch_only = self.config.watches_only(len(policy.members))
         judged = self.config.defend and self.defence.decided(self.invitable)
         description = RoundDescription(
             deployment=policy.deployment,

@@ -60,8 +60,7 @@ class CampaignConfig:
 
     def watches_only(self, clients: int) -> bool:
         """Whether verdicts on so many enrolled are shown and have no consequences."""
-        flags = self.flag_small_cohorts or self.rated(clients)
-        return self.defend and not flags
+        return self.defend and not self.flag_small_cohorts and not self.rated(clients)
 
     @property
     def restarts(self) -> bool:
