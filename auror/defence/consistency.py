@@ -70,7 +70,7 @@ class GuardParams:
 
 ALL_ROUNDS = GuardParams()
 LATER_ROUNDS = GuardParams(misfit=0.8)
-"""For half of the rounds, which show less of an inconstancy. Sleepers who were awake all that time
+"""For a late window, which shows less of an inconstancy. Sleepers who were awake all that time
 stay below 0.35, a framed victim from 1.8 on."""
 
 

@@ -29,6 +29,7 @@ from auror.defence.selection import (
     select,
     steadfast,
 )
+from auror.defence.windows import WHOLE, late_windows
 from auror.ids import ClientId
 
 __all__ = [
@@ -153,8 +154,8 @@ def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> 
 
     The server calls it after every round on the bound evidence so far. Clients flagged before
     stay in the ledger and are flagged again by the same evidence; whoever they hid is judged
-    with their part taken out. Evidence that is not there in all rounds is looked for in the later
-    half of them alone.
+    with their part taken out. While all rounds together accuse nobody who is invited, late windows
+    are judged by themselves (``windows``).
 
     Raises ValueError when the ledger has no confusion block.
     """
@@ -163,20 +164,40 @@ def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> 
         raise ValueError("the verdict needs a confusion block in the statistics plan")
     invited = frozenset(cohort)
     everything = arrange(ledger, block, invited)
-    verdict = _judge_rounds(everything, invited, params, ALL_ROUNDS)
-    if Reason.UNSTEADY in {entry.reason for entry in verdict.clients}:
-        # Who behaved at first was not there in every round, but is in the later ones.
-        later_half = everything.since(len(everything.rounds) // 2)
-        later = _judge_rounds(later_half, invited, params, LATER_ROUNDS)
-        if later.flagged:
-            doubted = (later.doubted | verdict.doubted) - later.flagged
-            return replace(later, doubted=doubted)
+    verdict = _judge_rounds(everything, invited, params, WHOLE, ALL_ROUNDS)
+    if verdict.flagged & invited:
+        return verdict
+    for window in late_windows(len(everything.rounds)):
+        part = everything.since(window.start)
+        late = _judge_rounds(part, invited, params, window.share, LATER_ROUNDS)
+        if late.flagged & invited:
+            return _both(verdict, late)
     return verdict
 
 
+def _both(whole: DecodedVerdict, late: DecodedVerdict) -> DecodedVerdict:
+    """``late``, and whom ``whole`` flagged before: they are not in late rounds any more."""
+    before = {entry.client: entry for entry in whole.clients if entry.flagged}
+    return replace(
+        late,
+        clients=tuple(
+            entry if entry.flagged else before.get(entry.client, entry) for entry in late.clients
+        ),
+        flagged=late.flagged | whole.flagged,
+        doubted=(late.doubted | whole.doubted) - late.flagged,
+        indications=(*late.indications, *whole.indications),
+    )
+
+
 def _judge_rounds(
-    seen_in: Arranged, invited: frozenset[ClientId], params: VerdictParams, guard: GuardParams
+    seen_in: Arranged,
+    invited: frozenset[ClientId],
+    given: VerdictParams,
+    share: float,
+    guard: GuardParams,
 ) -> DecodedVerdict:
+    """``share``: of the error rate, which these rounds may spend."""
+    params = replace(given, alpha=share * given.alpha)
     counts = seen_in.seen
     # Fewer equations than clients leave it to the prior who of two companions is the odd one.
     coverage = seen_in.equations / max(int((counts > 0).sum()) - 1, 1)

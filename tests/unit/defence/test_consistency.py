@@ -95,7 +95,7 @@ def test_who_behaves_at_first_is_flagged_by_the_later_rounds(seed: int) -> None:
     told = np.concatenate([calm[:wakes], awake[wakes:]])
     found = judge(grouped(told, G, rng), VerdictParams(), cohort(N))
     assert found.flagged == set(sleepers)
-    assert found.rounds[0] >= wakes  # it rests on the later half alone
+    assert found.rounds[0] >= wakes  # it rests on a late window alone
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -10,6 +10,7 @@ from worlds import CONFUSION, client_statistics, cohort, grouped
 from auror.defence.features import FeatureBlock, FeatureKind
 from auror.defence.ledger import GroupObservation, Ledger, RoundObservation
 from auror.defence.verdict import Reason, VerdictParams, judge
+from auror.defence.windows import WHOLE
 from auror.ids import ClientId
 
 PARAMS = VerdictParams()
@@ -146,14 +147,14 @@ def test_nobody_is_judged_before_enough_rounds_and_enough_sums_per_client(
     assert (found.clients[0].reason is not Reason.TOO_FEW_ROUNDS) == judged
     assert (found.strength != 0.0) == judged
     if not judged:
-        assert found.required == PARAMS.required(30)
+        assert found.required == pytest.approx(PARAMS.required(30) - np.log(WHOLE))
 
 
 def test_alpha_is_what_decides() -> None:
     rng = np.random.default_rng(11)
     ledger = grouped(client_statistics(15, 30, rng, malicious=(1, 2, 3), effect=13.0), 5, rng)
     found = judge(ledger, PARAMS, cohort(30))
-    assert found.required == pytest.approx(np.log(1.0 / PARAMS.alpha))
+    assert found.required == pytest.approx(np.log(1.0 / (WHOLE * PARAMS.alpha)))
     assert found.flagged
     stricter = VerdictParams(alpha=float(np.exp(-found.strength)) * 0.9)
     assert not judge(ledger, stricter, cohort(30)).flagged

@@ -1,0 +1,102 @@
+"""Late parts of a run that are judged by themselves."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from worlds import client_statistics, cohort, grouped
+
+from auror.defence import verdict
+from auror.defence.verdict import VerdictParams, judge
+from auror.defence.windows import WHOLE, Window, late_windows
+from auror.ids import ClientId
+
+N, SIZE = 30, 5
+SLEEPERS = frozenset({3, 8, 17, 21})
+
+
+def waking(
+    rounds: int, wakes: int, seed: int, awake: frozenset[int] = SLEEPERS
+) -> NDArray[np.float64]:
+    """Client statistics (rounds, N, 10, 10) of liars who behave in the first ``wakes`` rounds."""
+    calm, lying = (
+        client_statistics(
+            rounds, N, np.random.default_rng(seed), malicious=tuple(sorted(who)), effect=15.0
+        )
+        for who in (frozenset(), awake)
+    )
+    return np.concatenate([calm[:wakes], lying[wakes:]])
+
+
+def test_windows_are_the_last_rounds_from_starts_that_no_evidence_moves() -> None:
+    shares: dict[tuple[int, int], float] = {}
+    for rounds in range(400):
+        found = late_windows(rounds)
+        lengths = [rounds - window.start for window in found]
+        assert lengths == sorted(lengths, reverse=True)
+        for window, length in zip(found, lengths, strict=True):
+            kind = int(math.log2(length))
+            assert kind >= 3
+            assert window.start > 0
+            assert window.start % 2**kind == 0
+            # what a window may spend is the same at every look into it
+            assert shares.setdefault((kind, window.start), window.share) == window.share
+    assert len(shares) > 80
+    assert 0.07 < sum(shares.values()) <= 1.0 - WHOLE
+
+
+@pytest.mark.parametrize(
+    ("rounds", "starts"), [(15, []), (16, [8]), (31, [16]), (32, [16, 24]), (60, [32, 48])]
+)
+def test_a_window_is_judged_from_its_eighth_round_on(rounds: int, starts: list[int]) -> None:
+    assert [window.start for window in late_windows(rounds)] == starts
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("wakes", [40, 43])
+def test_who_begins_to_lie_late_is_found_in_sixteen_rounds(seed: int, wakes: int) -> None:
+    told = grouped(waking(wakes + 16, wakes, seed), SIZE, np.random.default_rng(seed))
+    found = judge(told, VerdictParams(), cohort(N))
+    assert found.flagged == SLEEPERS
+    assert found.rounds[0] >= wakes
+
+
+def test_all_rounds_together_do_not_find_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = grouped(waking(56, 40, 0), SIZE, np.random.default_rng(0))
+    monkeypatch.setattr(verdict, "late_windows", lambda _rounds: ())
+    assert not judge(told, VerdictParams(), cohort(N)).flagged
+
+
+def test_a_window_pays_for_being_one_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = grouped(waking(56, 40, 0), SIZE, np.random.default_rng(0))
+    found = judge(told, VerdictParams(), cohort(N))
+    window = late_windows(56)[-1]
+    assert found.required == pytest.approx(-math.log(window.share * VerdictParams().alpha))
+    dear = Window(window.start, math.exp(-found.strength - 1.0) / VerdictParams().alpha)
+    monkeypatch.setattr(verdict, "late_windows", lambda _rounds: (dear,))
+    assert not judge(told, VerdictParams(), cohort(N)).flagged
+
+
+def test_who_was_flagged_before_stays_flagged_beside_who_lies_now() -> None:
+    """The first camp is left out once it is flagged, and is in none of the late rounds."""
+    camp = frozenset({1, 2, 5, 9, 11})
+    early = client_statistics(
+        20, N, np.random.default_rng(4), malicious=tuple(camp), source=1, target=7, effect=15.0
+    )
+    rest = [client for client in range(N) if client not in camp]
+    told = grouped(early, SIZE, np.random.default_rng(4))
+    late = grouped(waking(36, 0, 5)[20:, rest], SIZE, np.random.default_rng(5))
+    for entry in late.rounds:
+        groups = tuple(
+            replace(group, members=tuple(ClientId(rest[m]) for m in group.members))
+            for group in entry.groups
+        )
+        told.append(replace(entry, round_index=20 + entry.round_index, groups=groups))
+    invited = [client for client in cohort(N) if client in rest]
+    found = judge(told, VerdictParams(), invited)
+    assert found.flagged == camp | SLEEPERS
+    assert {entry.client for entry in found.clients if entry.flagged} == camp | SLEEPERS
