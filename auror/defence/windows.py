@@ -36,3 +36,13 @@ def late_windows(rounds: int) -> tuple[Window, ...]:
         found.append(Window(begun * length, share))
         length, kind = 2 * length, kind + 1
     return tuple(reversed(found))
+
+
+def alone(rounds: int, sums: int, clients: int, coverage: float) -> bool:
+    """Whether a lie that began ``rounds`` ago, with ``sums`` independent group sums of ``clients``
+    since, is alone by now in a window that is judged.
+
+    ``coverage``: sums per client that a judgement takes (``VerdictParams``). A window that begins
+    after the lie has as many when twice as many were opened.
+    """
+    return rounds >= 2 * _SHORTEST and sums >= 2 * coverage * max(clients - 1, 1)

@@ -25,7 +25,7 @@ COPY = "state-copy.db"
 """The same, written in the same steps: what to go on from when the other is damaged."""
 BLOBS = "blobs"
 """Folder of models and totals, each under the SHA-256 of its bytes."""
-REVISION = "0004"
+REVISION = "0005"
 """Of these tables, as Alembic counts."""
 
 metadata = MetaData()

@@ -88,6 +88,7 @@ class Campaign:
             self.state.ledger,
             self.state.confirmation,
             draw or drawn_by(entropy, policy.params.audit_probability),
+            doubt=self.state.doubt,
             watch_only=config.watches_only(len(policy.members)),
         )
         self._start: RoundStart | None = None
@@ -237,10 +238,11 @@ class Campaign:
         )
         flagged: tuple[ClientId, ...] = ()
         if total is not None:
-            state.models.add(quantiser(params).mean(total.total, len(total.accepted)))
+            step = quantiser(params).mean(total.total, len(total.accepted))
+            state.models.add(step)
             accepted = set(summary.accepted_groups)
             bound = [group for group in summary.opened if group.index in accepted]
-            flagged = self.defence.bound(bound, watched=summary.watched)
+            flagged = self.defence.bound(bound, watched=summary.watched, step=step)
         else:
             state.models.failed += 1
         if failed:

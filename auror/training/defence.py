@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from auror.defence.ledger import Ledger, RoundObservation
 from auror.defence.norm import NormParams, oversized_groups
 from auror.ids import ClientId, GroupIndex
@@ -20,7 +23,8 @@ from auror.round.record import OpenedGroup
 from auror.round.server.context import Decision
 from auror.training.audits import AuditDraw
 from auror.training.confirmation import Confirmation
-from auror.training.observations import RoundPlan, observe, observe_challenge
+from auror.training.doubt import Doubt
+from auror.training.observations import RoundPlan, observe, observe_challenge, rows_of_step
 from auror.training.verdict import Detector, Verdict
 
 
@@ -49,14 +53,17 @@ class Defence:
         confirmation: Confirmation,
         draw: AuditDraw,
         *,
+        doubt: Doubt | None = None,
         watch_only: bool = False,
     ) -> None:
-        """``ledger`` and ``confirmation`` are kept up to date here; ``draw`` chooses the groups
-        that audits leave out. ``watch_only``: whom the verdict accuses is not tested or flagged."""
+        """``ledger``, ``confirmation`` and ``doubt`` are kept up to date here; ``draw`` chooses
+        the groups that audits leave out. ``watch_only``: whom the verdict accuses is not tested or
+        flagged."""
         self.watch_only = watch_only
         self.detector = detector
         self.ledger = ledger
         self.confirmation = confirmation
+        self.doubt = doubt or Doubt()
         self.verdict: Verdict | None = None
         """The latest."""
         self.audited: tuple[GroupIndex, ...] = ()
@@ -115,11 +122,21 @@ class Defence:
         return Decision(accepted, left_out)
 
     def bound(
-        self, accepted: Collection[OpenedGroup], *, watched: bool = True
+        self,
+        accepted: Collection[OpenedGroup],
+        *,
+        watched: bool = True,
+        step: NDArray[np.float64] | None = None,
     ) -> tuple[ClientId, ...]:
         """The round's check passed: the ``accepted`` sums are evidence if it was ``watched``, that
-        is if more than challenge rows was opened. Returns whom that flags, sorted."""
+        is if more than challenge rows was opened. Returns whom that flags, sorted.
+
+        ``step`` (d,): the mean update of its total; whether that changes is not looked at without.
+        """
         around = self._round_in_progress()
+        rows = None if step is None else rows_of_step(around.plan, step)
+        if rows is not None:
+            self.doubt.tell(around.index, rows)
         if self.ledger.width and watched:
             observations = observe(around.plan, quantiser(around.params), tuple(accepted))
             self.ledger.append(
@@ -139,9 +156,12 @@ class Defence:
         return self.verdict
 
     def decided(self, invited: Collection[ClientId]) -> bool:
-        """Whether the evidence so far leaves nobody of the ``invited`` in doubt."""
+        """Whether the evidence so far leaves nobody of the ``invited`` in doubt, and nothing has
+        changed that it cannot show yet."""
         verdict = self.judge(invited)
-        return verdict is not None and verdict.cleared.issuperset(invited)
+        if verdict is None or not verdict.cleared.issuperset(invited):
+            return False
+        return not self.doubt.remains(self.ledger, len(invited))
 
     def accused(self, invited: Collection[ClientId]) -> dict[ClientId, int]:
         """Whom the latest verdict accuses beyond the flagged → audited rounds that flag it."""

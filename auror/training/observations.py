@@ -183,6 +183,17 @@ def assemble_plan(
     return RoundPlan(StatisticsPlan(dim, tuple(parts)), gram)
 
 
+def rows_of_step(plan: RoundPlan, step: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Q̄ (C, C), the label rows of a total's mean update ``step`` (d,), which is open to all; None
+    where ``plan`` has no such part."""
+    for part in plan.plan.parts:
+        if isinstance(part, LabelRows) and plan.dual is not None:
+            means = np.ldexp(part.matrix.astype(np.float64), -part.exponent)
+            rows: NDArray[np.float64] = part.output.weights(step) @ means.T @ plan.dual
+            return rows
+    return None
+
+
 def observe(
     plan: RoundPlan, quantiser: Quantiser, opened: Sequence[OpenedGroup]
 ) -> tuple[GroupObservation, ...]:

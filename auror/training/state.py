@@ -16,6 +16,7 @@ from auror.round.messages import Exclusion
 from auror.training import exclusions
 from auror.training.conduct import Conduct
 from auror.training.confirmation import Confirmation
+from auror.training.doubt import Doubt
 from auror.training.succession import ModelSuccession
 from auror.training.watching import Watching
 
@@ -31,6 +32,7 @@ class CampaignState:
     exclusions: dict[ClientId, Exclusion] = field(default_factory=dict)
     """Who is excluded for good, and what it is told."""
     watching: Watching = field(default_factory=Watching)
+    doubt: Doubt = field(default_factory=Doubt)
     version: int = 0
     """Of the policy that all of this goes by; 0: of none yet."""
     index: int = 0
@@ -74,6 +76,7 @@ class CampaignState:
             "conduct": self.conduct.to_dict(),
             "exclusions": exclusions.to_dict(self.exclusions),
             "watching": self.watching.to_dict(),
+            "doubt": self.doubt.to_dict(),
             "version": self.version,
             "index": self.index,
             "counter": self.counter,
@@ -106,6 +109,7 @@ class CampaignState:
             conduct=Conduct.from_dict(raw["conduct"]),
             exclusions=exclusions.from_dict(raw["exclusions"]),
             watching=Watching.from_dict(raw["watching"]),
+            doubt=Doubt.from_dict(raw["doubt"]),
             version=int(raw["version"]),
             index=int(raw["index"]),
             counter=int(raw["counter"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from killed_server import Killed, KilledServer
 from rounds_kit import Deployment
 
 from auror.deployment.run_reader import RunReader
+from auror.deployment.run_seals import of_generation
 from auror.deployment.run_tables import REVISION, STATE, metadata
 from auror.errors import ConfigError, DataError
 from auror.ids import ClientId
@@ -29,6 +31,7 @@ from auror.round.description import model_digest
 from auror.round.facts import Attempted, UnmaskingBegun, UploadKept
 from auror.round.messages import AcceptedSet
 from auror.round.policy import NO_DIGEST, Policy
+from auror.training.doubt import Doubt
 
 
 def test_what_was_written_comes_back_bit_for_bit(tmp_path: Path) -> None:
@@ -212,18 +215,36 @@ def test_migrations_lead_to_the_tables_of_this_version(tmp_path: Path) -> None:
         assert compare_metadata(context, metadata) == []
 
 
+def test_a_run_from_before_totals_were_compared_goes_on(tmp_path: Path) -> None:
+    state = run_of(tmp_path)
+    with sqlite3.connect(tmp_path / STATE) as raw:
+        raw.row_factory = sqlite3.Row
+        for row in raw.execute("SELECT * FROM generations").fetchall():
+            kept = json.loads(row["state"])
+            del kept["doubt"]
+            before = {**dict(row), "state": json.dumps(kept)}
+            raw.execute(
+                "UPDATE generations SET state = ?, sealed = ? WHERE number = ?",
+                (before["state"], of_generation(before), row["number"]),
+            )
+        raw.execute("UPDATE alembic_version SET version_num = '0004'")
+    found = go_on(tmp_path)
+    assert found.state.doubt.to_dict() == Doubt().to_dict()
+    assert found.state.models.model.tobytes() == state.models.model.tobytes()
+
+
 def test_a_newer_schema_is_refused_in_one_line(tmp_path: Path) -> None:
     run_of(tmp_path)
     with sqlite3.connect(tmp_path / STATE) as raw:
         raw.execute("UPDATE alembic_version SET version_num = '0999'")
     with pytest.raises(
-        ConfigError, match="revision 0999, this auror-server knows 0001, 0002, 0003, 0004"
+        ConfigError, match="revision 0999, this auror-server knows 0001, 0002, 0003, 0004, 0005"
     ) as told:
         go_on(tmp_path)
     assert "\n" not in str(told.value)
     with pytest.raises(ConfigError, match="0999"):
         look(tmp_path, IDENTITY, False)
-    with pytest.raises(DataError, match="revision 0999, this version reads 0004"):
+    with pytest.raises(DataError, match="revision 0999, this version reads 0005"):
         RunReader(tmp_path).rounds()
 
 

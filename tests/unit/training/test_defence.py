@@ -8,15 +8,17 @@ from campaign_kit import Scripted
 
 from auror.defence.features import FeatureBlock, FeatureKind
 from auror.defence.ledger import Ledger
-from auror.ids import ClientId, GroupIndex
+from auror.ids import ClientId, Digest, GroupIndex
 from auror.params import RoundParams
+from auror.round.arithmetic import quantiser
+from auror.round.label_rows import LabelRows
 from auror.round.plan import OutputLayer, StatisticsPlan
 from auror.round.record import OpenedGroup
 from auror.sim.seeded import seeded_entropy
 from auror.training.audits import drawn_by
 from auror.training.confirmation import Confirmation
 from auror.training.defence import Defence, DefendedRound
-from auror.training.observations import RoundPlan
+from auror.training.observations import PlanChoice, RoundPlan, assemble_plan, observe
 
 N, K = 12, 4
 PARAMS = RoundParams(group_size=3, colluders=1, challenge_rows=0, quantisation_range=0.5)
@@ -108,3 +110,22 @@ def test_without_a_round_nothing_is_decided() -> None:
     with pytest.raises(ValueError, match="no round"):
         made.decide((), PLAN.plan, EVERYBODY)
     assert made.judge(EVERYBODY) is None
+
+
+def test_the_label_rows_of_totals_are_compared() -> None:
+    """Two classes, two hidden units: the rows of a step are what ``observe`` reads of a group."""
+    rows = LabelRows.from_matrix(0, np.array([[3, 1], [1, 4]]), 1)
+    plan = assemble_plan(PlanChoice(confusion=True), K, rows.output, rows, Digest(bytes(32)))
+    made = defence({})
+    around = DefendedRound(index=0, era=0, plan=plan, params=PARAMS, cohort=N, fewest=3)
+    made.begin(around)
+    groups = opened(0, plan.plan)
+    made.bound(groups, watched=False)
+    assert len(made.doubt.change.recent) == 0  # no step, nothing to compare
+    alone = groups[0]
+    values = 32768 + np.random.default_rng(0).integers(-10, 10, size=(3, K))
+    step = quantiser(PARAMS).mean(values.sum(axis=0), 3)
+    made.bound(groups, step=step)
+    (told,) = made.doubt.change.recent
+    (entry,) = observe(plan, quantiser(PARAMS), [alone])
+    np.testing.assert_allclose(told.ravel(), entry.mean, rtol=1e-5)

@@ -103,7 +103,9 @@ def test_every_part_of_a_resumed_run_goes_on_bit_for_bit() -> None:
     assert any(state.conduct.silences.values())
 
 
-@pytest.mark.parametrize("part", ["models", "evidence", "confirmation", "conduct", "index"])
+@pytest.mark.parametrize(
+    "part", ["models", "evidence", "confirmation", "conduct", "doubt", "index"]
+)
 def test_a_state_without_a_part_is_no_state(part: str) -> None:
     state = begin(Drawn()).state
     raw = state.to_dict()

@@ -6,8 +6,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from campaign_kit import Run
+from numpy.typing import NDArray
 from rounds_kit import BUDGET
 
 from auror.errors import AbortReason
@@ -73,6 +75,35 @@ def test_an_accusation_ends_the_thrift_until_it_is_confirmed() -> None:
     flag = next(k for k, record in enumerate(made.records) if record.flagged)
     assert watch[4 : flag + 1] == [Watch.ALWAYS] * (flag - 3)
     assert watch[flag + 1 :] == [Watch.DRAWN] * (len(watch) - flag - 1)
+
+
+def test_totals_that_change_end_the_thrift_until_a_late_window_would_show_why() -> None:
+    made = run(30, cleared_after=2, most=40)
+    for _ in range(5):
+        made.round()
+    made.campaign.state.doubt.since = 4
+    made.to_the_end()
+    assert declared(made) == [Watch.ALWAYS] * 2 + [Watch.DRAWN] * 3 + [
+        *[Watch.ALWAYS] * 16,
+        *[Watch.DRAWN] * 9,
+    ]
+
+
+def test_the_defence_hears_of_every_totals_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, steps = run(3), []
+    bound = made.campaign.defence.bound
+
+    def hear(*told: Any, step: NDArray[np.float64] | None = None, **more: Any) -> Any:
+        steps.append(step)
+        return bound(*told, step=step, **more)
+
+    monkeypatch.setattr(made.campaign.defence, "bound", hear)
+    for _ in range(3):
+        before = made.campaign.state.models.model
+        made.round()
+        after = made.campaign.state.models.model
+        np.testing.assert_allclose(before + steps[-1], after, atol=1e-6)
+    assert len(steps) == 3
 
 
 def test_a_flag_gives_as_many_rounds_again() -> None:
