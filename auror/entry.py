@@ -1,0 +1,32 @@
+"""What the installed commands run: their modules take a second to load, and Ctrl-C is heard."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+_INTERRUPTED, _STOPPED = 130, 6
+"""Exit codes of a command and of a program that were interrupted."""
+
+
+def auror() -> None:
+    """``auror``."""
+    _run("auror.cli", _INTERRUPTED)
+
+
+def server() -> None:
+    """``auror-server``."""
+    _run("auror_server.cli", _STOPPED)
+
+
+def client() -> None:
+    """``auror-client``."""
+    _run("auror_client.cli", _STOPPED)
+
+
+def _run(module: str, interrupted: int) -> None:
+    try:
+        main = importlib.import_module(module).main
+    except KeyboardInterrupt:
+        sys.exit(interrupted)
+    main()
