@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from auror.crypto.tags import Tag
 from auror.errors import ConfigError, Refusal, Refused
 from auror.round.arithmetic import check_round
@@ -47,6 +49,8 @@ def check_invitation(identity: Identity, memory: ClientMemory, start: RoundStart
     _check_names(identity, memory, description)
     if start.model.shape != (start.plan.dim,) or model_digest(start.model) != description.model:
         raise Refused(Refusal.WRONG_MODEL, "not the model that the description hashes")
+    if not np.isfinite(start.model).all():
+        raise Refused(Refusal.WRONG_MODEL, "values that are not finite")
     _check_plan(identity, start)
     _check_budget(identity, memory, description)
     _check_watch(identity, memory, description)

@@ -39,6 +39,16 @@ def test_model_other_than_described(seven: Deployment) -> None:
     says(invite(seven, replace(other, model=longer)), Refusal.WRONG_MODEL)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_model_that_is_not_finite(seven: Deployment, value: float) -> None:
+    """No honest total leads there: nobody trains on it, and nobody's samples are to blame."""
+    start = seven.start(1, step=3)
+    broken = start.model.copy()
+    broken[-1] = value
+    forged = replace(described(start, model=model_digest(broken)), model=broken)
+    says(invite(seven, forged, at(seven, 2)), Refusal.WRONG_MODEL, "not finite")
+
+
 def test_first_model_of_an_era_that_the_policy_does_not_hold(seven: Deployment) -> None:
     second = seven.model(1)
     start = replace(described(seven.start(), model=model_digest(second)), model=second)
