@@ -37,6 +37,10 @@ signs, equally dealt and skewed, four draws of who is left out; seeds 17102 to 1
 19102).
 The first round of three or nine sleepers of 30 was one in 20 of 20 series (seeds 19200 to 19203).
 """
+_LASTING = 10
+"""Changes in a row from which on they are what is usual: a lie that begins is in all of ``_BEFORE``
+rounds after three, but honest clients whose classes vary more from some round on would change the
+totals of 43 classes in every round for ever, and v learns nothing of a change."""
 _TINY = 1e-30
 
 
@@ -57,6 +61,8 @@ class ChangeWatch:
     """Rounds that v is a mean of, ``MEMORY`` at most."""
     seen: list[float] = field(default_factory=list)
     """z of the last ``MEMORY`` rounds that changed nothing."""
+    told: int = 0
+    """Changes in a row, up to the last round."""
 
     def tell(self, rows: NDArray[np.float64]) -> bool:
         """The label rows (C, C) of the next total, per client. Returns whether they changed: never
@@ -70,12 +76,18 @@ class ChangeWatch:
 
     def _compare(self, rows: NDArray[np.float64]) -> bool:
         squared = (rows - self.recent.mean(axis=0)) ** 2
-        squared /= float(np.median(squared)) + _TINY
+        middle = float(np.median(squared))
+        if not middle:
+            return False  # most entries stand still: there is no usual change to compare with
+        squared /= middle
         if self.counted >= _FEWEST:
             ratio = squared / (self.usual[0] + _TINY)
             z = float(ratio.max() / (np.median(ratio) + _TINY))
-            if len(self.seen) >= _FEWEST and z > FACTOR * max(self.seen):
+            jumped = len(self.seen) >= _FEWEST and z > FACTOR * max(self.seen)
+            if jumped and self.told < _LASTING:
+                self.told += 1
                 return True  # and no measure of what is usual
+            self.told = 0
             self.seen = [*self.seen, z][-MEMORY:]
         self.counted = min(self.counted + 1, MEMORY)
         before = self.usual if self.counted > 1 else np.zeros((1, *rows.shape), np.float32)
@@ -89,7 +101,7 @@ class ChangeWatch:
             base64.b64encode(rows.astype("<f4").tobytes()).decode()
             for rows in (self.recent, self.usual)
         )
-        counted = {"counted": self.counted, "seen": self.seen}
+        counted = {"counted": self.counted, "seen": self.seen, "told": self.told}
         return {"classes": classes, "recent": recent, "usual": usual, **counted}
 
     @classmethod
@@ -104,4 +116,5 @@ class ChangeWatch:
             if classes
             else (_nothing(), _nothing())
         )
-        return cls(recent, usual, int(raw["counted"]), [float(z) for z in raw["seen"]])
+        seen = [float(z) for z in raw["seen"]]
+        return cls(recent, usual, int(raw["counted"]), seen, int(raw["told"]))

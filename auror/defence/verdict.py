@@ -79,7 +79,8 @@ class ClientVerdict:
 
     ``score``: effect in posterior standard deviations; ``effect`` in honest spreads;
     ``confidence``: probability in [0, 1] that the client attacks so; ``groups``: how many opened
-    groups held it; ``cleared``: it would have been found by now (``auror.defence.clearing``).
+    groups held it; ``cleared``: it may be invited, and would have been found by now
+    (``auror.defence.clearing``).
     """
 
     client: ClientId
@@ -155,7 +156,8 @@ def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> 
     The server calls it after every round on the bound evidence so far. Clients flagged before
     stay in the ledger and are flagged again by the same evidence; whoever they hid is judged
     with their part taken out. While all rounds together accuse nobody who is invited, late windows
-    are judged by themselves (``windows``).
+    are judged by themselves (``windows``); whom only a window flagged is not flagged again once
+    it is not invited.
 
     Raises ValueError when the ledger has no confusion block.
     """
@@ -176,15 +178,17 @@ def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> 
 
 
 def _both(whole: DecodedVerdict, late: DecodedVerdict) -> DecodedVerdict:
-    """``late``, and whom ``whole`` flagged before: they are not in late rounds any more."""
-    before = {entry.client: entry for entry in whole.clients if entry.flagged}
+    """``late``, and whom ``whole`` flagged before or doubts: those are not in late rounds any more,
+    and a window may hold too little of what these do."""
+    of_whole = whole.flagged | whole.doubted
+    before = {entry.client: entry for entry in whole.clients if entry.client in of_whole}
     return replace(
         late,
         clients=tuple(
             entry if entry.flagged else before.get(entry.client, entry) for entry in late.clients
         ),
         flagged=late.flagged | whole.flagged,
-        doubted=(late.doubted | whole.doubted) - late.flagged,
+        doubted=(late.doubted | whole.doubted) - late.flagged - whole.flagged,
         indications=(*late.indications, *whole.indications),
     )
 
@@ -222,7 +226,9 @@ def _judge_rounds(
             doubted |= guarded.held.keys() & set(steady)
     nothing = Reason.TOO_SKEWED if too_skewed else Reason.NO_PATTERN
     clear = frozenset() if too_skewed else cleared(blocks, chosen, around, params.alpha)
-    return _decide(seen_in, counts, chosen, held, doubted, clear - doubted, nothing, params)
+    # Whom a window flagged may be in none that is judged now: who is not invited is not cleared.
+    clear = (clear & present) - doubted
+    return _decide(seen_in, counts, chosen, held, doubted, clear, nothing, params)
 
 
 def _decide(

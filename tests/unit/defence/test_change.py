@@ -56,6 +56,25 @@ def test_a_change_is_no_measure_of_the_next_one() -> None:
     assert {40, 60} <= set(told(series))
 
 
+def test_a_change_that_stays_is_what_is_usual_after_a_while() -> None:
+    """From round 60 on the samples of one of 43 classes vary more, and nobody lies."""
+    rng, classes = np.random.default_rng(1), 43
+    usual = np.ones((120, classes, classes))
+    usual[60:, :, 3] = 8.0
+    found = told(usual * rng.normal(size=usual.shape))
+    assert found[:10] == list(range(60, 70))
+    assert len(found) <= 12
+
+
+def test_entries_that_stand_still_leave_nothing_to_compare_with() -> None:
+    rng, watch = np.random.default_rng(0), ChangeWatch()
+    for _ in range(40):
+        one = np.zeros((CLASSES, CLASSES))
+        one[0, 0] = 1e6 * rng.normal()
+        assert not watch.tell(one)
+    assert np.isfinite([*watch.seen, *watch.usual.ravel()]).all()
+
+
 def test_what_is_no_number_is_passed_over() -> None:
     watch = ChangeWatch()
     assert not watch.tell(np.full((CLASSES, CLASSES), np.nan))

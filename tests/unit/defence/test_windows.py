@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from worlds import client_statistics, cohort, grouped
 
 from auror.defence import verdict
-from auror.defence.verdict import VerdictParams, judge
+from auror.defence.verdict import Reason, VerdictParams, judge
 from auror.defence.windows import WHOLE, Window, late_windows
 from auror.ids import ClientId
 
@@ -100,3 +100,33 @@ def test_who_was_flagged_before_stays_flagged_beside_who_lies_now() -> None:
     found = judge(told, VerdictParams(), invited)
     assert found.flagged == camp | SLEEPERS
     assert {entry.client for entry in found.clients if entry.flagged} == camp | SLEEPERS
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whom_a_window_flagged_is_not_cleared_once_it_is_not_invited(seed: int) -> None:
+    """All rounds together find nothing about it, and no window is judged for it any more."""
+    told = grouped(waking(56, 40, seed), SIZE, np.random.default_rng(seed))
+    invited = frozenset(cohort(N)) - SLEEPERS
+    found = judge(told, VerdictParams(), invited)
+    assert found.cleared
+    assert found.cleared <= invited
+
+
+def test_whom_all_rounds_doubt_a_window_does_not_clear() -> None:
+    told = grouped(waking(56, 40, 0), SIZE, np.random.default_rng(0))
+    late = judge(told, VerdictParams(), cohort(N))
+    entries = [replace(entry, flagged=False, cleared=True) for entry in late.clients]
+    entries[1] = replace(entries[1], flagged=True, cleared=False)
+    entries[2] = replace(entries[2], cleared=False, reason=Reason.UNSTEADY)
+    flagged, doubted = frozenset({ClientId(1)}), frozenset({ClientId(2)})
+    whole = replace(late, clients=tuple(entries), flagged=flagged, doubted=doubted)
+    late = replace(
+        late,
+        clients=tuple(replace(entry, cleared=not entry.flagged) for entry in late.clients),
+        doubted=flagged,
+    )
+    both = verdict._both(whole, late)
+    assert both.flagged == SLEEPERS | flagged
+    assert both.doubted == doubted
+    assert both.clients[2].reason is Reason.UNSTEADY
+    assert not both.cleared & (both.flagged | both.doubted)

@@ -16,7 +16,7 @@ down_revision = "0004"
 
 def upgrade() -> None:
     """Those before have shown nothing."""
-    nothing = {"classes": 0, "recent": "", "usual": "", "counted": 0, "seen": []}
+    nothing = {"classes": 0, "recent": "", "usual": "", "counted": 0, "seen": [], "told": 0}
     connection = op.get_bind()
     for row in connection.execute(sa.select(generations)).all():
         state = {**json.loads(row.state), "doubt": {"since": -1, "change": nothing}}
