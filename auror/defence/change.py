@@ -34,9 +34,8 @@ FACTOR = 3.0
 """How many times the largest z of ``MEMORY`` rounds is a change. Where nobody lies it was seen once
 in 52 series, and the next z was 2.3 times as large at most elsewhere (13 trainings, MNIST and
 signs, equally dealt and skewed, four draws of who is left out; seeds 17102 to 17112, 19100 to
-19102).
-The first round of three or nine sleepers of 30 was one in 20 of 20 series (seeds 19200 to 19203).
-"""
+19102). The first round of three or nine sleepers of 30 was one in 20 of 20 series (seeds 19200 to
+19203)."""
 _LASTING = 10
 """Changes in a row from which on they are what is usual: a lie that begins is in all of ``_BEFORE``
 rounds after three, but honest clients whose classes vary more from some round on would change the
@@ -46,6 +45,12 @@ _TINY = 1e-30
 
 def _nothing() -> Array:
     return np.zeros((0, 0, 0), np.float32)
+
+
+def _rows(text: str, classes: int) -> Array:
+    """What was written of them, (…, C, C)."""
+    flat = np.frombuffer(base64.b64decode(text), "<f4")
+    return flat.reshape(-1, classes, classes) if classes else _nothing()
 
 
 @dataclass
@@ -108,13 +113,6 @@ class ChangeWatch:
     def from_dict(cls, raw: Mapping[str, Any]) -> ChangeWatch:
         """Raises KeyError, TypeError or ValueError when ``raw`` is not from :meth:`to_dict`."""
         classes = int(raw["classes"])
-        recent, usual = (
-            (
-                np.frombuffer(base64.b64decode(raw[name]), "<f4").reshape(-1, classes, classes)
-                for name in ("recent", "usual")
-            )
-            if classes
-            else (_nothing(), _nothing())
-        )
+        recent, usual = (_rows(raw[name], classes) for name in ("recent", "usual"))
         seen = [float(z) for z in raw["seen"]]
         return cls(recent, usual, int(raw["counted"]), seen, int(raw["told"]))

@@ -196,17 +196,17 @@ def _both(whole: DecodedVerdict, late: DecodedVerdict) -> DecodedVerdict:
 def _judge_rounds(
     seen_in: Arranged,
     invited: frozenset[ClientId],
-    given: VerdictParams,
+    params: VerdictParams,
     share: float,
     guard: GuardParams,
 ) -> DecodedVerdict:
     """``share``: of the error rate, which these rounds may spend."""
-    params = replace(given, alpha=share * given.alpha)
+    spent = replace(params, alpha=share * params.alpha)
     counts = seen_in.seen
     # Fewer equations than clients leave it to the prior who of two companions is the odd one.
     coverage = seen_in.equations / max(int((counts > 0).sum()) - 1, 1)
     if len(seen_in.rounds) < params.min_rounds or coverage < params.coverage:
-        return _held(seen_in, counts, params)
+        return replace(_held(seen_in, counts, spent), params=params)
     readings = read(seen_in.means, seen_in.grams, seen_in.sizes)
     blocks = blocks_of(seen_in.groups, readings, len(seen_in.clients), params)
     present = frozenset(k for k, client in enumerate(seen_in.clients) if client in invited)
@@ -214,7 +214,7 @@ def _judge_rounds(
     size = min(float(np.mean(sizes)) for sizes in seen_in.sizes)
     around = Cohort(counts > 0, coverage, present, size)
     too_skewed = readings.skew > params.max_skew
-    chosen = select(blocks[-1:] if too_skewed else blocks, around, params)
+    chosen = select(blocks[-1:] if too_skewed else blocks, around, spent)
     held: dict[int, Implausible] = {}
     doubted: set[int] = set()
     for finding in chosen.found:
@@ -222,7 +222,7 @@ def _judge_rounds(
         held |= guarded.held
         if guarded.held:
             others = [m for other in chosen.found if other is not finding for m in other.members]
-            steady = steadfast(finding, others, around, guarded.dispersion, params)
+            steady = steadfast(finding, others, around, guarded.dispersion, spent)
             doubted |= guarded.held.keys() & set(steady)
     nothing = Reason.TOO_SKEWED if too_skewed else Reason.NO_PATTERN
     clear = frozenset() if too_skewed else cleared(blocks, chosen, around, params.alpha)

@@ -76,6 +76,7 @@ def test_a_window_pays_for_being_one_of_many(monkeypatch: pytest.MonkeyPatch) ->
     found = judge(told, VerdictParams(), cohort(N))
     window = late_windows(56)[-1]
     assert found.required == pytest.approx(-math.log(window.share * VerdictParams().alpha))
+    assert found.params == VerdictParams()  # what was stated, not this window's part of it
     dear = Window(window.start, math.exp(-found.strength - 1.0) / VerdictParams().alpha)
     monkeypatch.setattr(verdict, "late_windows", lambda _rounds: (dear,))
     assert not judge(told, VerdictParams(), cohort(N)).flagged
