@@ -214,7 +214,8 @@ def _judge_rounds(
     size = min(float(np.mean(sizes)) for sizes in seen_in.sizes)
     around = Cohort(counts > 0, coverage, present, size)
     too_skewed = readings.skew > params.max_skew
-    chosen = select(blocks[-1:] if too_skewed else blocks, around, spent)
+    judged = blocks[-1:] if too_skewed else blocks
+    chosen = select(judged, around, spent, late=guard is LATER_ROUNDS)
     held: dict[int, Implausible] = {}
     doubted: set[int] = set()
     for finding in chosen.found:
