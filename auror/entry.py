@@ -5,23 +5,23 @@ from __future__ import annotations
 import importlib
 import sys
 
-_INTERRUPTED, _STOPPED = 130, 6
+INTERRUPTED, STOPPED = 130, 6
 """Exit codes of a command and of a program that were interrupted."""
 
 
 def auror() -> None:
     """``auror``."""
-    _run("auror.cli", _INTERRUPTED)
+    _run("auror.cli", INTERRUPTED)
 
 
 def server() -> None:
     """``auror-server``."""
-    _run("auror_server.cli", _STOPPED)
+    _run("auror_server.cli", STOPPED)
 
 
 def client() -> None:
     """``auror-client``."""
-    _run("auror_client.cli", _STOPPED)
+    _run("auror_client.cli", STOPPED)
 
 
 def _run(module: str, interrupted: int) -> None:

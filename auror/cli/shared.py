@@ -10,7 +10,8 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from auror.deployment.console import INTERRUPTED, one_line, with_flags
+from auror.deployment.console import one_line, with_flags
+from auror.entry import INTERRUPTED
 from auror.errors import UserError
 
 P = ParamSpec("P")

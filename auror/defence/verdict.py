@@ -15,7 +15,6 @@ from auror.defence.confusion import Reading, read
 from auror.defence.consistency import (
     ALL_ROUNDS,
     LATER_ROUNDS,
-    GuardParams,
     Implausible,
     implausible,
 )
@@ -29,7 +28,7 @@ from auror.defence.selection import (
     select,
     steadfast,
 )
-from auror.defence.windows import WHOLE, late_windows
+from auror.defence.windows import WHOLE_RUN, Window, late_windows
 from auror.ids import ClientId
 
 __all__ = [
@@ -166,12 +165,11 @@ def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> 
         raise ValueError("the verdict needs a confusion block in the statistics plan")
     invited = frozenset(cohort)
     everything = arrange(ledger, block, invited)
-    verdict = _judge_rounds(everything, invited, params, WHOLE, ALL_ROUNDS)
+    verdict = _judge_window(everything, invited, params, WHOLE_RUN)
     if verdict.flagged & invited:
         return verdict
     for window in late_windows(len(everything.rounds)):
-        part = everything.since(window.start)
-        late = _judge_rounds(part, invited, params, window.share, LATER_ROUNDS)
+        late = _judge_window(everything, invited, params, window)
         if late.flagged & invited:
             return _both(verdict, late)
     return verdict
@@ -193,20 +191,17 @@ def _both(whole: DecodedVerdict, late: DecodedVerdict) -> DecodedVerdict:
     )
 
 
-def _judge_rounds(
-    seen_in: Arranged,
-    invited: frozenset[ClientId],
-    params: VerdictParams,
-    share: float,
-    guard: GuardParams,
+def _judge_window(
+    everything: Arranged, invited: frozenset[ClientId], params: VerdictParams, window: Window
 ) -> DecodedVerdict:
-    """``share``: of the error rate, which these rounds may spend."""
-    spent = replace(params, alpha=share * params.alpha)
+    seen_in, late = everything.since(window.start), window.start > 0
+    guard = LATER_ROUNDS if late else ALL_ROUNDS
+    spent = replace(params, alpha=window.share * params.alpha)
     counts = seen_in.seen
     # Fewer equations than clients leave it to the prior who of two companions is the odd one.
     coverage = seen_in.equations / max(int((counts > 0).sum()) - 1, 1)
     if len(seen_in.rounds) < params.min_rounds or coverage < params.coverage:
-        return replace(_held(seen_in, counts, spent), params=params)
+        return _held(seen_in, counts, spent.required(len(seen_in.clients)), params)
     readings = read(seen_in.means, seen_in.grams, seen_in.sizes)
     blocks = blocks_of(seen_in.groups, readings, len(seen_in.clients), params)
     present = frozenset(k for k, client in enumerate(seen_in.clients) if client in invited)
@@ -215,7 +210,7 @@ def _judge_rounds(
     around = Cohort(counts > 0, coverage, present, size)
     too_skewed = readings.skew > params.max_skew
     judged = blocks[-1:] if too_skewed else blocks
-    chosen = select(judged, around, spent, late=guard is LATER_ROUNDS)
+    chosen = select(judged, around, spent, late=late)
     held: dict[int, Implausible] = {}
     doubted: set[int] = set()
     for finding in chosen.found:
@@ -320,7 +315,9 @@ def _describe(
     return tuple(entries)
 
 
-def _held(seen_in: Arranged, counts: NDArray[np.int64], params: VerdictParams) -> DecodedVerdict:
+def _held(
+    seen_in: Arranged, counts: NDArray[np.int64], required: float, params: VerdictParams
+) -> DecodedVerdict:
     return DecodedVerdict(
         clients=tuple(
             ClientVerdict(client, False, 0.0, 0.0, 0.0, int(counts[row]), Reason.TOO_FEW_ROUNDS)
@@ -332,7 +329,7 @@ def _held(seen_in: Arranged, counts: NDArray[np.int64], params: VerdictParams) -
         source=None,
         target=None,
         strength=0.0,
-        required=params.required(len(seen_in.clients)),
+        required=required,
         rounds=seen_in.round_indices,
         groups=seen_in.opened,
         params=params,

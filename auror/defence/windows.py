@@ -2,8 +2,8 @@
 before (docs/defence.md, section 5).
 
 Of the rounds 0 … R − 1 the last 2ᵏ to 2ᵏ⁺¹ − 1, k = 3, 4, …, from a start that is a multiple of 2ᵏ.
-A lie that stays is alone in such a window after as many rounds as passed since the window before
-began, twice as many at most as it needs to show. Starts are fixed before their rounds are seen, so
+A lie that stays is alone in a judged window after twice as many rounds as it needs to show, at
+most. Starts are fixed before their rounds are seen, so
 the odds of each window are a martingale of their own, and the error rate is shared among them.
 """
 
@@ -19,10 +19,14 @@ _SHORTEST = 8
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """``start``: its first round; ``share``: its part of the error rate, in (0, 1)."""
+    """``start``: its first round, 0 in the whole run; ``share``: its part of the error rate, in
+    (0, 1)."""
 
     start: int
     share: float
+
+
+WHOLE_RUN = Window(0, WHOLE)
 
 
 def late_windows(rounds: int) -> tuple[Window, ...]:

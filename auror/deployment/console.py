@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 
 import click
 
+from auror.entry import INTERRUPTED
 from auror.registry import fault_in
 from auror.version import __version__
 
-INTERRUPTED = 130
 OWN_CODE = 2
 """A setting named code that failed."""
 HELP = {"help_option_names": ["-h", "--help"]}

@@ -8,12 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from auror.entry import STOPPED
 from auror.errors import Excluded, UntrainedError
 from auror.programs.machines import MachineUse, machine_use
 from auror.programs.processes import RunningProgram, Starter
 
-STOPPED = 6
-"""Exit code of clients whose server stopped before the end."""
 INPUTS = "inputs"
 """Folder of a test that gets what the clients quantised."""
 STATE_BYTES = 32 << 10

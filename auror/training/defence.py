@@ -24,7 +24,7 @@ from auror.round.server.context import Decision
 from auror.training.audits import AuditDraw
 from auror.training.confirmation import Confirmation
 from auror.training.doubt import Doubt
-from auror.training.observations import RoundPlan, observe, observe_challenge, rows_of_step
+from auror.training.observations import RoundPlan, observe, observe_challenge
 from auror.training.verdict import Detector, Verdict
 
 
@@ -134,7 +134,7 @@ class Defence:
         ``step`` (d,): the mean update of its total; whether that changes is not looked at without.
         """
         around = self._round_in_progress()
-        rows = None if step is None else rows_of_step(around.plan, step)
+        rows = None if step is None else around.plan.rows_of(step)
         if rows is not None:
             self.doubt.tell(around.index, rows)
         if self.ledger.width and watched:

@@ -98,9 +98,21 @@ class RoundPlan:
         columns = sums.copy()
         for part, rows in self.plan.slices():
             if isinstance(part, LabelRows):
-                opened = np.ldexp(sums[rows].reshape(part.classes, part.classes), -part.exponent)
-                columns[rows] = (opened @ self.dual).reshape(-1)
+                opened = sums[rows].reshape(part.classes, part.classes)
+                columns[rows] = self._dual_rows(part, opened).reshape(-1)
         return columns
+
+    def rows_of(self, step: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Q̄ (C, C), the label rows of a total's mean update ``step`` (d,), which is open to all;
+        None where the plan has no such part."""
+        for part in self.plan.parts:
+            if isinstance(part, LabelRows):
+                return self._dual_rows(part, part.output.weights(step) @ part.matrix.T)
+        return None
+
+    def _dual_rows(self, part: LabelRows, opened: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Q from ``opened`` (C, C), the whole-number rows of ``part``."""
+        return np.asarray(np.ldexp(opened, -part.exponent) @ self.dual)
 
 
 def ledger_blocks(choice: PlanChoice, output: OutputShape | None) -> tuple[FeatureBlock, ...]:
@@ -181,17 +193,6 @@ def assemble_plan(
     if choice.sketch_rows:
         parts.append(session_sketch(anchor, choice.sketch_rows))
     return RoundPlan(StatisticsPlan(dim, tuple(parts)), gram)
-
-
-def rows_of_step(plan: RoundPlan, step: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Q̄ (C, C), the label rows of a total's mean update ``step`` (d,), which is open to all; None
-    where ``plan`` has no such part."""
-    for part in plan.plan.parts:
-        if isinstance(part, LabelRows) and plan.dual is not None:
-            means = np.ldexp(part.matrix.astype(np.float64), -part.exponent)
-            rows: NDArray[np.float64] = part.output.weights(step) @ means.T @ plan.dual
-            return rows
-    return None
 
 
 def observe(

@@ -18,11 +18,11 @@ from auror.deployment.console import HELP, VERSION, OneLine, one_line, with_flag
 from auror.deployment.logs import configure
 from auror.deployment.private_memory import keep_memory_private
 from auror.deployment.settings import to_toml
+from auror.entry import STOPPED
 from auror.errors import UserError, machine_error
 from auror_client.config import load_config
 from auror_client.trainings import leave
 
-STOPPED = 6
 _EPILOG = """\b
 Exit codes:
   0  the session finished

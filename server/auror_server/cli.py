@@ -19,10 +19,10 @@ from auror.deployment.console import HELP, VERSION, OneLine, one_line, with_flag
 from auror.deployment.logs import configure
 from auror.deployment.private_memory import keep_memory_private
 from auror.deployment.settings import to_toml
+from auror.entry import STOPPED
 from auror.errors import UserError, machine_error
 from auror_server.config import load_config
 
-STOPPED = 6
 _EPILOG = """\b
 Exit codes:
   0  the training finished: as many rounds as were asked for ended with a total; with --runs,
