@@ -172,9 +172,30 @@ class Readings:
     skew: float
 
 
-def read(
+@dataclass(frozen=True, slots=True, eq=False)
+class RoundShown:
+    """What the groups of one round show: deviations from its level as the families have them,
+    (groups, readings), and what is known of the round's model."""
+
+    mislabelled: Array
+    margins: Array
+    depleted: Array
+    against: Array
+    scatter: Array
+    """(C, C): squared deviations of Q, sum over the groups, in the units of ``mislabelled``."""
+    unit: float
+    moved: float
+    """How far the cohort moves beyond chance, in that unit."""
+    learnt: Array
+    """(C,): what the cohort learns of every class, its level on the dual diagonal."""
+    opened: Array
+    """(C, C): the level of Q′."""
+    gram: Array
+
+
+def look(
     means: Sequence[Array], grams: Sequence[Array | None], sizes: Sequence[Sequence[int]]
-) -> Readings:
+) -> list[RoundShown]:
     """Every round's groups through the readings of the module docstring.
 
     Args:
@@ -185,49 +206,70 @@ def read(
     Units are medians over all groups and readings, so that a few attacked ones hardly move them,
     and they follow the statistics as they shrink while training converges.
     """
-    classes = means[0].shape[1]
+    return [_look(*entry) for entry in zip(means, grams, sizes, strict=True)]
+
+
+def _look(mean: Array, gram: Array | None, sizes: Sequence[int]) -> RoundShown:
+    classes = mean.shape[1]
     every = np.arange(classes)
     targets, sources = off_diagonal(classes)
-    entries, margins, depleted, against = [], [], [], []
-    lengths, known, diagonals, learnt, units = [], [], [], [], []
-    for mean, gram, size in zip(means, grams, sizes, strict=True):
-        basis = np.eye(classes) if gram is None else gram
-        root = np.sqrt(size)[:, None, None]
-        level = mean_over_clients(size, mean)
-        deviation = (mean - level) * root
-        opened, opened_level = plain(deviation, basis), plain(level, basis)
-        entry = deviation[:, targets, sources]
-        unit = _unit(entry)
-        entries.append(entry / unit)
-        learnt.append(level[every, every])
-        units.append(unit)
-        margin = entry - deviation[:, sources, sources]
-        margins.append(margin / _unit(margin))
-        own = -opened[:, every, every]
-        depleted.append(own / _unit(own))
-        length = float(np.linalg.norm(level))
-        chance = float(np.mean(deviation**2, axis=0).sum()) / sum(size)
-        along = -np.tensordot(deviation, level, axes=2) / (length + _TINY)
-        against.append(along[:, None] / unit)
-        lengths.append(np.sqrt(max(length**2 - chance, 0.0)) / unit)
-        diagonals.append(deviation[:, every, every] / unit)
-        known.append((np.abs(opened_level).mean(axis=1), opened_level[every, every], basis))
-    alike = np.ones(len(means))
-    gains = np.asarray(lengths)
+    basis = np.eye(classes) if gram is None else gram
+    level = mean_over_clients(sizes, mean)
+    deviation = (mean - level) * np.sqrt(sizes)[:, None, None]
+    entry = deviation[:, targets, sources]
+    margin = entry - deviation[:, sources, sources]
+    own = -plain(deviation, basis)[:, every, every]
+    unit, length = _unit(entry), float(np.linalg.norm(level))
+    squares = np.square(deviation).sum(axis=0)
+    chance = float(squares.sum()) / len(mean) / sum(sizes)
+    along = -np.tensordot(deviation, level, axes=2) / (length + _TINY)
+    return RoundShown(
+        mislabelled=entry / unit,
+        margins=margin / _unit(margin),
+        depleted=own / _unit(own),
+        against=along[:, None] / unit,
+        scatter=squares / unit**2,
+        unit=unit,
+        moved=float(np.sqrt(max(length**2 - chance, 0.0))) / unit,
+        learnt=level[every, every],
+        opened=plain(level, basis),
+        gram=basis,
+    )
+
+
+def read(rounds: Sequence[RoundShown]) -> Readings:
+    """All rounds together."""
+    classes = len(rounds[0].learnt)
+    _targets, sources = off_diagonal(classes)
+    alike = np.ones(len(rounds))
+    gains = np.array([entry.moved for entry in rounds])
     typical = float(np.sqrt(np.mean(gains**2)))
-    gains = gains / typical if typical > 0.0 else alike
-    spread = np.mean(np.concatenate(entries) ** 2, axis=0)
-    own_spread = np.mean(np.concatenate(diagonals) ** 2, axis=0)
+    scatter = np.sum([entry.scatter for entry in rounds], axis=0)
+    own, others = np.diag(scatter), scatter[~np.eye(classes, dtype=bool)]
+    units = np.array([entry.unit for entry in rounds])
     pairs = label_pairs(classes)
     return Readings(
-        mislabelled=Family(pairs, entries, alike),
-        margins=Family(tuple(Margin(p.target, p.source) for p in pairs), margins, alike),
-        depleted=Family(tuple(Depleted(int(c)) for c in every), depleted, alike),
-        against=Family((Against(),), against, gains, least=typical),
-        whole=np.max(learnt, axis=0)[sources] * np.mean(1.0 / np.asarray(units)),
-        resolution=float(np.mean([_resolution(basis) for _, _, basis in known])),
-        classes=_known_of_classes(known),
-        skew=float(np.median(own_spread) / max(float(np.median(spread)), _TINY)),
+        mislabelled=Family(pairs, [entry.mislabelled for entry in rounds], alike),
+        margins=Family(
+            tuple(Margin(p.target, p.source) for p in pairs),
+            [entry.margins for entry in rounds],
+            alike,
+        ),
+        depleted=Family(
+            tuple(Depleted(source) for source in range(classes)),
+            [entry.depleted for entry in rounds],
+            alike,
+        ),
+        against=Family(
+            (Against(),),
+            [entry.against for entry in rounds],
+            gains / typical if typical > 0.0 else alike,
+            least=typical,
+        ),
+        whole=np.max([entry.learnt for entry in rounds], axis=0)[sources] * np.mean(1.0 / units),
+        resolution=float(np.mean([_resolution(entry.gram) for entry in rounds])),
+        classes=_known_of_classes(rounds),
+        skew=float(np.median(own) / max(float(np.median(others)), _TINY)),
     )
 
 
@@ -239,13 +281,13 @@ def _unit(values: Array) -> float:
     return MEDIAN_TO_DEVIATION * float(np.median(np.abs(values))) or 1.0
 
 
-def _known_of_classes(known: Sequence[tuple[Array, Array, Array]]) -> Array:
+def _known_of_classes(rounds: Sequence[RoundShown]) -> Array:
     """Per class, (C, 3): logarithms of how far its output moves, how much of that is its own, and
     how long its features are; means over the rounds."""
-    moved = np.log(np.mean([row for row, _, _ in known], axis=0) + _TINY)
-    mean_own = np.abs(np.mean([own for _, own, _ in known], axis=0))
+    moved = np.log(np.mean([np.abs(r.opened).mean(axis=1) for r in rounds], axis=0) + _TINY)
+    mean_own = np.abs(np.mean([np.diag(r.opened) for r in rounds], axis=0))
     own = np.log(mean_own + _OWN_FLOOR * float(mean_own.mean()) + _TINY)
-    long = np.log(np.mean([np.diag(gram) for _, _, gram in known], axis=0) + _TINY)
+    long = np.log(np.mean([np.diag(r.gram) for r in rounds], axis=0) + _TINY)
     return np.column_stack([moved, own, long])
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from auror.defence.ledger import RoundObservation
 from auror.ids import ClientId
@@ -47,10 +48,7 @@ class Design:
         self._gains = np.ones(len(groups)) if gains is None else gains
         self._roots = [np.sqrt([len(group) for group in entry]) for entry in groups]
         self._places = [_places(entry, clients) for entry in groups]
-        self.gram = np.zeros((clients, clients))
-        for entry, gain in zip(groups, self._gains, strict=True):
-            rows = round_design(entry, clients, float(gain))
-            self.gram += rows.T @ rows
+        self.gram = _gram(self._gains, groups, clients)
         self.freedom = sum(len(entry) - 1 for entry in groups)
 
     def gather(self, values: Sequence[Array]) -> Evidence:
@@ -96,24 +94,29 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """Per-client estimates, and what the sums say of the clients whatever one believes of them.
+    """What the sums say of the clients, whatever one believes of them, and how they differ.
 
-    ``estimate`` (n, columns): best linear prediction of x, in the columns' units.
     ``precision`` Λ (n, n) and ``shift`` h (columns, n): the likelihood of x in units of the
     honest spread, exp(−½ xᵀΛx + hᵀx) up to a constant. Λ·1 = 0 when every round's level is free:
     only differences between clients are seen.
     ``honest_spread``: τ; ``ratio``: ρ.
     """
 
-    estimate: Array
     precision: Array
     shift: Array
     honest_spread: float
     ratio: float
 
+    @property
+    def estimate(self) -> Array:
+        """Best linear prediction of x, (n, columns), in the columns' units."""
+        believed = self.precision + np.eye(len(self.precision))
+        estimate: Array = self.honest_spread * np.linalg.solve(believed, self.shift.T)
+        return estimate
+
     def columns(self, chosen: slice) -> Decoded:
         """Some of the columns, decoded together with all."""
-        return replace(self, estimate=self.estimate[:, chosen], shift=self.shift[chosen])
+        return replace(self, shift=self.shift[chosen])
 
 
 def _places(groups: Sequence[Sequence[int]], clients: int) -> NDArray[np.intp]:
@@ -149,6 +152,22 @@ def mean_over_clients(sizes: Sequence[int], means: Array) -> Array:
     return level
 
 
+def _gram(gains: Array, groups: Sequence[Sequence[Sequence[int]]], clients: int) -> Array:
+    """AᵀA (n, n): a round of N adds γ²/|G| for companions, and takes γ²/N from whoever is there."""
+    every = [(gain, group) for gain, entry in zip(gains, groups, strict=True) for group in entry]
+    sizes = np.array([len(group) for _, group in every])
+    own = np.repeat([gain for gain, _ in every] / np.sqrt(sizes), sizes)
+    members = np.concatenate([group for _, group in every]) if every else np.zeros(0, np.intp)
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    companions = csr_array((own, members, ends), shape=(len(every), clients))
+    present = np.zeros((len(groups), clients))
+    for row, entry, gain in zip(present, groups, gains, strict=True):
+        there = [client for group in entry for client in group]
+        row[there] = gain / np.sqrt(len(there))
+    gram: Array = (companions.T @ companions).toarray() - present.T @ present
+    return gram
+
+
 def round_design(groups: Sequence[Sequence[int]], clients: int, gain: float = 1.0) -> Array:
     """One round's rows of A, (groups, clients): γ_r √|G| times the assignment, level taken out."""
     root = np.sqrt([len(members) for members in groups])
@@ -161,7 +180,7 @@ def decode(evidence: Evidence) -> Decoded:
     rank, columns = seen.shape
     if rank == 0 or columns == 0:
         n = len(basis)
-        return Decoded(np.zeros((n, columns)), np.zeros((n, n)), np.zeros((columns, n)), 0.0, 0.0)
+        return Decoded(np.zeros((n, n)), np.zeros((columns, n)), 0.0, 0.0)
     power = np.mean(seen**2, axis=1)
     rest = max(float(np.mean(evidence.total - np.sum(seen**2, axis=0))), 0.0)
     freedom = max(evidence.freedom, rank)
@@ -172,7 +191,6 @@ def decode(evidence: Evidence) -> Decoded:
     ratio, sigma2 = float(_RATIO_GRID[best]), float(noise[best]) + _TINY
     spread = float(np.sqrt(ratio * sigma2))
     return Decoded(
-        estimate=(basis * (np.sqrt(d) * ratio / inflation[best])) @ seen,
         precision=ratio * evidence.design.gram,
         shift=ratio / spread * evidence.moment.T,
         honest_spread=spread,

@@ -14,6 +14,7 @@ for Λ scaled to a unit diagonal, with the means by conjugate gradients, which i
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -44,12 +45,16 @@ class Gaussians:
         )
         if self._many:
             self._unit = np.maximum(self._own, _LEAST_OWN * float(self._own.max()))
-            scaled = precision / np.sqrt(np.outer(self._unit, self._unit))
-            self._eigenvalues = np.maximum(np.linalg.eigvalsh(scaled), 0.0)
 
     def __len__(self) -> int:
         """n."""
         return len(self.precision)
+
+    @functools.cached_property
+    def _eigenvalues(self) -> Array:
+        """λ."""
+        scaled = self.precision / np.sqrt(np.outer(self._unit, self._unit))
+        return np.maximum(np.linalg.eigvalsh(scaled), 0.0)
 
     def moments(self, tight: Array, shift: Array) -> tuple[Array, Array]:
         """Means and variances (B, n) each, for ``tight`` t and ``shift`` h (B, n)."""

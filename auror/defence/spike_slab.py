@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 from scipy.special import logsumexp
 
 from auror.defence.gaussian import Gaussians
@@ -143,17 +144,20 @@ def glance(
     kept = np.ones(len(around), dtype=bool)
     kept[list(free)] = False
     start = np.where(kept, 1.0 / float(np.median(spreads)) ** 2, FREE)
-    covariance = np.linalg.inv(around.precision + np.diag(start))
+    covariance = linalg.inv(around.precision + np.diag(start), check_finite=False)
     variance = np.diag(covariance)
-    certain = np.maximum(1.0 / variance - start, _LEAST)[kept]
-    mean = ((shift @ covariance) / variance)[:, kept] / certain / spreads[:, None]
-    wide = 1.0 / certain / spreads[:, None] ** 2
+    certain = np.maximum(1.0 / variance - start, _LEAST)
+    alone = (covariance / (variance * certain))[:, kept]
+    mean = shift @ alone / spreads[:, None]
+    own = spreads[:1] if np.ptp(spreads) == 0.0 else spreads  # one row serves readings alike
+    wide = 1.0 / certain[kept] / own[:, None] ** 2
     sites = _Sites.of([(1.0, tails, 0.5, SLABS[0])])
-    parts = max(len(mean) * len(certain) // _AT_ONCE, 1)
+    parts = max(mean.size // _AT_ONCE, 1)
+    widths = np.array_split(wide, parts) if len(wide) == len(mean) else [wide] * parts
     return np.concatenate(
         [
             _compared(*_log_densities(sites, m, v))
-            for m, v in zip(np.array_split(mean, parts), np.array_split(wide, parts), strict=True)
+            for m, v in zip(np.array_split(mean, parts), widths, strict=True)
         ]
     )
 
@@ -162,7 +166,9 @@ def _compared(honest: Array, attacker: Array) -> Array:
     """Evidence (B,) for some attackers, ``_GLANCES`` of the cohort, against nobody: from the log
     densities of either kind, (B, n)."""
     more = attacker - honest
-    some = [np.logaddexp(np.log1p(-part), np.log(part) + more).sum(axis=1) for part in _GLANCES]
+    most = np.maximum(more, 0.0)
+    odds, other = np.exp(more - most), np.exp(-most)
+    some = [(most + np.log(part * odds + (1.0 - part) * other)).sum(axis=1) for part in _GLANCES]
     found: Array = logsumexp(some, axis=0) - np.log(len(some))
     return found
 
@@ -172,10 +178,14 @@ def _log_densities(sites: _Sites, mean: Array, variance: Array) -> tuple[Array, 
     honest client and of an attacker, up to a constant for both; ``sites`` is of as many of one kind
     as of the other."""
     log = _weighed(sites, mean, variance)
-    return (
-        logsumexp(log[: sites.honest], axis=0),
-        logsumexp(log[sites.honest :], axis=0),
-    )
+    return _log_sum(log[: sites.honest]), _log_sum(log[sites.honest :])
+
+
+def _log_sum(log: Array) -> Array:
+    """log Σ exp over the first axis; quicker than scipy's, which looks at signs and infinities."""
+    largest = log.max(axis=0)
+    total: Array = largest + np.log(np.exp(log - largest).sum(axis=0))
+    return total
 
 
 def learn_tails(around: Gaussians, shifts: Array, spreads: Array, free: Sequence[int]) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from auror.defence.blocks import blocks_of
 from auror.defence.clearing import cleared
-from auror.defence.confusion import Reading, read
+from auror.defence.confusion import Reading, RoundShown, look, read
 from auror.defence.consistency import (
     ALL_ROUNDS,
     LATER_ROUNDS,
@@ -165,11 +165,12 @@ def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> 
         raise ValueError("the verdict needs a confusion block in the statistics plan")
     invited = frozenset(cohort)
     everything = arrange(ledger, block, invited)
-    verdict = _judge_window(everything, invited, params, WHOLE_RUN)
+    shown = look(everything.means, everything.grams, everything.sizes)
+    verdict = _judge_window(everything, shown, invited, params, WHOLE_RUN)
     if verdict.flagged & invited:
         return verdict
     for window in late_windows(len(everything.rounds)):
-        late = _judge_window(everything, invited, params, window)
+        late = _judge_window(everything, shown, invited, params, window)
         if late.flagged & invited:
             return _both(verdict, late)
     return verdict
@@ -192,7 +193,11 @@ def _both(whole: DecodedVerdict, late: DecodedVerdict) -> DecodedVerdict:
 
 
 def _judge_window(
-    everything: Arranged, invited: frozenset[ClientId], params: VerdictParams, window: Window
+    everything: Arranged,
+    shown: Sequence[RoundShown],
+    invited: frozenset[ClientId],
+    params: VerdictParams,
+    window: Window,
 ) -> DecodedVerdict:
     seen_in, late = everything.since(window.start), window.start > 0
     guard = LATER_ROUNDS if late else ALL_ROUNDS
@@ -202,7 +207,7 @@ def _judge_window(
     coverage = seen_in.equations / max(int((counts > 0).sum()) - 1, 1)
     if len(seen_in.rounds) < params.min_rounds or coverage < params.coverage:
         return _held(seen_in, counts, spent.required(len(seen_in.clients)), params)
-    readings = read(seen_in.means, seen_in.grams, seen_in.sizes)
+    readings = read(shown[window.start :])
     blocks = blocks_of(seen_in.groups, readings, len(seen_in.clients), params)
     present = frozenset(k for k, client in enumerate(seen_in.clients) if client in invited)
     # Groups grow when few clients are left: the smallest tell the configured size.

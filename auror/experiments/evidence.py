@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from auror.defence.confusion import label_pairs, read
+from auror.defence.confusion import label_pairs, look, read
 from auror.defence.decode import Design, decode
 from auror.defence.features import FeatureKind
 from auror.defence.ledger import Ledger, arrange
@@ -49,7 +49,7 @@ def decoded_evidence(ledger: Ledger, cohort: Sequence[ClientId]) -> DecodedEstim
     seen_in = arrange(ledger, block, cohort)
     if not seen_in.rounds:
         return None
-    readings = read(seen_in.means, seen_in.grams, seen_in.sizes)
+    readings = read(look(seen_in.means, seen_in.grams, seen_in.sizes))
     design = Design(seen_in.groups, len(seen_in.clients))
     decoded = decode(design.gather(readings.mislabelled.values))
     spread = decoded.honest_spread if decoded.honest_spread > 0 else 1.0

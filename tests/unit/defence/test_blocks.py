@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from auror.defence.blocks import PAIR_SPREADS, AnySpread, PredictedSpreads, blocks_of
-from auror.defence.confusion import Against, Depleted, Margin, Mislabelled, read
+from auror.defence.confusion import Against, Depleted, Margin, Mislabelled, look, read
 from auror.defence.decode import Design, inequality
 from auror.defence.selection import Block, Cohort, VerdictParams, select
 from auror.defence.spreads import FEWEST, GRID
@@ -36,7 +36,7 @@ def blocks(
     classes: int, seed: int, unequal: float = 0.0, alike: float = ALIKE
 ) -> tuple[Block, ...]:
     groups, means = opened(classes, seed, unequal)
-    readings = read(means, [None] * ROUNDS, [[SIZE] * (N // SIZE)] * ROUNDS)
+    readings = read(look(means, [None] * ROUNDS, [[SIZE] * (N // SIZE)] * ROUNDS))
     return blocks_of(groups, readings, N, VerdictParams(alike=alike))
 
 
@@ -52,7 +52,7 @@ def test_alike_pairs_are_judged_and_unequal_ones_are_not(seed: int) -> None:
 
 def test_the_gate_is_the_mean_inequality_of_pairs_and_margins() -> None:
     groups, means = opened(10, 4, unequal=0.4)
-    readings = read(means, [None] * ROUNDS, [[SIZE] * (N // SIZE)] * ROUNDS)
+    readings = read(look(means, [None] * ROUNDS, [[SIZE] * (N // SIZE)] * ROUNDS))
     families = (readings.mislabelled, readings.margins)
     at = np.mean([inequality(Design(groups, N).gather(family.values)) for family in families])
     assert 0.1 < at < 0.8
@@ -67,7 +67,7 @@ def test_pairs_of_classes_that_the_basis_cannot_tell_apart_are_not_judged() -> N
         features = np.eye(10) + 0.1
         features[:look_alike, :look_alike] = 1.1
         gram = features @ features.T
-        readings = read(means, [gram] * ROUNDS, [[SIZE] * (N // SIZE)] * ROUNDS)
+        readings = read(look(means, [gram] * ROUNDS, [[SIZE] * (N // SIZE)] * ROUNDS))
         assert (readings.resolution >= VerdictParams().resolved) == judged
         found = kinds(blocks_of(groups, readings, N, VerdictParams(alike=9.0)))
         assert (Mislabelled in found) == judged
@@ -147,7 +147,7 @@ def test_who_goes_less_far_than_others_does_not_step_against_them(share: float) 
     shares = 1.0 + 0.05 * rng.normal(size=N)
     shares[:8] = share + 0.05 * rng.normal(size=8)
     groups, means = stepping(shares, 9)
-    readings = read(means, [None] * ROUNDS, [[SIZE] * (N // SIZE)] * ROUNDS)
+    readings = read(look(means, [None] * ROUNDS, [[SIZE] * (N // SIZE)] * ROUNDS))
     params = VerdictParams()
     against = blocks_of(groups, readings, N, params)[-1]
     around = Cohort(np.ones(N, dtype=bool), 2.0, frozenset(range(N)), SIZE)
@@ -160,7 +160,7 @@ def test_who_stands_still_is_one_level_away_in_every_unit() -> None:
     _groups, means = stepping(np.ones(N), 10)
     for scale in (1.0, 1e-4):
         readings = read(
-            [scale * mean for mean in means], [None] * ROUNDS, [[SIZE] * (N // SIZE)] * ROUNDS
+            look([scale * mean for mean in means], [None] * ROUNDS, [[SIZE] * (N // SIZE)] * ROUNDS)
         )
         # −⟨Q̄, 0 − Q̄⟩ / ‖Q̄‖ = ‖Q̄‖, in units of the family's median deviation
         level = np.sqrt(np.mean([np.linalg.norm(mean.mean(axis=0)) ** 2 for mean in means]))

@@ -15,6 +15,7 @@ from auror.defence.confusion import (
     dual_of,
     dual_readout,
     label_pairs,
+    look,
     off_diagonal,
     plain,
     read,
@@ -52,7 +53,7 @@ def shown(family: Family) -> Array:
 
 @pytest.mark.parametrize(("target", "source"), [(4, 1), (0, 5), (2, 3)])
 def test_mislabelling_stands_out_upwards_in_its_own_readings(target: int, source: int) -> None:
-    seen = read(opened(1, attack=pattern(target, source), strength=5.0), NO_GRAMS, SIZES)
+    seen = read(look(opened(1, attack=pattern(target, source), strength=5.0), NO_GRAMS, SIZES))
     pair = label_pairs(C).index(Mislabelled(target, source))
     for family, column in ((seen.mislabelled, pair), (seen.margins, pair), (seen.depleted, source)):
         values = shown(family)
@@ -68,7 +69,7 @@ def test_mislabelling_stands_out_upwards_in_its_own_readings(target: int, source
 
 def test_families_list_their_readings_in_the_order_of_their_columns() -> None:
     targets, sources = off_diagonal(C)
-    seen = read(opened(3), NO_GRAMS, SIZES)
+    seen = read(look(opened(3), NO_GRAMS, SIZES))
     assert seen.mislabelled.readings == label_pairs(C)
     for family, kind in ((seen.mislabelled, Mislabelled), (seen.margins, Margin)):
         named = [kind(int(t), int(s)) for t, s in zip(targets, sources, strict=True)]
@@ -84,7 +85,7 @@ def test_families_list_their_readings_in_the_order_of_their_columns() -> None:
 def test_less_of_a_class_moves_its_margins_and_depletion_and_no_mislabelled_pair() -> None:
     less = np.zeros((C, C))
     less[1, 1] = -1.0
-    seen = read(opened(2, attack=less, strength=5.0), NO_GRAMS, SIZES)
+    seen = read(look(opened(2, attack=less, strength=5.0), NO_GRAMS, SIZES))
     pair = label_pairs(C).index(Mislabelled(4, 1))
     assert shown(seen.margins)[0, pair] > 1.5
     assert shown(seen.depleted)[0, 1] > 1.5
@@ -103,13 +104,13 @@ def test_depletion_is_read_plainly_and_pairs_in_the_dual_basis() -> None:
     plainly = [(n @ (gram + 0.1 * np.trace(gram) / C * np.eye(C))) for n in noise]
     for value in plainly:
         value[0] += alone
-    seen = read([value @ dual_of(gram) for value in plainly], [gram] * 12, SIZES)
+    seen = read(look([value @ dual_of(gram) for value in plainly], [gram] * 12, SIZES))
     lone = shown(seen.depleted)[0]
     assert int(np.argmax(lone)) == 1
     assert np.abs(np.delete(lone, 1)).max() < 0.25 * lone[1]
     for value in noise:
         value[0, 4, 1] += 4.0
-    in_dual = shown(read(noise, [gram] * 12, SIZES).mislabelled)[0]
+    in_dual = shown(read(look(noise, [gram] * 12, SIZES)).mislabelled)[0]
     pair = label_pairs(C).index(Mislabelled(4, 1))
     assert int(np.argmax(in_dual)) == pair
     assert np.abs(np.delete(in_dual, pair)).max() < 0.25 * in_dual[pair]
@@ -122,7 +123,7 @@ def test_stepping_against_the_cohort_is_read_while_it_learns() -> None:
         step = (4.0 * np.eye(C) - 0.5) * 0.7**at
         signs = np.array([-1.0, 1.0, 1.0, 1.0, 1.0])[:, None, None]
         means.append(signs * step + 0.2 * rng.normal(size=(5, C, C)))
-    against = read(means, NO_GRAMS, SIZES).against
+    against = read(look(means, NO_GRAMS, SIZES)).against
     values = np.array([value[:, 0] for value in against.values])
     assert (values[:4, 0] > values[:4, 1:].max(axis=1) + 3.0).all()
     assert against.gains[0] > 3.0 * against.gains[-1]
@@ -131,8 +132,8 @@ def test_stepping_against_the_cohort_is_read_while_it_learns() -> None:
 
 def test_units_follow_the_statistics_as_they_shrink() -> None:
     means = opened(4)
-    steady = read(means, NO_GRAMS, SIZES)
-    shrunk = read([mean * 0.5**at for at, mean in enumerate(means)], NO_GRAMS, SIZES)
+    steady = read(look(means, NO_GRAMS, SIZES))
+    shrunk = read(look([mean * 0.5**at for at, mean in enumerate(means)], NO_GRAMS, SIZES))
     for kind in ("mislabelled", "margins", "depleted", "against"):
         pairs = zip(getattr(steady, kind).values, getattr(shrunk, kind).values, strict=True)
         for one, other in pairs:
@@ -149,8 +150,8 @@ def test_a_few_attacked_readings_hardly_move_the_unit() -> None:
         mean[0, 2, [0, 1, 3, 4]] += 100.0
     pair = label_pairs(C).index(Mislabelled(5, 4))
     for one, other in zip(
-        read(means, NO_GRAMS, SIZES).mislabelled.values,
-        read(loud, NO_GRAMS, SIZES).mislabelled.values,
+        read(look(means, NO_GRAMS, SIZES)).mislabelled.values,
+        read(look(loud, NO_GRAMS, SIZES)).mislabelled.values,
         strict=True,
     ):
         ratio = other[:, pair] / one[:, pair]
@@ -162,7 +163,7 @@ def test_the_rounds_level_is_no_deviation_of_anybody() -> None:
     """Common steps of any size leave what groups show apart from one another."""
     means = opened(6)
     lifted = [mean + 30.0 * np.arange(C * C).reshape(C, C) for mean in means]
-    one, other = (read(values, NO_GRAMS, SIZES) for values in (means, lifted))
+    one, other = (read(look(values, NO_GRAMS, SIZES)) for values in (means, lifted))
     for kind in ("mislabelled", "margins", "depleted"):
         pairs = zip(getattr(one, kind).values, getattr(other, kind).values, strict=True)
         for mine, theirs in pairs:
@@ -171,32 +172,32 @@ def test_the_rounds_level_is_no_deviation_of_anybody() -> None:
 
 def test_skew_is_the_diagonal_against_the_rest_and_an_attack_does_not_move_it() -> None:
     rng = np.random.default_rng(8)
-    even = read(opened(9), NO_GRAMS, SIZES).skew
+    even = read(look(opened(9), NO_GRAMS, SIZES)).skew
     assert 0.5 < even < 2.0
     attacked = opened(9, attack=pattern(4, 1), strength=50.0)
-    assert read(attacked, NO_GRAMS, SIZES).skew < 2.0 * even
+    assert read(look(attacked, NO_GRAMS, SIZES)).skew < 2.0 * even
     uneven = opened(9)
     for mean in uneven:
         mean[:, range(C), range(C)] += 1.5 * rng.normal(size=(5, C))
-    assert read(uneven, NO_GRAMS, SIZES).skew > 12.0
+    assert read(look(uneven, NO_GRAMS, SIZES)).skew > 12.0
 
 
 def test_what_is_known_of_classes_comes_from_levels_and_gram_not_from_clients() -> None:
     means = opened(10)
     apart = [mean + np.array([5.0, -5.0, 0.0, 0.0, 0.0])[:, None, None] for mean in means]
-    one, other = (read(values, NO_GRAMS, SIZES).classes for values in (means, apart))
+    one, other = (read(look(values, NO_GRAMS, SIZES)).classes for values in (means, apart))
     assert one.shape == (C, 3)
     np.testing.assert_allclose(one, other, atol=1e-9)
     louder = [mean * np.where(np.arange(C) == 2, 5.0, 1.0)[:, None] for mean in means]
-    moved = read(louder, NO_GRAMS, SIZES).classes[:, 0]
+    moved = read(look(louder, NO_GRAMS, SIZES)).classes[:, 0]
     assert moved[2] - one[2, 0] == pytest.approx(np.log(5.0), abs=1e-6)
     long = np.diag([1.0, 1.0, 9.0, 1.0, 1.0, 1.0])
-    features = read(means, [long] * 12, SIZES).classes[:, 2]
+    features = read(look(means, [long] * 12, SIZES)).classes[:, 2]
     assert features[2] - features[0] == pytest.approx(np.log(9.0))
 
 
 def test_still_statistics_read_as_nothing() -> None:
-    seen = read([np.zeros((5, C, C))] * 12, NO_GRAMS, SIZES)
+    seen = read(look([np.zeros((5, C, C))] * 12, NO_GRAMS, SIZES))
     families = (seen.mislabelled, seen.margins, seen.depleted, seen.against)
     assert all(np.isfinite(value).all() for family in families for value in family.values)
     assert np.isfinite(seen.against.gains).all()
@@ -253,7 +254,7 @@ def test_the_plain_basis_is_what_was_opened() -> None:
 
 def test_two_classes_give_finite_readings() -> None:
     rng = np.random.default_rng(3)
-    seen = read([rng.normal(size=(5, 2, 2)) for _ in range(12)], NO_GRAMS, SIZES)
+    seen = read(look([rng.normal(size=(5, 2, 2)) for _ in range(12)], NO_GRAMS, SIZES))
     assert seen.mislabelled.values[0].shape == (5, 2)
     for family in (seen.mislabelled, seen.margins, seen.depleted, seen.against):
         assert all(np.isfinite(part).all() for part in family.values)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from auror.defence.blocks import PartsOfWhole, blocks_of
-from auror.defence.confusion import Against, Mislabelled, read
+from auror.defence.confusion import Against, Mislabelled, look, read
 from auror.defence.features import FeatureBlock, FeatureKind
 from auror.defence.ledger import GroupObservation, Ledger, RoundObservation
 from auror.defence.selection import VerdictParams
@@ -95,7 +95,7 @@ def test_who_keeps_the_cohort_from_learning_ends_no_training_and_frames_nobody(
     values = masses(classes, 3)
     values[:, :liars] = -1.01 * values[:, liars:].sum(axis=1, keepdims=True) / liars
     _groups, means, sizes = sums(values, 3)
-    assert (read(means, [None] * ROUNDS, sizes).whole < 0.0).all()
+    assert (read(look(means, [None] * ROUNDS, sizes)).whole < 0.0).all()
     found = judged(values, 3)
     assert found.flagged <= set(range(liars))
     assert np.isfinite([found.strength, *found.scores.values()]).all()
@@ -146,7 +146,7 @@ def test_less_than_a_tenth_of_a_class_tells_nobody_apart(classes: int) -> None:
 def test_spreads_are_parts_of_what_the_cohort_learns_of_the_source() -> None:
     values = masses(3, 3)
     groups, means, sizes = sums(values, 3)
-    readings = read(means, [None] * ROUNDS, sizes)
+    readings = read(look(means, [None] * ROUNDS, sizes))
     pairs, against = blocks_of(groups, readings, N, VerdictParams())
     assert {type(reading) for reading in pairs.readings} == {Mislabelled}
     assert isinstance(against.readings[0], Against)
@@ -166,7 +166,7 @@ def test_classes_that_look_alike_are_not_judged_by_pairs() -> None:
     values = masses(4, 4)
     groups, means, sizes = sums(values, 4)
     features = np.full((4, 4), 1.0) + 0.1 * np.eye(4)
-    readings = read(means, [features @ features.T] * ROUNDS, sizes)
+    readings = read(look(means, [features @ features.T] * ROUNDS, sizes))
     assert readings.resolution < VerdictParams().resolved
     (only,) = blocks_of(groups, readings, N, VerdictParams())
     assert isinstance(only.readings[0], Against)
