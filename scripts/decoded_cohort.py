@@ -26,7 +26,7 @@ from auror.bench.defence.sign_figures import class_cohort_figure
 from auror.bench.defence.signs import ROUNDS as SIGN_ROUNDS
 from auror.bench.recordings import RecordedTraining
 from auror.crypto.tags import number
-from auror.defence.confusion import Readings, read
+from auror.defence.confusion import Readings, look, read
 from auror.defence.decode import Design, decode_each
 from auror.defence.features import FeatureKind
 from auror.defence.ledger import Ledger, arrange
@@ -77,7 +77,8 @@ def of_signs(cache: Path, data_dir: Path) -> str:
     if block is None:
         raise SystemExit("no label confusion was recorded")
     seen_in = arrange(ledger, block, map(ClientId, range(made.clients)))
-    effects = class_effects(seen_in.groups, read(seen_in.means, seen_in.grams, seen_in.sizes))
+    shown = look(seen_in.means, seen_in.grams, seen_in.sizes)
+    effects = class_effects(seen_in.groups, read(shown))
     source, target = map(int, SIGN_PAIRS[0].split(":"))
     told = f"{NAMES[source]} as {NAMES[target]}"
     title = f"decoded from {SIGN_ROUNDS} rounds of sums over {GROUP_SIZE}; 9 of 30 label {told}"

@@ -35,7 +35,7 @@ def cleared(
     lasting = [block for block in blocks if not block.fades]
     if not lasting or chosen.unfinished:
         return frozenset()
-    flagged = [row for finding in chosen.found for row in finding.members]
+    flagged = [*around.accused, *(row for finding in chosen.found for row in finding.members)]
     clear = around.open_to(flagged)
     for block in lasting:
         clear &= widths(block, flagged) <= widest(alpha)

@@ -74,16 +74,22 @@ LATER_ROUNDS = GuardParams(misfit=0.8)
 stay below 0.35, a framed victim from 1.8 on."""
 
 
-def implausible(seen_in: Arranged, finding: Finding, params: GuardParams = ALL_ROUNDS) -> Guarded:
+def implausible(
+    seen_in: Arranged,
+    finding: Finding,
+    params: GuardParams = ALL_ROUNDS,
+    accused: Sequence[int] = (),
+) -> Guarded:
     """Members of ``finding`` that may not have caused their evidence, with the reason.
 
     Args:
         seen_in: the opened group means, (groups, C, C) per round.
         finding: a reading in which clients stand apart.
+        accused: who was found by other rounds, and may have any effect here.
     """
     block, column = finding.block, finding.column
     ridge = np.full(len(block.gaussians), 1.0 / max(float(block.ratio[column]), 1e-9))
-    ridge[list(finding.members)] *= _FREE
+    ridge[[*finding.members, *accused]] *= _FREE
     fit = _Fit(seen_in.groups, block.gains, ridge)
     shown = [value[:, column] for value in block.values]
     _effects, residual = fit.solve(shown)

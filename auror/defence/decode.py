@@ -111,8 +111,7 @@ class Decoded:
     def estimate(self) -> Array:
         """Best linear prediction of x, (n, columns), in the columns' units."""
         believed = self.precision + np.eye(len(self.precision))
-        estimate: Array = self.honest_spread * np.linalg.solve(believed, self.shift.T)
-        return estimate
+        return np.asarray(self.honest_spread * np.linalg.solve(believed, self.shift.T))
 
     def columns(self, chosen: slice) -> Decoded:
         """Some of the columns, decoded together with all."""

@@ -40,7 +40,7 @@ class Gaussians:
         self._own = np.diag(precision).copy()
         self._far = precision - np.diag(self._own)
         self._many = len(precision) > EXACT_UP_TO
-        self._solve: Callable[[Array, Array], tuple[Array, Array]] = (
+        self._solve: Callable[[Array, Array, Array | None], tuple[Array, Array]] = (
             self._expanded if self._many else self._exact
         )
         if self._many:
@@ -56,9 +56,10 @@ class Gaussians:
         scaled = self.precision / np.sqrt(np.outer(self._unit, self._unit))
         return np.maximum(np.linalg.eigvalsh(scaled), 0.0)
 
-    def moments(self, tight: Array, shift: Array) -> tuple[Array, Array]:
-        """Means and variances (B, n) each, for ``tight`` t and ``shift`` h (B, n)."""
-        return self._solve(tight, shift)
+    def moments(self, tight: Array, shift: Array, near: Array | None = None) -> tuple[Array, Array]:
+        """Means and variances (B, n) each, for ``tight`` t and ``shift`` h (B, n); ``near`` (B, n):
+        what the means are about."""
+        return self._solve(tight, shift, near)
 
     def log_det(self, tight: Array) -> Array:
         """log det(Λ + diag t), (B,)."""
@@ -90,20 +91,20 @@ class Gaussians:
         full[:, diagonal, diagonal] += tight
         return full
 
-    def _exact(self, tight: Array, shift: Array) -> tuple[Array, Array]:
+    def _exact(self, tight: Array, shift: Array, _near: Array | None) -> tuple[Array, Array]:
         covariance = np.linalg.inv(self._full(tight))
         diagonal = np.arange(len(self._own))
         mean: Array = np.einsum("bij,bj->bi", covariance, shift)
         return mean, np.ascontiguousarray(covariance[:, diagonal, diagonal])
 
-    def _expanded(self, tight: Array, shift: Array) -> tuple[Array, Array]:
+    def _expanded(self, tight: Array, shift: Array, near: Array | None) -> tuple[Array, Array]:
         scaled = tight / self._unit
         variance = 1.0 / (scaled + self._free(scaled)[0]) / self._unit
-        return self._conjugate_gradients(self._own + tight, shift), variance
+        return self._conjugate_gradients(self._own + tight, shift, near), variance
 
-    def _conjugate_gradients(self, own: Array, shift: Array) -> Array:
+    def _conjugate_gradients(self, own: Array, shift: Array, near: Array | None) -> Array:
         """(Λ + diag t)⁻¹h, preconditioned with the diagonal."""
-        x = shift / own
+        x = shift / own if near is None else near
         left = shift - own * x - x @ self._far
         along = left / own
         power = np.sum(left * along, axis=1, keepdims=True)

@@ -195,12 +195,14 @@ least a third of what an examination found wherever that was more than 10 (made-
 class Cohort:
     """``seen`` (n,): bool, clients that were in an opened group; the others are never flagged.
     ``coverage``: independent group sums per client so far. ``present``: clients that the next
-    round may invite; ``group_size``: the smallest mean size of a round's groups."""
+    round may invite; ``group_size``: the smallest mean size of a round's groups. ``accused``:
+    found by other rounds too; whatever their effects are, they are not found here."""
 
     seen: NDArray[np.bool_]
     coverage: float
     present: frozenset[int]
     group_size: float
+    accused: tuple[int, ...] = ()
 
     def required(self, params: VerdictParams) -> float:
         """Log-odds that a reading must reach."""
@@ -223,12 +225,13 @@ class Cohort:
 def select(
     blocks: Sequence[Block], cohort: Cohort, params: VerdictParams, *, late: bool = False
 ) -> Selection:
-    """Find who stands apart in some reading, give those a free effect, and look again.
+    """Find who stands apart in some reading, give those a free effect as the accused have one, and
+    look again.
 
     ``late``: only flags count, not what clears (``windows``), so a reading that shows less than
     ``_WORTH_LATE`` of what is needed at a glance is not examined.
     """
-    flagged: list[int] = []
+    flagged = list(cohort.accused)
     found: list[Finding] = []
     leading: Finding | None = None
     rest: Finding | None = None
@@ -316,7 +319,7 @@ def steadfast(
 ) -> tuple[int, ...]:
     """Members of ``finding`` that still stand out when sums scatter ``dispersion`` times as much
     as typical noise: the likelihood to the power 1 / ``dispersion`` (quasi-likelihood, McCullagh
-    and Nelder 1989, section 9.2). ``others``: found in other readings.
+    and Nelder 1989, section 9.2). ``others``: found in other readings or rounds.
     """
     block, column = finding.block, finding.column
     weight = 1.0 / max(dispersion, 1.0)

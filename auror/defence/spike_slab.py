@@ -284,8 +284,9 @@ def _propagate(
 
     believed = np.full(tight.shape, np.inf)
     moving = every = np.arange(len(tight))
-    for _ in range(sweeps):
-        mean, variance = around.moments(tight[moving], shift[moving] + pull[moving])
+    for sweep in range(sweeps):
+        near = believed[moving] if sweep else None
+        mean, variance = around.moments(tight[moving], shift[moving] + pull[moving], near)
         own = sites.rows(moving)
         certain, lean = cavity(mean, variance, moving)
         part, _normal = _responsibilities(own, lean / certain, 1.0 / certain)
@@ -302,7 +303,7 @@ def _propagate(
         moving = moving[step >= _SETTLED * usual[moving, 0]]
         if not len(moving):
             break
-    mean, variance = around.moments(tight, shift + pull)
+    mean, variance = around.moments(tight, shift + pull, believed)
     certain, lean = cavity(mean, variance, every)
     part, normal = _responsibilities(sites, lean / certain, 1.0 / certain)
     # log of ∫ cavity · site, which the evidence must not count twice

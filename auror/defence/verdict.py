@@ -154,9 +154,9 @@ def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> 
 
     The server calls it after every round on the bound evidence so far. Clients flagged before
     stay in the ledger and are flagged again by the same evidence; whoever they hid is judged
-    with their part taken out. While all rounds together accuse nobody who is invited, late windows
-    are judged by themselves (``windows``); whom only a window flagged is not flagged again once
-    it is not invited.
+    with their part taken out. Late windows are judged by themselves (``windows``): whoever all
+    rounds together accuse may have any effect there, and what is left must show that others lie.
+    Whom only a window flagged is not flagged again once it is not invited.
 
     Raises ValueError when the ledger has no confusion block.
     """
@@ -167,10 +167,8 @@ def judge(ledger: Ledger, params: VerdictParams, cohort: Iterable[ClientId]) -> 
     everything = arrange(ledger, block, invited)
     shown = look(everything.means, everything.grams, everything.sizes)
     verdict = _judge_window(everything, shown, invited, params, WHOLE_RUN)
-    if verdict.flagged & invited:
-        return verdict
     for window in late_windows(len(everything.rounds)):
-        late = _judge_window(everything, shown, invited, params, window)
+        late = _judge_window(everything, shown, invited, params, window, verdict.flagged)
         if late.flagged & invited:
             return _both(verdict, late)
     return verdict
@@ -198,6 +196,7 @@ def _judge_window(
     invited: frozenset[ClientId],
     params: VerdictParams,
     window: Window,
+    accused: frozenset[ClientId] = frozenset(),
 ) -> DecodedVerdict:
     seen_in, late = everything.since(window.start), window.start > 0
     guard = LATER_ROUNDS if late else ALL_ROUNDS
@@ -212,18 +211,19 @@ def _judge_window(
     present = frozenset(k for k, client in enumerate(seen_in.clients) if client in invited)
     # Groups grow when few clients are left: the smallest tell the configured size.
     size = min(float(np.mean(sizes)) for sizes in seen_in.sizes)
-    around = Cohort(counts > 0, coverage, present, size)
+    known = tuple(k for k, client in enumerate(seen_in.clients) if client in accused)
+    around = Cohort(counts > 0, coverage, present, size, known)
     too_skewed = readings.skew > params.max_skew
     judged = blocks[-1:] if too_skewed else blocks
     chosen = select(judged, around, spent, late=late)
     held: dict[int, Implausible] = {}
     doubted: set[int] = set()
     for finding in chosen.found:
-        guarded = implausible(seen_in, finding, guard)
+        guarded = implausible(seen_in, finding, guard, known)
         held |= guarded.held
         if guarded.held:
             others = [m for other in chosen.found if other is not finding for m in other.members]
-            steady = steadfast(finding, others, around, guarded.dispersion, spent)
+            steady = steadfast(finding, [*known, *others], around, guarded.dispersion, spent)
             doubted |= guarded.held.keys() & set(steady)
     nothing = Reason.TOO_SKEWED if too_skewed else Reason.NO_PATTERN
     clear = frozenset() if too_skewed else cleared(blocks, chosen, around, params.alpha)

@@ -28,7 +28,7 @@ from auror.bench.replays import CHANGED
 from auror.crypto.tags import number
 from auror.defence import confusion, selection, verdict
 from auror.defence.blocks import AnySpread, blocks_of
-from auror.defence.confusion import Against, Depleted, Margin, Mislabelled, Readings
+from auror.defence.confusion import Against, Depleted, Margin, Mislabelled, RoundShown
 from auror.defence.consistency import GuardParams
 from auror.defence.ledger import Ledger, RoundObservation
 from auror.defence.selection import Block
@@ -74,7 +74,7 @@ def _blocks(change: Callable[[Block], Block | None]) -> Off:
     return Off(instead=((verdict, "blocks_of", changed),))
 
 
-_BLOCKS_OF, _READ = blocks_of, confusion.read
+_BLOCKS_OF, _LOOK = blocks_of, confusion.look
 
 
 def _without(family: type) -> Off:
@@ -85,12 +85,12 @@ def _any_spread(block: Block) -> Block:
     return replace(block, spreads=AnySpread()) if isinstance(block.readings[0], Depleted) else block
 
 
-def _plain_alone(means: Sequence[Any], grams: Sequence[Any], sizes: Any) -> Readings:
+def _plain_alone(means: Sequence[Any], grams: Sequence[Any], sizes: Any) -> list[RoundShown]:
     opened = [
         mean if gram is None else confusion.plain(mean, gram)
         for mean, gram in zip(means, grams, strict=True)
     ]
-    return _READ(opened, [None] * len(opened), sizes)
+    return _LOOK(opened, [None] * len(opened), sizes)
 
 
 RULES: Mapping[str, Off] = {
@@ -102,7 +102,7 @@ RULES: Mapping[str, Off] = {
     "learnt tails": Off(instead=((selection, "learn_tails", lambda *_: USUAL),)),
     "predicted spreads": _blocks(_any_spread),
     "plain basis": Off(instead=((confusion, "plain", lambda q, _gram: q),)),
-    "dual basis": Off(instead=((verdict, "read", _plain_alone),)),
+    "dual basis": Off(instead=((verdict, "look", _plain_alone),)),
     "resolved": Off({"resolved": 0.0}),
     "alike": Off({"alike": math.inf}),
     "resolved, alike": Off({"resolved": 0.0, "alike": math.inf}),

@@ -19,15 +19,13 @@ N, SIZE = 30, 5
 SLEEPERS = frozenset({3, 8, 17, 21})
 
 
-def waking(
-    rounds: int, wakes: int, seed: int, awake: frozenset[int] = SLEEPERS
-) -> NDArray[np.float64]:
+def waking(rounds: int, wakes: int, seed: int, *, effect: float = 15.0) -> NDArray[np.float64]:
     """Client statistics (rounds, N, 10, 10) of liars who behave in the first ``wakes`` rounds."""
     calm, lying = (
         client_statistics(
-            rounds, N, np.random.default_rng(seed), malicious=tuple(sorted(who)), effect=15.0
+            rounds, N, np.random.default_rng(seed), malicious=tuple(sorted(who)), effect=effect
         )
-        for who in (frozenset(), awake)
+        for who in (frozenset(), SLEEPERS)
     )
     return np.concatenate([calm[:wakes], lying[wakes:]])
 
@@ -101,6 +99,34 @@ def test_who_was_flagged_before_stays_flagged_beside_who_lies_now() -> None:
     found = judge(told, VerdictParams(), invited)
     assert found.flagged == camp | SLEEPERS
     assert {entry.client for entry in found.clients if entry.flagged} == camp | SLEEPERS
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("source", "target", "effect", "late"), [(1, 7, 15.0, 15.0), (4, 9, 60.0, 30.0)]
+)
+def test_who_is_accused_and_still_invited_hides_no_sleeper(
+    source: int, target: int, effect: float, late: float, seed: int
+) -> None:
+    """As long as no audit confirms what all rounds show, whom they accuse stays in the groups."""
+    camp = (1, 2, 5)
+    always = client_statistics(
+        56,
+        N,
+        np.random.default_rng(seed),
+        malicious=camp,
+        source=source,
+        target=target,
+        effect=effect,
+    )
+    shown = waking(56, 40, seed, effect=late)
+    shown[:, camp] = always[:, camp]
+    told = grouped(shown, SIZE, np.random.default_rng(seed))
+    found = judge(told, VerdictParams(), cohort(N))
+    assert found.flagged == SLEEPERS.union(camp)
+    assert found.rounds[0] >= 40
+    assert set(found.indications[0].clients).difference(camp) == SLEEPERS
+    assert not found.cleared & found.flagged
 
 
 @pytest.mark.parametrize("seed", range(2))
