@@ -109,6 +109,7 @@ RULES: Mapping[str, Off] = {
     "max_skew": Off({"max_skew": math.inf}),
     "misfit": Off({"misfit": 0.0}),
     "guards": Off(instead=((verdict, "ALL_ROUNDS", _NEVER), (verdict, "LATER_ROUNDS", _NEVER))),
+    "late windows": Off(instead=((verdict, "late_windows", lambda _rounds: ()),)),
     "early inclusion": Off({"early_inclusion": VerdictParams().inclusion}),
 }
 """Rule → how the verdict goes without it."""
@@ -125,7 +126,8 @@ class Case:
 
 
 def cases(bench: Bench) -> list[Case]:
-    """Attacked and clean, equal and skewed, few and many classes, true and false statistics."""
+    """Attacked from the first round on or late, and clean; equal and skewed; few and many classes;
+    true and false statistics."""
     ten = Cell("mnist5k", 30, 9, 5, ROUNDS, ROUNDS)
     if bench.reduced:
         return [Case(ten)]
@@ -136,8 +138,9 @@ def cases(bench: Bench) -> list[Case]:
     clean.append(Cell("digits", 30, 0, 5, ROUNDS, ROUNDS, "dirichlet:1.0"))
     large = Cell("mnist5k", 100, 0, 10, ROUNDS, ROUNDS)
     of_signs = [signs(bench, m, SIGN_ROUNDS, "iid-samples", SIGN_PAIRS[:1]) for m in (9, 3, 0)]
+    asleep = replace(ten, rounds=2 * ROUNDS, recorded=2 * ROUNDS, named=f"flip:4:9+sleep:{ROUNDS}")
     return [
-        *map(Case, [ten, *some, *clean]),
+        *map(Case, [ten, asleep, *some, *clean]),
         Case(ten, "onto-honest"),
         *map(Case, [*of_signs, large]),
     ]
