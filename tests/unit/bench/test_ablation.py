@@ -24,7 +24,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_rule_is_off_only_while_it_is_asked_to(cache: Path) -> None:
     parts = [(verdict, "blocks_of"), (verdict, "look"), (selection, "learn_tails"),
-             (confusion, "plain"), (verdict, "ALL_ROUNDS")]  # fmt: skip
+             (confusion, "plain"), (verdict, "ALL_ROUNDS"), (verdict, "late_windows")]  # fmt: skip
     before = [getattr(module, name) for module, name in parts]
     for off in RULES.values():
         with off.applied() as params:
