@@ -53,7 +53,7 @@ def encode_client(message: m.ClientMessage) -> bytes:
 
 
 def encode_server(message: m.AnyServerMessage) -> bytes:
-    return from_server.pack(message).SerializeToString(deterministic=True)
+    return from_server.encode(message)
 
 
 def decode_client(kind: Kind, body: bytes, limits: Limits) -> m.ClientMessage:

@@ -118,3 +118,15 @@ def one_of(name: str, value: int, lowest: int, highest: int) -> int:
 
 def joined(parts: Iterable[bytes]) -> bytes:
     return b"".join(parts)
+
+
+def embedded(number: int, *parts: bytes) -> bytes:
+    """A message in field ``number`` of another one: tag, length, and ``parts`` of its encoding
+    (https://protobuf.dev/programming-guides/encoding/#length-types)."""
+    body = b"".join(parts)
+    return b"".join((_varint(number << 3 | 2), _varint(len(body)), body))
+
+
+def _varint(value: int) -> bytes:
+    septets = [value >> shift & 0x7F for shift in range(0, max(value.bit_length(), 1), 7)]
+    return bytes([*(septet | 0x80 for septet in septets[:-1]), septets[-1]])

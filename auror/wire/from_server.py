@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import TypeVar
-
-from google.protobuf.message import Message
+from typing import TypeAlias, TypeVar
 
 from auror.crypto.signing import SIGNATURE_BYTES
 from auror.errors import AbortReason
@@ -22,18 +20,49 @@ from auror.wire.round_start import pack_start, unpack_start
 from auror.wire.v1 import round_pb2 as pb
 
 
-def pack(message: m.AnyServerMessage) -> pb.ServerMessage:
+def encode(message: m.AnyServerMessage) -> bytes:
+    """Equal messages give equal bytes: fields and maps are sorted.
+
+    A list of a thousand clients goes to each of them in another part: an entry is encoded once, and
+    encodings that follow each other are one message
+    (https://protobuf.dev/programming-guides/encoding/#last-one-wins).
+    """
+    match message:
+        case m.KeyList(advertised, keys, commitments, proof):
+            return fields.embedded(
+                pb.ServerMessage.KEY_LIST_FIELD_NUMBER,
+                pb.KeyList(advertised=fields.bitmap(advertised)).SerializeToString(),
+                *_each(_listed_keys, keys),
+                *_each(_commitment, commitments),
+                pb.KeyList(proof=fields.joined(proof)).SerializeToString(),
+            )
+        case m.RandomnessList(randomness, keys, proof):
+            return fields.embedded(
+                pb.ServerMessage.RANDOMNESS_LIST_FIELD_NUMBER,
+                *_each(_randomness, randomness),
+                *_each(_keys_of_group, keys),
+                pb.RandomnessList(proof=fields.joined(proof)).SerializeToString(),
+            )
+        case m.AcceptedSet(accepted, signatures):
+            return fields.embedded(
+                pb.ServerMessage.ACCEPTED_SET_FIELD_NUMBER,
+                pb.AcceptedSet(accepted=fields.bitmap(accepted)).SerializeToString(),
+                *_each(_signature_of_view, signatures),
+            )
+        case _:
+            return _pack(message).SerializeToString(deterministic=True)
+
+
+_Whole: TypeAlias = (
+    m.RoundStart | m.ShareDelivery | m.DealerList | m.UploadList | m.ConsistencyList
+    | m.AgreementList | m.BindingFailed | m.RoundEnd | m.FinalModel | m.Exclusion | m.NewPolicy
+)  # fmt: skip
+
+
+def _pack(message: _Whole) -> pb.ServerMessage:
     match message:
         case m.RoundStart():
             return pb.ServerMessage(round_start=pack_start(message))
-        case m.KeyList(advertised, keys, commitments, proof):
-            return pb.ServerMessage(
-                key_list=_joined(
-                    pb.KeyList(advertised=fields.bitmap(advertised), proof=fields.joined(proof)),
-                    _each(_listed_keys, keys),
-                    _each(_commitment, commitments),
-                )
-            )
         case m.ShareDelivery(dealers, envelopes):
             return pb.ServerMessage(
                 share_delivery=pb.ShareDelivery(
@@ -59,21 +88,6 @@ def pack(message: m.AnyServerMessage) -> pb.ServerMessage:
         case m.ConsistencyList(signatures):
             return pb.ServerMessage(
                 consistency_list=pb.ConsistencyList(signatures=_pack_signatures(signatures))
-            )
-        case m.RandomnessList(randomness, keys, proof):
-            return pb.ServerMessage(
-                randomness_list=_joined(
-                    pb.RandomnessList(proof=fields.joined(proof)),
-                    _each(_randomness, randomness),
-                    _each(_keys_of_group, keys),
-                )
-            )
-        case m.AcceptedSet(accepted, signatures):
-            return pb.ServerMessage(
-                accepted_set=_joined(
-                    pb.AcceptedSet(accepted=fields.bitmap(accepted)),
-                    _each(_signature_of_view, signatures),
-                )
             )
         case m.AgreementList(signatures):
             return pb.ServerMessage(
@@ -166,22 +180,15 @@ def _unpack_randomness(wire: pb.RandomnessList, known: int) -> m.RandomnessList:
     )
 
 
-_Wire = TypeVar("_Wire", bound=Message)
 _Value = TypeVar("_Value")
 _ENTRIES = 1 << 14
 """Of each kind: those of one round, whose lists overlap."""
 
 
-def _joined(wire: _Wire, *entries: bytes) -> _Wire:
-    """``wire`` with the ``entries`` of its lists. A list of a thousand clients goes to each of them
-    in another part: an entry is encoded once, and encodings that follow each other are one message
-    (https://protobuf.dev/programming-guides/encoding/#last-one-wins)."""
-    wire.MergeFromString(b"".join(entries))
-    return wire
-
-
-def _each(encode: Callable[[ClientId, _Value], bytes], entries: Mapping[ClientId, _Value]) -> bytes:
-    return b"".join([encode(client, entries[client]) for client in sorted(entries)])
+def _each(
+    encode: Callable[[ClientId, _Value], bytes], entries: Mapping[ClientId, _Value]
+) -> list[bytes]:
+    return [encode(client, entries[client]) for client in sorted(entries)]
 
 
 @lru_cache(_ENTRIES)

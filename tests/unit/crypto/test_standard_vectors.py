@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from ed25519_reference import ORDER, P, public_key, sign
 
-from auror.crypto import aead, signing
+from auror.crypto import aead
 from auror.crypto.entropy import Secret
 from auror.crypto.kex import KeyPair, check_public_key, expand
 from auror.crypto.prg import keystream
@@ -200,8 +200,13 @@ def test_signatures_are_rfc_8032(secret: str, public: str, message: str, signatu
         verify(signer.verify_key, ours, Tag.VIEW_SIGNATURE, bytes.fromhex(message) + b"more")
 
 
+ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+SMALL_ORDER = (0, 1, ORDER_8, P - ORDER_8, P - 1, P, P + 1)
+"""y of all points of small order, and as they can be written unreduced."""
+
+
 @pytest.mark.parametrize("sign_of_x", [0, 1])
-@pytest.mark.parametrize("y", sorted(signing._SMALL_ORDER))
+@pytest.mark.parametrize("y", SMALL_ORDER)
 def test_no_signature_without_an_owner(y: int, sign_of_x: int) -> None:
     """With R the neutral element and s = 0, what verifies does not depend on a secret."""
     key = (y | sign_of_x << 255).to_bytes(32, "little")
@@ -214,9 +219,43 @@ def test_no_signature_without_an_owner(y: int, sign_of_x: int) -> None:
 def test_keys_of_small_order_are_all_there() -> None:
     """Eight points: of each order's y, both signs of x where there are two."""
     d = -121665 * pow(121666, -1, P)
-    order_8 = [y for y in signing._SMALL_ORDER if y not in (0, 1, P - 1, P, P + 1)]
-    assert len(order_8) == 2
-    for y in order_8:  # doubled, y is 0: of order 4
+    for y in (ORDER_8, P - ORDER_8):  # doubled, y is 0: of order 4
         square = (y * y - 1) * pow(d * y * y + 1, -1, P) % P
         assert (y * y + square) % P == 0
     assert ORDER * 8 > P - 2**130  # no other torsion: the cofactor is 8
+
+
+def test_a_signature_has_one_spelling() -> None:
+    """s + L verifies as well by the equation alone (RFC 8032, section 5.1.7, asks to refuse it)."""
+    signer = SigningKey(Secret(bytes(range(32))))
+    signature = signer.sign(Tag.AGREEMENT, b"once")
+    verify(signer.verify_key, signature, Tag.AGREEMENT, b"once")
+    s = int.from_bytes(signature[32:], "little") + ORDER
+    with pytest.raises(AuthenticationFailed):
+        verify(signer.verify_key, signature[:32] + s.to_bytes(32, "little"), Tag.AGREEMENT, b"once")
+
+
+@pytest.mark.parametrize("key_bytes", [0, 1, 31, 32, 33, 64])
+@pytest.mark.parametrize("signature_bytes", [0, 1, 63, 64, 65, 96])
+def test_keys_and_signatures_of_another_size_are_refused(
+    key_bytes: int, signature_bytes: int
+) -> None:
+    """A library that reads 32 and 64 bytes would read beyond a shorter one's end, and would take
+    what follows a shorter signature for part of it."""
+    signer = SigningKey(Secret(bytes(range(32))))
+    signature = signer.sign(Tag.AGREEMENT, b"text")
+    key = (signer.verify_key + bytes(32))[:key_bytes]
+    told = (signature + encode(Tag.AGREEMENT.value, b"text"))[:signature_bytes]
+    if (key_bytes, signature_bytes) == (32, 64):
+        verify(key, told, Tag.AGREEMENT, b"text")
+        return
+    with pytest.raises(AuthenticationFailed):
+        verify(key, told, Tag.AGREEMENT, b"text")
+
+
+def test_a_longer_signature_brings_no_content_of_its_own() -> None:
+    """The owner of a key signs more than what it is asked for, and hands the rest in with it."""
+    secret, content = bytes(range(32)), encode(Tag.AGREEMENT.value, b"text")
+    longer = sign(secret, b"more" + content) + b"more"
+    with pytest.raises(AuthenticationFailed):
+        verify(public_key(secret), longer, Tag.AGREEMENT, b"text")
