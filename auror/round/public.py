@@ -9,6 +9,7 @@ from auror.crypto.kex import expand
 from auror.crypto.prg import UniformIntegers
 from auror.crypto.tags import Encoded, Tag, number, tagged_hash
 from auror.ids import ClientId, Digest
+from auror.recall import recalled
 from auror.secagg.graph import Graph
 from auror.secagg.topology import Topology
 
@@ -60,7 +61,7 @@ def draw_graph(
     return Graph.harary(cohort, topology.degree, tagged_hash(Tag.GRAPH, transcript, keys))
 
 
-@lru_cache(maxsize=16)
+@recalled(16)
 def set_of(clients: tuple[ClientId, ...]) -> frozenset[ClientId]:
     """Of a list that all clients are told: held once by those of a process, not thousands of times.
 
@@ -153,7 +154,7 @@ def upload_digest(transcript: Digest, client: ClientId, payload: bytes) -> Diges
     return tagged_hash(Tag.UPLOAD, transcript, number(client), payload)
 
 
-@lru_cache(maxsize=16)
+@recalled(16)
 def clients_digest(clients: Clients) -> Digest:
     """A set of clients as one hash: it stands under a signature of everybody."""
     return tagged_hash(Tag.CLIENTS, *map(number, (len(clients), *sorted(clients))))

@@ -11,6 +11,7 @@ import numpy as np
 
 from auror.errors import ProtocolError
 from auror.ids import DIGEST_BYTES, ClientId, Digest
+from auror.recall import recalled
 from auror.secagg.sharing import Share
 
 Entry = TypeVar("Entry")
@@ -81,7 +82,7 @@ def clients(name: str, ids: Sequence[int], known: int) -> tuple[ClientId, ...]:
     return cast("tuple[ClientId, ...]", tuple(ids))
 
 
-@lru_cache(maxsize=16)  # the sets of a round, each in a message to everybody
+@recalled(16)  # the sets of a round, each in a message to everybody
 def bitmap(clients: tuple[ClientId, ...]) -> bytes:
     """A set of clients: bit i of byte i // 8, from the lowest, is client i."""
     bits = np.zeros(max(clients, default=-1) + 1, dtype=np.uint8)

@@ -79,6 +79,7 @@ class RoundServer:
         cohort = start.description.cohort
         topology = check_round(policy.params, len(cohort), start.plan.largest_row_norm())
         self._start = start
+        self._invited = frozenset(cohort)
         self._context = RoundContext.open(
             start.description, policy, start.plan, topology, uploads, public_seed, spread
         )
@@ -150,7 +151,7 @@ class RoundServer:
             return []
         if self.over:
             return []
-        if sender not in self._start.description.cohort:
+        if sender not in self._invited:
             return [Dropped(sender, DropReason.NOT_INVITED, "")]
         if isinstance(message, Withdraw):
             why = message.reason
@@ -162,7 +163,7 @@ class RoundServer:
         if self._is_earlier(message):
             return []
         try:
-            self._state = take(self._context, self._state, sender, message)
+            take(self._context, self._state, sender, message)
         except PeerMisbehaved as fault:
             return self._after_drop(fault)
         self._answers.keep(sender, message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ class Advertising:
     """Invitations are out, keys come in."""
 
     phase: ClassVar[Phase] = Phase.ADVERTISE
-    keys: Mapping[ClientId, AdvertisedKeys] = field(default_factory=dict)
+    keys: dict[ClientId, AdvertisedKeys] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class WithKeys:
 
 def take_keys(
     context: RoundContext, state: Advertising, sender: ClientId, keys: AdvertisedKeys
-) -> Advertising:
+) -> None:
     """Step 0.5.
 
     Raises:
@@ -74,7 +74,7 @@ def take_keys(
     except AuthenticationFailed as error:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, "a degenerate key") from error
     context.owners.update(dict.fromkeys(own, sender))
-    return replace(state, keys={**state.keys, sender: keys})
+    state.keys[sender] = keys
 
 
 def close(context: RoundContext, state: Advertising) -> Wired:

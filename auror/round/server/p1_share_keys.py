@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from auror.crypto.tags import Tag
@@ -22,12 +21,12 @@ class Sharing(WithKeys):
     """U1 is fixed, its clients deal."""
 
     phase: ClassVar[Phase] = Phase.SHARE_KEYS
-    dealings: Mapping[ClientId, DealtShares] = field(default_factory=dict)
+    dealings: dict[ClientId, DealtShares] = field(default_factory=dict)
 
 
 def take_dealing(
     context: RoundContext, state: Sharing, sender: ClientId, dealt: DealtShares
-) -> Sharing:
+) -> None:
     """Step 1.5: the right holders, the r committed to in phase 0, and the dealer's signature.
 
     Raises:
@@ -50,7 +49,7 @@ def take_dealing(
     parts = context.transcript, *dealing.signed_parts()
     context.require_signed(sender, dealt.signature, "dealing", Tag.DEALING, *parts)
     context.collector.expect(sender, rows, dealt.secret_commitments)
-    return replace(state, dealings={**state.dealings, sender: dealt})
+    state.dealings[sender] = dealt
 
 
 def close(

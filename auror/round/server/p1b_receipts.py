@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
@@ -33,7 +33,7 @@ class Receipting(WithKeys):
     phase: ClassVar[Phase] = Phase.RECEIPTS
     offered: tuple[ClientId, ...]
     """Who dealt, before the receipts."""
-    unreadable: Unreadable = field(default_factory=dict)
+    unreadable: dict[ClientId, frozenset[ClientId]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class WithDealers(WithKeys):
 
 def take_receipt(
     context: RoundContext, state: Receipting, sender: ClientId, message: Receipt
-) -> Receipting:
+) -> None:
     """Step 1.9.
 
     Raises:
@@ -72,7 +72,7 @@ def take_receipt(
     context.require_signed(sender, message.signature, "receipt", Tag.RECEIPT, *parts)
     if len(message.unreadable) > context.params.colluders:
         raise PeerMisbehaved(sender, DropReason.FALSE_RECEIPT, f"{len(message.unreadable)} names")
-    return replace(state, unreadable={**state.unreadable, sender: frozenset(message.unreadable)})
+    state.unreadable[sender] = frozenset(message.unreadable)
 
 
 def faulty(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from auror.errors import AbortReason, DropReason, PeerMisbehaved
@@ -22,7 +22,7 @@ class Uploading(WithDealers):
     """U2 is fixed, masked inputs come in. From here on clients count an attempt at this model."""
 
     phase: ClassVar[Phase] = Phase.UPLOAD
-    digests: Mapping[ClientId, Digest] = field(default_factory=dict)
+    digests: dict[ClientId, Digest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,7 @@ def _digest_of(context: RoundContext, sender: ClientId, message: Upload) -> Dige
     return upload_digest(context.transcript, sender, message.payload)
 
 
-def take_upload(
-    context: RoundContext, state: Uploading, sender: ClientId, message: Upload
-) -> Uploading:
+def take_upload(context: RoundContext, state: Uploading, sender: ClientId, message: Upload) -> None:
     """Step 2.4: size, ring and digest of the payload.
 
     Raises:
@@ -71,7 +69,7 @@ def take_upload(
     if _digest_of(context, sender, message) != message.digest:
         raise PeerMisbehaved(sender, DropReason.BAD_DIGEST)
     context.uploads[sender] = message.payload
-    return replace(state, digests={**state.digests, sender: message.digest})
+    state.digests[sender] = message.digest
 
 
 def close(context: RoundContext, state: Uploading) -> tuple[Uploads, dict[ClientId, UploadList]]:

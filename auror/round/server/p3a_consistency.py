@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from auror.crypto.tags import Tag
@@ -19,17 +18,17 @@ class Signing(WithUploads):
     """U3 is out, signatures under it come in."""
 
     phase: ClassVar[Phase] = Phase.CONSISTENCY
-    signatures: Mapping[ClientId, bytes] = field(default_factory=dict)
+    signatures: dict[ClientId, bytes] = field(default_factory=dict)
 
 
 def take_signature(
     context: RoundContext, state: Signing, sender: ClientId, message: Consistency
-) -> Signing:
+) -> None:
     """Step 3.4. Raises PeerMisbehaved for a signature under another U3."""
     context.require_signed(
         sender, message.signature, "set of uploads", Tag.CONSISTENCY, state.uploads.digest
     )
-    return replace(state, signatures={**state.signatures, sender: message.signature})
+    state.signatures[sender] = message.signature
 
 
 def close(context: RoundContext, state: Signing) -> ConsistencyList:

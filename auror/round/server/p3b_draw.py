@@ -48,13 +48,12 @@ class WithDraw(WithUploads):
 
 def take_shares(
     context: RoundContext, state: Drawing, sender: ClientId, message: RandomnessShares
-) -> Drawing:
+) -> None:
     """Step 3.8. Raises PeerMisbehaved when shares are not the asked or the committed ones, or one
     is missing that its receipt says it has."""
     asked = state.dealers.everybody & context.committee
     check_given(state, sender, asked, message.shares.keys())
     context.collector.add(sender, SecretKind.RANDOMNESS, message.shares)
-    return state
 
 
 def close(context: RoundContext, state: Drawing) -> tuple[Draw, dict[ClientId, bytes]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from auror.crypto.tags import Tag
@@ -26,7 +26,7 @@ class SendingStatistics(WithDraw):
     """Groups are drawn, masked statistics come in."""
 
     phase: ClassVar[Phase] = Phase.STATISTICS
-    statistics: Mapping[ClientId, MaskedStatistics] = field(default_factory=dict)
+    statistics: dict[ClientId, MaskedStatistics] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class WithOpening(WithDraw):
 
 def take_statistics(
     context: RoundContext, state: SendingStatistics, sender: ClientId, message: MaskedStatistics
-) -> SendingStatistics:
+) -> None:
     """Step 4.7.
 
     Raises:
@@ -66,7 +66,7 @@ def take_statistics(
     context.require_signed(
         sender, message.signature, "view of the round", Tag.VIEW_SIGNATURE, state.draw.view
     )
-    return replace(state, statistics={**state.statistics, sender: message})
+    state.statistics[sender] = message
 
 
 def close(context: RoundContext, state: SendingStatistics) -> Opening:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
@@ -63,7 +63,7 @@ class Agreeing(WithProposal):
     """A is out, signatures under (T, h, A) come in."""
 
     phase: ClassVar[Phase] = Phase.AGREE
-    agreed: Mapping[ClientId, bytes] = field(default_factory=dict)
+    agreed: dict[ClientId, bytes] = field(default_factory=dict)
 
 
 def decide_on(state: WithOpening, decision: Decision) -> Proposal:
@@ -117,11 +117,11 @@ def tell(state: Decided, clients: Iterable[ClientId]) -> dict[ClientId, Accepted
 
 def take_agreement(
     context: RoundContext, state: Agreeing, sender: ClientId, message: Agreement
-) -> Agreeing:
+) -> None:
     """Step 5.5. Raises PeerMisbehaved for a signature under other sets."""
     parts = agreement_parts(context.transcript, state.draw.view, state.proposal.everybody)
     context.require_signed(sender, message.signature, "accepted set", Tag.AGREEMENT, *parts)
-    return replace(state, agreed={**state.agreed, sender: message.signature})
+    state.agreed[sender] = message.signature
 
 
 def close(context: RoundContext, state: Agreeing) -> AgreementList:

@@ -39,7 +39,7 @@ class TotalOpened(WithProposal):
 
 def take_shares(
     context: RoundContext, state: Unmasking, sender: ClientId, message: UpdateShares
-) -> Unmasking:
+) -> None:
     """Step 6.3. Raises PeerMisbehaved when shares are not the asked or the committed ones, or one
     is missing that its receipt says it has."""
     accepted = state.proposal.everybody
@@ -48,7 +48,6 @@ def take_shares(
     check_given(state, sender, state.absent, shares.mask_keys.keys())
     context.collector.add(sender, SecretKind.SELF_SEED, shares.self_seeds)
     context.collector.add(sender, SecretKind.MASK_KEY, shares.mask_keys)
-    return state
 
 
 def close(context: RoundContext, state: Unmasking) -> UInt:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -39,7 +39,7 @@ class Localising(WithProposal):
     failure: RoundAborted
     """How the round ends after this phase."""
     asked: frozenset[ClientId]
-    images: Mapping[ClientId, Mapping[ClientId, bytes]] = field(default_factory=dict)
+    images: dict[ClientId, Mapping[ClientId, bytes]] = field(default_factory=dict)
     """P·PRG(s_ij) as i opened it, by i and j."""
 
 
@@ -58,7 +58,7 @@ def ask(state: WithProposal, gone: AbstractSet[ClientId]) -> dict[ClientId, Bind
 
 def take_images(
     context: RoundContext, state: Localising, sender: ClientId, message: CrossMasks
-) -> Localising:
+) -> None:
     """Step 7.3. Raises PeerMisbehaved when they are not the images of exactly the asked masks."""
     group = next(members for members in _accepted(state).values() if sender in members)
     ring, rows = context.update_context().ring, state.draw.plan.rows
@@ -69,7 +69,7 @@ def take_images(
             ring.check(image, rows)
     except ValueError as error:
         raise PeerMisbehaved(sender, DropReason.MALFORMED, str(error)) from error
-    return replace(state, images={**state.images, sender: message.images})
+    state.images[sender] = message.images
 
 
 def close(context: RoundContext, state: Localising) -> tuple[tuple[Mark, ...], frozenset[ClientId]]:

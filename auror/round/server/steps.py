@@ -49,31 +49,32 @@ from auror.round.server.state import EXPECTED, State, Waiting
 Outgoing = dict[ClientId, ServerMessage]
 
 
-def take(context: RoundContext, state: State, sender: ClientId, message: ClientMessage) -> State:
-    """The state after one message. Raises PeerMisbehaved: not the one due, or a bad one."""
+def take(context: RoundContext, state: State, sender: ClientId, message: ClientMessage) -> None:
+    """Add one message to ``state``: a copy for each would take longer the more there are. Raises
+    PeerMisbehaved: not the one due, or a bad one, and nothing is added."""
     if EXPECTED[type(state)] is not type(message):
         raise PeerMisbehaved(sender, DropReason.OUT_OF_TURN)
     match state, message:
         case Advertising(), AdvertisedKeys():
-            return p0_advertise.take_keys(context, state, sender, message)
+            p0_advertise.take_keys(context, state, sender, message)
         case Sharing(), DealtShares():
-            return p1_share_keys.take_dealing(context, state, sender, message)
+            p1_share_keys.take_dealing(context, state, sender, message)
         case Receipting(), Receipt():
-            return p1b_receipts.take_receipt(context, state, sender, message)
+            p1b_receipts.take_receipt(context, state, sender, message)
         case Uploading(), Upload():
-            return p2_upload.take_upload(context, state, sender, message)
+            p2_upload.take_upload(context, state, sender, message)
         case Signing(), Consistency():
-            return p3a_consistency.take_signature(context, state, sender, message)
+            p3a_consistency.take_signature(context, state, sender, message)
         case Drawing(), RandomnessShares():
-            return p3b_draw.take_shares(context, state, sender, message)
+            p3b_draw.take_shares(context, state, sender, message)
         case SendingStatistics(), MaskedStatistics():
-            return p4_statistics.take_statistics(context, state, sender, message)
+            p4_statistics.take_statistics(context, state, sender, message)
         case Agreeing(), Agreement():
-            return p5_agree.take_agreement(context, state, sender, message)
+            p5_agree.take_agreement(context, state, sender, message)
         case Unmasking(), UpdateShares():
-            return p6_unmask.take_shares(context, state, sender, message)
+            p6_unmask.take_shares(context, state, sender, message)
         case Localising(), CrossMasks():
-            return p7_localise.take_images(context, state, sender, message)
+            p7_localise.take_images(context, state, sender, message)
         case _:
             raise PeerMisbehaved(sender, DropReason.OUT_OF_TURN)
 
