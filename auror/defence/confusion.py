@@ -220,17 +220,17 @@ def _look(mean: Array, gram: Array | None, sizes: Sequence[int]) -> RoundShown:
     margin = entry - deviation[:, sources, sources]
     own = -plain(deviation, basis)[:, every, every]
     unit, length = _unit(entry), float(np.linalg.norm(level))
-    squares = np.square(deviation).sum(axis=0)
-    chance = float(squares.sum()) / len(mean) / sum(sizes)
+    scatter = np.square(deviation / unit).sum(axis=0)
+    chance = float(scatter.sum()) / len(mean) / sum(sizes)
     along = -np.tensordot(deviation, level, axes=2) / (length + _TINY)
     return RoundShown(
         mislabelled=entry / unit,
         margins=margin / _unit(margin),
         depleted=own / _unit(own),
         against=along[:, None] / unit,
-        scatter=squares / unit**2,
+        scatter=scatter,
         unit=unit,
-        moved=float(np.sqrt(max(length**2 - chance, 0.0))) / unit,
+        moved=float(np.sqrt(max((length / unit) ** 2 - chance, 0.0))),
         learnt=level[every, every],
         opened=plain(level, basis),
         gram=basis,

@@ -211,7 +211,7 @@ def _judge_window(
     present = frozenset(k for k, client in enumerate(seen_in.clients) if client in invited)
     # Groups grow when few clients are left: the smallest tell the configured size.
     size = min(float(np.mean(sizes)) for sizes in seen_in.sizes)
-    known = tuple(k for k, client in enumerate(seen_in.clients) if client in accused)
+    known = tuple(k for k, client in enumerate(seen_in.clients) if client in accused and counts[k])
     around = Cohort(counts > 0, coverage, present, size, known)
     too_skewed = readings.skew > params.max_skew
     judged = blocks[-1:] if too_skewed else blocks

@@ -129,6 +129,27 @@ def test_who_is_accused_and_still_invited_hides_no_sleeper(
     assert not found.cleared & found.flagged
 
 
+def test_in_large_cohorts_who_is_gone_is_no_part_of_a_window() -> None:
+    """Above ``gaussian.EXACT_UP_TO`` a free effect of clients in no group would cover the rest."""
+    count, gone, sleepers = 150, range(40), range(40, 49)
+    rng = np.random.default_rng(1)
+    told = grouped(client_statistics(16, count, rng, malicious=tuple(gone), effect=15.0), SIZE, rng)
+    calm, lying = (
+        client_statistics(32, count, np.random.default_rng(2), malicious=who, effect=15.0)
+        for who in ((), tuple(sleepers))
+    )
+    rest = list(range(40, count))
+    late = grouped(np.concatenate([calm[:16], lying[16:]])[:, rest], SIZE, rng)
+    for entry in late.rounds:
+        groups = tuple(
+            replace(group, members=tuple(ClientId(rest[m]) for m in group.members))
+            for group in entry.groups
+        )
+        told.append(replace(entry, round_index=16 + entry.round_index, groups=groups))
+    found = judge(told, VerdictParams(), [ClientId(client) for client in rest])
+    assert found.flagged == set(gone) | set(sleepers)
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_whom_a_window_flagged_is_not_cleared_once_it_is_not_invited(seed: int) -> None:
     """All rounds together find nothing about it, and no window is judged for it any more."""
