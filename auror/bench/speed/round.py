@@ -1,7 +1,8 @@
 """Section ``round``: machines and codec of a whole round, the server's and one client's.
 
 All clients are real and live in this process; the network, the disk and the event loop are not
-there. The server's rows are of a second server that hears the same bytes again.
+there. The server's rows are of a second server that hears the same bytes again. Garbage cycles are
+searched for as seldom as the programs do it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from auror.bench.speed.floors import FloorWork, MachineFloors
 from auror.bench.speed.playing import PhaseCosts
 from auror.bench.speed.rows import SpeedRow, SumSize, speed_row
 from auror.bench.speed.tape import GROUP_SIZE, STATISTICS, Tape, record
+from auror.deployment.allocator import seldom_search_for_cycles
 from auror.experiments.progress import Reporter
 from auror.round.server.context import Phase
 from auror.secagg.topology import Topology
@@ -28,6 +30,7 @@ def run(
     wanted: Mapping[SumSize, tuple[float, ...]], floors: MachineFloors, report: Reporter
 ) -> list[SpeedRow]:
     """A row per phase and side, and one for the whole round."""
+    seldom_search_for_cycles()
     rows = []
     for size, dropouts in wanted.items():
         for dropout in dropouts:
