@@ -184,6 +184,7 @@ class RoundShown:
     scatter: Array
     """(C, C): squared deviations of Q, sum over the groups, in the units of ``mislabelled``."""
     unit: float
+    """Of ``mislabelled``, in Q's units."""
     moved: float
     """How far the cohort moves beyond chance, in that unit."""
     learnt: Array

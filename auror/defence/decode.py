@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from auror.defence.ledger import RoundObservation
 from auror.ids import ClientId
@@ -154,16 +153,22 @@ def mean_over_clients(sizes: Sequence[int], means: Array) -> Array:
 def _gram(gains: Array, groups: Sequence[Sequence[Sequence[int]]], clients: int) -> Array:
     """AᵀA (n, n): a round of N adds γ²/|G| for companions, and takes γ²/N from whoever is there."""
     every = [(gain, group) for gain, entry in zip(gains, groups, strict=True) for group in entry]
+    if not every:
+        return np.zeros((clients, clients))
     sizes = np.array([len(group) for _, group in every])
-    own = np.repeat([gain for gain, _ in every] / np.sqrt(sizes), sizes)
-    members = np.concatenate([group for _, group in every]) if every else np.zeros(0, np.intp)
-    ends = np.concatenate([[0], np.cumsum(sizes)])
-    companions = csr_array((own, members, ends), shape=(len(every), clients))
+    members = np.concatenate([group for _, group in every])
+    # every member beside each of its group, itself among them
+    company = np.repeat(sizes, sizes)
+    one, first = np.repeat(members, company), np.repeat(np.cumsum(sizes) - sizes, sizes)
+    within = np.arange(len(one)) - np.repeat(np.cumsum(company) - company, company)
+    other = members[np.repeat(first, company) + within]
+    weight = np.repeat([gain**2 / len(group) for gain, group in every], sizes**2)
+    together = np.bincount(one * clients + other, weight, clients**2).reshape(clients, clients)
     present = np.zeros((len(groups), clients))
     for row, entry, gain in zip(present, groups, gains, strict=True):
         there = [client for group in entry for client in group]
         row[there] = gain / np.sqrt(len(there))
-    gram: Array = (companions.T @ companions).toarray() - present.T @ present
+    gram: Array = together - present.T @ present
     return gram
 
 
