@@ -70,7 +70,8 @@ def test_evidence_that_comes_and_goes_with_the_company_flags_nobody(seed: int) -
     ledger = framed(seed, 26.0)
     assert reason(ledger, VICTIM) is Reason.UNSTEADY
     assert VICTIM not in judge(ledger, VerdictParams(), cohort(N)).flagged
-    assert VICTIM not in judge(framed(seed, 20.0), EAGER, cohort(N)).flagged
+    small = framed(seed, 14.0)  # the scatter of its own groups does not tell it
+    assert VICTIM not in judge(small, EAGER, cohort(N)).flagged
 
 
 @pytest.mark.parametrize("seed", range(3))
