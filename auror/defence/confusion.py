@@ -192,6 +192,8 @@ class RoundShown:
     opened: Array
     """(C, C): the level of Q′."""
     gram: Array
+    resolution: float
+    """As :class:`Readings` has it, of this round."""
 
 
 def look(
@@ -235,6 +237,7 @@ def _look(mean: Array, gram: Array | None, sizes: Sequence[int]) -> RoundShown:
         learnt=level[every, every],
         opened=plain(level, basis),
         gram=basis,
+        resolution=_resolution(basis),
     )
 
 
@@ -268,7 +271,7 @@ def read(rounds: Sequence[RoundShown]) -> Readings:
             least=typical,
         ),
         whole=np.max([entry.learnt for entry in rounds], axis=0)[sources] * np.mean(1.0 / units),
-        resolution=float(np.mean([_resolution(entry.gram) for entry in rounds])),
+        resolution=float(np.mean([entry.resolution for entry in rounds])),
         classes=_known_of_classes(rounds),
         skew=float(np.median(own) / max(float(np.median(others)), _TINY)),
     )

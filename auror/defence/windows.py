@@ -3,8 +3,8 @@ before (docs/defence.md, section 5).
 
 Of the rounds 0 … R − 1 the last 2ᵏ to 2ᵏ⁺¹ − 1, k = 3, 4, …, from a start that is a multiple of 2ᵏ.
 A lie that stays is alone in a judged window after twice as many rounds as it needs to show, at
-most. Starts are fixed before their rounds are seen, so
-the odds of each window are a martingale of their own, and the error rate is shared among them.
+most. Starts are fixed before their rounds are seen, so the odds of each window are a martingale of
+their own, and the error rate is shared among them.
 """
 
 from __future__ import annotations

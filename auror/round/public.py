@@ -74,6 +74,13 @@ def set_of(clients: tuple[ClientId, ...]) -> frozenset[ClientId]:
     return found
 
 
+@recalled(16)
+def in_order(clients: frozenset[ClientId]) -> tuple[ClientId, ...]:
+    """A set of :func:`set_of`, sorted: one tuple for all clients of a process, so that what is
+    known of it by its object is known to all."""
+    return tuple(sorted(clients))
+
+
 @lru_cache(maxsize=4)
 def covers(topology: Topology, graph: Graph, accepted: frozenset[ClientId]) -> bool:
     """Whether the honest clients of ``accepted`` stay connected, whoever else is missing: else a

@@ -19,7 +19,7 @@ from auror.round.client.p3b_draw import SharedRandomness
 from auror.round.client.state import Identity, WiredInvitation
 from auror.round.messages import MaskedStatistics, RandomnessList
 from auror.round.plan import StatisticsPlan
-from auror.round.public import Groups, draw_groups, view_digest
+from auror.round.public import Groups, draw_groups, in_order, view_digest
 from auror.round.watch import opened_plan
 from auror.secagg.client.masked_input import mask_pairwise
 from auror.secagg.client.unmask import OpeningGuard
@@ -77,7 +77,7 @@ def form_view(identity: Identity, state: SharedRandomness, told: RandomnessList)
         commitment = committed.of_secret(client, SecretKind.RANDOMNESS, Secret(value))
         if commitment != uploads.keys.commitments[client]:
             raise Refused(Refusal.RANDOMNESS_FORGED, f"client {client}")
-    uploaded = tuple(sorted(uploads.uploaded))
+    uploaded = in_order(uploads.uploaded)
     seed = identity.public_seed(invitation.transcript, uploaded, told.randomness)
     groups = draw_groups(seed, uploaded, invitation.params.group_size)
     smallest = min(map(len, groups))
