@@ -19,8 +19,9 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from auror.defence.gaussian import FREE
 from auror.defence.selection import Block, Cohort, Finding, Selection
-from auror.defence.spike_slab import FREE, SLABS
+from auror.defence.spike_slab import SLABS
 
 Array = NDArray[np.float64]
 
@@ -56,7 +57,7 @@ def widths(block: Block, free: Sequence[int]) -> Array:
     spread = float(np.median(block.expected))
     prior = np.full(len(block.gaussians), 1.0 / spread**2)
     prior[list(free)] = FREE
-    _mean, (variance,) = block.gaussians.moments(prior[None], np.zeros((1, len(prior))))
+    _mean, (variance,), _ = block.gaussians.solve(prior[None], np.zeros((1, len(prior))))
     told = np.maximum(1.0 / variance - prior, 0.0)
     with np.errstate(divide="ignore"):
         return np.asarray(1.0 / (np.sqrt(told) * spread))

@@ -263,24 +263,18 @@ def _strongest(
     noticed = -np.inf
     worth = _WORTH_LATE * cohort.required(params) if late else _WORTH_EXAMINING
     for block in blocks:
-        odds = glance(block.gaussians, block.shift, block.expected, USUAL, flagged) - choice
+        gaussians = block.gaussians.without(flagged)
+        odds = glance(gaussians, block.shift, block.expected, USUAL) - choice
         order = np.argsort(-odds, kind="stable")[:_EXAMINED]
         if odds[order[0]] < worth and (late or len(block.readings) > len(order)):
             noticed = max(noticed, float(odds[order[0]]))
             continue
         others = block.untouched(int(order[0]))
-        tails = learn_tails(block.gaussians, block.shift[others], block.typical[others], flagged)
+        tails = learn_tails(gaussians, block.shift[others], block.typical[others])
         for column in map(int, order):
             spreads, log_prior = block.spreads.of(column)
-            belief = examine(
-                block.gaussians,
-                block.shift[column],
-                spreads,
-                log_prior,
-                tails,
-                flagged,
-                float(block.least[column]),
-            )
+            least = float(block.least[column])
+            belief = examine(gaussians, block.shift[column], spreads, log_prior, tails, least)
             if not belief.is_finite:
                 continue
             score = belief.evidence - choice
@@ -325,12 +319,11 @@ def steadfast(
     weight = 1.0 / max(dispersion, 1.0)
     spreads, log_prior = block.spreads.of(column)
     belief = examine(
-        Gaussians(weight * block.gaussians.precision),
+        Gaussians(weight * block.gaussians.precision, others),
         weight * block.shift[column],
         spreads,
         log_prior,
         finding.tails,
-        others,
         float(block.least[column]),
     )
     choice = finding.posterior.evidence - finding.score

@@ -20,12 +20,10 @@ free, so only differences count: the honest prior around 0 makes the majority ho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 from scipy.special import logsumexp
 
 from auror.defence.gaussian import Gaussians
@@ -53,16 +51,18 @@ _COUNTED = 60.0  # clients' worth of belief in USUAL
 SLABS = (Slab((4.0, 8.0, 16.0), 0.5), Slab((5.0,), 0.35), Slab((8.0,), 0.35), Slab((13.0,), 0.35))
 PRIORS = (0.03, 0.1, 0.3)
 """π: attackers' part of the cohort."""
+_CHOICES = [(0.0, 0), *((part, slab) for part in PRIORS for slab in range(len(SLABS)))]
+_MEANS = np.array([np.resize(slab.means, max(len(s.means) for s in SLABS)) for slab in SLABS]).T
+_RELATIVE = np.array([slab.relative for slab in SLABS])
 
 _GLANCES = (0.03, 0.2)  # π of a first look, with the widest slab
 _AT_ONCE = 1 << 16  # values of a first look at once, which bounds its memory
-FREE = 1e-4
-"""Precision of a client whose effect is free."""
 _SWEEPS = 12
 _TAIL_SWEEPS, _TAIL_STEPS = 5, 3
 _DAMPING = 0.8
 _SETTLED = 0.02  # largest move of a posterior mean in a sweep, in honest spreads
 _LEAST, _MOST = 1e-6, 1e4  # bounds of precisions, against cavities that are not proper
+_LOOSEST = 1e-4  # least precision of a site
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +72,8 @@ class Posterior:
     ``evidence``: natural log, for some attackers against none; no correction for the choice of
     the reading. Per client (n,): ``inclusion``, the probability in [0, 1] of being one, if there
     are any; ``effect`` and ``deviation``, posterior mean and standard deviation of x in the
-    reading's own honest spreads. Of a client with a free effect: 0, 0 and its effect.
+    reading's own honest spreads. Of a client with a free effect: 0, its effect, and the deviation
+    that this has when those of the others are known.
     """
 
     evidence: float
@@ -86,14 +87,10 @@ class Posterior:
         return all(np.isfinite(part).all() for part in (self.evidence, self.effect, self.deviation))
 
 
-_Model = tuple[float, Array, float, Slab]
-"""s, w, π and the slab; π = 0: nobody attacks."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sites:
-    """B models at once: the components of every client's prior, (components, B, 1), honest ones
-    first; ``honest``: how many those are."""
+    """B models (s, w, π and slab) at once: the components of every client's prior, (components,
+    B, 1), honest ones first; ``honest``: how many those are."""
 
     log_weight: Array
     mean: Array
@@ -101,23 +98,26 @@ class _Sites:
     honest: int
 
     @classmethod
-    def of(cls, models: Sequence[_Model], least: float = 0.0) -> _Sites:
-        longest = max(len(slab.means) for _, _, _, slab in models)
-        logs, means, variances = [], [], []
-        for s, weights, part, slab in models:
-            centres = np.maximum(s * np.resize(np.asarray(slab.means), longest), 2.0 * least)
-            apart = slab.relative * centres
-            if least > 0.0:
-                apart = np.minimum(apart, (centres - least) / 2.0)
-            share = np.full(longest, part / longest)
-            with np.errstate(divide="ignore"):
-                logs.append(np.log(np.concatenate([(1.0 - part) * weights, share])))
-            means.append(np.concatenate([np.zeros(len(weights)), centres]))
-            variances.append(np.concatenate([(s * ODD) ** 2, apart**2 + s**2]))
-        log_weight, mean, variance = (
-            np.stack(r, axis=1)[:, :, None] for r in (logs, means, variances)
-        )
-        return cls(log_weight, mean, variance, len(ODD))
+    def of(
+        cls,
+        spreads: Array,
+        tails: Array,
+        parts: Array,
+        slabs: NDArray[np.intp],
+        least: float = 0.0,
+    ) -> _Sites:
+        """Of s, π (0: nobody attacks) and the slab, an index of ``SLABS``: (B,) each; and of w.
+        Attackers have no components where no model has attackers."""
+        centres = np.maximum(spreads * _MEANS[:, slabs], 2.0 * least)[: None if parts.any() else 0]
+        apart = _RELATIVE[slabs] * centres
+        if least > 0.0:
+            apart = np.minimum(apart, (centres - least) / 2.0)
+        honest, equal = np.outer(tails, 1.0 - parts), np.ones((len(centres), 1)) / len(_MEANS)
+        with np.errstate(divide="ignore"):
+            log_weight = np.log(np.concatenate([honest, equal * parts]))
+        mean = np.concatenate([np.zeros(honest.shape), centres])
+        variance = np.concatenate([np.outer(ODD, spreads) ** 2, apart**2 + spreads**2])
+        return cls(log_weight[..., None], mean[..., None], variance[..., None], len(ODD))
 
     def rows(self, chosen: NDArray[np.intp]) -> _Sites:
         """The models ``chosen`` alone."""
@@ -129,9 +129,7 @@ class _Sites:
         )
 
 
-def glance(
-    around: Gaussians, shift: Array, spreads: Array, tails: Array, free: Sequence[int]
-) -> Array:
+def glance(around: Gaussians, shift: Array, spreads: Array, tails: Array) -> Array:
     """A first look at every reading: one sweep. Returns evidences (readings,).
 
     The first sweep has the same covariance for all readings, so it costs one inversion for all.
@@ -141,17 +139,16 @@ def glance(
     Args:
         spreads: s of every reading (readings,). The others: as for ``examine``.
     """
-    kept = np.ones(len(around), dtype=bool)
-    kept[list(free)] = False
-    start = np.where(kept, 1.0 / float(np.median(spreads)) ** 2, FREE)
-    covariance = linalg.inv(around.precision + np.diag(start), check_finite=False)
+    start = np.full(int(around.open_.sum()), 1.0 / float(np.median(spreads)) ** 2)
+    covariance = around.covariance(start)
     variance = np.diag(covariance)
     certain = np.maximum(1.0 / variance - start, _LEAST)
-    alone = (covariance / (variance * certain))[:, kept]
-    mean = shift @ alone / spreads[:, None]
+    alone = covariance / (variance * certain)
+    mean = around.pull(shift) @ alone / spreads[:, None]
     own = spreads[:1] if np.ptp(spreads) == 0.0 else spreads  # one row serves readings alike
-    wide = 1.0 / certain[kept] / own[:, None] ** 2
-    sites = _Sites.of([(1.0, tails, 0.5, SLABS[0])])
+    wide = 1.0 / certain / own[:, None] ** 2
+    one = np.ones(1)
+    sites = _Sites.of(one, tails, 0.5 * one, np.zeros(1, dtype=np.intp))
     parts = max(mean.size // _AT_ONCE, 1)
     widths = np.array_split(wide, parts) if len(wide) == len(mean) else [wide] * parts
     return np.concatenate(
@@ -188,21 +185,20 @@ def _log_sum(log: Array) -> Array:
     return total
 
 
-def learn_tails(around: Gaussians, shifts: Array, spreads: Array, free: Sequence[int]) -> Array:
+def learn_tails(around: Gaussians, shifts: Array, spreads: Array) -> Array:
     """w (len(ODD),): how many honest clients are how odd, from readings that nobody is suspected
     in, by expectation-maximisation from ``USUAL``.
 
     Args:
+        around: as for ``examine``.
         shifts: h of those readings (readings, n). spreads: s of each (readings,).
-        free: as for ``examine``.
     """
-    weights = USUAL
-    open_ = np.ones(len(around), dtype=bool)
-    open_[list(free)] = False
+    weights, nobody = USUAL, np.zeros(len(spreads))
+    pull = around.pull(shifts)
     for _ in range(_TAIL_STEPS if len(shifts) else 0):
-        sites = _Sites.of([(float(s), weights, 0.0, SLABS[0]) for s in spreads])
-        part = _propagate(around, shifts, free, sites, _TAIL_SWEEPS)[4]
-        counted = _COUNTED * USUAL + part[: len(ODD), :, open_].sum(axis=(1, 2))
+        sites = _Sites.of(spreads, weights, nobody, nobody.astype(np.intp))
+        part = _propagate(around, pull, sites, _TAIL_SWEEPS)[3]
+        counted = _COUNTED * USUAL + part.sum(axis=(1, 2))
         weights = counted / counted.sum()
     return weights
 
@@ -213,36 +209,43 @@ def examine(
     spreads: Array,
     log_prior: Array,
     tails: Array,
-    free: Sequence[int],
     least: float,
 ) -> Posterior:
     """Expectation propagation for one reading.
 
     Args:
-        around: with Λ (n, n).
+        around: with Λ (n, n), and those whose effect is free: flagged already, they say nothing
+            about the others.
         shift: h (n,).
         spreads: s on a grid (points,), in units of x; ``log_prior``: of each, sums to one.
         tails: w, as ``learn_tails`` found it.
-        free: clients whose effect is free: flagged already, they say nothing about the others.
         least: effect below which nobody is an attacker, in units of x; 0: any.
     """
-    choices = [(0.0, SLABS[0]), *((part, slab) for part in PRIORS for slab in SLABS)]
-    models = [(float(s), tails, part, slab) for s in spreads for part, slab in choices]
-    shifts = np.repeat(shift[None], len(models), axis=0)
-    log_z, inclusion, effect, variance, _ = _propagate(
-        around, shifts, free, _Sites.of(models, least), _SWEEPS
-    )
-    joint = log_z.reshape(len(spreads), -1) + log_prior[:, None]
+    parts, slabs = zip(*_CHOICES, strict=True)
+    own, points = np.repeat(spreads, len(_CHOICES)), len(spreads)
+    sites = _Sites.of(own, tails, np.tile(parts, points), np.tile(slabs, points), least)
+    shifts = np.repeat(shift[None], len(own), axis=0)
+    log_z, mean, variance, part = _propagate(around, around.pull(shifts), sites, _SWEEPS)
+    joint = log_z.reshape(points, -1) + log_prior[:, None]
     nobody = float(logsumexp(joint[:, 0]))
     somebody = joint[:, 1:] - np.log(joint.shape[1] - 1)
     evidence = float(logsumexp(somebody))
     weight = np.zeros(joint.shape)
     weight[:, 1:] = np.exp(somebody - evidence)
     flat = weight.ravel()
-    own = np.repeat(spreads, len(choices))[:, None]
-    mean = flat @ (effect / own)
-    spread = np.sqrt(np.maximum(flat @ ((variance + effect**2) / own**2) - mean**2, 0.0))
-    return Posterior(evidence - nobody, flat @ inclusion, mean, spread)
+    inclusion = np.zeros(len(around))
+    inclusion[around.open_] = flat @ part[sites.honest :].sum(axis=0)
+    mean, variance = around.everybody(shifts, mean, variance)
+    effect = (flat / own) @ mean
+    spread = np.sqrt(np.maximum((flat / own**2) @ (variance + mean**2) - effect**2, 0.0))
+    return Posterior(evidence - nobody, inclusion, effect, spread)
+
+
+def _weighed(sites: _Sites, mean: Array, variance: Array) -> Array:
+    """Under cavities N(``mean``, ``variance``), (B, n): log of every component's part of the prior
+    predictive density, (components, B, n)."""
+    total = sites.variance + variance
+    return sites.log_weight - 0.5 * (np.log(total) + (mean - sites.mean) ** 2 / total)
 
 
 def _responsibilities(sites: _Sites, mean: Array, variance: Array) -> tuple[Array, Array]:
@@ -255,28 +258,18 @@ def _responsibilities(sites: _Sites, mean: Array, variance: Array) -> tuple[Arra
     return part / total, largest + np.log(total)
 
 
-def _weighed(sites: _Sites, mean: Array, variance: Array) -> Array:
-    """Log of every component's part of the prior predictive density, (components, B, n)."""
-    total = sites.variance + variance
-    return sites.log_weight - 0.5 * (np.log(total) + (mean - sites.mean) ** 2 / total)
-
-
 def _propagate(
-    around: Gaussians, shift: Array, free: Sequence[int], sites: _Sites, sweeps: int
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Returns log Z (B,), and per client (B, n): inclusion, posterior mean and variance; and the
-    components' parts (components, B, n). ``shift`` (B, n).
+    around: Gaussians, shift: Array, sites: _Sites, sweeps: int
+) -> tuple[Array, Array, Array, Array]:
+    """For those whose effect is not free, of whom ``shift`` is (B, n): log Z up to a constant of
+    all models (B,), posterior means and variances (B, n), components' parts (components, B, n).
 
     Minka 2001, section 3.2, for all clients in parallel, damped. The sites start as wide as the
     honest prior.
     """
-    n = len(around)
-    tight = np.repeat(1.0 / sites.variance[0], n, axis=1)  # site precisions (B, n)
-    tight[:, list(free)] = FREE
+    tight = np.repeat(1.0 / sites.variance[0], shift.shape[1], axis=1)  # site precisions (B, n)
     pull = np.zeros(tight.shape)  # site shifts
-    held = np.zeros(n, dtype=bool)
-    held[list(free)] = True
-    usual = np.sqrt(sites.variance[0])
+    enough = _SETTLED * np.sqrt(sites.variance[0, :, 0])
 
     def cavity(mean: Array, variance: Array, rows: NDArray[np.intp]) -> tuple[Array, Array]:
         """The posterior without each client's own site: precisions and shifts."""
@@ -286,31 +279,28 @@ def _propagate(
     moving = every = np.arange(len(tight))
     for sweep in range(sweeps):
         near = believed[moving] if sweep else None
-        mean, variance = around.moments(tight[moving], shift[moving] + pull[moving], near)
+        mean, variance, _ = around.solve(tight[moving], shift[moving] + pull[moving], near)
         own = sites.rows(moving)
         certain, lean = cavity(mean, variance, moving)
         part, _normal = _responsibilities(own, lean / certain, 1.0 / certain)
         inner = 1.0 / (1.0 / own.variance + certain)
         centre = inner * (own.mean / own.variance + lean)
         tilted = np.sum(part * centre, axis=0)
-        spread = np.sum(part * (inner + centre**2), axis=0) - tilted**2
-        wanted = np.clip(1.0 / np.maximum(spread, 1e-9) - certain, FREE, _MOST)
-        pulled = tilted / np.maximum(spread, 1e-9) - lean
-        tight[moving] += _DAMPING * (np.where(held, FREE, wanted) - tight[moving])
-        pull[moving] += _DAMPING * (np.where(held, 0.0, pulled) - pull[moving])
-        step = np.max(np.where(held, 0.0, np.abs(mean - believed[moving])), axis=1)
+        spread = np.maximum(np.sum(part * (inner + centre**2), axis=0) - tilted**2, 1e-9)
+        wanted = np.clip(1.0 / spread - certain, _LOOSEST, _MOST)
+        tight[moving] += _DAMPING * (wanted - tight[moving])
+        pull[moving] += _DAMPING * (tilted / spread - lean - pull[moving])
+        step = np.max(np.abs(mean - believed[moving]), axis=1)
         believed[moving] = mean
-        moving = moving[step >= _SETTLED * usual[moving, 0]]
+        moving = moving[step >= enough[moving]]
         if not len(moving):
             break
-    mean, variance = around.moments(tight, shift + pull, believed)
+    mean, variance, log_det = around.solve(tight, shift + pull, believed)
     certain, lean = cavity(mean, variance, every)
     part, normal = _responsibilities(sites, lean / certain, 1.0 / certain)
     # log of ∫ cavity · site, which the evidence must not count twice
     overlap = 0.5 * np.log(certain / (certain + tight)) + 0.5 * (
         (lean + pull) ** 2 / (certain + tight) - lean**2 / certain
     )
-    log_z = 0.5 * np.sum((shift + pull) * mean, axis=1) - 0.5 * around.log_det(tight)
-    log_z = log_z + np.where(held, 0.0, normal - overlap).sum(axis=1)
-    inclusion = np.where(held, 0.0, part[sites.honest :].sum(axis=0))
-    return log_z, inclusion, mean, variance, part
+    log_z = 0.5 * np.sum((shift + pull) * mean, axis=1) - 0.5 * log_det
+    return log_z + np.sum(normal - overlap, axis=1), mean, variance, part
