@@ -63,6 +63,7 @@ _DAMPING = 0.8
 _SETTLED = 0.02  # largest move of a posterior mean in a sweep, in honest spreads
 _LEAST, _MOST = 1e-6, 1e4  # bounds of precisions, against cavities that are not proper
 _LOOSEST = 1e-4  # least precision of a site
+_NARROWEST = 1e-9  # least variance of a client
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -243,19 +244,41 @@ def examine(
 
 def _weighed(sites: _Sites, mean: Array, variance: Array) -> Array:
     """Under cavities N(``mean``, ``variance``), (B, n): log of every component's part of the prior
-    predictive density, (components, B, n)."""
+    predictive density, (components, B, n). In place, here and below: to ask the system for so much
+    memory takes longer than the arithmetic."""
     total = sites.variance + variance
-    return sites.log_weight - 0.5 * (np.log(total) + (mean - sites.mean) ** 2 / total)
+    log = mean - sites.mean
+    log *= log
+    log /= total
+    log += np.log(total, out=total)
+    log *= -0.5
+    log += sites.log_weight
+    return log
 
 
 def _responsibilities(sites: _Sites, mean: Array, variance: Array) -> tuple[Array, Array]:
     """Under cavities N(``mean``, ``variance``), (B, n): each component's part
     (components, B, n) and the log of the prior predictive density (B, n) up to a constant."""
-    log = _weighed(sites, mean, variance)
-    largest = log.max(axis=0)
-    part = np.exp(log - largest)
+    part = _weighed(sites, mean, variance)
+    largest = part.max(axis=0)
+    part -= largest
+    np.exp(part, out=part)
     total = part.sum(axis=0)
-    return part / total, largest + np.log(total)
+    part /= total
+    return part, largest + np.log(total)
+
+
+def _tilted(sites: _Sites, part: Array, certain: Array, lean: Array) -> tuple[Array, Array]:
+    """Means and variances (B, n) of prior times cavity, its precision ``certain`` and shift
+    ``lean`` (B, n); ``part``: as ``_responsibilities`` has it."""
+    inner = certain + 1.0 / sites.variance
+    np.divide(1.0, inner, out=inner)
+    centre = lean + sites.mean / sites.variance
+    centre *= inner
+    mean = np.einsum("cbi,cbi->bi", part, centre)
+    centre *= centre
+    centre += inner
+    return mean, np.maximum(np.einsum("cbi,cbi->bi", part, centre) - mean**2, _NARROWEST)
 
 
 def _propagate(
@@ -269,38 +292,27 @@ def _propagate(
     """
     tight = np.repeat(1.0 / sites.variance[0], shift.shape[1], axis=1)  # site precisions (B, n)
     pull = np.zeros(tight.shape)  # site shifts
-    enough = _SETTLED * np.sqrt(sites.variance[0, :, 0])
-
-    def cavity(mean: Array, variance: Array, rows: NDArray[np.intp]) -> tuple[Array, Array]:
-        """The posterior without each client's own site: precisions and shifts."""
-        return np.maximum(1.0 / variance - tight[rows], _LEAST), mean / variance - pull[rows]
-
-    believed = np.full(tight.shape, np.inf)
-    moving = every = np.arange(len(tight))
-    for sweep in range(sweeps):
-        near = believed[moving] if sweep else None
-        mean, variance, _ = around.solve(tight[moving], shift[moving] + pull[moving], near)
-        own = sites.rows(moving)
-        certain, lean = cavity(mean, variance, moving)
-        part, _normal = _responsibilities(own, lean / certain, 1.0 / certain)
-        inner = 1.0 / (1.0 / own.variance + certain)
-        centre = inner * (own.mean / own.variance + lean)
-        tilted = np.sum(part * centre, axis=0)
-        spread = np.maximum(np.sum(part * (inner + centre**2), axis=0) - tilted**2, 1e-9)
-        wanted = np.clip(1.0 / spread - certain, _LOOSEST, _MOST)
-        tight[moving] += _DAMPING * (wanted - tight[moving])
-        pull[moving] += _DAMPING * (tilted / spread - lean - pull[moving])
-        step = np.max(np.abs(mean - believed[moving]), axis=1)
-        believed[moving] = mean
-        moving = moving[step >= enough[moving]]
-        if not len(moving):
+    means, variances = np.full(tight.shape, np.inf), np.empty(tight.shape)
+    parts, log_z = np.empty((len(sites.mean), *tight.shape)), np.empty(len(tight))
+    moving = np.arange(len(tight))
+    for sweep in range(sweeps + 1):
+        own, site, told = sites.rows(moving), tight[moving], pull[moving]
+        before, whole = means[moving], shift[moving] + told
+        mean, variance, log_det = around.solve(site, whole, before if sweep else None)
+        # The posterior without each client's own site: its cavity.
+        certain, lean = np.maximum(1.0 / variance - site, _LEAST), mean / variance - told
+        part, normal = _responsibilities(own, lean / certain, 1.0 / certain)
+        # log of ∫ cavity · site, which the evidence must not count twice
+        both = certain + site
+        overlap = np.log(certain / both) + (lean + told) ** 2 / both - lean**2 / certain
+        log_z[moving] = np.sum(0.5 * (whole * mean - overlap) + normal, axis=1) - 0.5 * log_det
+        means[moving], variances[moving], parts[:, moving] = mean, variance, part
+        on = np.max(np.abs(mean - before), axis=1) >= _SETTLED * np.sqrt(own.variance[0, :, 0])
+        if sweep == sweeps or not on.any():
             break
-    mean, variance, log_det = around.solve(tight, shift + pull, believed)
-    certain, lean = cavity(mean, variance, every)
-    part, normal = _responsibilities(sites, lean / certain, 1.0 / certain)
-    # log of ∫ cavity · site, which the evidence must not count twice
-    overlap = 0.5 * np.log(certain / (certain + tight)) + 0.5 * (
-        (lean + pull) ** 2 / (certain + tight) - lean**2 / certain
-    )
-    log_z = 0.5 * np.sum((shift + pull) * mean, axis=1) - 0.5 * log_det
-    return log_z + np.sum(normal - overlap, axis=1), mean, variance, part
+        tilted, spread = _tilted(own, part, certain, lean)
+        wanted = np.clip(1.0 / spread - certain, _LOOSEST, _MOST)
+        tight[moving] += _DAMPING * (wanted - site)
+        pull[moving] += _DAMPING * (tilted / spread - lean - told)
+        moving = moving[on]
+    return log_z, means, variances, parts
