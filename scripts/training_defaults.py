@@ -23,11 +23,12 @@ import torch
 
 from auror.learn.architectures import Mlp
 from auror.learn.attacks import LabelFlip, draw_malicious
+from auror.learn.cohort_training import train_clients
 from auror.learn.datasets import load_dataset
 from auror.learn.evaluate import evaluate
 from auror.learn.models import build, flatten
 from auror.learn.partition import parse_partition
-from auror.learn.training import TrainingParams, client_seed, train_clients
+from auror.learn.training import TrainingParams, client_seed
 
 CLIENTS, MALICIOUS, ROUNDS = 30, 9, 30
 FLIP = LabelFlip(4, 9)

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from auror.bench.crafted import members_of, public_samples
 from auror.errors import ConfigError
 from auror.experiments.prepared import Prepared
+from auror.learn.cohort_training import train_clients
 from auror.learn.imprint import RECOVERED_DB, Imprint, imprint_model, matches, read_images
-from auror.learn.training import TrainingParams, client_seed, train_clients
+from auror.learn.training import TrainingParams, client_seed
 from auror.round.arithmetic import quantiser
 from auror.sim.seeded import rounding_seed
 

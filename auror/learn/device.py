@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import torch
 
+from auror.cores import cores
 from auror.errors import ConfigError
 
 
@@ -31,3 +33,10 @@ def resolve_device(name: str) -> torch.device:
     if index >= count:
         raise ConfigError(f"device {name!r}: this machine has cuda:0 to cuda:{count - 1} only")
     return torch.device("cuda", index)
+
+
+def worker_threads() -> int:
+    """How many clients train on the CPU at a time: what ``OMP_NUM_THREADS`` says, by default and
+    at most the cores that this process may use. Torch itself has one thread for each of them."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return min(int(said), cores()) if said.isdigit() and int(said) else cores()

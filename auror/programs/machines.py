@@ -10,6 +10,8 @@ from typing import Any
 
 import psutil
 
+from auror.cores import cores
+
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _IDLE = ("idle", "iowait", "steal", "guest", "guest_nice")
 
@@ -35,11 +37,6 @@ def machine_use() -> MachineUse:
     except OSError:
         boot = platform.node()
     return MachineUse(boot, cores(), round(used, 2))
-
-
-def cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def machine() -> dict[str, Any]:

@@ -13,11 +13,12 @@ from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.learn.attack import Attack, Knowledge, changed_samples, poisoned_samples
 from auror.learn.attacks import draw_malicious
+from auror.learn.cohort_training import train_clients
 from auror.learn.datasets import Dataset
 from auror.learn.partition import Partition
 from auror.learn.pinned import PinnedTask
 from auror.learn.task_data import AsLoaded
-from auror.learn.training import client_seed, train_client, train_clients
+from auror.learn.training import client_seed, train_client
 from auror.round.label_rows import LabelRows
 from auror.round.plan import StatisticsPlan
 

@@ -27,11 +27,12 @@ from auror.defence.confusion import dual_readout
 from auror.errors import ConfigError, DataError
 from auror.learn.architectures import ARCHITECTURES
 from auror.learn.attacks import LabelFlip
+from auror.learn.cohort_training import train_clients
 from auror.learn.device import resolve_device
 from auror.learn.evaluate import class_means, evaluate, predict
 from auror.learn.models import build, flatten
 from auror.learn.task import Task
-from auror.learn.training import Floats, Labels, TrainingParams, train_client, train_clients
+from auror.learn.training import Floats, Labels, TrainingParams, train_client
 
 NO_CUDA = 3
 CLASSES = 10

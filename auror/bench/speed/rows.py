@@ -13,6 +13,7 @@ from cryptography.hazmat.backends.openssl import backend
 
 from auror.bench.speed.clock import TimeSpent
 from auror.bench.speed.floors import FloorWork, MachineFloors
+from auror.cores import cores
 from auror.secagg.topology import Topology
 
 
@@ -120,7 +121,7 @@ def hardware() -> dict[str, str | int | float]:
     """What the rows depend on: processor, cores, memory, and the versions of what works."""
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
+        "cores": cores(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "system": platform.system(),
         "python": platform.python_version(),

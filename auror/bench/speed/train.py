@@ -17,17 +17,10 @@ from auror.bench.speed.clock import cheapest
 from auror.bench.speed.floors import MachineFloors
 from auror.experiments.progress import Progress, Reporter
 from auror.learn.architectures import Cnn, Labelled, Mlp, ResNet18
+from auror.learn.cohort_training import faster_at_once, train_at_once, train_one_by_one
 from auror.learn.device import resolve_device
 from auror.learn.models import build, flatten, loaded
-from auror.learn.training import (
-    Floats,
-    Labels,
-    TrainingParams,
-    batch_order,
-    faster_at_once,
-    train_at_once,
-    train_one_by_one,
-)
+from auror.learn.training import Floats, Labels, TrainingParams, batch_order
 
 _CLASSES = 10
 

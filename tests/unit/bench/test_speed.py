@@ -26,7 +26,7 @@ from auror.bench.verdict_cost import Size, least_squares, made_up
 from auror.cli import main
 from auror.errors import ConfigError
 from auror.learn.architectures import Cnn, Mlp
-from auror.learn.training import faster_at_once
+from auror.learn.cohort_training import faster_at_once
 
 SIZE = SumSize(12, 500, 6, 4)
 RATES = CoreRates(1e9, 1e4, 1e4, 1e10)

@@ -10,10 +10,11 @@ from torch import nn
 
 from auror.errors import ConfigError, DataError
 from auror.learn.architectures import Cnn, Mlp, ResNet18
+from auror.learn.cohort_training import train_clients
 from auror.learn.evaluate import class_means, evaluate, reference_means
 from auror.learn.models import build, flatten, load_flat, loaded
 from auror.learn.task import Task
-from auror.learn.training import TrainingParams, batch_order, train_client, train_clients
+from auror.learn.training import TrainingParams, batch_order, train_client
 
 CPU = torch.device("cpu")
 OWN = (SmallResNet(), Rows(), Regression(), Normalised(), FrozenBody())

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from auror.errors import ConfigError, DataError
+from auror.learn import cohort_training, device
 from auror.learn.architectures import Cnn, Mlp
+from auror.learn.cohort_training import train_clients
 from auror.learn.models import build, flatten, load_flat
 from auror.learn.task import Task
 from auror.learn.training import (
@@ -20,7 +24,6 @@ from auror.learn.training import (
     batch_order,
     client_seed,
     train_client,
-    train_clients,
 )
 
 CPU = torch.device("cpu")
@@ -77,6 +80,42 @@ def test_many_clients_at_once_train_as_one_by_one(spec: Task, params: TrainingPa
     for client, (x, y, seed) in enumerate(zip(xs, ys, seeds, strict=True)):
         alone = train_client(spec, model, x, y, params=params, seed=seed, device=CPU)
         np.testing.assert_allclose(together[client], alone, atol=2e-6)
+
+
+def test_one_per_core_is_one_by_one_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Convolutions over large images; what the process draws otherwise is left alone."""
+    xs, ys = clients((20, 9))
+    model = flatten(build(CNN, 1))
+    alone = [
+        train_client(CNN, model, x, y, params=HEAVY, seed=seed, device=CPU)
+        for x, y, seed in zip(xs, ys, (3, 4), strict=True)
+    ]
+    both_train = threading.Barrier(2, timeout=60)
+    honest = cohort_training.train_module
+
+    def together(*arguments: Any) -> Floats:
+        both_train.wait()  # broken, and the test with it, if one trains after the other
+        return honest(*arguments)
+
+    monkeypatch.setattr(cohort_training, "train_module", together)
+    monkeypatch.setattr(cohort_training, "worker_threads", lambda: 2)
+    monkeypatch.setattr(cohort_training, "faster_at_once", lambda *_: False)
+    drawn = torch.get_rng_state()
+    many = train_clients(CNN, model, xs, ys, params=HEAVY, seeds=[3, 4], device=CPU)
+    assert [row.tobytes() for row in many] == [update.tobytes() for update in alone]
+    assert torch.equal(torch.get_rng_state(), drawn)
+    wild = replace(PLAIN, learning_rate=1e30)
+    with pytest.raises(DataError, match="lower learning_rate"):
+        train_clients(CNN, model, xs, ys, params=wild, seeds=[3, 4], device=CPU)
+
+
+def test_as_many_train_at_a_time_as_the_user_lets_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "cores", lambda: 4)
+    for said, expected in (("1", 1), ("3", 3), ("64", 4), ("", 4), ("0", 4), ("2,1", 4)):
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+        assert device.worker_threads() == expected
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert device.worker_threads() == 4
 
 
 def test_training_repeats_bit_for_bit_and_the_seed_matters() -> None:
