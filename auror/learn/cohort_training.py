@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _MATRIX = 2
 """Axes of a linear layer's weights; those of a convolution have more."""
-_LARGE_MODEL, _LARGE_IMAGE = 1_000_000, 784
+_LARGE_MODEL, _LARGE_IMAGE = 150_000, 784
 """Entries of a model, numbers of a sample; 784 is 28 x 28."""
 
 

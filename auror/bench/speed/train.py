@@ -86,6 +86,7 @@ def sizes(reduced: bool) -> dict[TrainingSize, None]:
     image, sign = (1, 28, 28), (3, 32, 32)
     others = (
         TrainingSize(Mlp(image, _CLASSES), 30, 160),
+        TrainingSize(Mlp(sign, _CLASSES), 30, 160),
         TrainingSize(Cnn((1, 8, 8), _CLASSES), 30, 48),
         TrainingSize(Cnn(image, _CLASSES), 30, 160),
         TrainingSize(Cnn(sign, _CLASSES), 10, 64),
