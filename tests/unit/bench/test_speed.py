@@ -125,7 +125,7 @@ def test_large_images_and_large_models_are_trained_one_by_one_on_a_cpu_only() ->
         (Mlp((1, 28, 28), 10), True),
         (Cnn((1, 8, 8), 10), True),
         (Cnn((1, 28, 28), 10), False),
-        (Mlp((3, 64, 64), 10, hidden=256), False),
+        (Mlp((3, 32, 32), 43), False),
     ):
         assert faster_at_once(task, cpu) is expected
         assert faster_at_once(task, gpu)
