@@ -56,9 +56,8 @@ class Faults:
 
     def after(self, client: ClientId, counter: int, message: ClientMessage) -> None:
         """Raises Vanish when ``client`` is to be lost after its upload."""
-        drawn = self._draw(client, counter)
         half, whole = self._settings.dropout / 2, self._settings.dropout
-        if isinstance(message, Upload) and half <= drawn < whole:
+        if isinstance(message, Upload) and half <= self._draw(client, counter) < whole:
             raise Vanish(counter)
 
     def frames(

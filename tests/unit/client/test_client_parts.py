@@ -198,6 +198,8 @@ def test_records_repeat_the_quantised_update(tmp_path: Path) -> None:
     assert '"training_seed": 99' in (tmp_path / "r.jsonl").read_text()
     kept = np.load(tmp_path / "inputs" / "3-1.npy")
     assert np.array_equal(kept, Quantiser(16, 0.5).quantise(update, rounding))
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path.stat().st_mode & 0o777 for path in written] == [0o600, 0o600]
     Recording(RecordSection()).seeds(3, ClientId(1), 99, rounding)
 
 
