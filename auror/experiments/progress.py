@@ -89,9 +89,9 @@ class StderrReporter:
 
     def __call__(self, progress: Progress) -> None:
         with self._lock:
-            self._latest = progress
+            before, self._latest = self._latest, progress
             self._by_stage[progress.stage] = progress
-            if self._live is None:
+            if self._live is None and progress != before:
                 self._print(progress.text())
 
     def _print(self, line: str) -> None:

@@ -29,10 +29,10 @@ def test_a_line_says_what_is_known_and_nothing_else() -> None:
     assert Progress(stage="clean").text().strip() == "clean"
 
 
-def test_every_report_is_a_line_when_it_is_no_terminal() -> None:
+def test_everything_new_is_a_line_when_it_is_no_terminal() -> None:
     stream = io.StringIO()
     with StderrReporter(stream) as report:
-        for number in range(3):
+        for number in (0, 1, 1, 2):
             report(Progress(stage="clean", round=number, rounds=3))
     lines = stream.getvalue().splitlines()
     assert len(lines) == 3
