@@ -57,7 +57,7 @@ def check_file(file: Path, form: str) -> bool:
     except UnavailableError as error:
         raise ConfigError(str(error)) from error
     words = ["--config", str(file), "--check", "--format", form]
-    done = subprocess.run([sys.executable, "-m", f"{program}.cli", *words], check=False)
+    done = subprocess.run([sys.executable, "-P", "-m", f"{program}.cli", *words], check=False)
     if done.returncode < 0:
         raise ConfigError(f"{program} ended by signal {-done.returncode} before it had checked all")
     return done.returncode == 0

@@ -166,7 +166,7 @@ def _accounts(test: RemoteTest, numbers: list[int], state: Path) -> list[dict[st
     }
     words = [part for name, value in flags.items() for part in ("--set", f"{name}={value!r}")]
     done = subprocess.run(
-        [sys.executable, "-m", "auror_client.cli", "--account", "--format", "json", *words],
+        [sys.executable, "-P", "-m", "auror_client.cli", "--account", "--format", "json", *words],
         capture_output=True, check=False, env=os.environ.copy(),
     )  # fmt: skip
     if done.returncode:

@@ -175,7 +175,7 @@ class Starter:
         path = self._folder / f"{name}.log"
         with path.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", *self._leash, module, *flags],
+                [sys.executable, "-P", "-m", *self._leash, module, *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -19,7 +19,7 @@ def make_report(folder: Path) -> None:
     _log.info("making the report", at_most_s=_SECONDS)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "auror.cli", "report", str(folder)],
+            [sys.executable, "-P", "-m", "auror.cli", "report", str(folder)],
             capture_output=True,
             text=True,
             timeout=_SECONDS,

@@ -188,3 +188,29 @@ def test_without_the_programs_a_demo_ends_before_it_computes(
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(UnavailableError, match="install Auror"):
         check_installed()
+
+
+def test_files_that_lie_around_replace_nothing_that_is_installed(tmp_path: Path) -> None:
+    """In the programs that a command starts, either: Python itself would look there first."""
+    for name in ("attr", "random", "statistics"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('somebody else')\n")
+    words = (
+        "loadtest",
+        "--clients",
+        "6",
+        "--group-size",
+        "2",
+        "--dim",
+        "100",
+        "--rounds",
+        "1",
+        "--dropout",
+        "0",
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "auror.cli", *words],  # as the script ``auror`` starts
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": HERE}, capture_output=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"every total exact: yes" in done.stdout

@@ -54,7 +54,7 @@ def measured(size: Size, seed: int) -> Row:
     """
     numbers = [str(value) for value in (*asdict(size).values(), seed)]
     done = subprocess.run(
-        [sys.executable, "-m", verdict_cost.__name__, *numbers],
+        [sys.executable, "-P", "-m", verdict_cost.__name__, *numbers],
         env={**os.environ, **dict.fromkeys(_ONE_CORE, "1")},
         capture_output=True,
         text=True,
