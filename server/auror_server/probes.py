@@ -12,7 +12,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from auror.wire.service import SERVICE, probe_options
 
 PROBES = 64
-_STOP_SECONDS = 0.5
+_STOP_SECONDS = 5.0
+"""Until gRPC cancels what has not ended by itself; on a busy machine that takes a second."""
 
 
 class Health(health.aio.HealthServicer):  # type: ignore[misc]  # grpc_health has no types
