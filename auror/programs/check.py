@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from auror.child import module_command
 from auror.errors import ConfigError, UnavailableError
 from auror.programs.processes import check_installed
 
@@ -57,7 +57,7 @@ def check_file(file: Path, form: str) -> bool:
     except UnavailableError as error:
         raise ConfigError(str(error)) from error
     words = ["--config", str(file), "--check", "--format", form]
-    done = subprocess.run([sys.executable, "-P", "-m", f"{program}.cli", *words], check=False)
+    done = subprocess.run(module_command(f"{program}.cli", *words), check=False)
     if done.returncode < 0:
         raise ConfigError(f"{program} ended by signal {-done.returncode} before it had checked all")
     return done.returncode == 0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from auror.child import module_command
 from auror.deployment.addresses import MAX_CLIENTS, check_address
 from auror.deployment.credentials import client_folder, load_policy
 from auror.deployment.locks import allow_many_files
@@ -166,7 +166,7 @@ def _accounts(test: RemoteTest, numbers: list[int], state: Path) -> list[dict[st
     }
     words = [part for name, value in flags.items() for part in ("--set", f"{name}={value!r}")]
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "auror_client.cli", "--account", "--format", "json", *words],
+        module_command("auror_client.cli", "--account", "--format", "json", *words),
         capture_output=True, check=False, env=os.environ.copy(),
     )  # fmt: skip
     if done.returncode:

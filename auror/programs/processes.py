@@ -9,7 +9,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from auror.child import module_command
 from auror.errors import UnavailableError
 
 STOP_SECONDS = 10.0
@@ -175,7 +175,7 @@ class Starter:
         path = self._folder / f"{name}.log"
         with path.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", *self._leash, module, *flags],
+                module_command(*self._leash, module, *flags),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

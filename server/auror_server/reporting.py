@@ -4,9 +4,9 @@ figures, no experiments and no torch for it."""
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
+from auror.child import module_command
 from auror.deployment.logs import logger
 
 _SECONDS = 120.0
@@ -19,7 +19,7 @@ def make_report(folder: Path) -> None:
     _log.info("making the report", at_most_s=_SECONDS)
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "auror.cli", "report", str(folder)],
+            module_command("auror.cli", "report", str(folder)),
             capture_output=True,
             text=True,
             timeout=_SECONDS,

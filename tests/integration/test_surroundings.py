@@ -11,6 +11,7 @@ from pathlib import Path
 import kit
 import pytest
 
+from auror.child import module_command
 from auror.deployment.settings import load
 from auror.deployment.settings import to_toml as as_toml
 
@@ -194,21 +195,9 @@ def test_files_that_lie_around_replace_nothing_that_is_installed(tmp_path: Path)
     """In the programs that a command starts, either: Python itself would look there first."""
     for name in ("attr", "random", "statistics"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('somebody else')\n")
-    words = (
-        "loadtest",
-        "--clients",
-        "6",
-        "--group-size",
-        "2",
-        "--dim",
-        "100",
-        "--rounds",
-        "1",
-        "--dropout",
-        "0",
-    )
+    words = "--clients 6 --group-size 2 --dim 100 --rounds 1 --dropout 0"
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "auror.cli", *words],  # as the script ``auror`` starts
+        module_command("auror.cli", "loadtest", *words.split()),  # as the script ``auror`` starts
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": HERE}, capture_output=True, timeout=120,
         check=False,
     )  # fmt: skip

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from auror.bench import verdict_cost
 from auror.bench.defence.rows import Bench, Row, cached_row
 from auror.bench.verdict_cost import GROUP_SIZE, ROUNDS, Size
+from auror.child import module_command
 from auror.errors import DataError
 
 _ONE_CORE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -54,7 +54,7 @@ def measured(size: Size, seed: int) -> Row:
     """
     numbers = [str(value) for value in (*asdict(size).values(), seed)]
     done = subprocess.run(
-        [sys.executable, "-P", "-m", verdict_cost.__name__, *numbers],
+        module_command(verdict_cost.__name__, *numbers),
         env={**os.environ, **dict.fromkeys(_ONE_CORE, "1")},
         capture_output=True,
         text=True,
