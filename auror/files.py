@@ -10,8 +10,9 @@ from pathlib import Path
 from auror.errors import ConfigError
 
 
-def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Write a temporary file beside ``path``, fsync it, rename it, fsync the folder.
+def replace_file(path: Path, content: bytes, mode: int = 0o644, *, durable: bool = True) -> None:
+    """Write a temporary file beside ``path``, fsync it, rename it, fsync the folder; without the
+    fsyncs where it need not be ``durable``: a crash of the machine may lose it then.
 
     The new file has ``mode`` less the umask from its first byte on, whatever mode the old one had.
     Writers of one path do not disturb each other: one of them is the last.
@@ -26,14 +27,16 @@ def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):  # a write that fails names no file
             error.filename, error.filename2 = str(path), None
         raise
-    sync(path.parent)
+    if durable:
+        sync(path.parent)
 
 
 def sync(path: Path) -> None:

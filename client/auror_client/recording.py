@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import threading
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from auror.crypto.entropy import Secret
 from auror.errors import ConfigError
+from auror.files import replace_file
 from auror.ids import ClientId
 from auror.params import RoundParams
 from auror.round.arithmetic import quantiser
@@ -62,12 +63,12 @@ class Recording:
         update: NDArray[np.float32],
         rounding: Secret,
     ) -> None:
-        """The quantised update, uint32, as COUNTER-CLIENT.npy. A crash of the machine may lose it:
-        waiting for the disk held up a load test's clients."""
+        """The quantised update, uint32, as COUNTER-CLIENT.npy. It does not wait for the disk, which
+        held up a load test's clients."""
         if self._inputs is None:
             return
         values = quantiser(params).quantise(update, rounding)
+        content = io.BytesIO()
+        np.save(content, values, allow_pickle=False)
         path = self._inputs / f"{counter}-{client}.npy"
-        private = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(private, "wb") as file:
-            np.save(file, values, allow_pickle=False)
+        replace_file(path, content.getvalue(), 0o600, durable=False)
