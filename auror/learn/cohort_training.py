@@ -38,6 +38,8 @@ from auror.registry import in_own_code
 if TYPE_CHECKING:
     from auror.learn.task import Task
 
+Client = tuple[Floats, Targets, int]
+"""Samples, labels and seed, as ``train_client`` takes them."""
 _MATRIX = 2
 """Axes of a linear layer's weights; those of a convolution have more."""
 _LARGE_MODEL, _LARGE_IMAGE = 150_000, 784
@@ -76,7 +78,7 @@ def train_clients(
     way = train_one_by_one
     if task.together:
         way = train_at_once if faster_at_once(task, device) else train_side_by_side
-    return way(task, model, xs, ys, params=params, seeds=seeds, device=device)
+    return way(task, model, list(zip(xs, ys, seeds, strict=True)), params, device)
 
 
 def faster_at_once(task: Task, device: torch.device) -> bool:
@@ -92,18 +94,15 @@ def faster_at_once(task: Task, device: torch.device) -> bool:
 def train_one_by_one(
     task: Task,
     model: Floats,
-    xs: Sequence[Floats],
-    ys: Sequence[Targets],
-    *,
+    clients: Sequence[Client],
     params: TrainingParams,
-    seeds: Sequence[int],
     device: torch.device,
 ) -> Floats:
     """``train_clients`` as so many ``train_client``."""
     return np.stack(
         [
             train_client(task, model, x, y, params=params, seed=seed, device=device)
-            for x, y, seed in zip(xs, ys, seeds, strict=True)
+            for x, y, seed in clients
         ]
     )
 
@@ -111,46 +110,47 @@ def train_one_by_one(
 def train_side_by_side(
     task: Task,
     model: Floats,
-    xs: Sequence[Floats],
-    ys: Sequence[Targets],
-    *,
+    clients: Sequence[Client],
     params: TrainingParams,
-    seeds: Sequence[int],
     device: torch.device,
 ) -> Floats:
     """``train_clients`` as so many ``train_client``, bit for bit, as many at a time as there are
-    ``worker_threads``; ``task.together``: its module draws nothing while it trains, and torch's
-    generators are those of the process."""
+    ``worker_threads``. A module that draws while it trains, as dropout does, is trained anew, one
+    by one: torch's generator is that of the whole process."""
     building = threading.Lock()
 
-    def trained(x: Floats, y: Targets, seed: int) -> Floats:
+    def trained(client: Client) -> Floats:
+        x, y, seed = client
         with building:  # which draws
             module = loaded(task, model, device)
         return train_module(task, module, (x, y), params, seed)
 
-    for x, y in zip(xs, ys, strict=True):
+    for x, y, _ in clients:
         check_samples(task, x, y)
     with (
+        torch.random.fork_rng(devices=[]),
         repeatable_cudnn(),
         in_own_code(f"{task}: training"),
-        ThreadPoolExecutor(min(worker_threads(), len(xs)), "training") as pool,
+        ThreadPoolExecutor(min(worker_threads(), len(clients)), "training") as pool,
     ):
-        return np.stack(list(pool.map(trained, xs, ys, seeds)))
+        before = torch.get_rng_state()
+        updates = list(pool.map(trained, clients))
+        if torch.equal(torch.get_rng_state(), before):
+            return np.stack(updates)
+    return train_one_by_one(task, model, clients, params, device)
 
 
 def train_at_once(
     task: Task,
     model: Floats,
-    xs: Sequence[Floats],
-    ys: Sequence[Targets],
-    *,
+    clients: Sequence[Client],
     params: TrainingParams,
-    seeds: Sequence[int],
     device: torch.device,
 ) -> Floats:
     """``train_clients`` vectorised with vmap; ``task.together``."""
-    for x, y in zip(xs, ys, strict=True):
+    for x, y, _ in clients:
         check_samples(task, x, y)
+    xs, ys, seeds = zip(*clients, strict=True)
     orders = [batch_order(len(y), params, seed) for y, seed in zip(ys, seeds, strict=True)]
     # Clients with most steps first: at any step the ones still training are a prefix, so a
     # client that has finished costs nothing and its momentum cannot drag it on.

@@ -116,14 +116,14 @@ def run(
 def _row(size: TrainingSize, device: torch.device) -> TrainingRow:
     task, params = size.task, TrainingParams()
     model, (xs, ys) = flatten(build(task, 1)), size.data()
-    seeds = list(range(size.clients))
+    clients = list(zip(xs, ys, range(size.clients), strict=True))
 
     def seconds(work: Callable[[], object]) -> float:
         spent = cheapest(work)
         return spent.cpu_seconds if device.type == "cpu" else spent.seconds
 
     def trained(way: Callable[..., Floats]) -> float:
-        return seconds(lambda: way(task, model, xs, ys, params=params, seeds=seeds, device=device))
+        return seconds(lambda: way(task, model, clients, params, device))
 
     together, alone = trained(train_at_once), trained(train_one_by_one)
     floor = seconds(lambda: _passes(size, model, xs, ys, params, device))

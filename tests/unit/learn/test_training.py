@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from own_tasks import Rows
 
 from auror.errors import ConfigError, DataError
 from auror.learn import cohort_training, device
@@ -107,6 +108,27 @@ def test_one_per_core_is_one_by_one_bit_for_bit(monkeypatch: pytest.MonkeyPatch)
     wild = replace(PLAIN, learning_rate=1e30)
     with pytest.raises(DataError, match="lower learning_rate"):
         train_clients(CNN, model, xs, ys, params=wild, seeds=[3, 4], device=CPU)
+
+
+def test_what_draws_is_repeatable_where_one_per_core_would_train(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class LargeRows(Rows):
+        vectorised = True
+
+    task = LargeRows()
+    assert task.together
+    monkeypatch.setattr(cohort_training, "worker_threads", lambda: 2)
+    monkeypatch.setattr(cohort_training, "faster_at_once", lambda *_: False)
+    rng = np.random.default_rng(1)
+    xs = [rng.normal(size=(size, 6)).astype(np.float32) for size in (20, 9)]
+    ys = [rng.integers(0, 3, len(x)) for x in xs]
+    model, drawn = flatten(build(task, 1)), torch.get_rng_state()
+    many = train_clients(task, model, xs, ys, params=PLAIN, seeds=[3, 4], device=CPU)
+    assert torch.equal(torch.get_rng_state(), drawn)
+    for update, x, y, seed in zip(many, xs, ys, (3, 4), strict=True):
+        alone = train_client(task, model, x, y, params=PLAIN, seed=seed, device=CPU)
+        assert update.tobytes() == alone.tobytes()
 
 
 def test_as_many_train_at_a_time_as_the_user_lets_compute(monkeypatch: pytest.MonkeyPatch) -> None:
