@@ -71,13 +71,21 @@ def claim_folder(folder: Path, setting: str) -> None:
     Raises:
         ConfigError: naming ``setting``; it holds something, or it cannot be made or written.
     """
+    make_writable(folder, setting)
+    if any(folder.iterdir()):
+        raise ConfigError(
+            f"{setting} = {folder} is not empty: choose a new folder, a run is never overwritten"
+        )
+
+
+def make_writable(folder: Path, setting: str) -> None:
+    """Make ``folder`` where it is not there, and write into it once; what is there stays.
+
+    Raises:
+        ConfigError: naming ``setting``; it cannot be made or written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise ConfigError(
-                f"{setting} = {folder} is not empty: choose a new folder, a run is never"
-                " overwritten"
-            )
         probe = folder / f".{secrets.token_hex(8)}.new"
         replace_file(probe, b"")
         probe.unlink()

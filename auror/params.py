@@ -33,6 +33,8 @@ DETECTOR = "decoded"
 
 WORKERS = 2
 """Processes that share long work on one machine."""
+MAX_DIM = 20_000_000
+"""Largest model that a client accepts unless its operator says otherwise, in entries."""
 
 ERROR_RATE = 0.01
 """At most the chance that a training in which nobody lies ever accuses anybody."""

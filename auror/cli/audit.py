@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from auror.cli.shared import EPILOG, FORMAT, one_line_errors
+from auror.cli.shared import EPILOG, FORMAT, epilog_with, one_line_errors
 from auror.deployment.console import CommandGroup
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from auror.audit.verify import Verified
 
 _PATH = click.Path(path_type=Path)
-_CODES = EPILOG.replace("  130  interrupted", "  12   the audit does not hold\n  130  interrupted")
+_CODES = epilog_with(12, "the audit does not hold")
 
 
 @click.group("audit", cls=CommandGroup)

@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from auror.cli.shared import EPILOG, FORMAT, one_line_errors
+from auror.errors import ConfigError
+from auror.files import make_writable
 
 
 @click.command("bench", epilog=EPILOG)
@@ -37,9 +39,13 @@ def command(
     from auror.experiments.progress import StderrReporter  # noqa: PLC0415 - the same
 
     sizes = [word.strip() for word in only.split(",") if word.strip()]
+    if out is not None:
+        make_writable(out.parent, "out")
+        if out.is_dir():
+            raise ConfigError(f"out = {out} is a folder: name a file in it")
     with StderrReporter() as reporter:
         report = run_speed(sections or tuple(SECTIONS), sizes, reduced, reporter, peer)
+    click.echo(json.dumps(report.to_dict()) if form == "json" else as_text(report))
     if out is not None:
         write_report(report, out)
         click.echo(f"wrote {out}", err=True)
-    click.echo(json.dumps(report.to_dict()) if form == "json" else as_text(report))

@@ -9,6 +9,7 @@ import click
 
 from auror.cli.shared import EPILOG, FORMAT, one_line_errors
 from auror.errors import ConfigError
+from auror.files import make_writable
 
 _SEEDS = 10
 
@@ -69,8 +70,11 @@ def command(
         device=device or Bench.device,
         collect=collect,
     )
+    make_writable(cache, "cache")
+    if out is not None:
+        make_writable(out, "out")
     report = run_bench(sections, bench)
+    click.echo(json.dumps(report.to_dict()) if form == "json" else as_text(report))
     if out is not None:
         for path in write_rows(report, out):
             click.echo(f"wrote {path}", err=True)
-    click.echo(json.dumps(report.to_dict()) if form == "json" else as_text(report))

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from auror.cli.flags import flags_of, given
-from auror.cli.shared import CHECK, EPILOG, FORMAT, one_line_errors
+from auror.cli.shared import CHECK, FORMAT, epilog_with, one_line_errors
 from auror.errors import ConfigError
 from auror.programs import load_hold, load_remote, load_text
 from auror.programs.load_hold import HoldTest, run_hold
@@ -21,7 +21,7 @@ from auror.programs.loadtest import LoadTest, run_loadtest
 ROWS = "loadtest.json"
 
 
-@click.command("loadtest", epilog=EPILOG)
+@click.command("loadtest", epilog=epilog_with(1, "a total was not exact, or was not had"))
 @flags_of(LoadTest)
 @click.option("--hold", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
               help="Play no round: connect as many clients as open files allow, and hold them for"

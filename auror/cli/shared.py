@@ -12,7 +12,7 @@ import click
 
 from auror.deployment.console import one_line, with_flags
 from auror.entry import INTERRUPTED
-from auror.errors import UserError
+from auror.errors import UserError, machine_error
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,9 +24,19 @@ Exit codes:
   3    a certificate, key or policy is missing or does not fit
   4    a data set, run folder or other file cannot be loaded
   5    a port or peer cannot be reached, or a program did not come up
+  11   the machine cannot go on: disk, memory, open files
   130  interrupted
 Results go to standard output, progress to standard error.
 """
+
+
+def epilog_with(code: int, meaning: str) -> str:
+    """``EPILOG`` with a code that only some commands have, in its place."""
+    lines = EPILOG.splitlines(keepends=True)
+    after = next(k for k, line in enumerate(lines[2:], 2) if int(line.split()[0]) > code)
+    return "".join([*lines[:after], f"  {code:<5}{meaning}\n", *lines[after:]])
+
+
 FORMAT = click.option(
     "--format",
     "form",
@@ -70,6 +80,12 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         except UserError as error:
             click.echo(f"auror: {told(str(error))}", err=True)
             sys.exit(error.exit_code)
+        except (OSError, MemoryError) as error:
+            said = machine_error(error)
+            if said is None:
+                raise
+            click.echo(f"auror: {one_line(str(said))}", err=True)
+            sys.exit(said.exit_code)
         except KeyboardInterrupt:
             click.echo("auror: interrupted", err=True)
             sys.exit(INTERRUPTED)

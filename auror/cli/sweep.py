@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from auror.cli.shared import CHECK, EPILOG, FORMAT, one_line_errors, told
+from auror.cli.shared import CHECK, FORMAT, epilog_with, one_line_errors, told
 from auror.deployment.checks import Checklist, check_writable
 from auror.experiments.engine import ENGINES, Engine
 from auror.params import WORKERS
@@ -16,7 +16,7 @@ from auror.params import WORKERS
 _PATH = click.Path(path_type=Path)
 
 
-@click.command("sweep", epilog=EPILOG)
+@click.command("sweep", epilog=epilog_with(1, "a cell failed"))
 @click.argument("manifest", type=_PATH)
 @click.option("--out", type=_PATH, required=True, help="Folder of the sweep; finished cells stay.")
 @click.option(
@@ -53,7 +53,7 @@ def command(
 ) -> None:  # fmt: skip
     """Run the grid of MANIFEST (TOML), a row per cell in rows.csv and rows.parquet.
 
-    Start it again after a break: only what is missing is computed. Exit code 1 when a cell failed.
+    Start it again after a break: only what is missing is computed.
     On several machines give each a --shard; then bring their cells/ together in one folder and
     start it once without.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, Self, TextIO
 
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-HEARTBEAT_SECONDS = 1.5
+HEARTBEAT_SECONDS, _LONGEST_SECONDS = 1.5, 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,43 @@ class Progress:
         return "  ".join(parts)
 
 
+class Heartbeat:
+    """A context manager that calls ``beat`` after 1.5 s without ``news``, then after twice as long
+    each time, 30 s at most: silence is worse than repetition, but a log should not be full of it.
+
+    ``beat`` is called from a thread of its own.
+    """
+
+    def __init__(self, beat: Callable[[], None]) -> None:
+        self._beat = beat
+        self._news = threading.Event()
+        self._done = False
+        self._thread = threading.Thread(target=self._run, daemon=True, name="progress")
+
+    def news(self) -> None:
+        """Something was shown now."""
+        self._news.set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done = True
+        self._news.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        pause = HEARTBEAT_SECONDS
+        while not self._done:
+            if self._news.wait(pause):
+                self._news.clear()
+                pause = HEARTBEAT_SECONDS
+            else:
+                self._beat()
+                pause = min(2 * pause, _LONGEST_SECONDS)
+
+
 class Reporter(Protocol):
     """Called from the thread that runs the experiment."""
 
@@ -58,17 +96,16 @@ class Reporter(Protocol):
 
 @dataclass
 class StderrReporter:
-    """A context manager; inside it, something is shown at least every two seconds."""
+    """A context manager; inside it, a terminal shows how time passes, and anything else gets a line
+    for whatever is new, and some for what goes on (``Heartbeat``)."""
 
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     _latest: Progress = field(default_factory=lambda: Progress(stage="starting"), init=False)
     _by_stage: dict[str, Progress] = field(default_factory=dict, init=False)
-    _shown: float = field(default=0.0, init=False)
     _started: float = field(default_factory=time.monotonic, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
-    _done: threading.Event = field(default_factory=threading.Event, init=False)
     _live: Live | None = field(default=None, init=False)
-    _thread: threading.Thread | None = field(default=None, init=False)
+    _heartbeat: Heartbeat | None = field(default=None, init=False)
 
     def __enter__(self) -> Self:
         if self.stream.isatty():
@@ -76,35 +113,30 @@ class StderrReporter:
             self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4)
             self._live.start()
         else:
-            self._thread = threading.Thread(target=self._beat, daemon=True, name="progress")
-            self._thread.start()
+            self._heartbeat = Heartbeat(self._again).__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._done.set()
         if self._live is not None:
             self._live.stop()
-        if self._thread is not None:
-            self._thread.join()
+        if self._heartbeat is not None:
+            self._heartbeat.__exit__()
 
     def __call__(self, progress: Progress) -> None:
         with self._lock:
             before, self._latest = self._latest, progress
             self._by_stage[progress.stage] = progress
-            if self._live is None and progress != before:
+            if self._heartbeat is not None and progress != before:
                 self._print(progress.text())
+                self._heartbeat.news()
 
     def _print(self, line: str) -> None:
         elapsed = time.monotonic() - self._started
         print(f"{elapsed:6.1f} s  {line}", file=self.stream, flush=True)
-        self._shown = time.monotonic()
 
-    def _beat(self) -> None:
-        """Silence is worse than repetition: a stage that takes long says that it still runs."""
-        while not self._done.wait(0.25):
-            with self._lock:
-                if time.monotonic() - self._shown >= HEARTBEAT_SECONDS:
-                    self._print(self._latest.text() + "  …")
+    def _again(self) -> None:
+        with self._lock:
+            self._print(self._latest.text() + "  …")
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)

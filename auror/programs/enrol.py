@@ -236,8 +236,10 @@ def synthetic_terms(
     ``classes`` in front unless they are 0; then ``clients`` says how many are to be judged.
 
     Raises:
-        ConfigError: ``dim`` is too small for the layer.
+        ConfigError: there is one class, or ``dim`` is too small for the layer.
     """
+    if classes == 1:
+        raise ConfigError("classes = 1: choose 2 or more, or 0 for numbers only")
     try:
         task = SyntheticTask.sized(dim, classes)
     except ValueError as error:

@@ -16,7 +16,7 @@ from auror.deployment.addresses import MAX_CLIENTS, check_address
 from auror.deployment.credentials import client_folder, load_policy
 from auror.deployment.locks import allow_many_files
 from auror.deployment.synthetic_task import SyntheticTask
-from auror.distribution import Distribution
+from auror.distribution import check_drawn
 from auror.errors import ConfigError, CredentialsError, UnavailableError
 from auror.fields import Range, check_fields
 from auror.params import WORKERS
@@ -53,9 +53,7 @@ class RemoteTest:
     def __post_init__(self) -> None:
         check_fields(self)
         check_address("server", self.server)
-        for name in ("delay", "bandwidth"):
-            if text := getattr(self, name):
-                Distribution.parse(name, text)
+        check_drawn(self)
 
     def numbers(self) -> list[int]:
         """Of the clients to play.

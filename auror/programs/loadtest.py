@@ -16,11 +16,11 @@ from typing import Annotated, Any, Literal
 from auror.deployment.addresses import MAX_CLIENTS, check_host
 from auror.deployment.certs import Terms, create_deployment
 from auror.deployment.locks import allow_many_files
-from auror.distribution import Distribution
+from auror.distribution import check_drawn
 from auror.errors import ConfigError
 from auror.experiments.engine import cores_of, ray_cluster
 from auror.fields import Like, Range, check_fields, default_of
-from auror.params import WORKERS, RoundParams
+from auror.params import MAX_DIM, WORKERS, RoundParams
 from auror.programs.enrol import synthetic_terms
 from auror.programs.load_ray import node_address, swarm_on_ray
 from auror.programs.load_report import LoadReport, report_of
@@ -59,7 +59,7 @@ class LoadTest:
 
     clients: Annotated[int, Range(2, MAX_CLIENTS)] = 200
     """n, simulated clients."""
-    dim: Annotated[int, Range(1)] = 10_000
+    dim: Annotated[int, Range(1, MAX_DIM)] = 10_000
     """d, entries of an update."""
     dropout: Annotated[float, Range(0, below=0.5)] = 0.1
     """Chance per client and round to vanish, before or after the upload."""
@@ -74,8 +74,8 @@ class LoadTest:
     """Seconds by which a client's training takes longer, drawn in every round: 2, uniform:LOW:HIGH,
     exponential:MEAN or lognormal:MEDIAN:SIGMA; by default none."""
     bandwidth: str = ""
-    """Mbit/s of a client's link, up and down each, drawn once per client, as for delay; by default
-    no bound."""
+    """Mbit/s of a client's link, up and down each, drawn once per client, as for delay, 0.1 at
+    least; by default no bound."""
     churn: Annotated[float, Range(0, below=1)] = 0.0
     """Chance per client and round that its connection breaks once, and is made again."""
     malformed: Annotated[float, Range(0, below=0.5)] = 0.0
@@ -114,9 +114,7 @@ class LoadTest:
             raise ConfigError(
                 f"workers = {self.workers} of {self.clients} clients: choose 1 … {self.clients}"
             )
-        for name in ("delay", "bandwidth"):
-            if text := getattr(self, name):
-                Distribution.parse(name, text)
+        check_drawn(self)
         if self.attackers and self.classes <= max(_RELABELLED):
             raise ConfigError(
                 f"attackers = {self.attackers} relabel class 4 as 9, and there are {self.classes}"

@@ -12,9 +12,9 @@ from auror.deployment.addresses import check_address, parse_ids
 from auror.deployment.data_choice import OWN, choose_data
 from auror.deployment.settings import Section, load
 from auror.deployment.without_effect import WithoutEffect, refuse_idle
-from auror.distribution import Distribution
+from auror.distribution import check_drawn
 from auror.ids import ClientId
-from auror.params import PACKAGED, PARTITION, SEED, OwnRules
+from auror.params import MAX_DIM, PACKAGED, PARTITION, SEED, OwnRules
 
 PREFIX = "AUROR_CLIENT"
 CLIENT = "{client}"
@@ -46,7 +46,7 @@ class ClientSection(Section):
     """End when the server could not be reached for this long."""
     stand: bool = False
     """Stay for the next training, and wait for a server that is away however long it takes."""
-    max_dim: int = Field(default=20_000_000, ge=1)
+    max_dim: int = Field(default=MAX_DIM, ge=1)
     """Largest model this client accepts, in entries."""
     log: Literal["console", "json"] = "console"
     """Form of the log on standard error."""
@@ -129,8 +129,8 @@ class FaultsSection(Section):
     """Seconds by which a client's training takes longer, drawn in every round: 2, uniform:LOW:HIGH,
     exponential:MEAN or lognormal:MEDIAN:SIGMA; "" = none."""
     bandwidth: str = ""
-    """Mbit/s of a client's link, up and down each, drawn once per client, as for delay; "" = no
-    bound."""
+    """Mbit/s of a client's link, up and down each, drawn once per client, as for delay, 0.1 at
+    least; "" = no bound."""
     churn: float = Field(default=0.0, ge=0, lt=1)
     """Chance, per round, that a client's connection breaks once, and is made again."""
     malformed: float = Field(default=0.0, ge=0, lt=1)
@@ -206,9 +206,7 @@ def load_config(
     check_address("client.server", config.client.server)
     parse_ids("swarm.clients", config.swarm.clients)
     parse_ids("data.malicious", config.data.malicious)
-    for name in ("delay", "bandwidth"):
-        if text := getattr(config.faults, name):
-            Distribution.parse(f"faults.{name}", text)
+    check_drawn(config.faults, "faults.")
     config = config.model_copy(update={"data": choose_data(config.data, "data", "path")})
     refuse_idle(config, IDLE)
     return config

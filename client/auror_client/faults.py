@@ -7,7 +7,7 @@ import hashlib
 
 import numpy as np
 
-from auror.distribution import Distribution
+from auror.distribution import SLOWEST_MBITS, Distribution
 from auror.ids import ClientId
 from auror.round.messages import (
     AdvertisedKeys,
@@ -77,7 +77,7 @@ class Faults:
         if self._bandwidth is None:
             return None
         drawn = self._bandwidth.draw(self._rng(_BANDWIDTH, client, 0))
-        return max(drawn, _SLOWEST_MBITS) * 1e6 / 8
+        return max(drawn, SLOWEST_MBITS) * 1e6 / 8
 
     def _draw(self, client: ClientId, counter: int) -> float:
         if not self._settings.dropout:
@@ -108,8 +108,6 @@ class Faults:
 
 _CHURN, _GARBLE, _DELAY, _BANDWIDTH = range(1, 5)
 _MOMENTS = (AdvertisedKeys, DealtShares, Receipt, RandomnessShares, MaskedStatistics, UpdateShares)
-_SLOWEST_MBITS = 0.1
-"""Slower ones are dead to the protocol (``auror.wire.alive``)."""
 
 
 def _parsed(name: str, text: str) -> Distribution | None:

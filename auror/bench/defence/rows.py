@@ -15,6 +15,7 @@ from auror import defence, training
 from auror.bench import recordings, replays
 from auror.errors import DataError, UserError
 from auror.experiments.files import name_of, read_json, write_json
+from auror.experiments.progress import Heartbeat
 
 Row = dict[str, Any]
 """Column → number, text, bool or None."""
@@ -76,12 +77,14 @@ def cached_row(
         pass
     if bench.collect:
         return {**key, "reason": NOT_COMPUTED}
+    name = f"{section} {' '.join(str(value) for value in key.values())}"
     started = time.perf_counter()
     try:
-        row = {**key, **compute(), "reason": None}
+        with Heartbeat(lambda: bench.say(f"{name}: {time.perf_counter() - started:.1f} s …")):
+            row = {**key, **compute(), "reason": None}
     except UserError as error:
         return {**key, "reason": str(error)}
     row["seconds"] = round(time.perf_counter() - started, 2)
     write_json(path, row)
-    bench.say(f"{section} {' '.join(str(value) for value in key.values())}: {row['seconds']:.1f} s")
+    bench.say(f"{name}: {row['seconds']:.1f} s")
     return row

@@ -17,6 +17,7 @@ from auror.bench.speed.floors import MachineFloors, measure_floors
 from auror.bench.speed.peers import PEERS, measure_peer
 from auror.bench.speed.rows import hardware
 from auror.errors import ConfigError
+from auror.experiments.files import write_text
 from auror.experiments.progress import Progress, Reporter
 
 SECTIONS: Mapping[str, str] = {
@@ -94,9 +95,12 @@ def run_speed(
 
 
 def write_report(report: SpeedReport, path: Path) -> None:
-    """As JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
+    """As JSON.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_text(path, json.dumps(report.to_dict(), indent=1) + "\n")
 
 
 def title(section: str) -> str:

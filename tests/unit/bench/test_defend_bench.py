@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,13 +28,52 @@ def test_rows_are_cached_and_folded_with_an_exact_interval(cache: Path) -> None:
     said: list[str] = []
     bench = Bench(cache, range(1000, 1003), False, said.append)
     rows = cell_rows("false_flags", [cell], bench)
-    assert len(said) == 3
+    assert sum(line.endswith(" s") for line in said) == 3
+    said.clear()
     assert cell_rows("false_flags", [cell], bench) == rows
-    assert len(said) == 3
+    assert said == []
     (line,) = summarise(rows)
     assert (line["runs"], line["runs with a false flag"]) == (3, 0)
     assert line["interval"] == [0.0, pytest.approx(0.7076, abs=1e-4)]
     assert summarise([{**rows[0], "reason": "broken"}]) == []
+
+
+def test_a_row_that_takes_long_says_that_it_goes_on(tmp_path: Path) -> None:
+    said: list[str] = []
+    goes_on = threading.Event()
+
+    def say(line: str) -> None:
+        said.append(line)
+        goes_on.set()
+
+    def compute() -> dict[str, bool]:
+        return {"heard": goes_on.wait(20)}
+
+    assert cached_row(Bench(tmp_path, [1], False, say), "s", {"a": 1}, compute)["heard"]
+    assert said[0].startswith("s 1 ")
+    assert said[0].endswith(" s …")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["defend-bench", "--out"], "--out"),
+        (["defend-bench", "--cache"], "--cache"),
+        (["bench", "--out"], "--out"),
+    ],
+)
+def test_what_cannot_be_written_is_found_before_anything_is_measured(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for runs in ("auror.bench.defence.run_bench", "auror.bench.speed.run_speed"):
+        monkeypatch.setattr(runs, lambda *_: pytest.fail("something was measured"))
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    done = CliRunner().invoke(main, [*words, "file/inside/rows.json"])
+    assert done.exit_code == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"auror: {said} file/inside")
+    assert "no folder can be made or written there" in line
 
 
 def test_a_row_of_another_defence_is_computed_again(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -242,3 +243,24 @@ def test_a_simulation_says_how_much_was_clipped(bound: str, warned: bool) -> Non
     said = auror(*SMALL, *words).stdout
     assert ("clipped:   up to " in said) == warned
     assert ("raise --quantisation-range" in said) == warned
+
+
+def test_a_full_disk_is_one_line_and_a_code_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "rows.json")
+
+    monkeypatch.setattr("auror.programs.loadtest.LoadTest.__post_init__", full)
+    done = auror("loadtest")
+    assert done.exit_code == 11
+    (line,) = done.stderr.splitlines()
+    assert line == "auror: rows.json: No space left on device; mend that and start again"
+
+
+def test_codes_stand_in_their_order() -> None:
+    for command, codes in (
+        (("loadtest",), [0, 1, 2, 3, 4, 5, 11, 130]),
+        (("audit", "verify"), [0, 2, 3, 4, 5, 11, 12, 130]),
+    ):
+        table = auror(*command, "--help").output.partition("Exit codes:")[2]
+        rows = [line.split() for line in table.splitlines()]
+        assert [int(row[0]) for row in rows if row and row[0].isdigit()] == codes

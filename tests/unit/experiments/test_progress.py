@@ -3,8 +3,12 @@ from __future__ import annotations
 import io
 import re
 import time
+from collections.abc import Callable
+from itertools import pairwise
 
-from auror.experiments.progress import Progress, StderrReporter
+import pytest
+
+from auror.experiments.progress import Heartbeat, Progress, StderrReporter
 
 
 class _Terminal(io.StringIO):
@@ -46,6 +50,27 @@ def test_silence_is_filled_within_two_seconds() -> None:
         time.sleep(2.0)
     assert len(stream.getvalue().splitlines()) == 2
     assert stream.getvalue().rstrip().endswith("…")
+
+
+def test_beats_come_at_growing_distances_until_there_is_news(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("auror.experiments.progress.HEARTBEAT_SECONDS", 0.1)
+    beats: list[float] = []
+    with Heartbeat(lambda: beats.append(time.monotonic())) as heart:
+        _until(lambda: len(beats) == 5)
+        gaps = [late - early for early, late in pairwise(beats)]
+        assert all(gap >= least for gap, least in zip(gaps, (0.2, 0.4, 0.8, 1.6), strict=True))
+        heart.news()
+        _until(lambda: len(beats) == 6)
+        assert beats[5] - beats[4] < 3.0  # the sixth would have waited for 3.2
+
+
+def _until(there: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 def test_a_terminal_gets_a_table() -> None:

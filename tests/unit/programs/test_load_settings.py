@@ -40,6 +40,28 @@ def test_faults_that_are_not_wanted_are_not_set() -> None:
         LoadTest(bandwidth="slow")
 
 
+@pytest.mark.parametrize("text", ["0", "0.05", "uniform:0:1", "exponential:0", "lognormal:0:1"])
+def test_links_that_no_client_could_live_on_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"bandwidth = .* of numbers from 0\.1 on"):
+        LoadTest(bandwidth=text)
+    assert LoadTest(delay=text)
+    assert LoadTest(bandwidth="lognormal:0.1:0")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"dim": 10**12}, "dim = 1000000000000: choose 1 … 20,000,000"),
+        ({"classes": 1}, "classes = 1: choose 2 or more, or 0 for numbers only"),
+    ],
+)
+def test_what_clients_would_refuse_is_refused_before_anything_starts(
+    asked: dict[str, int], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        LoadTest(**asked)  # type: ignore[arg-type]
+
+
 def test_open_files_are_counted_per_process() -> None:
     assert files_of(10, 2) == 15
     assert files_of(11, 2) == 18
