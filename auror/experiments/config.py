@@ -13,6 +13,7 @@ from auror.experiments.options import Options, thirty_percent
 from auror.fields import Like, check_fields, default_of
 from auror.learn.attack import Attack, Own
 from auror.learn.attacks import Forged, parse_attack
+from auror.learn.datasets import classes_of
 from auror.learn.own_data import DataSource
 from auror.learn.partition import Partition, parse_partition
 from auror.learn.tasks import ChosenTask, choose_task
@@ -123,6 +124,10 @@ class ExperimentConfig:
                 f"malicious = {self.malicious} with attack = none: choose malicious = 0 or an"
                 f" attack such as attack = {Options.attack}"
             )
+        if self.attack is not None and not self.task.own and self.data is None:
+            classes = classes_of(self.dataset)
+            if classes is not None:
+                self.attack.check(classes)  # before the samples are read, which may take long
         if not self.runs:
             raise ConfigError(f"runs is empty: choose of {', '.join(ALL_RUNS)}")
         if self.detector.kind.single and self.round_params.group_size != 1 and self.rule is None:

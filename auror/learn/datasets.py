@@ -177,6 +177,12 @@ def _used(name: str, clean_y: Labels, count: int) -> Indices:
     return first_per_class(clean_y, count)
 
 
+def classes_of(name: str) -> int | None:
+    """C of the data set ``name``, which is not read for it; None: there is no such data set."""
+    known = _SETS.get(name)
+    return None if known is None else len(known.names or range(10))
+
+
 @dataclass(frozen=True, slots=True)
 class _Set:
     """One data set: how it is read and split, its published constants and its classes' names."""
@@ -184,6 +190,7 @@ class _Set:
     split: Callable[[Path, np.random.Generator], DataSplit]
     standardisation: Standardisation
     names: tuple[str, ...] | None = None
+    """None: ten digits, or what stands for them."""
 
 
 def _digits(_: Path, rng: np.random.Generator) -> DataSplit:

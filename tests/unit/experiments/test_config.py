@@ -102,3 +102,13 @@ def test_an_unknown_task_is_refused_with_the_known_ones() -> None:
 )
 def test_who_attacks_if_nobody_says_how_many(dials: dict[str, object], malicious: int) -> None:
     assert experiment_config({"runs": "undefended", **dials}).malicious == malicious
+
+
+@pytest.mark.parametrize(("dataset", "most"), [("mnist5k", 9), ("gtsrb", 42), ("", 9)])
+def test_a_class_that_a_data_set_does_not_have_is_found_before_it_is_read(
+    dataset: str, most: int
+) -> None:
+    options = {"dataset": dataset, "malicious": 3}
+    with pytest.raises(ConfigError, match=rf"not have; classes are 0\.\.{most}"):
+        experiment_config({**options, "attack": f"flip:1:{most + 1}"})
+    assert experiment_config({**options, "attack": f"flip:1:{most}"})

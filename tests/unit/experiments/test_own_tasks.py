@@ -141,7 +141,7 @@ def test_poisoners_are_found_with_a_module_and_loaders_of_ones_own(tmp_path: Pat
         np.savez(tmp_path / f"{name}.npz", x=x, y=y)
     result, _said = run(
         task="own_tasks:TenPlaces", data=str(tmp_path), runs="defended", aggregation="plain",
-        rounds=30, clients=15, malicious=3, group_size=3, colluders=3,
+        rounds=40, clients=15, malicious=3, group_size=2, colluders=3,
     )  # fmt: skip
     assert set(result.flagged) == set(result.malicious)
 
