@@ -78,7 +78,7 @@ def test_scaling(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_signs(tmp_path: Path) -> None:
-    (line,) = page_kit.lines("docs/signs.md", {"--dataset gtsrb": "--dataset signs-synthetic"})
+    line, *_ = page_kit.lines("docs/signs.md", {"--dataset gtsrb": "--dataset signs-synthetic"})
     draw_signs(tmp_path / "DIR" / "signs-synthetic", tracks=[8] * 43, frames=10)
     small = line.replace("--clients 30 --malicious 9", "--clients 6 --malicious 1")
     with page_kit.hosts(tmp_path) as host:
