@@ -49,6 +49,10 @@ class Medium(enum.StrEnum):
 
 
 ALL_RUNS = tuple(RunName)
+_WITHOUT_SAMPLES = (
+    "clean_per_class = 0: label rows are read along the model's output weights, of which error_rate"
+    " is not claimed; leave it out, or choose 1 or more"
+)
 _Number = Annotated[int, Like(Options)]
 
 
@@ -158,8 +162,11 @@ class ExperimentConfig:
         judged = (
             RunName.DEFENDED in self.runs and self.rule is None and self.detector.name == DETECTOR
         )
-        few = too_few(self.clients, self.flag_small_cohorts) if judged else None
-        return () if few is None else (few,)
+        if not judged:
+            return ()
+        bare = None if self.clean_per_class else _WITHOUT_SAMPLES
+        few = too_few(self.clients, self.flag_small_cohorts)
+        return tuple(line for line in (bare, few) if line is not None)
 
     def check_lasting(self) -> None:
         """Raises ConfigError when a run folder could not name what somebody gave as an object."""

@@ -112,3 +112,12 @@ def test_a_class_that_a_data_set_does_not_have_is_found_before_it_is_read(
     with pytest.raises(ConfigError, match=rf"not have; classes are 0\.\.{most}"):
         experiment_config({**options, "attack": f"flip:1:{most + 1}"})
     assert experiment_config({**options, "attack": f"flip:1:{most}"})
+
+
+def test_what_is_not_claimed_without_clean_samples_is_said() -> None:
+    def said(**options: object) -> list[str]:
+        return [line.partition(":")[0] for line in experiment_config(options).warnings]
+
+    assert said() == []
+    assert said(clean_per_class=0) == ["clean_per_class = 0"]
+    assert said(clean_per_class=0, clients=12, malicious=2) == ["clean_per_class = 0", "12 clients"]
