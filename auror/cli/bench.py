@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from auror.cli.shared import EPILOG, FORMAT, one_line_errors
+from auror.cli.shared import EPILOG, FORMAT, one_line_errors, words_of
 from auror.errors import ConfigError
 from auror.files import make_writable
 
 
 @click.command("bench", epilog=EPILOG)
 @click.argument("sections", nargs=-1, metavar="[SECTION]...")
-@click.option("--only", default="",
+@click.option("--only", multiple=True,
               help="Clients x entries as 100x100000, comma-separated.  [default: all]")  # fmt: skip
 @click.option("--reduced", is_flag=True, help="One small size per section: seconds.")
 @click.option("--peer", default="",
@@ -25,7 +25,12 @@ from auror.files import make_writable
 @FORMAT
 @one_line_errors
 def command(
-    sections: tuple[str, ...], only: str, reduced: bool, peer: str, out: Path | None, form: str
+    sections: tuple[str, ...],
+    only: tuple[str, ...],
+    reduced: bool,
+    peer: str,
+    out: Path | None,
+    form: str,
 ) -> None:
     """Measure what each step of SECTIONs costs, beside the machine's own floors: key stream,
     X25519, Ed25519 and copying on one core and on two. Sections: secagg, round, train,
@@ -38,13 +43,12 @@ def command(
     )
     from auror.experiments.progress import StderrReporter  # noqa: PLC0415 - the same
 
-    sizes = [word.strip() for word in only.split(",") if word.strip()]
     if out is not None:
         make_writable(out.parent, "out")
         if out.is_dir():
             raise ConfigError(f"out = {out} is a folder: name a file in it")
     with StderrReporter() as reporter:
-        report = run_speed(sections or tuple(SECTIONS), sizes, reduced, reporter, peer)
+        report = run_speed(sections or tuple(SECTIONS), words_of(only), reduced, reporter, peer)
     click.echo(json.dumps(report.to_dict()) if form == "json" else as_text(report))
     if out is not None:
         write_report(report, out)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from auror.cli.shared import EPILOG, FORMAT, one_line_errors
+from auror.cli.shared import EPILOG, FORMAT, one_line_errors, words_of
 from auror.errors import ConfigError
 from auror.files import make_writable
 
@@ -24,7 +24,7 @@ _SEEDS = 10
               help="Folder that holds gtsrb.  [default: drawn signs instead]")  # fmt: skip
 @click.option("--device", default=None,
               help="Where signs are trained; GPUs round differently.  [default: cpu]")  # fmt: skip
-@click.option("--only", default="", help="Sections, comma-separated.  [default: all]")
+@click.option("--only", multiple=True, help="Sections, comma-separated.  [default: all]")
 @click.option("--reduced", is_flag=True, help="A setting or two per section: minutes.")
 @click.option("--collect", is_flag=True,
               help="Tables of the rows that are in the cache: compute no other.")  # fmt: skip
@@ -39,7 +39,7 @@ def command(
     first_seed: int,
     data_dir: Path | None,
     device: str | None,
-    only: str,
+    only: tuple[str, ...],
     reduced: bool,
     collect: bool,
     cache: Path,
@@ -56,7 +56,7 @@ def command(
     )
     from auror.bench.defence.rows import Bench  # noqa: PLC0415 - the same
 
-    sections = [word.strip() for word in only.split(",") if word.strip()] or list(SECTIONS)
+    sections = words_of(only) or list(SECTIONS)
     if reduced and seeds is not None and seeds > 1:
         raise ConfigError(f"seeds = {seeds} has no effect with --reduced: leave it out")
     count = (1 if reduced else _SEEDS) if seeds is None else seeds

@@ -37,6 +37,11 @@ def epilog_with(code: int, meaning: str) -> str:
     return "".join([*lines[:after], f"  {code:<5}{meaning}\n", *lines[after:]])
 
 
+def words_of(given: tuple[str, ...]) -> list[str]:
+    """What an option names that takes comma-separated words and may be given several times."""
+    return [word.strip() for text in given for word in text.split(",") if word.strip()]
+
+
 FORMAT = click.option(
     "--format",
     "form",

@@ -154,3 +154,11 @@ def test_unknown_sections_and_no_seeds_are_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, nowhere)
     assert result.exit_code == 2
     assert "holds no gtsrb/GTSRB" in result.output
+
+
+def test_sections_may_be_named_in_one_word_or_in_several(tmp_path: Path) -> None:
+    words = ["defend-bench", "--collect", "--cache", str(tmp_path), "--format", "json"]
+    for only in (["--only", "noniid, frontier"], ["--only", "noniid", "--only", "frontier"]):
+        done = CliRunner().invoke(main, [*words, *only])
+        assert done.exit_code == 0, done.output
+        assert list(json.loads(done.stdout)["tables"]) == ["noniid", "frontier"]
