@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
 
-from auror.cli.shared import EPILOG, FORMAT, one_line_errors, words_of
+from auror.cli.shared import FORMAT, epilog_with, one_line_errors, words_of
 from auror.errors import ConfigError
 from auror.files import make_writable
 
 _SEEDS = 10
 
 
-@click.command("defend-bench", epilog=EPILOG)
+@click.command("defend-bench", epilog=epilog_with(1, "a row could not be computed"))
 @click.option("--seeds", type=int, default=None,
               help="Trainings per setting.  [default: 10, 1 with --reduced]")  # fmt: skip
 @click.option("--first-seed", default=1000, show_default=True,
@@ -60,6 +61,9 @@ def command(
     if reduced and seeds is not None and seeds > 1:
         raise ConfigError(f"seeds = {seeds} has no effect with --reduced: leave it out")
     count = (1 if reduced else _SEEDS) if seeds is None else seeds
+    for name, value, least in (("seeds", count, 1), ("first_seed", first_seed, 0)):
+        if value < least:
+            raise ConfigError(f"{name} = {value}: choose {least} or more")
     chosen = range(first_seed, first_seed + count)
     bench = Bench(
         cache,
@@ -70,7 +74,8 @@ def command(
         device=device or Bench.device,
         collect=collect,
     )
-    make_writable(cache, "cache")
+    if not collect:
+        make_writable(cache, "cache")
     if out is not None:
         make_writable(out, "out")
     report = run_bench(sections, bench)
@@ -78,3 +83,6 @@ def command(
     if out is not None:
         for path in write_rows(report, out):
             click.echo(f"wrote {path}", err=True)
+    if report.failures:
+        click.echo(f"auror: {report.failures} rows could not be computed: see above", err=True)
+        sys.exit(1)

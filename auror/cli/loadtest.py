@@ -86,7 +86,7 @@ def _remote(form: str, only_check: bool, out: Path | None, asked: dict[str, Any]
     _claim(out)
     report = run_remote(test, _say)
     _end(form, out, report.to_dict(), load_remote.as_text(report))
-    return 0 if report.totals else 1
+    return report.exit_code
 
 
 def _only(kind: type, asked: dict[str, Any], flag: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 
-from auror.errors import ConfigError, UserError
+from auror.errors import ConfigError, DataError, UserError
 from auror.experiments.engine import Engine
 from auror.experiments.files import name_of, read_json, write_json, write_text
 from auror.experiments.options import DEFAULTS, experiment_config, options_of, without_effect
@@ -186,14 +186,19 @@ def _label(manifest: Manifest, row: Row) -> str:
 
 
 def _kept(folder: Path, name: str) -> Row | None:
-    path = folder / "cells" / f"{name}.json"
-    row: Row | None = read_json(path) if path.exists() else None
-    return row if row is not None and row["reason"] is None else None
+    """The row of a cell that was computed; a damaged one is computed again, as a failed one is."""
+    try:
+        row = read_json(folder / "cells" / f"{name}.json")
+    except DataError:
+        return None
+    whole = isinstance(row, dict) and "reason" in row and row["reason"] is None
+    return row if whole else None
 
 
 def _claim(folder: Path, manifest: Path) -> None:
     own, text = folder / "manifest.toml", manifest.read_text(encoding="utf-8-sig")
-    if not own.exists():
+    gathered = folder.is_dir() and [one.name for one in folder.iterdir()] == ["cells"]
+    if not own.exists() and not gathered:  # of shards that ran elsewhere
         claim_folder(folder, "out")
     if own.exists() and own.read_text(encoding="utf-8") != text:
         raise ConfigError(f"{folder} holds another sweep: choose another folder")

@@ -17,17 +17,21 @@ from auror.deployment.credentials import client_folder, load_policy
 from auror.deployment.locks import allow_many_files
 from auror.deployment.synthetic_task import SyntheticTask
 from auror.distribution import check_drawn
-from auror.errors import ConfigError, CredentialsError, UnavailableError
+from auror.entry import STOPPED
+from auror.errors import ConfigError, CredentialsError, DataError, UnavailableError
 from auror.fields import Range, check_fields
 from auror.params import WORKERS
 from auror.programs.load_swarm import Swarm, faults_of, files_of, parts_of
 from auror.programs.load_watch import ProgramWatch, Say
 from auror.programs.machines import machine
-from auror.programs.processes import RunningProgram, check_installed, programs
+from auror.programs.processes import RunningProgram, check_installed, listens, programs
 
+_CALLERS = tuple(
+    kind.exit_code for kind in (ConfigError, CredentialsError, DataError, UnavailableError)
+)
 STATE = "loadtest"
 """Folder beside the credentials that gets what the clients must not forget, and their logs."""
-_LOOK_SECONDS = 2.0
+_LOOK_SECONDS, _CONNECT_SECONDS = 2.0, 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +96,15 @@ class RemoteReport:
     swarm_peak_rss_bytes: int
     machine: dict[str, Any]
 
+    @property
+    def exit_code(self) -> int:
+        """0: updates of this test are in totals, and the server came to its end; else what all
+        clients ended with, where that is a mistake of the caller, and 1 otherwise."""
+        if self.totals and str(STOPPED) not in self.endings:
+            return 0
+        (code, *others) = map(int, self.endings)
+        return code if not others and code in _CALLERS and not self.totals else 1
+
     def to_dict(self) -> dict[str, Any]:
         return json.loads(json.dumps(asdict(self), default=str))  # type: ignore[no-any-return]
 
@@ -117,6 +130,11 @@ def run_remote(test: RemoteTest, say: Say) -> RemoteReport:
             f"dataset = {test.dataset} has no effect: the deployment is of a load test; leave it"
             " out"
         )
+    if not listens(test.server, _CONNECT_SECONDS):
+        raise UnavailableError(
+            f"nobody answers at {test.server}: start auror-server there first, or name where it"
+            " listens"
+        )
     began = time.monotonic()
     with programs(state / "logs") as starter:
         swarm = [part.start(starter, folders) for part in parts_of(numbers, workers, settings)]
@@ -125,9 +143,10 @@ def run_remote(test: RemoteTest, say: Say) -> RemoteReport:
             watching.look(None)
             running = sum(one.running() for one in swarm)
             seen = watching.moments[-1]
+            gone = "" if listens(test.server, _CONNECT_SECONDS) else f"; {test.server}: no answer"
             say(
                 f"{running} of {workers} processes run for {seen.seconds:.0f} s:"
-                f" {sum(seen.swarm_cpu):.0f} CPU s, {seen.swarm_rss / 1e6:.0f} MB"
+                f" {sum(seen.swarm_cpu):.0f} CPU s, {seen.swarm_rss / 1e6:.0f} MB{gone}"
             )
             _wait(swarm)
     say("the clients have ended; their accounts are read")

@@ -192,16 +192,23 @@ def wait_until_listening(address: str, program: RunningProgram, seconds: float =
     Raises:
         UnavailableError: ``program`` ended, or nothing listens after ``seconds``.
     """
-    host, _, port = address.rpartition(":")
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         program.check()
-        try:
-            with socket.create_connection((host, int(port)), timeout=1.0):
-                return
-        except OSError:
-            time.sleep(0.05)
+        if listens(address, 1.0):
+            return
+        time.sleep(0.05)
     raise UnavailableError(f"{program.name} does not listen on {address} after {seconds:.0f} s")
+
+
+def listens(address: str, seconds: float) -> bool:
+    """Whether ``address``, as host:port, accepts a connection within ``seconds``."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=seconds):
+            return True
+    except OSError:
+        return False
 
 
 def free_address(host: str = "127.0.0.1") -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from auror.bench.defence.figures import frontier_figure
-from auror.bench.defence.rows import NOT_COMPUTED, Bench, Row
+from auror.bench.defence.rows import NOT_COMPUTED, Bench, Row, forget_damaged
 from auror.bench.defence.sign_figures import calibration_figure
 from auror.errors import ConfigError
 from auror.learn.device import resolve_device
@@ -80,9 +80,10 @@ def run_bench(sections: Sequence[str], bench: Bench) -> BenchReport:
     if unknown:
         raise ConfigError(f"only = {unknown[0]}: choose of {', '.join(SECTIONS)}")
     if not bench.seeds:
-        raise ConfigError("seeds = 0: choose 1 or more")
+        raise ConfigError("seeds: choose 1 or more")
     if not bench.collect:
         resolve_device(bench.device)
+        forget_damaged(bench)
     if bench.data_dir is not None and not (bench.data_dir / "gtsrb" / "GTSRB").is_dir():
         raise ConfigError(
             f"data_dir = {bench.data_dir} holds no gtsrb/GTSRB: unpack the signs there"
@@ -93,10 +94,18 @@ def run_bench(sections: Sequence[str], bench: Bench) -> BenchReport:
         started = time.perf_counter()
         bench.say(f"{name} ({number + 1} of {len(sections)}): {SECTIONS[name]}")
         module = importlib.import_module(f"{__name__}.{name}")
-        rows[name] = [row for row in module.run(bench) if row.get("reason") != NOT_COMPUTED]
+        asked = module.run(bench)
+        rows[name] = [row for row in asked if row.get("reason") != NOT_COMPUTED]
+        if len(rows[name]) < len(asked):
+            bench.say(f"{name}: {len(rows[name])} of {len(asked)} rows are in the cache")
         fold = getattr(module, "summarise", None)
         tables[name] = fold(rows[name]) if fold is not None else rows[name]
         seconds[name] = round(time.perf_counter() - started, 1)
+    if bench.collect and not any(rows.values()):
+        raise ConfigError(
+            f"cache = {bench.cache} holds no row of this code and these seeds: leave out collect to"
+            " compute them"
+        )
     return BenchReport(tuple(bench.seeds), bench.reduced, rows, tables, seconds)
 
 

@@ -7,6 +7,7 @@ samples become own data (npz), split and dealt as anybody's.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -97,7 +98,9 @@ def samples(dataset: str, kept: Sequence[int], folder: Path) -> Path:
         new[list(kept)] = np.arange(len(kept))
         chosen = new[y] >= 0
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez(path, x=x[chosen], y=new[y[chosen]])
+        temporary = path.with_suffix(f".{os.getpid()}.npz")
+        np.savez(temporary, x=x[chosen], y=new[y[chosen]])
+        temporary.replace(path)
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import time
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,11 +71,9 @@ def cached_row(
     """
     key = {**key, "defence": _defence()}
     path = bench.cache / section / f"{name_of(key)}.json"
-    try:
-        saved: Row = read_json(path)
+    saved = _saved(path)
+    if saved is not None:
         return saved
-    except DataError:
-        pass
     if bench.collect:
         return {**key, "reason": NOT_COMPUTED}
     name = f"{section} {' '.join(str(value) for value in key.values())}"
@@ -83,8 +82,27 @@ def cached_row(
         with Heartbeat(lambda: bench.say(f"{name}: {time.perf_counter() - started:.1f} s …")):
             row = {**key, **compute(), "reason": None}
     except UserError as error:
+        bench.say(f"{name}: cannot be computed: {error}")
         return {**key, "reason": str(error)}
     row["seconds"] = round(time.perf_counter() - started, 2)
     write_json(path, row)
     bench.say(f"{name}: {row['seconds']:.1f} s")
     return row
+
+
+def _saved(path: Path) -> Row | None:
+    """The row kept at ``path``; None: there is none, or it is damaged."""
+    try:
+        row = read_json(path)
+    except DataError:
+        return None
+    return row if isinstance(row, dict) and "reason" in row else None
+
+
+def forget_damaged(bench: Bench) -> None:
+    """What was cut off in the cache, as by a full disk, is computed again. What another process is
+    writing just now has its number in the name."""
+    for path in sorted(bench.cache.rglob("*.npz")):
+        if "." not in path.stem and not zipfile.is_zipfile(path):
+            path.unlink()
+            bench.say(f"{path} was cut off: it is made again")

@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from auror.bench.defence import BenchReport, as_text, noniid, run_bench, write_rows
 from auror.bench.defence.cells import Cell, cell_rows, recorded, summarise
 from auror.bench.defence.frontier import Dial, fewest_rounds
-from auror.bench.defence.rows import NOT_COMPUTED, Bench, cached_row
+from auror.bench.defence.rows import NOT_COMPUTED, Bench, cached_row, forget_damaged
 from auror.cli import main
+from auror.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +95,8 @@ def test_what_is_not_in_the_cache_is_left_out_of_collected_tables(tmp_path: Path
     rows = cell_rows("false_flags", [cell], collecting)
     assert rows[0] == kept
     assert rows[1]["reason"] == NOT_COMPUTED
-    report = run_bench(["false_flags"], collecting)
-    assert report.rows["false_flags"] == []
-    assert report.failures == 0
+    with pytest.raises(ConfigError, match="holds no row of this code and these seeds"):
+        run_bench(["false_flags"], collecting)  # its cells are others
 
 
 def test_without_clean_samples_the_same_training_is_read_otherwise(cache: Path) -> None:
@@ -157,8 +157,62 @@ def test_unknown_sections_and_no_seeds_are_refused(tmp_path: Path) -> None:
 
 
 def test_sections_may_be_named_in_one_word_or_in_several(tmp_path: Path) -> None:
-    words = ["defend-bench", "--collect", "--cache", str(tmp_path), "--format", "json"]
-    for only in (["--only", "noniid, frontier"], ["--only", "noniid", "--only", "frontier"]):
+    words = ["defend-bench", "--cache", str(tmp_path)]
+    for only in (["--only", "nonesuch, noniid"], ["--only", "nonesuch", "--only", "noniid"]):
         done = CliRunner().invoke(main, [*words, *only])
-        assert done.exit_code == 0, done.output
-        assert list(json.loads(done.stdout)["tables"]) == ["noniid", "frontier"]
+        assert done.exit_code == 2
+        assert "--only nonesuch: choose of" in done.stderr
+
+
+def test_what_was_cut_off_in_the_cache_is_computed_again(tmp_path: Path) -> None:
+    cell = Cell("digits", 15, 0, 3, 2, 2)
+    said: list[str] = []
+    bench = Bench(tmp_path, [1], False, said.append)
+    (kept,) = cell_rows("false_flags", [cell], bench)
+    (row,), (recording,) = tmp_path.glob("false_flags/*.json"), tmp_path.glob("recordings/*.npz")
+    underway = recording.with_suffix(".77.npz")
+    underway.touch()
+    for broken in ("{}", "[]", "{"):
+        row.write_text(broken)
+        recording.write_bytes(recording.read_bytes()[:5000] if broken == "{}" else b"")
+        forget_damaged(bench)
+        assert said[-1] == f"{recording} was cut off: it is made again"
+        (again,) = cell_rows("false_flags", [cell], bench)
+        assert {**again, "seconds": 0} == {**kept, "seconds": 0}
+    assert underway.exists()
+
+
+def test_nothing_to_collect_is_an_error_that_leaves_tables_alone(tmp_path: Path) -> None:
+    words = ["defend-bench", "--only", "noniid", "--collect", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, [*words, "--cache", str(tmp_path / "nosuch")])
+    assert done.exit_code == 2
+    assert "nosuch holds no row of this code and these seeds" in done.stderr
+    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "nosuch").exists()
+
+
+def test_a_row_that_cannot_be_computed_is_said_and_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ConfigError("seed = 5 is broken")
+
+    monkeypatch.setattr("auror.bench.defence.cells.recorded", broken)
+    words = ["defend-bench", "--only", "detection", "--reduced", "--first-seed", "5"]
+    done = CliRunner().invoke(main, [*words, "--cache", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "cannot be computed: seed = 5 is broken" in done.stderr
+    assert done.stderr.splitlines()[-1] == "auror: 1 rows could not be computed: see above"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seeds", "-1"], "--seeds -1: choose 1 or more"),
+        (["--first-seed", "-5"], "--first-seed -5: choose 0 or more"),
+    ],
+)
+def test_seeds_that_are_none_are_refused(words: list[str], said: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["defend-bench", "--cache", str(tmp_path), *words])
+    assert done.exit_code == 2
+    assert said in done.stderr

@@ -108,6 +108,22 @@ def test_shards_compute_every_cell_once_and_the_whole_finds_them(
     )
 
 
+def test_gathered_cells_are_found_and_damaged_ones_computed_again(
+    swept: Path, tmp_path: Path
+) -> None:
+    gathered = tmp_path / "gathered"
+    shutil.copytree(swept / "out" / "cells", gathered / "cells")
+    cells = sorted((gathered / "cells").iterdir())
+    whole = [json.loads(path.read_text())["reason"] is None for path in cells]
+    good = [path for path, there in zip(cells, whole, strict=True) if there]
+    good[0].write_text("{}")
+    good[1].write_text(good[1].read_text()[:40])
+    done = invoke("sweep", str(swept / "manifest.toml"), "--out", str(gathered))
+    assert f"{len(good) - 2} of them there already" in done.stderr
+    before, after = read_table(swept / "out"), read_table(gathered)
+    assert [row["accuracy"] for row in after] == [row["accuracy"] for row in before]
+
+
 def test_a_worker_of_another_version_computes_nothing() -> None:
     _name, row = sweep._compute(({"dataset": "digits"}, "0.0.0"))
     assert "not 0.0.0: install the same" in row["reason"]

@@ -8,10 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from auror.cli import main
-from auror.errors import ConfigError, CredentialsError
-from auror.programs.load_remote import RemoteTest
+from auror.deployment.certs import create_deployment
+from auror.errors import ConfigError, CredentialsError, UnavailableError
+from auror.programs.load_remote import RemoteReport, RemoteTest, run_remote
 from auror.programs.load_swarm import faults_of, files_of, most_clients, server_files
 from auror.programs.loadtest import LoadTest
+from auror.programs.processes import free_address
 
 
 def test_attackers_are_the_last_clients_and_need_their_classes() -> None:
@@ -104,3 +106,30 @@ def test_an_option_without_effect_is_an_error(words: list[str], said: str) -> No
     done = CliRunner().invoke(main, ["loadtest", *words])
     assert done.exit_code == 2
     assert said in done.output
+
+
+def test_a_server_that_is_not_there_is_said_before_anything_starts(tmp_path: Path) -> None:
+    certs, address = tmp_path / "certs", free_address()
+    create_deployment(certs, 6, ["127.0.0.1"], LoadTest(clients=6, group_size=2).terms())
+    with pytest.raises(UnavailableError, match=f"nobody answers at {address}: start auror-server"):
+        run_remote(RemoteTest(server=address, certs=certs), lambda _: pytest.fail("it started"))
+    assert not (certs / "loadtest" / "logs").exists()
+
+
+@pytest.mark.parametrize(
+    ("totals", "endings", "code"),
+    [
+        (9, {"0": 2}, 0),
+        (9, {"0": 1, "7": 1}, 0),
+        (9, {"6": 2}, 1),
+        (0, {"0": 2}, 1),
+        (0, {"3": 2}, 3),
+        (0, {"2": 1, "3": 1}, 1),
+    ],
+)
+def test_what_a_test_elsewhere_ends_with(
+    totals: int, endings: dict[str, int], code: int, tmp_path: Path
+) -> None:
+    test = RemoteTest(server="a:1", certs=tmp_path)
+    report = RemoteReport(test, 6, 1.0, 9, totals, endings, {}, 1.0, 1, {})
+    assert report.exit_code == code
