@@ -1,6 +1,7 @@
 """``python -m auror.programs.leash PARENT MODULE …``: MODULE as a program that ends with PARENT.
 
-For programs that a worker of a cluster starts: a worker that is killed says goodbye to nobody.
+For the programs of a load test, of a demo and of a cluster's workers: who is killed says goodbye
+to nobody.
 """
 
 from __future__ import annotations
