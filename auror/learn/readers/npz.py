@@ -51,7 +51,10 @@ def read_npz(path: Path, where: str) -> RawFile:
                     refuse(where, f"has no array {name}, only {found}", _HOW)
             x, y = _array(archive, where, "x"), _array(archive, where, "y")
     except _UNREADABLE as error:
-        raise DataError(f"{where}: not an npz file, or damaged or cut short; {_HOW}") from error
+        other = "" if path.suffix == ".npz" else ", or name a .csv or .tsv file or a folder"
+        raise DataError(
+            f"{where}: not an npz file, or damaged or cut short; {_HOW}{other}"
+        ) from error
     if x.ndim < 2 or y.shape != (len(x),):
         refuse(
             where,

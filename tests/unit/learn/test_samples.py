@@ -341,3 +341,9 @@ def test_no_permission_is_said(tmp_path: Path, what: str) -> None:
         if root:
             os.seteuid(0)
         (tmp_path / what).chmod(0o755)
+
+
+def test_a_file_of_another_kind_is_told_which_kinds_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "samples.toml"
+    path.write_text("x = 1\n")
+    refused(path, ", or name a .csv or .tsv file or a folder")
