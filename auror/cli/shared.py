@@ -10,9 +10,9 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from auror.deployment.console import one_line, with_flags
+from auror.deployment.console import one_line, say_machine_error, with_flags
 from auror.entry import INTERRUPTED
-from auror.errors import UserError, machine_error
+from auror.errors import UserError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,11 +86,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             click.echo(f"auror: {told(str(error))}", err=True)
             sys.exit(error.exit_code)
         except (OSError, MemoryError) as error:
-            said = machine_error(error)
-            if said is None:
-                raise
-            click.echo(f"auror: {one_line(str(said))}", err=True)
-            sys.exit(said.exit_code)
+            sys.exit(say_machine_error("auror", error))
         except KeyboardInterrupt:
             click.echo("auror: interrupted", err=True)
             sys.exit(INTERRUPTED)

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from auror.entry import INTERRUPTED
+from auror.errors import machine_error
 from auror.registry import fault_in
 from auror.version import __version__
 
@@ -97,6 +98,20 @@ def with_flags(text: str, options: Iterable[str]) -> str:
 
 def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
+
+
+def say_machine_error(program: str, error: OSError | MemoryError) -> int:
+    """Say in one line what the machine that ``program`` runs on did; raises ``error`` where it is a
+    fault of ours.
+
+    Returns:
+        The exit code.
+    """
+    said = machine_error(error)
+    if said is None:
+        raise error
+    click.echo(f"{program}: {one_line(str(said))}", err=True)
+    return said.exit_code
 
 
 def printable(text: str) -> str:

@@ -15,12 +15,12 @@ import click
 
 from auror.deployment.allocator import few_arenas, seldom_search_for_cycles
 from auror.deployment.checks import Checklist, settings_of
-from auror.deployment.console import HELP, VERSION, OneLine, one_line, with_flags
+from auror.deployment.console import HELP, VERSION, OneLine, one_line, say_machine_error, with_flags
 from auror.deployment.logs import configure
 from auror.deployment.private_memory import keep_memory_private
 from auror.deployment.settings import to_toml
 from auror.entry import STOPPED
-from auror.errors import UserError, machine_error
+from auror.errors import UserError
 from auror_server.config import load_config
 
 _EPILOG = """\b
@@ -118,11 +118,7 @@ def main(
         click.echo(f"auror-server: {_told(str(error))}", err=True)
         sys.exit(error.exit_code)
     except (OSError, MemoryError) as error:
-        said = machine_error(error)
-        if said is None:
-            raise
-        click.echo(f"auror-server: {one_line(str(said))}", err=True)
-        sys.exit(said.exit_code)
+        sys.exit(say_machine_error("auror-server", error))
     except KeyboardInterrupt:
         sys.exit(STOPPED)
     if ending is not SessionEnding.FINISHED:
