@@ -39,6 +39,16 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path} is not JSON: {error}") from error
 
 
+def read_row(path: Path) -> dict[str, Any] | None:
+    """The row of a table that is kept at ``path``, its ``reason`` in it; None: there is none, or it
+    is damaged."""
+    try:
+        row = read_json(path)
+    except DataError:
+        return None
+    return row if isinstance(row, dict) and "reason" in row else None
+
+
 def name_of(key: Mapping[str, Any]) -> str:
     """A file name for what ``key`` describes: 24 hexadecimal digits of the SHA-256 of its
     canonical JSON."""

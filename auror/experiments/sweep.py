@@ -20,9 +20,9 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 
-from auror.errors import ConfigError, DataError, UserError
+from auror.errors import ConfigError, UserError
 from auror.experiments.engine import Engine
-from auror.experiments.files import name_of, read_json, write_json, write_text
+from auror.experiments.files import name_of, read_row, write_json, write_text
 from auror.experiments.options import DEFAULTS, experiment_config, options_of, without_effect
 from auror.files import claim_folder
 from auror.version import __version__
@@ -187,12 +187,8 @@ def _label(manifest: Manifest, row: Row) -> str:
 
 def _kept(folder: Path, name: str) -> Row | None:
     """The row of a cell that was computed; a damaged one is computed again, as a failed one is."""
-    try:
-        row = read_json(folder / "cells" / f"{name}.json")
-    except DataError:
-        return None
-    whole = isinstance(row, dict) and "reason" in row and row["reason"] is None
-    return row if whole else None
+    row = read_row(folder / "cells" / f"{name}.json")
+    return row if row is not None and row["reason"] is None else None
 
 
 def _claim(folder: Path, manifest: Path) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import auror.round
 from auror import defence, training
 from auror.bench import recordings, replays
-from auror.errors import DataError, UserError
-from auror.experiments.files import name_of, read_json, write_json
+from auror.errors import UserError
+from auror.experiments.files import name_of, read_row, write_json
 from auror.experiments.progress import Heartbeat
 
 Row = dict[str, Any]
@@ -71,7 +71,7 @@ def cached_row(
     """
     key = {**key, "defence": _defence()}
     path = bench.cache / section / f"{name_of(key)}.json"
-    saved = _saved(path)
+    saved = read_row(path)
     if saved is not None:
         return saved
     if bench.collect:
@@ -88,15 +88,6 @@ def cached_row(
     write_json(path, row)
     bench.say(f"{name}: {row['seconds']:.1f} s")
     return row
-
-
-def _saved(path: Path) -> Row | None:
-    """The row kept at ``path``; None: there is none, or it is damaged."""
-    try:
-        row = read_json(path)
-    except DataError:
-        return None
-    return row if isinstance(row, dict) and "reason" in row else None
 
 
 def forget_damaged(bench: Bench) -> None:
