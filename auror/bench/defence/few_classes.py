@@ -7,7 +7,7 @@ samples become own data (npz), split and dealt as anybody's.
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +21,7 @@ from auror.bench.defence.cells import Cell, configured, outcome
 from auror.bench.defence.rows import Bench, Row, cached_row
 from auror.bench.recordings import RecordedTraining, record
 from auror.bench.replays import replay
+from auror.experiments.files import write_bytes
 from auror.learn.datasets import load_dataset
 from auror.training.observations import PlanChoice
 
@@ -97,10 +98,9 @@ def samples(dataset: str, kept: Sequence[int], folder: Path) -> Path:
         new = np.full(data.classes, -1)
         new[list(kept)] = np.arange(len(kept))
         chosen = new[y] >= 0
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.npz")
-        np.savez(temporary, x=x[chosen], y=new[y[chosen]])
-        temporary.replace(path)
+        content = io.BytesIO()
+        np.savez(content, x=x[chosen], y=new[y[chosen]])
+        write_bytes(path, content.getvalue())
     return path
 
 
