@@ -33,9 +33,12 @@ def command(runs: tuple[Path, ...], dial: str | None, out: Path | None, form: st
     RUN is a folder of simulate --out, of demo or of a server; or all of them are sweeps. On sweeps
     runs that differ in another dial than the seed and --dial stand in panels of their own.
     """
-    from auror.report.any_page import report  # noqa: PLC0415 - keeps --help quick
+    from auror.experiments.progress import Heartbeat  # noqa: PLC0415 - keeps --help quick
 
-    made = report(runs, dial, out)
+    with Heartbeat(lambda: click.echo(f"reading {', '.join(map(str, runs))} …", err=True)):
+        from auror.report.any_page import report  # noqa: PLC0415 - takes seconds
+
+        made = report(runs, dial, out)
     pages = ", ".join(map(str, made.pages))
     found = made.sweeps
     if form == "json":

@@ -60,6 +60,7 @@ def command(
     from auror.experiments.sweep import (  # noqa: PLC0415 - keeps --help quick
         Shard,
         cells_of,
+        found_in,
         load_manifest,
         run_sweep,
     )
@@ -68,13 +69,14 @@ def command(
 
     if only_check:
         checks = Checklist(told, form)
-        checks.run(
+        cells = checks.run(
             "manifest",
             lambda: cells_of(load_manifest(manifest), part),
             lambda cells: f"{len(cells)} cells",
         )
         checks.run("engine", where.check, str)
-        checks.run("folder", lambda: check_writable("out", out), str)
+        if checks.run("folder", lambda: check_writable("out", out), str) and cells:
+            checks.run("cells", lambda: found_in(out, manifest, cells), str)
         sys.exit(checks.finish())
 
     report = run_sweep(manifest, out, where, lambda line: click.echo(line, err=True), part)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +17,8 @@ from auror.errors import ConfigError, UnavailableError
 from auror.params import WORKERS
 
 _KNOCK_SECONDS = 5
+_LOOK_SECONDS = 1.0
+"""How long a worker without its sweep lives on, at most."""
 ENGINES = ("local", "ray")
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -72,7 +77,26 @@ class Engine:
         import joblib  # noqa: PLC0415 - keeps --help quick
 
         work = joblib.Parallel(n_jobs=self.workers or WORKERS, return_as="generator_unordered")
-        yield from work(joblib.delayed(function)(cell) for cell in cells)
+        own = os.getpid()
+        yield from work(joblib.delayed(_leashed)(function, own, cell) for cell in cells)
+
+
+def _leashed(function: Callable[[_In], _Out], parent: int, cell: _In) -> _Out:
+    """``function`` of ``cell`` in a worker that ends when the process ``parent`` has ended: one
+    that is killed says goodbye to nobody, and its workers would go on for minutes."""
+    if os.getpid() != parent:
+        _end_with(parent)
+    return function(cell)
+
+
+@functools.cache
+def _end_with(parent: int) -> None:
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _on_ray(

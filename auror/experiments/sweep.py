@@ -20,11 +20,13 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 
+from auror.deployment.checks import check_unused
 from auror.errors import ConfigError, UserError
 from auror.experiments.engine import Engine
 from auror.experiments.files import name_of, read_row, write_json, write_text
 from auror.experiments.options import DEFAULTS, experiment_config, options_of, without_effect
-from auror.files import claim_folder
+from auror.experiments.progress import Heartbeat
+from auror.files import make_writable
 from auror.version import __version__
 
 Row = dict[str, Any]
@@ -32,6 +34,8 @@ Say = Callable[[str], None]
 _BASE = {"aggregation": "plain", "runs": "defended", "device": "cpu"}
 """A sweep wants numbers, not masks: the sums are the same bit for bit."""
 TABLE = "rows.parquet"
+MANIFEST = "manifest.toml"
+"""What is in the folder of every sweep, of a shard too."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ def load_manifest(path: Path) -> Manifest:
             have, or a dial without effect in any cell.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        raw = tomllib.loads(_text_of(path))
     except FileNotFoundError as error:
         raise ConfigError(f"{path} is missing: docs/sweeps.md shows a manifest") from error
     except (OSError, ValueError) as error:
@@ -146,6 +150,45 @@ def cells_of(manifest: Manifest, shard: Shard | None) -> list[Row]:
     return cells[shard.number - 1 :: shard.of]
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What of a sweep's cells a folder holds."""
+
+    cells: int
+    rows: dict[str, Row]
+    """Computed ones by their names."""
+
+    again: int
+    """Failed or damaged ones: they are computed again."""
+
+    def __str__(self) -> str:
+        said = f"{self.cells} cells, {len(self.rows)} of them there already"
+        return f"{said}, {self.again} failed or damaged and computed again" if self.again else said
+
+
+def found_in(folder: Path, manifest: Path, cells: Sequence[Row]) -> Kept:
+    """Which of ``cells`` are there; nothing is written.
+
+    Raises:
+        ConfigError: ``folder`` holds another sweep, or something else than cells.
+    """
+    own = folder / MANIFEST
+    if own.exists():
+        if own.read_text(encoding="utf-8") != _text_of(manifest):
+            raise ConfigError(f"{folder} holds another sweep: choose another folder")
+    elif folder.is_dir() and [one.name for one in folder.iterdir()] != ["cells"]:
+        check_unused("out", folder)  # but for cells of shards that ran elsewhere
+    paths = {name: folder / "cells" / f"{name}.json" for name in map(name_of, cells)}
+    rows = {name: read_row(path) for name, path in paths.items()}
+    good = {name: row for name, row in rows.items() if row and row["reason"] is None}
+    again = sum(path.exists() for name, path in paths.items() if name not in good)
+    return Kept(len(cells), good, again)
+
+
+def _text_of(manifest: Path) -> str:
+    return manifest.read_text(encoding="utf-8-sig")
+
+
 def run_sweep(
     path: Path, folder: Path, engine: Engine, say: Say, shard: Shard | None = None
 ) -> SweepReport:
@@ -162,18 +205,22 @@ def run_sweep(
     """
     manifest = load_manifest(path)
     cells, started = cells_of(manifest, shard), time.perf_counter()
-    _claim(folder, path)
-    kept = {name: row for cell in cells if (row := _kept(folder, name := name_of(cell)))}
+    there = found_in(folder, path, cells)
+    make_writable(folder, "out")
+    write_text(folder / MANIFEST, _text_of(path))
+    kept = there.rows
     missing = [cell for cell in cells if name_of(cell) not in kept]
-    say(f"{len(cells)} cells, {len(kept)} of them there already")
+    say(str(there))
     tasks = [(cell, __version__) for cell in missing]
-    for count, (name, row) in enumerate(engine.computed(_compute, tasks, _lost), 1):
-        write_json(folder / "cells" / f"{name}.json", row)
-        kept[name] = row
-        spent = time.perf_counter() - started
-        left = spent / count * (len(missing) - count)
-        fate = row["reason"] or f"{row['seconds']:.1f} s"
-        say(f"{count}/{len(missing)} {_label(manifest, row)}: {fate}; {left:.0f} s left")
+    done = 0
+    with Heartbeat(lambda: say(f"{done}/{len(missing)} done …")) as heartbeat:
+        for name, row in engine.computed(_compute, tasks, _lost):
+            write_json(folder / "cells" / f"{name}.json", row)
+            kept[name], done = row, done + 1
+            left = (time.perf_counter() - started) / done * (len(missing) - done)
+            fate = row["reason"] or f"{row['seconds']:.1f} s"
+            say(f"{done}/{len(missing)} {_label(manifest, row)}: {fate}; {left:.0f} s left")
+            heartbeat.news()
     rows = [kept[name_of(cell)] for cell in cells]
     if shard is None:
         write_table(folder, rows)
@@ -183,22 +230,6 @@ def run_sweep(
 
 def _label(manifest: Manifest, row: Row) -> str:
     return " ".join(f"{name}={row[name]}" for name in manifest.grid)
-
-
-def _kept(folder: Path, name: str) -> Row | None:
-    """The row of a cell that was computed; a damaged one is computed again, as a failed one is."""
-    row = read_row(folder / "cells" / f"{name}.json")
-    return row if row is not None and row["reason"] is None else None
-
-
-def _claim(folder: Path, manifest: Path) -> None:
-    own, text = folder / "manifest.toml", manifest.read_text(encoding="utf-8-sig")
-    gathered = folder.is_dir() and [one.name for one in folder.iterdir()] == ["cells"]
-    if not own.exists() and not gathered:  # of shards that ran elsewhere
-        claim_folder(folder, "out")
-    if own.exists() and own.read_text(encoding="utf-8") != text:
-        raise ConfigError(f"{folder} holds another sweep: choose another folder")
-    write_text(own, text)
 
 
 def _compute(task: tuple[Row, str]) -> tuple[str, Row]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from auror.errors import ConfigError
+from auror.errors import ConfigError, DataError
 from auror.experiments.finished import read_finished
 from auror.experiments.runfolder import summary_of
 from auror.experiments.sweep import TABLE
@@ -41,6 +41,12 @@ def report(folders: Sequence[Path], dial: str | None, out: Path | None) -> Repor
         return Reported((page,), write_tradeoff(folders, dial, page))
     if swept:
         raise ConfigError(f"{swept[0]} is a sweep and others are runs: report them one by one")
+    for folder in folders:
+        if (folder / "cells").is_dir():
+            raise DataError(
+                f"{folder} holds a sweep that is not complete: run `auror sweep` on it, over all"
+                " cells and not a shard, until rows.parquet is there"
+            )
     runs = [read_finished(folder) for folder in folders]
     given = next((run for run in runs if run.released is not None), None)
     if given is not None:

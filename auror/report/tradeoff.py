@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from auror.errors import DataError
 from auror.experiments.files import write_text
-from auror.experiments.sweep import read_table
+from auror.experiments.sweep import MANIFEST, read_table
 from auror.report.grouping import Group, Grouping, Mean, Point, group_rows, shown
 from auror.report.pages import template
 from auror.report.plots import RC, svg_of
@@ -47,7 +47,7 @@ def write_tradeoff(folders: Sequence[Path], dial: str | None, out: Path) -> Grou
     rows = [row for folder in folders for row in read_table(folder)]
     found = group_rows(rows, dial)
     drawn = figures(found)
-    manifests = [(folder / "manifest.toml").read_text(encoding="utf-8") for folder in folders]
+    manifests = [(folder / MANIFEST).read_text(encoding="utf-8") for folder in folders]
     page = template("tradeoff.html", mean=_mean, shown=shown).render(
         figures=list(drawn.values()), found=found, manifests=manifests, version=__version__,
         seeds=sorted({row["seed"] for row in rows}), out=str(out),

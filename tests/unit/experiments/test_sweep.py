@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from auror.cli import main
 from auror.errors import ConfigError
-from auror.experiments import sweep
+from auror.experiments import progress, sweep
 from auror.experiments.engine import Engine
 from auror.experiments.options import DEFAULTS, experiment_config
 from auror.experiments.sweep import Shard, load_manifest, name_of, read_table, run_sweep
@@ -118,8 +119,19 @@ def test_gathered_cells_are_found_and_damaged_ones_computed_again(
     good = [path for path, there in zip(cells, whole, strict=True) if there]
     good[0].write_text("{}")
     good[1].write_text(good[1].read_text()[:40])
-    done = invoke("sweep", str(swept / "manifest.toml"), "--out", str(gathered))
-    assert f"{len(good) - 2} of them there already" in done.stderr
+    words = ("sweep", str(swept / "manifest.toml"), "--out", str(gathered))
+    again = len(cells) - len(good) + 2
+    said = f"{len(good) - 2} of them there already, {again} failed or damaged and computed again"
+    checked = invoke(*words, "--check")
+    assert (checked.exit_code, said in checked.stdout) == (0, True)
+    assert [path.name for path in gathered.iterdir()] == ["cells"]  # a check leaves nothing
+    incomplete = invoke("report", str(gathered))
+    assert (incomplete.exit_code, "not complete: run `auror sweep`" in incomplete.stderr) == (
+        4,
+        True,
+    )
+    done = invoke(*words)
+    assert said in done.stderr
     before, after = read_table(swept / "out"), read_table(gathered)
     assert [row["accuracy"] for row in after] == [row["accuracy"] for row in before]
 
@@ -171,9 +183,38 @@ def test_a_shard_that_is_none_is_refused_in_one_line(tmp_path: Path, text: str) 
 def test_another_manifest_does_not_mix_with_what_is_there(swept: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.toml"
     other.write_text(MANIFEST.replace("rounds = 2", "rounds = 3"))
-    result = invoke("sweep", str(other), "--out", str(swept / "out"))
-    assert result.exit_code == 2
-    assert "holds another sweep" in result.output
+    for more in ((), ("--check",)):
+        result = invoke("sweep", str(other), "--out", str(swept / "out"), *more)
+        assert result.exit_code == 2
+        assert "holds another sweep" in result.output
+
+
+def test_a_check_refuses_a_folder_that_holds_something_else(swept: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    for more in ((), ("--check",)):
+        result = invoke("sweep", str(swept / "manifest.toml"), "--out", str(tmp_path), *more)
+        assert (result.exit_code, "is not empty" in result.output) == (2, True)
+
+
+def test_a_cell_that_takes_long_is_not_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "manifest.toml").write_text(MANIFEST)
+    told, said = threading.Event(), list[str]()
+
+    def compute(task: tuple[dict[str, Any], str]) -> tuple[str, dict[str, Any]]:
+        assert told.wait(30)
+        return name_of(task[0]), {**DEFAULTS, **task[0], "reason": None, "seconds": 0.0}
+
+    def say(line: str) -> None:
+        said.append(line)
+        if line.endswith("…"):
+            told.set()
+
+    monkeypatch.setattr(progress, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(sweep, "_compute", compute)
+    run_sweep(tmp_path / "manifest.toml", tmp_path / "out", Engine(workers=1), say)
+    assert "0/6 done …" in said
 
 
 @pytest.mark.parametrize(
