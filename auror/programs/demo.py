@@ -104,7 +104,7 @@ def _over_network(
         certificates = scratch / "certs"
         create_deployment(certificates, config.clients, [_HOST], _terms(prepared))
         address = free_address(_HOST)
-        with programs(folder / "logs", leashed=True) as starter:
+        with programs(folder / "logs") as starter:
             server = starter.server(
                 _server_settings(prepared, address, certificates, folder / "server")
             )

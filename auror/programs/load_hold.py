@@ -91,7 +91,7 @@ def run_hold(test: HoldTest, say: Say) -> HoldReport:
     with (
         scratch_folder() as folder,
         memory_folder(STATE_BYTES * test.clients, folder / "state") as state,
-        programs(folder / "logs", leashed=True) as starter,
+        programs(folder / "logs") as starter,
     ):
         terms = synthetic_terms(10, RoundParams(group_size=2, colluders=0), 1)
         create_deployment(folder / "certs", held, ["127.0.0.1"], terms)

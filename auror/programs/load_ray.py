@@ -83,7 +83,7 @@ class ClientHost:
             with tarfile.open(fileobj=io.BytesIO(credentials)) as archive:
                 archive.extractall(folder / "clients", filter="data")
             self._records = folder / INPUTS
-            starter = self._stack.enter_context(programs(folder / "logs", leashed=True))
+            starter = self._stack.enter_context(programs(folder / "logs"))
             self._program = part.start(
                 starter,
                 {

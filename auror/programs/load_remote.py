@@ -136,7 +136,7 @@ def run_remote(test: RemoteTest, say: Say) -> RemoteReport:
             " listens"
         )
     began = time.monotonic()
-    with programs(state / "logs", leashed=True) as starter:
+    with programs(state / "logs") as starter:
         swarm = [part.start(starter, folders) for part in parts_of(numbers, workers, settings)]
         watching = ProgramWatch(None, Swarm(swarm))
         while any(one.running() for one in swarm):

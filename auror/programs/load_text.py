@@ -16,7 +16,7 @@ def _lines(report: LoadReport) -> Iterator[str]:
     test = report.test
     yield (
         f"{test.clients} clients, {test.dim} entries, dropout {test.dropout:g}:"
-        f" {report.rounds_finished} rounds,"
+        f" {report.rounds_finished} rounds finished,"
         f" {report.rounds_aborted} aborted{_counted(report.aborted)},"
         f" {report.dropped} client-rounds lost{_counted(report.reasons)}"
     )

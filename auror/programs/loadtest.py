@@ -214,7 +214,7 @@ def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
         )
         started = time.monotonic()
         with contextlib.ExitStack() as stack:
-            starter = stack.enter_context(programs(folder / "logs", leashed=True))
+            starter = stack.enter_context(programs(folder / "logs"))
             server, port = _start_server(
                 test, folder, starter, _HERE if test.count_wire else listen
             )

@@ -127,11 +127,11 @@ def memory_folder(size: int, other: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def programs(folder: Path, leashed: bool = False) -> Iterator[Starter]:
-    """Start programs whose logs go to ``folder``; all of them are ended on leaving, and
-    ``leashed`` ones (Linux) even when this process is killed."""
+def programs(folder: Path) -> Iterator[Starter]:
+    """Start programs whose logs go to ``folder``; all of them are ended on leaving, on Linux even
+    when this process is killed, or the thread that started them ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    starter = Starter(folder, leashed)
+    starter = Starter(folder)
     try:
         yield starter
     finally:
@@ -142,9 +142,8 @@ def programs(folder: Path, leashed: bool = False) -> Iterator[Starter]:
 class Starter:
     """Starts the two programs with settings given as ``{"section.key": value}``."""
 
-    def __init__(self, folder: Path, leashed: bool = False) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._leash = ["auror.programs.leash", str(os.getpid())] if leashed else []
         self.started: list[RunningProgram] = []
 
     def server(self, settings: Mapping[str, Any], name: str = "server") -> RunningProgram:
@@ -175,7 +174,7 @@ class Starter:
         path = self._folder / f"{name}.log"
         with path.open("wb") as log:
             process = subprocess.Popen(
-                module_command(*self._leash, module, *flags),
+                module_command("auror.programs.leash", str(os.getpid()), module, *flags),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

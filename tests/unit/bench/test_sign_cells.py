@@ -86,3 +86,17 @@ def test_a_reduced_run_takes_one_training_of_each_setting(
     for reduced in (True, False):
         detection.run(replace(bench(tmp_path, reduced), seeds=[1001, 1002]))
     assert taken == [("detection", [1001]), ("detection", [1001, 1002])]
+
+
+def test_lenet_and_long_trainings_take_three_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def row(_bench: Bench, _name: str, key: Row, _compute: object) -> Row:
+        return key
+
+    monkeypatch.setattr(section, "cached_row", row)
+    made = section.run(replace(bench(tmp_path), seeds=range(9200, 9205)))
+    short = [one for one in made if (one["task"], one["rounds"]) == ("mlp", 40)]
+    other = [one for one in made if one not in short]
+    assert (len(short), {one["seed"] for one in short}) == (40, set(range(9200, 9205)))
+    assert (len(other), {one["seed"] for one in other}) == (54, {9200, 9201, 9202})
