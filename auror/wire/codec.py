@@ -53,7 +53,11 @@ def encode_client(message: m.ClientMessage) -> bytes:
 
 
 def encode_server(message: m.AnyServerMessage) -> bytes:
+    """Entries of lists that many are told are encoded once, until ``forget_entries``."""
     return from_server.encode(message)
+
+
+forget_entries = from_server.forget_entries
 
 
 def decode_client(kind: Kind, body: bytes, limits: Limits) -> m.ClientMessage:

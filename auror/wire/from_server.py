@@ -182,7 +182,7 @@ def _unpack_randomness(wire: pb.RandomnessList, known: int) -> m.RandomnessList:
 
 _Value = TypeVar("_Value")
 _ENTRIES = 1 << 14
-"""Of each kind: those of one round, whose lists overlap."""
+"""Of each kind: those of one round, whose lists overlap (``forget_entries``)."""
 
 
 def _each(
@@ -219,6 +219,12 @@ def _randomness(client: ClientId, randomness: bytes) -> bytes:
 def _signature_of_view(client: ClientId, signature: bytes) -> bytes:
     entry = pb.ClientSignature(client=client, signature=signature)
     return pb.AcceptedSet(signatures=[entry]).SerializeToString(deterministic=True)
+
+
+def forget_entries() -> None:
+    """A round has begun: no list of the ones before is told any more."""
+    for kept in (_listed_keys, _keys_of_group, _commitment, _randomness, _signature_of_view):
+        kept.cache_clear()
 
 
 def _unpack_keys(wire: Sequence[pb.KeyListEntry], known: int) -> dict[ClientId, m.AdvertisedKeys]:

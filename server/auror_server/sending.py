@@ -7,6 +7,7 @@ from typing import Any
 
 from auror.ids import RoundId
 from auror.round.server.context import Send
+from auror.wire import codec
 from auror_server.connections import Connections, EncodedMessage, encode_message
 from auror_server.metrics import RoundMeter
 from auror_server.recorder import Recorder
@@ -25,9 +26,13 @@ class RoundSender:
         self._connections = connections
         self._recorder = recorder
         self._compute = compute
+        self._round: RoundId | None = None
 
     async def encoded(self, round_id: RoundId, sends: Sequence[Send]) -> list[EncodedMessage]:
         """One way to the executor for all: in phase 1 everybody is sent envelopes of its own."""
+        if round_id != self._round:  # a thousand clients' keys would stay for sixteen rounds
+            self._round = round_id
+            codec.forget_entries()
         if not sends:
             return []
         made: list[EncodedMessage] = await self._compute(
