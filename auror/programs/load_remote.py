@@ -143,10 +143,10 @@ def run_remote(test: RemoteTest, say: Say) -> RemoteReport:
             watching.look(None)
             running = sum(one.running() for one in swarm)
             seen = watching.moments[-1]
-            gone = "" if listens(test.server, _CONNECT_SECONDS) else f"; {test.server}: no answer"
             say(
                 f"{running} of {workers} processes run for {seen.seconds:.0f} s:"
-                f" {sum(seen.swarm_cpu):.0f} CPU s, {seen.swarm_rss / 1e6:.0f} MB{gone}"
+                f" {sum(seen.swarm_cpu):.0f} CPU s, {seen.swarm_rss / 1e6:.0f} MB"
+                f"{silence_of(test.server)}"
             )
             _wait(swarm)
     say("the clients have ended; their accounts are read")
@@ -164,6 +164,11 @@ def run_remote(test: RemoteTest, say: Say) -> RemoteReport:
         swarm_peak_rss_bytes=max(one.swarm_rss for one in watching.moments),
         machine=machine(),
     )
+
+
+def silence_of(server: str) -> str:
+    """For the end of a line: whether nobody answers at ``server`` now."""
+    return "" if listens(server, _CONNECT_SECONDS) else f"; {server}: no answer"
 
 
 def _wait(swarm: list[RunningProgram]) -> None:

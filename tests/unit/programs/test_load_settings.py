@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 from auror.cli import main
 from auror.deployment.certs import create_deployment
 from auror.errors import ConfigError, CredentialsError, UnavailableError
-from auror.programs.load_remote import RemoteReport, RemoteTest, run_remote
+from auror.programs.load_remote import RemoteReport, RemoteTest, run_remote, silence_of
 from auror.programs.load_swarm import faults_of, files_of, most_clients, server_files
 from auror.programs.loadtest import LoadTest
 from auror.programs.processes import free_address
@@ -114,6 +115,13 @@ def test_a_server_that_is_not_there_is_said_before_anything_starts(tmp_path: Pat
     with pytest.raises(UnavailableError, match=f"nobody answers at {address}: start auror-server"):
         run_remote(RemoteTest(server=address, certs=certs), lambda _: pytest.fail("it started"))
     assert not (certs / "loadtest" / "logs").exists()
+
+
+def test_a_server_that_falls_silent_meanwhile_is_said_in_the_lines_of_progress() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        assert silence_of(address) == ""
+    assert silence_of(address) == f"; {address}: no answer"
 
 
 @pytest.mark.parametrize(
