@@ -36,6 +36,8 @@ _BASE = {"aggregation": "plain", "runs": "defended", "device": "cpu"}
 TABLE = "rows.parquet"
 MANIFEST = "manifest.toml"
 """What is in the folder of every sweep, of a shard too."""
+CELLS = "cells"
+"""Beside it: a file per cell."""
 
 
 @dataclass(frozen=True)
@@ -176,9 +178,9 @@ def found_in(folder: Path, manifest: Path, cells: Sequence[Row]) -> Kept:
     if own.exists():
         if own.read_text(encoding="utf-8") != _text_of(manifest):
             raise ConfigError(f"{folder} holds another sweep: choose another folder")
-    elif folder.is_dir() and [one.name for one in folder.iterdir()] != ["cells"]:
+    elif folder.is_dir() and [one.name for one in folder.iterdir()] != [CELLS]:
         check_unused("out", folder)  # but for cells of shards that ran elsewhere
-    paths = {name: folder / "cells" / f"{name}.json" for name in map(name_of, cells)}
+    paths = {name: folder / CELLS / f"{name}.json" for name in map(name_of, cells)}
     rows = {name: read_row(path) for name, path in paths.items()}
     good = {name: row for name, row in rows.items() if row and row["reason"] is None}
     again = sum(path.exists() for name, path in paths.items() if name not in good)
@@ -215,7 +217,7 @@ def run_sweep(
     done = 0
     with Heartbeat(lambda: say(f"{done}/{len(missing)} done …")) as heartbeat:
         for name, row in engine.computed(_compute, tasks, _lost):
-            write_json(folder / "cells" / f"{name}.json", row)
+            write_json(folder / CELLS / f"{name}.json", row)
             kept[name], done = row, done + 1
             left = (time.perf_counter() - started) / done * (len(missing) - done)
             fate = row["reason"] or f"{row['seconds']:.1f} s"

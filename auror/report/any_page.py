@@ -9,7 +9,7 @@ from pathlib import Path
 from auror.errors import ConfigError, DataError
 from auror.experiments.finished import read_finished
 from auror.experiments.runfolder import summary_of
-from auror.experiments.sweep import TABLE
+from auror.experiments.sweep import CELLS, TABLE
 from auror.report.grouping import Grouping
 from auror.report.run_page import write_report
 from auror.report.server_page import write_server_report
@@ -42,7 +42,7 @@ def report(folders: Sequence[Path], dial: str | None, out: Path | None) -> Repor
     if swept:
         raise ConfigError(f"{swept[0]} is a sweep and others are runs: report them one by one")
     for folder in folders:
-        if (folder / "cells").is_dir():
+        if (folder / CELLS).is_dir():
             raise DataError(
                 f"{folder} holds a sweep that is not complete: run `auror sweep` on it, over all"
                 " cells and not a shard, until rows.parquet is there"

@@ -26,11 +26,11 @@ SKEWED = (
 )
 """Malicious clients, and the deal; ``iid`` deals signs by track."""
 LONG = 3
-"""Of the seeds, for LeNet and for what takes 60 rounds: a row takes up to a quarter of an hour."""
+"""So many of the seeds for long trainings: a row takes up to a quarter of an hour."""
 
 
 def sign_cells(bench: Bench) -> tuple[list[Cell], list[Cell]]:
-    """Those that are dealt evenly, and those with label skew."""
+    """Short ones, dealt evenly, and long ones: LeNet, and with label skew or by track."""
     if bench.reduced:
         return [signs(bench, 9, REDUCED_ROUNDS, "iid-samples", SIGN_PAIRS[:1])], []
     even = [
@@ -47,19 +47,18 @@ def sign_cells(bench: Bench) -> tuple[list[Cell], list[Cell]]:
         for malicious, way in SKEWED
         for pair in SIGN_PAIRS
     ]
-    return even + lenet, skewed
+    return even, lenet + skewed
 
 
 def run(bench: Bench) -> list[Row]:
     """A row per cell and seed; seeds should be ones that no threshold was set on."""
     seeds = bench.seeds[:1] if bench.reduced else bench.seeds
-    even, skewed = sign_cells(bench)
+    short, long = sign_cells(bench)
     return [
         cached_row(bench, "signs", cell.key(seed), partial(_row, cell, bench, seed))
-        for cells in (even, skewed)
-        for at, seed in enumerate(seeds)
+        for cells, chosen in ((short, seeds), (long, seeds[:LONG]))
+        for seed in chosen
         for cell in cells
-        if at < LONG or (cell.rounds == ROUNDS and cell.task == "mlp")
     ]
 
 
