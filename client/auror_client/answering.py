@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -35,7 +35,6 @@ from auror.round.messages import (
     RoundEnd,
     RoundStart,
     ServerMessage,
-    Upload,
     Withdraw,
 )
 from auror.round.past import Past
@@ -239,19 +238,24 @@ class Answering:
 
     async def _step(self, round_id: RoundId, step: Callable[[], list[ClientEffect]]) -> None:
         """One step of the machine: what it must remember is durable before anything leaves, all in
-        one way to the executor and back."""
+        one way to the executor and back: behind a second one, every upload of a process of many
+        would wait until the last one is masked."""
+        link = self.link
 
         def taken() -> list[tuple[ClientEffect, list[bytes]]]:
             effects = step()
             for effect in effects:
                 if isinstance(effect, Remember):
                     self._journal.save(effect.memory)
-            return [(effect, frames_of(round_id, effect)) for effect in effects]
+            return [(effect, frames_of(round_id, effect, link)) for effect in effects]
 
-        await self._carry(round_id, await self._compute(taken))
+        await self._carry(round_id, await self._compute(taken), link)
 
     async def _carry(
-        self, round_id: RoundId, effects: list[tuple[ClientEffect, list[bytes]]]
+        self,
+        round_id: RoundId,
+        effects: list[tuple[ClientEffect, list[bytes]]],
+        link: Sender | None,
     ) -> None:
         """All of them, even when the stream breaks in between: the machine repeats replies, but
         it asks for training and for durable memory only once."""
@@ -262,7 +266,7 @@ class Answering:
                     pass  # it was
                 case Reply(message):
                     try:
-                        await self._reply(round_id, message, frames)
+                        await self._reply(round_id, message, frames, link)
                     except ConnectionLost as error:
                         broken = error
                 case Train(task, model):
@@ -286,17 +290,17 @@ class Answering:
             raise broken
 
     async def _reply(
-        self, round_id: RoundId, message: ClientMessage, frames: list[bytes] | None = None
+        self,
+        round_id: RoundId,
+        message: ClientMessage,
+        frames: Sequence[bytes] = (),
+        cut_for: Sender | None = None,
     ) -> None:
-        """``frames``: of ``message``; those of an upload depend on what the server holds of it."""
-        self._shared.faults.before(self._me, round_id.counter, message)
-        link = self.link
-        if not frames:
-            begun = None
-            if link is not None and isinstance(message, Upload):
-                begun, link.begun = link.begun, None
-            frames = await self._compute(lambda: cut(round_id, message, begun))
-        faults = self._shared.faults
+        """``frames``: of ``message``, as they were cut for ``cut_for``."""
+        faults, link = self._shared.faults, self.link
+        faults.before(self._me, round_id.counter, message)
+        if link is not None and link is not cut_for:
+            frames = await self._compute(lambda: cut(round_id, message, link))
         if link is not None and link is self.link:  # else: the server asks again over another one
             await link.send(faults.frames(self._me, round_id.counter, message, frames))
         faults.after(self._me, round_id.counter, message)

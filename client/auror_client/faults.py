@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -61,8 +62,8 @@ class Faults:
             raise Vanish(counter)
 
     def frames(
-        self, client: ClientId, counter: int, message: ClientMessage, frames: list[bytes]
-    ) -> list[bytes]:
+        self, client: ClientId, counter: int, message: ClientMessage, frames: Sequence[bytes]
+    ) -> Sequence[bytes]:
         """``frames`` of ``message``, or something in their place that nobody can read."""
         if self._now(_GARBLE, self._settings.malformed, self._garbled, client, counter, message):
             return garbled(frames, self._rng(_GARBLE, client, counter))
@@ -114,7 +115,7 @@ def _parsed(name: str, text: str) -> Distribution | None:
     return Distribution.parse(f"faults.{name}", text) if text else None
 
 
-def garbled(frames: list[bytes], rng: np.random.Generator) -> list[bytes]:
+def garbled(frames: Sequence[bytes], rng: np.random.Generator) -> list[bytes]:
     """What a client with a fault, or one that means it, may send in the place of a message: with a
     wrong digest, larger than anything may be, without a header, or of noise."""
     header = pb.ClientFrame.FromString(frames[0]).header

@@ -22,14 +22,15 @@ class Sender(Protocol):
         """Raises ConnectionLost: the server will ask again."""
 
 
-def frames_of(round_id: RoundId, effect: ClientEffect) -> list[bytes]:
-    """Of a reply other than an upload; else none. An upload's depend on what the server holds."""
-    if not isinstance(effect, Reply) or isinstance(effect.message, Upload):
-        return []
-    return cut(round_id, effect.message, None)
+def frames_of(round_id: RoundId, effect: ClientEffect, link: Sender | None) -> list[bytes]:
+    """Of a reply that goes out over ``link``; else none."""
+    return cut(round_id, effect.message, link) if link and isinstance(effect, Reply) else []
 
 
-def cut(round_id: RoundId, message: ClientMessage, begun: Begun | None) -> list[bytes]:
-    """The frames of ``message``; ``begun``: what the server holds of it."""
+def cut(round_id: RoundId, message: ClientMessage, link: Sender) -> list[bytes]:
+    """The frames of ``message`` over ``link``: of an upload, what the server does not hold yet."""
+    begun = None
+    if isinstance(message, Upload):
+        begun, link.begun = link.begun, None
     kind, body = codec.kind_of(message), codec.encode_client(message)
     return list(client_frames(round_id, kind, body, begun))

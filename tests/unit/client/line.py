@@ -42,15 +42,16 @@ from auror.wire.v1 import transport_pb2 as pb
 
 ME = ClientId(0)
 TASK = b'{"synthetic": 24}'
-
-
 Scene = Callable[["Bench"], Awaitable[None]]
 
 
 class Inline(Executor):
-    """Does at once what it is given."""
+    """Does at once what it is given, and counts."""
+
+    turns = 0
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.turns += 1
         future: Future[Any] = Future()
         _finish(future, fn, *args, **kwargs)
         return future
@@ -240,13 +241,13 @@ class Bench:
         self.house = Deployment(7, task=TASK, plan=StatisticsPlan(DIM, (OutputLayer(1, 4),)))
         self.clock = Clock()
         self.network = Network(self.clock)
-        self.trainings = Trainings()
+        self.compute, self.trainings = Inline(), Trainings()
         policy = self.house.policy
         self.limits = Limits(policy.id_bound, DIM, policy.caps.max_statistics)
         self.shared = ProcessShared(
             self.network,
             give_up_after,
-            Inline(),
+            self.compute,
             self.trainings,
             Recording(RecordSection()),
             Faults(FaultsSection()),

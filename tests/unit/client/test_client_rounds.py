@@ -138,6 +138,26 @@ def test_an_upload_goes_on_where_the_welcome_says(
     played(tmp_path, scene)
 
 
+def test_an_upload_is_ready_in_the_turn_in_which_it_is_masked(tmp_path: Path) -> None:
+    """Else those of a process of many would all leave after the last one is masked."""
+
+    async def scene(bench: Bench) -> None:
+        line, game = bench.line(), Round(bench)
+        running = asyncio.create_task(bench.session.run())
+        game.ask(line)
+        await game.hear(line, 3)
+        await bench.trainings.begun(1)
+        while bench.compute.turns < 8:  # four messages, each read and taken
+            await asyncio.sleep(0)
+        bench.trainings.finish(0)
+        assert isinstance((await line.said())[1], Upload)
+        assert bench.compute.turns == 8 + 1
+        line.goodbye()
+        await running
+
+    played(tmp_path, scene)
+
+
 def test_the_rest_of_an_upload_goes_only_to_the_stream_that_named_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
