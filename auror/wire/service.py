@@ -18,16 +18,18 @@ REVOKED = "the operator revoked the holder of this certificate"
 
 Options = Sequence[tuple[str, int]]
 
-_SIZES: Options = (
+_BOUNDS: Options = (
     ("grpc.max_receive_message_length", MAX_FRAME_BYTES),
     ("grpc.max_send_message_length", MAX_FRAME_BYTES),
+    # what a connection keeps to read into: else as much as it once read at a time, for good
+    ("grpc.experimental.tcp_max_read_buffer_size", 8 << 10),
 )
 
 
 def server_options(connections: int) -> Options:
     """Of a port that takes at most ``connections`` at once, those without a handshake included."""
     return (
-        *_SIZES,
+        *_BOUNDS,
         # without these two the server cuts clients off for pinging too often
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
         ("grpc.http2.max_ping_strikes", 0),
@@ -58,7 +60,7 @@ def probe_options(connections: int) -> Options:
 
 
 CLIENT_OPTIONS: Options = (
-    *_SIZES,
+    *_BOUNDS,
     # every client of a process has its own connection and certificate
     ("grpc.use_local_subchannel_pool", 1),
     # retries are ours: a broken stream has an unknown outcome
