@@ -139,6 +139,7 @@ def _alike(family: Family, evidence: Evidence) -> Block:
         np.full(count, noise),
         np.full(count, decoded.ratio),
         np.full(count, family.least / max(decoded.honest_spread, _TINY)),
+        alike=True,
     )
 
 

@@ -8,11 +8,15 @@ verdict knows shifts it by μ (``SMALLEST``). A client is cleared when
    a liar is found at N(μ, v_i²), an honest client at N(0, 1 + v_i²), and both are α from one line;
 2. nothing speaks against it, in every reading that flagged somebody and in the strongest of those
    that are left: its probability of lying is below α, or its effect below μ even at the upper 1 − α
-   bound of its posterior.
+   bound of its posterior. In a family that does not fade and whose honest spreads are not alike a
+   glance may show nothing where an examination finds a liar. Its strongest reading is examined
+   whatever it shows; where no other family lasts, without the correction for all readings, which
+   guards from accusing, not from clearing.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
@@ -20,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.defence.gaussian import FREE
-from auror.defence.selection import Block, Cohort, Finding, Selection
-from auror.defence.spike_slab import SLABS
+from auror.defence.selection import Block, Cohort, Selection, examined
+from auror.defence.spike_slab import SLABS, Posterior
 
 Array = NDArray[np.float64]
 
@@ -41,7 +45,14 @@ def cleared(
     for block in lasting:
         clear &= widths(block, flagged) <= widest(alpha)
     for finding in (*chosen.found, *([] if chosen.rest is None else [chosen.rest])):
-        clear &= _unsuspected(finding, alpha)
+        clear &= _unsuspected(finding.posterior, finding.score, alpha)
+    choice = math.log(sum(len(block.readings) for block in blocks)) if len(lasting) > 1 else 0.0
+    for block in lasting:
+        if clear.any() and not block.alike:
+            closer, _glanced = examined(block, flagged, choice)
+            clear &= bool(closer)  # what cannot be examined clears nobody
+            for finding in closer:
+                clear &= _unsuspected(finding.posterior, finding.score, alpha)
     return frozenset(int(row) for row in np.flatnonzero(clear))
 
 
@@ -63,9 +74,8 @@ def widths(block: Block, free: Sequence[int]) -> Array:
         return np.asarray(1.0 / (np.sqrt(told) * spread))
 
 
-def _unsuspected(finding: Finding, alpha: float) -> NDArray[np.bool_]:
-    """(n,): condition 2 in one reading."""
-    belief = finding.posterior
-    some = 1.0 / (1.0 + np.exp(-np.clip(finding.score, -50.0, 50.0)))
+def _unsuspected(belief: Posterior, score: float, alpha: float) -> NDArray[np.bool_]:
+    """(n,): condition 2 in one reading of log-odds ``score``."""
+    some = 1.0 / (1.0 + np.exp(-np.clip(score, -50.0, 50.0)))
     upper = belief.effect + NormalDist().inv_cdf(1.0 - alpha) * belief.deviation
     return np.asarray((some * belief.inclusion < alpha) | (upper < SMALLEST))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -107,8 +107,8 @@ class Block:
     every reading's honest spread in units of x, as the other readings have it; ``typical`` (K,): as
     its own sums have it too. ``noise`` (K,): standard deviation of a group sum; ``ratio`` (K,):
     variance of honest clients over that of the noise. ``least`` (K,): effect below which
-    nobody is an attacker, in units of x.
-    ``fades``: whether they show less and less as the model converges.
+    nobody is an attacker, in units of x. ``fades``: whether they show less and less as the model
+    converges. ``alike``: whether their honest spreads are, which a glance supposes.
     """
 
     readings: tuple[Reading, ...]
@@ -123,6 +123,7 @@ class Block:
     ratio: Array
     least: Array
     fades: bool = False
+    alike: bool = False
 
     def untouched(self, column: int) -> NDArray[np.intp]:
         """Readings of other sources and targets than those of ``column``, as many as show about
@@ -184,11 +185,12 @@ class Selection:
 
 
 _WORTH_EXAMINING = -3.5
-"""A glance below this, after the correction, never hides a finding: it errs by less."""
+"""A glance below this, after the correction, hides no finding where honest spreads are alike: it
+errs by less. Elsewhere it may, for a round or two (``clearing``)."""
 _WORTH_LATE = 0.2
-"""Of the log-odds that a late window needs. Among 1,000 clients a glance errs by more: it showed at
-least a third of what an examination found wherever that was more than 10 (made-up ledgers of 30 to
-1,000 clients with 10 and 43 classes, eight and sixteen late rounds)."""
+"""Of the log-odds that a late window needs. Among 1,000 clients a glance errs by more: it showed a
+third at least of what an examination found where that was over 10 (made-up ledgers of 30 to 1,000
+clients with 10 and 43 classes, eight and sixteen late rounds)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -249,11 +251,7 @@ def select(
 
 
 def _strongest(
-    blocks: Sequence[Block],
-    flagged: list[int],
-    cohort: Cohort,
-    params: VerdictParams,
-    late: bool,
+    blocks: Sequence[Block], flagged: list[int], cohort: Cohort, params: VerdictParams, late: bool
 ) -> tuple[Finding | None, float]:
     """Examine the readings of each block that look best at a glance, ``flagged`` having free
     effects. Returns the strongest that was examined, None when none is worth it, and the largest
@@ -263,27 +261,38 @@ def _strongest(
     noticed = -np.inf
     worth = _WORTH_LATE * cohort.required(params) if late else _WORTH_EXAMINING
     for block in blocks:
-        gaussians = block.gaussians.without(flagged)
-        odds = glance(gaussians, block.shift, block.expected, USUAL) - choice
-        order = np.argsort(-odds, kind="stable")[:_EXAMINED]
-        if odds[order[0]] < worth and (late or len(block.readings) > len(order)):
-            noticed = max(noticed, float(odds[order[0]]))
-            continue
-        others = block.untouched(int(order[0]))
-        tails = learn_tails(gaussians, block.shift[others], block.typical[others])
-        for column in map(int, order):
-            spreads, log_prior = block.spreads.of(column)
-            least = float(block.least[column])
-            belief = examine(gaussians, block.shift[column], spreads, log_prior, tails, least)
-            if not belief.is_finite:
-                continue
-            score = belief.evidence - choice
-            if best is None or score > best.score:
-                passed = score >= cohort.required(params)
-                members = _members(belief, flagged, cohort, block.fades, params) if passed else ()
-                best = Finding(block, column, tails, belief, score, members)
+        closer, glanced = examined(block, flagged, choice, worth, 0 if late else _EXAMINED)
+        noticed = max(noticed, glanced)
+        for finding in closer:
+            if best is None or finding.score > best.score:
+                best = finding
+                if finding.score >= cohort.required(params):
+                    members = _members(finding.posterior, flagged, cohort, block.fades, params)
+                    best = replace(finding, members=members)
     strength = noticed if best is None else max(noticed, best.score)
     return best, strength if math.isfinite(strength) else 0.0
+
+
+def examined(
+    block: Block, flagged: Sequence[int], choice: float, worth: float = -math.inf, few: int = 0
+) -> tuple[list[Finding], float]:
+    """The readings of ``block`` that look best at a glance, examined, ``flagged`` having free
+    effects; nobody is flagged yet. None when they show less than ``worth`` after ``choice``, the
+    correction for all readings, and are more than ``few``; and what they showed then, else −∞."""
+    gaussians = block.gaussians.without(flagged)
+    odds = glance(gaussians, block.shift, block.expected, USUAL) - choice
+    order = np.argsort(-odds, kind="stable")[:_EXAMINED]
+    if odds[order[0]] < worth and len(block.readings) > few:
+        return [], float(odds[order[0]])
+    found, others = [], block.untouched(int(order[0]))
+    tails = learn_tails(gaussians, block.shift[others], block.typical[others])
+    for column in map(int, order):
+        spreads, log_prior = block.spreads.of(column)
+        least = float(block.least[column])
+        belief = examine(gaussians, block.shift[column], spreads, log_prior, tails, least)
+        if belief.is_finite:
+            found.append(Finding(block, column, tails, belief, belief.evidence - choice, ()))
+    return found, -math.inf
 
 
 def _members(

@@ -8,11 +8,12 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from auror.defence import clearing
 from auror.defence.blocks import PAIR_SPREADS
 from auror.defence.clearing import SMALLEST, cleared, widest, widths
-from auror.defence.confusion import Mislabelled
+from auror.defence.confusion import Depleted, Mislabelled
 from auror.defence.gaussian import Gaussians
-from auror.defence.selection import Block, Cohort, Finding, Selection
+from auror.defence.selection import Block, Cohort, Finding, Selection, examined
 from auror.defence.spike_slab import USUAL, Posterior
 
 N = 6
@@ -25,7 +26,7 @@ def block(told: float, spread: float = 1.0, *, fades: bool = False) -> Block:
     one = np.ones(1)
     return Block(
         (Mislabelled(1, 0),), [], one, Gaussians(told * np.eye(N)), np.zeros((1, N)), PAIR_SPREADS,
-        spread * one, one, one, one, 0.0 * one, fades,
+        spread * one, one, one, one, 0.0 * one, fades, alike=True,
     )  # fmt: skip
 
 
@@ -95,6 +96,52 @@ def test_nobody_is_cleared_whom_a_reading_speaks_against() -> None:
     assert cleared(seen, chosen(rest=unlikely), AROUND, ALPHA) == frozenset(range(N))
     likelier = finding([low, high, *[0.0] * 4], inclusion=0.9, score=-4.4)
     assert cleared(seen, chosen(rest=likelier), AROUND, ALPHA) == others
+
+
+LIARS = {1, 4}
+
+
+def shown(alike: bool) -> Block:
+    """Three readings of 30 clients, in the second of which ``LIARS`` stand out by 9 spreads."""
+    truth = np.random.default_rng(0).normal(size=(3, 30))
+    truth[1, list(LIARS)] = 9.0
+    ones = np.ones(3)
+    readings = (Depleted(0), Depleted(1), Depleted(2))
+    return Block(
+        readings, [], np.ones(0), Gaussians(20.0 * np.eye(30)), truth * 20.0, PAIR_SPREADS,
+        ones, ones, ones, 20.0 * ones, 0.0 * ones, alike=alike,
+    )  # fmt: skip
+
+
+MANY = Cohort(np.ones(30, dtype=np.bool_), 5.0, frozenset(range(30)), 5.0)
+
+
+def test_where_a_glance_may_miss_liars_the_strongest_reading_is_examined() -> None:
+    """Here it missed them: nothing was chosen."""
+    honest = frozenset(range(30)) - LIARS
+    assert cleared([shown(alike=False)], chosen(), MANY, ALPHA) == honest
+    assert cleared([shown(alike=True)], chosen(), MANY, ALPHA) == frozenset(range(30))
+
+
+def test_what_cannot_be_examined_clears_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clearing, "examined", lambda *_: ([], -np.inf))
+    assert cleared([shown(alike=False)], chosen(), MANY, ALPHA) == frozenset()
+
+
+def test_the_only_family_that_lasts_is_not_corrected_for_its_readings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    corrections: list[float] = []
+
+    def noted(block: Block, flagged: list[int], choice: float) -> tuple[list[Finding], float]:
+        corrections.append(choice)
+        return examined(block, flagged, choice)
+
+    monkeypatch.setattr(clearing, "examined", noted)
+    alone, pairs, fading = shown(alike=False), shown(alike=True), replace(shown(True), fades=True)
+    cleared([alone, fading], chosen(), MANY, ALPHA)
+    cleared([alone, pairs], chosen(), MANY, ALPHA)
+    assert corrections == [0.0, pytest.approx(np.log(6))]
 
 
 def test_whoever_is_found_is_not_cleared_and_others_by_the_reading_that_found_them() -> None:
