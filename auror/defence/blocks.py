@@ -13,7 +13,7 @@ differ by a part of what the cohort learns of it, a liar moves all that it has.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,10 +165,13 @@ def _predicted(design: Design, readings: Readings) -> Block:
 
 
 def _against(groups: Groups, readings: Readings, clients: int) -> Block:
-    """Whatever its spread is: nothing predicts by how much clients differ along their mean step."""
+    """Whatever its spread is: nothing predicts by how much clients differ along their mean step.
+    Few classes: by no less once the cohort hardly moves, so the whole run says what a step is."""
     family = readings.against
     each = decode_each(Design(groups, clients, family.gains).gather(family.values))
-    each = each.at_least(STEADY * family.least if len(readings.classes) < FEWEST else 0.0)
+    if len(readings.classes) < FEWEST:
+        family = replace(family, least=max(family.least, readings.stride))
+        each = each.at_least(STEADY * family.least)
     typical = GRID[np.argmax(each.spread_likelihood(GRID), axis=0)]
     return _each(family, each, AnySpread(), typical / 2.0, typical, fades=True)
 

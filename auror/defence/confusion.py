@@ -153,8 +153,11 @@ class Readings:
     """What every group of every round shows.
 
     ``mislabelled``, ``margins`` C(C−1) readings each, ``depleted`` C, ``against`` one.
-    ``whole`` (C(C−1),): the most that any round's mean learns of each pair's source, as the values
-    of ``mislabelled`` are in their units, mean over the rounds.
+    ``whole`` (C(C−1),): the most that any round of the run so far learns of each pair's source in
+    the mean, as the values of ``mislabelled`` are in their units, mean over the rounds. A cohort
+    that has learnt a class moves little for it, but clients differ as before.
+    ``stride``: how far the cohort moves in a typical round of the run so far, as ``against.least``
+    is of these rounds.
     ``resolution``: how well the dual basis tells the classes apart, the least part in (0, 1] of a
     class that it reads back as itself, mean over the rounds.
     ``classes`` (C, features): what is known of a class before looking at clients, standardised.
@@ -167,6 +170,7 @@ class Readings:
     depleted: Family
     against: Family
     whole: Array
+    stride: float
     resolution: float
     classes: Array
     skew: float
@@ -241,8 +245,9 @@ def _look(mean: Array, gram: Array | None, sizes: Sequence[int]) -> RoundShown:
     )
 
 
-def read(rounds: Sequence[RoundShown]) -> Readings:
-    """All rounds together."""
+def read(run: Sequence[RoundShown], start: int = 0) -> Readings:
+    """The rounds of ``run`` from ``start`` on, together."""
+    rounds = run[start:]
     classes = len(rounds[0].learnt)
     _targets, sources = off_diagonal(classes)
     alike = np.ones(len(rounds))
@@ -270,7 +275,8 @@ def read(rounds: Sequence[RoundShown]) -> Readings:
             gains / typical if typical > 0.0 else alike,
             least=typical,
         ),
-        whole=np.max([entry.learnt for entry in rounds], axis=0)[sources] * np.mean(1.0 / units),
+        whole=np.max([entry.learnt for entry in run], axis=0)[sources] * np.mean(1.0 / units),
+        stride=float(np.sqrt(np.mean([entry.moved**2 for entry in run]))),
         resolution=float(np.mean([entry.resolution for entry in rounds])),
         classes=_known_of_classes(rounds),
         skew=float(np.median(own) / max(float(np.median(others)), _TINY)),

@@ -206,7 +206,7 @@ def _judge_window(
     coverage = seen_in.equations / max(int((counts > 0).sum()) - 1, 1)
     if len(seen_in.rounds) < params.min_rounds or coverage < params.coverage:
         return _held(seen_in, counts, spent.required(len(seen_in.clients)), params)
-    readings = read(shown[window.start :])
+    readings = read(shown, window.start)
     blocks = blocks_of(seen_in.groups, readings, len(seen_in.clients), params)
     present = frozenset(k for k, client in enumerate(seen_in.clients) if client in invited)
     # Groups grow when few clients are left: the smallest tell the configured size.
