@@ -52,12 +52,19 @@ class RemoteTest:
     bandwidth: str = ""
     churn: Annotated[float, Range(0, below=1)] = 0.0
     malformed: Annotated[float, Range(0, below=0.5)] = 0.0
+    """Must be 0: who sends what is no message is excluded for good, and these are real members."""
     workers: Annotated[int, Range(1)] = WORKERS
 
     def __post_init__(self) -> None:
         check_fields(self)
         check_address("server", self.server)
         check_drawn(self)
+        if self.malformed:
+            raise ConfigError(
+                f"malformed = {self.malformed:g}: the server would exclude real members for good,"
+                " as whoever sends what no client sends; leave it out, or play the clients of a"
+                " deployment that ends with the test"
+            )
 
     def numbers(self) -> list[int]:
         """Of the clients to play.

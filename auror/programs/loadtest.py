@@ -79,7 +79,8 @@ class LoadTest:
     churn: Annotated[float, Range(0, below=1)] = 0.0
     """Chance per client and round that its connection breaks once, and is made again."""
     malformed: Annotated[float, Range(0, below=0.5)] = 0.0
-    """Chance per client and round to send something that is no message of the protocol."""
+    """Chance per client and round to send something that is no message of the protocol; the server
+    excludes for good who does."""
     workers: Annotated[int, Range(1)] | None = None
     """Processes that hold the clients, on Ray an actor each; by default 2, and on Ray one for each
     core of the cluster."""
@@ -212,7 +213,7 @@ def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
         policy = create_deployment(
             folder / "certs", test.clients, [test.host or _HERE], test.terms()
         )
-        started = time.monotonic()
+        started, fewest = time.monotonic(), policy.fewest_present(False)
         with contextlib.ExitStack() as stack:
             starter = stack.enter_context(programs(folder / "logs"))
             server, port = _start_server(
@@ -226,13 +227,13 @@ def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
             swarm = stack.enter_context(
                 _here(test, parts, folder, starter)
                 if ray is None
-                else swarm_on_ray(ray, parts, folder, policy.fewest_present(False), say)
+                else swarm_on_ray(ray, parts, folder, fewest, say)
             )
-            moments = watch(test.rounds, test.clients, folder / "run", server, swarm, say)
+            watched = watch(test.rounds, test.clients, folder / "run", server, swarm, fewest, say)
         say("the programs have ended; every total is compared")
         seconds = time.monotonic() - started
         wire = None if relay is None else (relay.bytes_up, relay.bytes_down)
-        return report_of(test, folder, seconds, moments, swarm, wire)
+        return report_of(test, folder, seconds, watched, swarm, wire)
 
 
 def _start_server(
