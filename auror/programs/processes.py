@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from auror.child import module_command
-from auror.errors import UnavailableError
+from auror.errors import MachineError, UnavailableError
 
 STOP_SECONDS = 10.0
 _MODULES = ("auror_server", "auror_client")
@@ -59,10 +59,12 @@ class RunningProgram:
         return lines[-1] if lines else "it said nothing"
 
     def check(self) -> None:
-        """Raises UnavailableError when the process ended with an error."""
+        """Raises UnavailableError when the process ended with an error, MachineError where that is
+        this machine's doing."""
         code = self.process.poll()
         if code is not None and code not in self.fine:
-            raise UnavailableError(f"{self.name} ended with exit code {code}: {self.last_line()}")
+            kind = MachineError if code == MachineError.exit_code else UnavailableError
+            raise kind(f"{self.name} ended with exit code {code}: {self.last_line()}")
 
     def stop(self) -> None:
         """Ask it to end, then make it."""
