@@ -24,7 +24,13 @@ from auror.params import WORKERS
 from auror.programs.load_swarm import Swarm, faults_of, files_of, parts_of
 from auror.programs.load_watch import ProgramWatch, Say
 from auror.programs.machines import machine
-from auror.programs.processes import RunningProgram, check_installed, listens, programs
+from auror.programs.processes import (
+    RunningProgram,
+    check_installed,
+    listens,
+    programs,
+    terminated_cleanly,
+)
 
 _CALLERS = tuple(
     kind.exit_code for kind in (ConfigError, CredentialsError, DataError, UnavailableError)
@@ -143,7 +149,7 @@ def run_remote(test: RemoteTest, say: Say) -> RemoteReport:
             " listens"
         )
     began = time.monotonic()
-    with programs(state / "logs") as starter:
+    with terminated_cleanly(), programs(state / "logs") as starter:
         swarm = [part.start(starter, folders) for part in parts_of(numbers, workers, settings)]
         watching = ProgramWatch(None, Swarm(swarm))
         while any(one.running() for one in swarm):

@@ -43,6 +43,7 @@ from auror.programs.processes import (
     memory_folder,
     programs,
     scratch_folder,
+    terminated_cleanly,
     wait_until_listening,
 )
 from auror.programs.relay import CountingRelay
@@ -209,6 +210,7 @@ def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
             asked, test = test, on_cluster(test, ray)
             # a name may stand for several of this machine's addresses, or for another one
             listen = _ALL if asked.host else test.host
+        around.enter_context(terminated_cleanly())  # after Ray, which has a handler of its own
         folder = around.enter_context(scratch_folder())
         policy = create_deployment(
             folder / "certs", test.clients, [test.host or _HERE], test.terms()
