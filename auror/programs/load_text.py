@@ -18,14 +18,15 @@ def _lines(report: LoadReport) -> Iterator[str]:
         f"{test.clients} clients, {test.dim} entries, dropout {test.dropout:g}:"
         f" {report.rounds_finished} rounds finished,"
         f" {report.rounds_aborted} aborted{_counted(report.aborted)},"
-        f" {report.dropped} client-rounds lost{_counted(report.reasons)}"
+        f" {report.dropped} client-rounds broken off{_counted(report.reasons)}"
     )
     counts = report.client_rounds
-    yield (
-        f"client-rounds of finished rounds: {counts.planned} = {counts.accepted} accepted"
-        f" + {counts.dropped} dropped + {counts.left_out} left out with their group"
-        f" + {counts.excluded} of excluded clients + {counts.away} of clients not there"
-    )
+    if counts.planned:
+        yield (
+            f"client-rounds of finished rounds: {counts.planned} = {counts.accepted} accepted"
+            f" + {counts.dropped} dropped + {counts.left_out} left out with their group"
+            f" + {counts.excluded} of excluded clients + {counts.away} of clients not there"
+        )
     if report.excluded:
         yield f"excluded for their conduct: {len(report.excluded)} clients"
     yield (

@@ -160,7 +160,7 @@ def test_a_total_without_all_records_is_not_compared(tmp_path: Path) -> None:
 
 def test_text_says_wire_bytes_only_where_they_were_counted() -> None:
     text = as_text(report())
-    assert "1 aborted (TOO_FEW_UPLOADED 1), 3 client-rounds lost (SILENT 3)" in text
+    assert "1 aborted (TOO_FEW_UPLOADED 1), 3 client-rounds broken off (SILENT 3)" in text
     assert "refused (malformed 2)" in text
     assert "verdict: 2 of 0 attackers flagged, 0 honest ones flagged, 1 suspected" in text
     assert "on the wire" not in text
