@@ -94,6 +94,20 @@ def machine_error(error: BaseException) -> MachineError | None:
     return MachineError(f"{where}{error.strerror}; {advice} and start again")
 
 
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def exit_code_of(error: UserError) -> int:
+    """What a program exits with: the machine's code where a full disk, a quota or a limit on the
+    size of files is the cause, whatever could not be written."""
+    cause = error.__cause__
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _DISK_FULL:
+            return MachineError.exit_code
+        cause = cause.__cause__
+    return error.exit_code
+
+
 class DropReason(enum.Enum):
     """Why one client no longer takes part in a round."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -33,7 +34,7 @@ from auror.deployment.audit_log import (
 )
 from auror.deployment.audit_reader import AuditedRun, KeptEvidence, read_audited
 from auror.deployment.round_evidence import RoundEvidence, evidence_from_json
-from auror.errors import AuthenticationFailed, ProtocolError, UserError
+from auror.errors import AuthenticationFailed, ConfigError, ProtocolError, UserError
 from auror.round.facts import decode
 from auror.round.interrupted import interrupted_rounds
 from auror.round.record import RoundRecord
@@ -84,8 +85,15 @@ def verify_audit(
 
     Raises:
         AuditBroken: naming the first bad entry.
+        ConfigError: ``head`` is none.
         DataError: there is nothing to read.
     """
+    if head is not None:
+        head = head.strip().lower()
+        if re.fullmatch(r"[0-9a-f]{64}", head, re.ASCII) is None:
+            raise ConfigError(
+                f'head = "{head}": give the 64 hexadecimal digits that were printed before'
+            )
     kept = read_audited(folder)
     walk = _Walk(kept, trusted, detector or named_detector(own=False))
     for number, entry in enumerate(kept.entries):

@@ -30,7 +30,8 @@ def command() -> None:
               help="Folder with the operator.pub and ca.pem to trust, such as a client's."
               "  [default: those that RUN names]")  # fmt: skip
 @click.option("--head", default=None, metavar="HASH",
-              help="A head that was printed before: RUN must lead to it still.")  # fmt: skip
+              help="A head that was printed before (64 hexadecimal digits): RUN must lead to it"
+                   " still.")  # fmt: skip
 @click.option("--own-detector", is_flag=True,
               help="Let a detector run here that is code of the run's own.")  # fmt: skip
 @FORMAT

@@ -15,7 +15,9 @@ from auror.files import make_writable
 @click.command("bench", epilog=EPILOG)
 @click.argument("sections", nargs=-1, metavar="[SECTION]...")
 @click.option("--only", multiple=True,
-              help="Clients x entries as 100x100000, comma-separated.  [default: all]")  # fmt: skip
+              help="Sizes to measure, of those that the SECTIONs have, comma-separated, such as"
+                   " 100x100000 of secagg; a wrong name is answered with all of them."
+                   "  [default: all]")  # fmt: skip
 @click.option("--reduced", is_flag=True, help="One small size per section: seconds.")
 @click.option("--peer", default="",
               help="flwr: Flower's SecAgg+ beside section secagg, the same sizes; installed into"

@@ -12,7 +12,7 @@ import click
 
 from auror.deployment.console import one_line, say_machine_error, with_flags
 from auror.entry import INTERRUPTED
-from auror.errors import UserError
+from auror.errors import UserError, exit_code_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -84,7 +84,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except UserError as error:
             click.echo(f"auror: {told(str(error))}", err=True)
-            sys.exit(error.exit_code)
+            sys.exit(exit_code_of(error))
         except (OSError, MemoryError) as error:
             sys.exit(say_machine_error("auror", error))
         except KeyboardInterrupt:

@@ -116,7 +116,7 @@ def create_deployment(
         if not isinstance(error, OSError):
             raise
         raise CredentialsError(
-            f"cannot write {error.filename}: {error.strerror}; choose another folder"
+            f"cannot write {error.filename or folder}: {error.strerror}; choose another folder"
         ) from error
 
 
@@ -235,15 +235,18 @@ def write_new(folder: Path, public: dict[str, bytes], private: dict[str, bytes])
     """
     folder.mkdir(parents=True, exist_ok=True)
     made: list[Path] = []
+    path = folder
     try:
         for files, mode in ((public, 0o644), (private, 0o600)):
             for name, content in files.items():
                 # the mode is set when the file is made: a key is never readable, not even briefly
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-                with os.fdopen(os.open(folder / name, flags, mode), "wb") as file:
-                    made.append(folder / name)
+                path = folder / name
+                with os.fdopen(os.open(path, flags, mode), "wb") as file:
+                    made.append(path)
                     file.write(content)
-    except OSError:
-        for path in made:  # nobody has seen them
-            path.unlink(missing_ok=True)
+    except OSError as error:
+        for one in made:  # nobody has seen them
+            one.unlink(missing_ok=True)
+        error.filename = str(path)  # a write that fails names no file
         raise

@@ -19,7 +19,7 @@ import click
 
 from auror.deployment.addresses import check_address
 from auror.deployment.console import one_line
-from auror.errors import ConfigError, MachineError, UnavailableError, UserError
+from auror.errors import ConfigError, MachineError, UnavailableError, UserError, exit_code_of
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class Checklist:
         try:
             result = check()
         except UserError as error:
-            self.exit_code = self.exit_code or error.exit_code
+            self.exit_code = self.exit_code or exit_code_of(error)
             self._say(what, ok=False, said=self._told(str(error)))
             return None
         self._say(what, ok=True, said="" if found is None else found(result))

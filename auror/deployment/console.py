@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -74,8 +75,27 @@ class Program(OneLine, CommandGroup):
 VERSION = click.version_option(__version__, message="%(prog)s %(version)s")
 
 
+class _Forgiving(io.FileIO):
+    """Standard error that takes everything: what cannot be written is given up."""
+
+    def write(self, content: Any, /) -> int:
+        with contextlib.suppress(OSError):
+            super().write(content)
+        return len(memoryview(content).cast("B"))
+
+
 def tolerate_any_console() -> None:
-    """What standard output and error cannot encode becomes ``?`` and no error."""
+    """What standard output and error cannot encode becomes ``?`` and no error. Progress and logs
+    that standard error does not take, on a full disk or after `| head`, cost no result."""
+    error = sys.stderr
+    if error is None:  # it was closed
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for good
+    elif error is sys.__stderr__ and isinstance(error, io.TextIOWrapper):
+        error.flush()
+        raw = _Forgiving(error.fileno(), "wb", closefd=False)
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(raw), error.encoding, line_buffering=True, write_through=True
+        )
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -140,9 +140,32 @@ def revoke(folder: Path, clients: Collection[ClientId]) -> Policy:
     """
     operator = Operator(folder)
     with operator.alone():
-        after = operator.policy.successor(operator.key, clients)
+        before = operator.policy
+        _check_enough(before, clients)
+        after = before.successor(operator.key, clients)
         operator.publish(after)
     return after
+
+
+def _check_enough(policy: Policy, leaving: Collection[ClientId]) -> None:
+    """Raises ConfigError when too few members would be left; who is none is not counted."""
+    there, left = len(policy.members), len(policy.members.keys() - set(leaving))
+    needed = next((n for n in range(2, there + 1) if _can_play(policy, n)), there)
+    if left < needed:
+        raise ConfigError(
+            f"{left} of {there} members would be left, and the policy needs {needed}: revoke fewer,"
+            " or approve others first"
+        )
+
+
+def _can_play(policy: Policy, members: int) -> bool:
+    """Whether ``policy`` could have so many."""
+    try:
+        kept = dict(sorted(policy.members.items())[:members])
+        replace(policy, members=kept).check()
+    except ConfigError:
+        return False
+    return True
 
 
 def reinstate(

@@ -8,13 +8,9 @@ server has nothing to compute it with.
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from auror.deployment.certs import Terms, create_deployment
@@ -34,6 +30,7 @@ from auror.programs.processes import (
     free_address,
     programs,
     scratch_folder,
+    terminated_cleanly,
     wait_until_listening,
 )
 from auror.programs.replay import RANDOMNESS, read_seeds, replay
@@ -63,7 +60,7 @@ def run_demo(config: ExperimentConfig, folder: Path, report: Reporter) -> Experi
     # Three processes share the machine, and a replay needs the very same arithmetic.
     config = replace(config, device="cpu" if config.device == "auto" else config.device)
     started = time.perf_counter()
-    with _terminate_cleanly():
+    with terminated_cleanly():
         prepared = Prepared.of(config)
         stages = {"prepare": time.perf_counter() - started}
         outcomes = plain_runs(prepared, report)
@@ -230,17 +227,3 @@ def _check_finished(server: RunningProgram, rounds: int) -> None:
     server.check()
     if not rounds:
         raise UnavailableError(f"the server ended without a round: {server.last_line()}")
-
-
-@contextlib.contextmanager
-def _terminate_cleanly() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does: through every ``finally``."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

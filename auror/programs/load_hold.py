@@ -24,6 +24,7 @@ from auror.programs.processes import (
     memory_folder,
     programs,
     scratch_folder,
+    terminated_cleanly,
     wait_until_listening,
 )
 
@@ -89,6 +90,7 @@ def run_hold(test: HoldTest, say: Say) -> HoldReport:
         f" on open files allows {allowed}{more}"
     )
     with (
+        terminated_cleanly(),
         scratch_folder() as folder,
         memory_folder(STATE_BYTES * test.clients, folder / "state") as state,
         programs(folder / "logs") as starter,

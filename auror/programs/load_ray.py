@@ -19,7 +19,7 @@ from typing import Any
 from auror.deployment.addresses import check_address
 from auror.deployment.credentials import client_folder
 from auror.deployment.locks import allow_many_files
-from auror.errors import ConfigError, UnavailableError, UserError
+from auror.errors import ConfigError, MachineError, UnavailableError, UserError
 from auror.experiments.engine import first_line
 from auror.ids import ClientId
 from auror.programs.load_swarm import INPUTS, STATE_BYTES, Part, Swarm, files_of
@@ -108,7 +108,7 @@ class ClientHost:
         try:
             program.check()
             error = ""
-        except UnavailableError as failed:
+        except (UnavailableError, MachineError) as failed:
             error = str(failed)
         records = dict(_taken(self._records))
         return Answer(code, error, program.cpu, program.rss, machine_use(), records)
@@ -156,11 +156,12 @@ class RayHost:
         return not self.lost and self._code is None
 
     def check(self) -> None:
-        """Raises UnavailableError when its program ended with an error, but for one that was
-        killed, which is lost."""
+        """Raises UnavailableError when its program ended with an error, MachineError where that is
+        its machine's doing; one that was killed is lost."""
         self.look()
         if self._error:
-            raise UnavailableError(self._error)
+            kind = MachineError if self._code == MachineError.exit_code else UnavailableError
+            raise kind(self._error)
 
     def stop(self) -> None:
         """End its program, and fetch what it still has."""

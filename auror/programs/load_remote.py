@@ -24,7 +24,13 @@ from auror.params import WORKERS
 from auror.programs.load_swarm import Swarm, faults_of, files_of, parts_of
 from auror.programs.load_watch import ProgramWatch, Say
 from auror.programs.machines import machine
-from auror.programs.processes import RunningProgram, check_installed, listens, programs
+from auror.programs.processes import (
+    RunningProgram,
+    check_installed,
+    listens,
+    programs,
+    terminated_cleanly,
+)
 
 _CALLERS = tuple(
     kind.exit_code for kind in (ConfigError, CredentialsError, DataError, UnavailableError)
@@ -52,12 +58,19 @@ class RemoteTest:
     bandwidth: str = ""
     churn: Annotated[float, Range(0, below=1)] = 0.0
     malformed: Annotated[float, Range(0, below=0.5)] = 0.0
+    """Must be 0: who sends what is no message is excluded for good, and these are real members."""
     workers: Annotated[int, Range(1)] = WORKERS
 
     def __post_init__(self) -> None:
         check_fields(self)
         check_address("server", self.server)
         check_drawn(self)
+        if self.malformed:
+            raise ConfigError(
+                f"malformed = {self.malformed:g}: the server would exclude real members for good,"
+                " as whoever sends what no client sends; leave it out, or play the clients of a"
+                " deployment that ends with the test"
+            )
 
     def numbers(self) -> list[int]:
         """Of the clients to play.
@@ -136,7 +149,7 @@ def run_remote(test: RemoteTest, say: Say) -> RemoteReport:
             " listens"
         )
     began = time.monotonic()
-    with programs(state / "logs") as starter:
+    with terminated_cleanly(), programs(state / "logs") as starter:
         swarm = [part.start(starter, folders) for part in parts_of(numbers, workers, settings)]
         watching = ProgramWatch(None, Swarm(swarm))
         while any(one.running() for one in swarm):

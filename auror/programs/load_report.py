@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,17 +12,17 @@ import numpy as np
 
 from auror.deployment.run_reader import RunReader
 from auror.errors import UnavailableError
+from auror.programs.load_counts import ClientRounds, count_client_rounds
+from auror.programs.load_limit import Cores, cores_at_work, limit_of
 from auror.programs.load_swarm import INPUTS, Swarm
-from auror.programs.load_watch import Moment
+from auror.programs.load_watch import Moment, Watched
 from auror.programs.machines import machine
-from auror.report.status import run_status
+from auror.report.status import RunStatus, run_status
 
 if TYPE_CHECKING:
     from auror.programs.loadtest import LoadTest
 
 _PERCENTILES = (50, 90, 95, 99)
-_BUSY = 0.85
-"""From this share of what there is on, it is what a test waits for."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +35,6 @@ class PhaseFigures:
     p99: float
     longest: float
     """Of the phase as a whole."""
-
-
-@dataclass(frozen=True)
-class Cores:
-    """How many cores were at work while rounds were played, on average."""
-
-    server: float
-    swarm: float
-    busiest: float
-    """Of the processes of clients."""
-    others: float
-    """Whatever else ran on the machines of the test."""
-    all: int
-    """That the test may use, on all of them."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +59,11 @@ class LoadReport:
     test: LoadTest
     rounds_finished: int
     rounds_aborted: int
-    exact: bool
-    """Every compared total equals the plain sum of the accepted clients' quantised updates, and
-    one was compared at least."""
+    gave_up: str
+    """Why the server ended before all rounds had a total; "" where it did not."""
+    exact: bool | None
+    """Every compared total equals the plain sum of the accepted clients' quantised updates; None
+    where none was compared."""
     uncompared: int
     """Totals of clients of whom one's record was lost with its host."""
     lost: tuple[str, ...]
@@ -110,9 +97,13 @@ class LoadReport:
     limit: str
     """What the rounds waited for, in words."""
     dropped: int
-    """Client-rounds that were lost."""
+    """Client-rounds that a client left before their end, in all rounds."""
     reasons: dict[str, int]
     """Why: ``DropReason`` and, of those who withdrew, ``Refusal``."""
+    client_rounds: ClientRounds
+    """Of the rounds with a total: what became of every client in each."""
+    excluded: tuple[int, ...]
+    """Clients that the server excluded for good for their conduct."""
     refused: dict[str, int]
     """What the server refused at its door or in a stream, by reason."""
     aborted: dict[str, int]
@@ -126,7 +117,8 @@ class LoadReport:
     @property
     def passed(self) -> bool:
         """All rounds had a total, and every one was compared and right."""
-        return self.exact and not self.uncompared and self.rounds_finished == self.test.rounds
+        complete = self.rounds_finished == self.test.rounds
+        return complete and self.exact is True and not self.uncompared
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -136,7 +128,7 @@ def report_of(
     test: LoadTest,
     folder: Path,
     seconds: float,
-    moments: Sequence[Moment],
+    watched: Watched,
     swarm: Swarm,
     wire: tuple[int, int] | None,
 ) -> LoadReport:
@@ -147,15 +139,15 @@ def report_of(
         UnavailableError: no round was played.
     """
     run, inputs = folder / "run", folder / INPUTS
-    reader = RunReader(run)
+    reader, moments = RunReader(run), watched.moments
     rounds, timings = reader.rounds(), reader.timings()
     if not timings:
         raise UnavailableError("the load test ended without a round; see the server's log")
     finished = [line for line in rounds if line["aborted"] is None]
     played = sum(line["seconds"] for line in timings)
     plain = test.clients * len(rounds) * test.dim * test.quantisation_bits / 8
-    machines = swarm.machines()
-    at_work = _cores(moments, sum(use.cores for use in machines.values()))
+    machines, status = swarm.machines(), run_status(run)
+    at_work = cores_at_work(moments, sum(use.cores for use in machines.values()))
     cpu = [sum(one.swarm_cpu) for one in moments] or [0.0]
     compared = [_exact(reader, inputs, line) for line in finished]
     known = [right for right in compared if right is not None]
@@ -163,7 +155,8 @@ def report_of(
         test=test,
         rounds_finished=len(finished),
         rounds_aborted=len(rounds) - len(finished),
-        exact=bool(known) and all(known),
+        gave_up=watched.gave_up,
+        exact=all(known) if known else None,
         uncompared=len(compared) - len(known),
         lost=tuple(swarm.lost),
         seconds=round(seconds, 3),
@@ -182,12 +175,14 @@ def report_of(
         swarm_cpu_per_round=(cpu[-1] - _before_rounds(moments)) / len(timings),
         swarm_peak_rss_bytes=max((one.swarm_rss for one in moments), default=0),
         cores=at_work,
-        limit=_limit(at_work, timings),
+        limit=limit_of(at_work, timings, {"delay": test.delay, "bandwidth": test.bandwidth}),
         dropped=sum(len(line["dropped"]) for line in rounds),
         reasons=_reasons(rounds),
+        client_rounds=count_client_rounds(rounds, test.clients),
+        excluded=status.excluded,
         refused=dict(timings[-1]["refused"]),
         aborted=dict(Counter(line["aborted"] for line in rounds if line["aborted"])),
-        verdict=_found(test, run) if test.classes else None,
+        verdict=_found(test, status) if test.classes else None,
         machine={**machine(), "machines": len(machines)},
         moments=tuple(moments),
     )
@@ -207,8 +202,8 @@ def _exact(reader: RunReader, inputs: Path, line: dict[str, Any]) -> bool | None
     return bool(np.array_equal(total, plain))
 
 
-def _found(test: LoadTest, run: Path) -> Found:
-    status, attacking = run_status(run), set(test.attacking)
+def _found(test: LoadTest, status: RunStatus) -> Found:
+    attacking = set(test.attacking)
     flagged = set(status.flagged)
     return Found(
         flagged=tuple(sorted(flagged)),
@@ -241,53 +236,3 @@ def _reasons(rounds: Sequence[dict[str, Any]]) -> dict[str, int]:
 def _before_rounds(moments: Sequence[Moment]) -> float:
     """CPU seconds of the swarm when the first round began, or little later."""
     return next((sum(one.swarm_cpu) for one in moments if one.playing), 0.0)
-
-
-def _cores(moments: Sequence[Moment], there_are: int) -> Cores | None:
-    spans = [
-        (before, after)
-        for before, after in itertools.pairwise(moments)
-        if before.playing and after.playing
-    ]
-    seconds = sum(after.seconds - before.seconds for before, after in spans)
-    if not seconds:
-        return None
-
-    def used(cpu: Any) -> float:
-        return float(sum(cpu(after) - cpu(before) for before, after in spans) / seconds)
-
-    server, swarm = used(lambda one: one.server_cpu), used(lambda one: sum(one.swarm_cpu))
-    workers = range(len(spans[0][0].swarm_cpu))
-    each = [used(lambda one, at=at: one.swarm_cpu[at]) for at in workers]
-    others = max(0.0, used(lambda one: one.machine_cpu) - server - swarm)
-    return Cores(
-        server=round(server, 2),
-        swarm=round(swarm, 2),
-        busiest=round(max(each, default=0.0), 2),
-        others=round(others, 2),
-        all=there_are,
-    )
-
-
-def _limit(found: Cores | None, timings: Sequence[dict[str, Any]]) -> str:
-    if found is None:
-        return "the rounds were too short to look at"
-    shares = {"server": found.server, "clients": found.swarm, "other programs": found.others}
-    each = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
-    said = f"cores at work: {each} of {found.all}"
-    longest = _longest(timings)
-    if sum(shares.values()) >= _BUSY * found.all:
-        most = max(shares, key=lambda name: shares[name])
-        return f"CPU, most of it taken by {most} ({said}); longest phase: {longest}"
-    if found.server >= _BUSY:
-        return f"the server's one event loop ({said}); longest phase: {longest}"
-    if found.busiest >= _BUSY:
-        return f"a process of clients, which has one interpreter: more --workers ({said})"
-    return f"waiting, not CPU: links, disks, deadlines ({said}); longest phase: {longest}"
-
-
-def _longest(timings: Sequence[dict[str, Any]]) -> str:
-    spent: Counter[str] = Counter()
-    for line in timings:
-        spent.update({name: phase["seconds"] for name, phase in line["phases"].items()})
-    return spent.most_common(1)[0][0] if spent else "none"

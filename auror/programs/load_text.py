@@ -18,8 +18,17 @@ def _lines(report: LoadReport) -> Iterator[str]:
         f"{test.clients} clients, {test.dim} entries, dropout {test.dropout:g}:"
         f" {report.rounds_finished} rounds finished,"
         f" {report.rounds_aborted} aborted{_counted(report.aborted)},"
-        f" {report.dropped} client-rounds lost{_counted(report.reasons)}"
+        f" {report.dropped} client-rounds broken off{_counted(report.reasons)}"
     )
+    counts = report.client_rounds
+    if counts.planned:
+        yield (
+            f"client-rounds of finished rounds: {counts.planned} = {counts.accepted} accepted"
+            f" + {counts.dropped} dropped + {counts.left_out} left out with their group"
+            f" + {counts.excluded} of excluded clients + {counts.away} of clients not there"
+        )
+    if report.excluded:
+        yield f"excluded for their conduct: {len(report.excluded)} clients"
     yield (
         f"{report.seconds_per_round:.1f} s a round, {report.seconds:.1f} s in all;"
         f" {report.client_rounds_per_second:.1f} clients a second"
@@ -52,14 +61,18 @@ def _lines(report: LoadReport) -> Iterator[str]:
     if report.refused:
         yield f"refused{_counted(report.refused)}"
     if report.rounds_finished < test.rounds:
-        yield f"NOT FINISHED: {report.rounds_finished} of {test.rounds} rounds had a total"
+        why = f": {report.gave_up}" if report.gave_up else ""
+        yield f"NOT FINISHED: {report.rounds_finished} of {test.rounds} rounds had a total{why}"
     yield from (f"lost: {host}" for host in report.lost)
     if report.uncompared:
         yield (
             f"NOT COMPARED: {report.uncompared} totals with clients whose records were lost with"
             " their host"
         )
-    yield f"every total exact: {'yes' if report.exact else 'NO'}"
+    if report.exact is None:
+        yield f"no total was {'compared' if report.rounds_finished else 'opened'}"
+    else:
+        yield f"every total exact: {'yes' if report.exact else 'NO'}"
 
 
 def _counted(reasons: Mapping[str, int]) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 
 from auror.deployment.run_reader import RunReader
 from auror.deployment.status_socket import ask
-from auror.errors import UntrainedError
+from auror.errors import MembersMissing, UntrainedError
 from auror.programs.load_swarm import Host, Swarm
 from auror.programs.processes import RunningProgram
+from auror.report.status import RunStatus, run_status
 
 Say = Callable[[str], None]
 _POLL_SECONDS = 0.25
@@ -40,6 +41,15 @@ class Moment:
     """Bytes."""
     swarm_rss: int
     """Bytes, of all processes of clients together."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What was seen of a test from its start to its end."""
+
+    moments: Sequence[Moment]
+    gave_up: str = ""
+    """Why the server ended before all rounds had a total; "" where it did not."""
 
 
 class ProgramWatch:
@@ -77,9 +87,13 @@ def watch(
     run: Path,
     server: RunningProgram,
     swarm: Swarm,
+    fewest: int,
     say: Say,
-) -> list[Moment]:
+) -> Watched:
     """Until the server has ended well, or has given up after some rounds, and the clients after it.
+
+    Args:
+        fewest: members that a round needs.
 
     Raises:
         UnavailableError: one of them ended with an error.
@@ -100,12 +114,31 @@ def watch(
     found = reader.rounds()
     for line in found[shown:]:
         say(_fate(rounds, found[: line["index"] + 1]))
-    if server.process.returncode == UntrainedError.exit_code and found:
-        say(server.last_line())  # it gave up after rounds that are worth a report
+    code, gave_up = server.process.returncode, ""
+    if code == UntrainedError.exit_code and found:
+        say(server.last_line())
+        gave_up = "too many rounds ended without a total"
+    elif code == MembersMissing.exit_code and found:
+        gave_up = _too_few(clients, run_status(run), fewest)
+    if gave_up:
+        say(f"the server gave up: {gave_up}")  # after rounds that are worth a report
     else:
         server.check()
     end(swarm.hosts)
-    return watching.moments
+    return Watched(watching.moments, gave_up)
+
+
+def _too_few(clients: int, status: RunStatus, fewest: int) -> str:
+    """Why no further round can be played; "" where that is not for want of members."""
+    left = clients - len({*status.excluded, *status.flagged})
+    if left >= fewest:
+        return ""
+    flagged = len(set(status.flagged) - set(status.excluded))
+    return (
+        f"{left} of {clients} clients are left, and a round needs {fewest}:"
+        f" {len(status.excluded)} were excluded for their conduct"
+        + (f", {flagged} flagged" if flagged else "")
+    )
 
 
 def end(clients: Sequence[Host]) -> None:

@@ -43,6 +43,7 @@ from auror.programs.processes import (
     memory_folder,
     programs,
     scratch_folder,
+    terminated_cleanly,
     wait_until_listening,
 )
 from auror.programs.relay import CountingRelay
@@ -79,7 +80,8 @@ class LoadTest:
     churn: Annotated[float, Range(0, below=1)] = 0.0
     """Chance per client and round that its connection breaks once, and is made again."""
     malformed: Annotated[float, Range(0, below=0.5)] = 0.0
-    """Chance per client and round to send something that is no message of the protocol."""
+    """Chance per client and round to send something that is no message of the protocol; the server
+    excludes for good who does."""
     workers: Annotated[int, Range(1)] | None = None
     """Processes that hold the clients, on Ray an actor each; by default 2, and on Ray one for each
     core of the cluster."""
@@ -208,11 +210,12 @@ def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
             asked, test = test, on_cluster(test, ray)
             # a name may stand for several of this machine's addresses, or for another one
             listen = _ALL if asked.host else test.host
+        around.enter_context(terminated_cleanly())  # after Ray, which has a handler of its own
         folder = around.enter_context(scratch_folder())
         policy = create_deployment(
             folder / "certs", test.clients, [test.host or _HERE], test.terms()
         )
-        started = time.monotonic()
+        started, fewest = time.monotonic(), policy.fewest_present(False)
         with contextlib.ExitStack() as stack:
             starter = stack.enter_context(programs(folder / "logs"))
             server, port = _start_server(
@@ -226,13 +229,13 @@ def run_loadtest(test: LoadTest, say: Say) -> LoadReport:
             swarm = stack.enter_context(
                 _here(test, parts, folder, starter)
                 if ray is None
-                else swarm_on_ray(ray, parts, folder, policy.fewest_present(False), say)
+                else swarm_on_ray(ray, parts, folder, fewest, say)
             )
-            moments = watch(test.rounds, test.clients, folder / "run", server, swarm, say)
+            watched = watch(test.rounds, test.clients, folder / "run", server, swarm, fewest, say)
         say("the programs have ended; every total is compared")
         seconds = time.monotonic() - started
         wire = None if relay is None else (relay.bytes_up, relay.bytes_down)
-        return report_of(test, folder, seconds, moments, swarm, wire)
+        return report_of(test, folder, seconds, watched, swarm, wire)
 
 
 def _start_server(

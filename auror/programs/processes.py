@@ -7,19 +7,22 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import psutil
 
 from auror.child import module_command
-from auror.errors import UnavailableError
+from auror.errors import MachineError, UnavailableError
 
 STOP_SECONDS = 10.0
 _MODULES = ("auror_server", "auror_client")
@@ -59,10 +62,12 @@ class RunningProgram:
         return lines[-1] if lines else "it said nothing"
 
     def check(self) -> None:
-        """Raises UnavailableError when the process ended with an error."""
+        """Raises UnavailableError when the process ended with an error, MachineError where that is
+        this machine's doing."""
         code = self.process.poll()
         if code is not None and code not in self.fine:
-            raise UnavailableError(f"{self.name} ended with exit code {code}: {self.last_line()}")
+            kind = MachineError if code == MachineError.exit_code else UnavailableError
+            raise kind(f"{self.name} ended with exit code {code}: {self.last_line()}")
 
     def stop(self) -> None:
         """Ask it to end, then make it."""
@@ -83,6 +88,25 @@ def check_installed() -> None:
                 f"this Python does not find {name}: install Auror (pip install .), or put the"
                 " folders server and client on PYTHONPATH"
             )
+
+
+@contextlib.contextmanager
+def terminated_cleanly() -> Iterator[None]:
+    """SIGTERM ends what is inside as Ctrl-C does: through every ``finally``, once. Other threads
+    than the main one hear no signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one does not disturb the end
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

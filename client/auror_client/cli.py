@@ -19,7 +19,7 @@ from auror.deployment.logs import configure
 from auror.deployment.private_memory import keep_memory_private
 from auror.deployment.settings import to_toml
 from auror.entry import STOPPED
-from auror.errors import UserError
+from auror.errors import UserError, exit_code_of
 from auror_client.config import load_config
 from auror_client.trainings import leave
 
@@ -115,7 +115,7 @@ def main(
         ending = asyncio.run(swarm.run(config))
     except UserError as error:
         click.echo(f"auror-client: {_told(str(error))}", err=True)
-        leave(error.exit_code)
+        leave(exit_code_of(error))
     except (OSError, MemoryError) as error:
         leave(say_machine_error("auror-client", error))
     except KeyboardInterrupt:

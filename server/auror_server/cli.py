@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from auror.deployment.logs import configure
 from auror.deployment.private_memory import keep_memory_private
 from auror.deployment.settings import to_toml
 from auror.entry import STOPPED
-from auror.errors import UserError
+from auror.errors import ConfigError, UserError, exit_code_of
 from auror_server.config import load_config
 
 _EPILOG = """\b
@@ -116,7 +117,7 @@ def main(
         ending = asyncio.run((trainings.stand if config.server.runs else app.serve)(config))
     except UserError as error:
         click.echo(f"auror-server: {_told(str(error))}", err=True)
-        sys.exit(error.exit_code)
+        sys.exit(exit_code_of(error))
     except (OSError, MemoryError) as error:
         sys.exit(say_machine_error("auror-server", error))
     except KeyboardInterrupt:
@@ -156,6 +157,8 @@ def _flags(common: dict[str, str | None]) -> list[str]:
     given = {name: value for name, value in common.items() if value is not None}
     keys = dict(_COMMON)
     if given.get("rounds", "").startswith("+"):
+        if re.fullmatch(r"\+\s*0+\s*", given["rounds"]):  # 0 would stand for no extension
+            raise ConfigError(f"--rounds {given['rounds']}: extend a finished run by +1 or more")
         keys["rounds"], given["rounds"] = "session.add_rounds", given["rounds"][1:]
     return [
         f"{keys[name]}={value if name in _NUMBERS else json.dumps(value)}"

@@ -14,6 +14,7 @@ from auror.errors import ConfigError
 from auror.ids import ClientId
 from auror.training.campaign import Campaign
 from auror_server.session import Session
+from auror_server.standing import OVER
 
 _log = logger("operator")
 
@@ -22,13 +23,18 @@ class OperatorCommands:
     """Of one session. What outlasts it is durable before the answer (docs/adr/0032)."""
 
     def __init__(
-        self, folder: Path, session: Session, campaign: Campaign, stop: Callable[[], None]
+        self,
+        folder: Path,
+        session: Session,
+        campaign: Campaign,
+        stop: Callable[[], None],
+        told: Callable[[], None] = lambda: None,
     ) -> None:
-        """``stop``: as a signal would."""
+        """``stop``: as a signal would; ``told``: of a server that stands: it is to end, too."""
         self._folder = folder
         self._session = session
         self._campaign = campaign
-        self._stop = stop
+        self._stop, self._told = stop, told
 
     async def answer(self, wanted: Any) -> dict[str, Any]:
         """Of the control port.
@@ -37,6 +43,12 @@ class OperatorCommands:
             UserError: what is asked for cannot be granted, or is no request.
         """
         orders = self._session.orders
+        match wanted:
+            case {"do": "pause"} | {"do": "exclude", "clients": list(_)}:
+                self._check_under_way()
+            case {"do": "stop", "after_round": True}:
+                self._check_under_way()
+                self._told()
         match wanted:
             case {"do": "pause"}:
                 return await self._order(replace(orders, paused=True))
@@ -60,6 +72,14 @@ class OperatorCommands:
                 set_level(name)
                 return {"level": name}
         raise ConfigError("no request that this version knows: use the commands of its own `auror`")
+
+    def _check_under_way(self) -> None:
+        """Raises ConfigError: no further round begins."""
+        if self._campaign.complete or self._session.standing()["activity"] in OVER:
+            raise ConfigError(
+                "the training is over, no further round begins: nothing was changed; the server"
+                " ends by itself, and one that stands with `auror stop`"
+            )
 
     async def _order(self, orders: Orders) -> dict[str, Any]:
         """From the next round on; said in the log, however little that says."""

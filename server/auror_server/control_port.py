@@ -12,7 +12,7 @@ from typing import Any
 from auror.deployment.control_socket import CONTROL, LONGEST
 from auror.deployment.logs import logger
 from auror.deployment.status_socket import PATIENCE_S
-from auror.errors import ConfigError, UserError
+from auror.errors import ConfigError, UserError, exit_code_of
 from auror_server.status_port import bound
 
 AT_ONCE = 4
@@ -77,4 +77,4 @@ class ControlPort:
                 return await self._answer(wanted)
         except UserError as error:
             _log.warning("request refused", why=str(error))
-            return {"error": str(error), "code": error.exit_code}
+            return {"error": str(error), "code": exit_code_of(error)}

@@ -30,6 +30,8 @@ class Activity(Enum):
 
 ROUNDS = (Activity.PREPARING, Activity.PLAYING, Activity.CLOSING)
 """A round is in progress."""
+OVER = (Activity.RELEASING.value, Activity.ENDING.value)
+"""No further round begins."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from auror.deployment.logs import logger
 from auror.deployment.run_reader import RunReader
 from auror.deployment.settings import validated
 from auror.deployment.without_effect import refuse_idle
-from auror.errors import ConfigError, UserError
+from auror.errors import ConfigError, UserError, exit_code_of
 from auror.files import replace_file, sync
 from auror.ids import ClientId
 from auror.training.confirmation import Confirmation
@@ -142,7 +142,7 @@ class Trainings:
         except asyncio.CancelledError:
             return SessionEnding.STOPPED
         except UserError as error:
-            code, why = error.exit_code, str(error)
+            code, why = exit_code_of(error), str(error)
             _log.error("training ended", run=run.name, code=code, why=why)
         finally:
             self._on_signals(self._stopped.set)

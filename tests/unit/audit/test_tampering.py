@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from auror_server.state.engines import open_intact
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric import ec
 from tampering import Edit, broken, checked, edited, rows, rows_of, signed
 
@@ -20,6 +21,7 @@ from auror.audit.broken import AuditBroken
 from auror.audit.evidence import alike
 from auror.audit.start import Roots
 from auror.audit.verify import verify_audit
+from auror.cli import main
 from auror.deployment import issuing
 from auror.deployment.audit_log import AuditSigner, unpacked
 from auror.deployment.audit_reader import read_audited
@@ -140,6 +142,17 @@ def test_a_tail_taken_off_with_its_rounds_takes_a_printed_head_to_see(
     with pytest.raises(AuditBroken, match=f"no entry leads to the head {head}"):
         checked(tmp_path / "copy", head=head)
     assert checked(played, head=head).head == head
+
+
+def test_a_head_is_taken_in_any_case_and_what_is_none_is_no_tampering(played: Path) -> None:
+    head = checked(played).head
+    assert checked(played, head=head.upper()).head == head
+    for wrong in ("abc", head[:16], f"{head}0", "g" * 64, ""):
+        with pytest.raises(ConfigError, match=f'head = "{wrong}": give the 64 hexadecimal digits'):
+            checked(played, head=wrong)
+    done = CliRunner().invoke(main, ["audit", "verify", str(played), "--head", "abc"])
+    assert done.exit_code == 2
+    assert '--head "abc": give the 64 hexadecimal digits' in done.stderr
 
 
 def test_another_key_than_the_servers_signs_nothing(played: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -266,3 +267,11 @@ def test_a_row_that_was_not_measured_before_has_dashes(script: ModuleType) -> No
     assert {line.count("| – |") for line in rows} == {0, 2}  # the goals have no such columns
     known = script.page(after, after, (thousand, thousand), peer)
     assert "–" not in "".join(line for line in known.splitlines() if line.startswith("| server"))
+
+
+def test_the_size_that_help_names_can_be_asked_for() -> None:
+    text = CliRunner().invoke(main, ["bench", "--help"]).stdout
+    named = re.search(r"such as\s+(\S+)\s+of secagg", text)
+    assert named is not None
+    assert named[1] in {size.name for size in secagg.sizes(False)}
+    assert "a wrong name is answered with all of them" in " ".join(text.split())

@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from auror.errors import UnavailableError
 from auror.programs import load_report, load_watch
-from auror.programs.load_report import Cores, Found, LoadReport, PhaseFigures
+from auror.programs.load_counts import ClientRounds
+from auror.programs.load_limit import Cores
+from auror.programs.load_report import Found, LoadReport, PhaseFigures
+from auror.programs.load_swarm import Swarm
 from auror.programs.load_text import as_text
 from auror.programs.load_watch import Moment
 from auror.programs.loadtest import LoadTest
 from auror.report.load_page import write_load_report
+from auror.report.status import RunStatus
 
 
 def moments(
@@ -36,41 +42,6 @@ def moments(
         )
         for at in range(count)
     ]
-
-
-TIMINGS: list[dict[str, Any]] = [
-    {"phases": {"upload": {"seconds": 3.0}, "unmask": {"seconds": 1.0}}},
-    {"phases": {"upload": {"seconds": 1.0}, "unmask": {"seconds": 2.0}}},
-]
-
-
-def test_cores_are_counted_while_rounds_are_played() -> None:
-    seen = moments(0.25, (0.5, 0.125), 1.0)
-    assert load_report._cores(seen, 2) == Cores(0.25, 0.62, 0.5, 0.12, 2)
-    idle = [replace(one, playing=False) for one in seen]
-    assert load_report._cores(idle, 2) is None
-
-
-@pytest.mark.parametrize(
-    ("cores", "said"),
-    [
-        (Cores(0.3, 1.5, 0.8, 0.1, 2), "CPU, most of it taken by clients"),
-        (Cores(1.2, 0.6, 0.3, 0.1, 2), "CPU, most of it taken by server"),
-        (Cores(0.1, 0.2, 0.1, 1.6, 2), "CPU, most of it taken by other programs"),
-        (Cores(0.9, 0.3, 0.2, 0.1, 8), "the server's one event loop"),
-        (Cores(0.2, 0.95, 0.95, 0.0, 8), "more --workers"),
-        (Cores(0.1, 0.1, 0.1, 0.0, 2), "waiting, not CPU"),
-    ],
-)
-def test_the_limit_is_what_is_used_up(cores: Cores, said: str) -> None:
-    found = load_report._limit(cores, TIMINGS)
-    assert said in found
-    assert f"of {cores.all}" in found
-
-
-def test_the_longest_phase_is_that_of_all_rounds() -> None:
-    assert load_report._longest(TIMINGS) == "upload"
-    assert load_report._limit(None, TIMINGS) == "the rounds were too short to look at"
 
 
 def test_who_withdrew_is_counted_by_its_own_reason() -> None:
@@ -99,12 +70,42 @@ def test_an_aborted_round_counts_as_none() -> None:
     assert "aborted after 2.0 s: TOO_FEW_UPLOADED" in load_watch._fate(2, [good, bad])
 
 
+def test_a_server_that_lacks_members_gave_up_and_any_other_end_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Ended:
+        name, process = "server", SimpleNamespace(returncode=5)
+
+        def running(self) -> bool:
+            return False
+
+        def check(self) -> None:
+            raise UnavailableError("server ended with exit code 5")
+
+    line = {"aborted": None, "accepted": [1], "seconds": 1.0, "index": 0}
+    monkeypatch.setattr(load_watch.RunReader, "rounds", lambda _: [line])
+    out = RunStatus("", "absent", None, None, excluded=(1, 2), flagged=(2, 3))
+    monkeypatch.setattr(load_watch, "run_status", lambda _: out)
+
+    def watched(fewest: int) -> load_watch.Watched:
+        server: Any = Ended()
+        return load_watch.watch(3, 10, tmp_path, server, Swarm([]), fewest, lambda _: None)
+
+    assert watched(8).gave_up == (
+        "7 of 10 clients are left, and a round needs 8: 2 were excluded for their conduct, 1"
+        " flagged"
+    )
+    with pytest.raises(UnavailableError, match="exit code 5"):
+        watched(7)
+
+
 def report(**changes: Any) -> LoadReport:
     figures = PhaseFigures(0.1, 0.2, 0.3, 0.4, 0.5)
     whole = LoadReport(
         test=LoadTest(clients=20, rounds=2),
         rounds_finished=2,
         rounds_aborted=1,
+        gave_up="",
         exact=True,
         uncompared=0,
         lost=(),
@@ -127,6 +128,8 @@ def report(**changes: Any) -> LoadReport:
         limit="CPU",
         dropped=3,
         reasons={"SILENT": 3},
+        client_rounds=ClientRounds(40, 33, 3, 1, 2, 1),
+        excluded=(4,),
         refused={"malformed": 2},
         aborted={"TOO_FEW_UPLOADED": 1},
         verdict=Found((18, 19), (3,), 2, 0, 0),
@@ -157,18 +160,34 @@ def test_a_total_without_all_records_is_not_compared(tmp_path: Path) -> None:
 
 def test_text_says_wire_bytes_only_where_they_were_counted() -> None:
     text = as_text(report())
-    assert "1 aborted (TOO_FEW_UPLOADED 1), 3 client-rounds lost (SILENT 3)" in text
+    assert "1 aborted (TOO_FEW_UPLOADED 1), 3 client-rounds broken off (SILENT 3)" in text
     assert "refused (malformed 2)" in text
     assert "verdict: 2 of 0 attackers flagged, 0 honest ones flagged, 1 suspected" in text
     assert "on the wire" not in text
     counted = as_text(report(wire_up=3 * 10**6, wire_down=10**6, upload_expansion=1.5))
     assert "on the wire: up 3.0 MB, down 1.0 MB; upload expansion 1.500" in counted
     assert as_text(report(exact=False)).endswith("every total exact: NO")
+    unopened = report(exact=None, rounds_finished=0)
+    assert as_text(unopened).endswith("no total was opened")
+    assert as_text(report(exact=None, uncompared=2)).endswith("no total was compared")
+    assert not unopened.passed
     assert report().passed
     assert not report(exact=False).passed
     short = report(rounds_finished=1)
     assert not short.passed
-    assert "NOT FINISHED: 1 of 2 rounds had a total" in as_text(short)
+    assert "NOT FINISHED: 1 of 2 rounds had a total\n" in as_text(short)
+    gave_up = as_text(report(rounds_finished=1, gave_up="2 of 20 clients are left"))
+    assert "NOT FINISHED: 1 of 2 rounds had a total: 2 of 20 clients are left\n" in gave_up
+
+
+def test_every_client_round_is_told() -> None:
+    text = as_text(report())
+    assert (
+        "client-rounds of finished rounds: 40 = 33 accepted + 3 dropped"
+        " + 1 left out with their group + 2 of excluded clients + 1 of clients not there\n"
+    ) in text
+    assert "excluded for their conduct: 1 clients\n" in text
+    assert "excluded for" not in as_text(report(excluded=()))
 
 
 def test_the_page_and_its_rows(tmp_path: Path) -> None:
@@ -176,6 +195,20 @@ def test_the_page_and_its_rows(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 3
     assert "malformed <b>2</b>" in page
+    assert "<b>1</b> clients excluded for their conduct" in page
+    assert "33 accepted + 3" in page
+    assert "Not finished" not in page
     rows = json.loads((tmp_path / "loadtest.json").read_text(encoding="utf-8"))
     assert rows["test"]["clients"] == 20
     assert len(rows["moments"]) == 4
+    assert rows["client_rounds"]["excluded"] == 2
+    assert rows["excluded"] == [4]
+
+
+def test_a_page_without_a_total(tmp_path: Path) -> None:
+    why = "2 of 20 clients are left"
+    write_load_report(report(exact=None, rounds_finished=0, gave_up=why).to_dict(), tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<b>NO</b> total was opened" in page
+    assert f"<b>Not finished</b>: {why}." in page
+    assert json.loads((tmp_path / "loadtest.json").read_text(encoding="utf-8"))["exact"] is None

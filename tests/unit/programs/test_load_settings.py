@@ -100,6 +100,10 @@ def test_the_clients_of_a_deployment(tmp_path: Path) -> None:
         (["--engine", "ray", "--host", "a:1"], 'leave out the port: "a"'),
         (["--engine", "dask"], "'dask' is not one of"),
         (["--engine", "ray", "--hold", "3"], "--engine has no effect with --hold"),
+        (
+            ["--server", "a:1", "--certs", "d", "--malformed", "0.1"],
+            "--malformed 0.1: the server would exclude real members for good",
+        ),
         (["--engine", "ray", "--server", "a:1", "--certs", "d"], "--engine has no effect with"),
     ],
 )

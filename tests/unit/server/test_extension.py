@@ -78,3 +78,6 @@ def test_what_the_policy_does_not_allow(used: dict[str, int], says: str) -> None
 def test_the_command_line_tells_a_number_from_an_addition() -> None:
     assert _flags({"rounds": "12"}) == ["session.rounds=12"]
     assert _flags({"rounds": "+12"}) == ["session.add_rounds=12"]
+    for nothing in ("+0", "+00", "+ 0"):
+        with pytest.raises(ConfigError, match=r"--rounds \+ ?00?: extend a finished run by \+1"):
+            _flags({"rounds": nothing})

@@ -171,6 +171,52 @@ def test_commands_are_checked_and_kept_before_they_are_granted(tmp_path: Path) -
     asyncio.run(scene())
 
 
+def test_nothing_is_granted_once_the_training_is_over(tmp_path: Path) -> None:
+    async def scene() -> None:
+        stage, ends = Stage(tmp_path, rounds=1), list[str]()
+        commands = OperatorCommands(
+            tmp_path,
+            stage.session,
+            stage.campaign,
+            lambda: ends.append("stop"),
+            lambda: ends.append("told"),
+        )
+        await commands.answer({"do": "stop", "after_round": True})
+        assert ends == ["told"]  # a server that stands ends, too
+        (tmp_path / "other").mkdir()
+        stage = Stage(tmp_path / "other", rounds=1)
+        everybody(stage)
+        commands = OperatorCommands(
+            tmp_path / "other", stage.session, stage.campaign, lambda: ends.append("stop")
+        )
+        assert await stage.run() is SessionEnding.FINISHED
+        for wanted in (
+            {"do": "pause"},
+            {"do": "exclude", "clients": [1]},
+            {"do": "stop", "after_round": True},
+        ):
+            with pytest.raises(ConfigError, match="the training is over, no further round begins"):
+                await commands.answer(wanted)
+        assert stage.session.orders == orders_of(tmp_path / "other") == Orders()
+        # a pause that was said in time goes on after the last round, and can be ended
+        assert not (await commands.answer({"do": "resume"}))["paused"]
+        await commands.answer({"do": "stop", "after_round": False})
+        assert ends == ["told", "stop"]
+
+    asyncio.run(scene())
+
+
+def test_an_ending_session_takes_no_orders(tmp_path: Path) -> None:
+    async def scene() -> None:
+        stage = Stage(tmp_path, rounds=3)
+        commands = OperatorCommands(tmp_path, stage.session, stage.campaign, lambda: None)
+        stage.session.say_goodbye(SessionEnding.STOPPED)
+        with pytest.raises(ConfigError, match="the training is over"):
+            await commands.answer({"do": "pause"})
+
+    asyncio.run(scene())
+
+
 def test_a_disk_that_takes_nothing_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
