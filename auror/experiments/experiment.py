@@ -44,6 +44,7 @@ def run_experiment(config: ExperimentConfig, report: Reporter) -> ExperimentResu
     """
     started = time.perf_counter()
     prepared = Prepared.of(config)
+    prepared.check_statistics()
     stages = {"prepare": time.perf_counter() - started}
     outcomes = plain_runs(prepared, report)
     defended: Defended | None = None
