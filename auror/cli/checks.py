@@ -31,6 +31,8 @@ def check_experiment(
     checks = Checklist(told, form)
     config = checks.run("settings", settings)
     if config is not None:
+        for line in config.warnings:
+            checks.warn(line)
         prepared = checks.run("data, task and device", lambda: Prepared.of(config), _prepared)
         if prepared is not None:
             checks.run("plan", prepared.check_statistics)
