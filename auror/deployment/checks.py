@@ -20,6 +20,7 @@ import click
 from auror.deployment.addresses import check_address
 from auror.deployment.console import one_line
 from auror.errors import ConfigError, MachineError, UnavailableError, UserError
+from auror.files import looking
 
 T = TypeVar("T")
 
@@ -47,7 +48,8 @@ class Checklist:
             The result; None when it failed, so that what needs it is left out.
         """
         try:
-            result = check()
+            with looking():
+                result = check()
         except UserError as error:
             self.exit_code = self.exit_code or error.exit_code
             self._say(what, ok=False, said=self._told(str(error)))
