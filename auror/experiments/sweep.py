@@ -147,7 +147,7 @@ def run_sweep(
     say(str(there))
     tasks = [(cell, __version__) for cell in missing]
     done = 0
-    with Heartbeat(lambda: say(f"{done}/{len(missing)} done …")) as heartbeat:
+    with Heartbeat(lambda _: say(f"{done}/{len(missing)} done …")) as heartbeat:
         for name, row in engine.computed(_compute, tasks, _lost):
             write_json(folder / CELLS / f"{name}.json", row)
             kept[name], done = row, done + 1
