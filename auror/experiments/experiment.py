@@ -9,7 +9,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from auror.experiments.config import ExperimentConfig, RunName
-from auror.experiments.evidence import decoded_evidence, finite, finite_or_none, suspicion
+from auror.experiments.evidence import (
+    decoded_evidence,
+    finite,
+    finite_or_none,
+    strength_of,
+    suspicion,
+)
 from auror.experiments.prepared import Prepared
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import (
@@ -167,7 +173,7 @@ def defended_progress(
         rounds=config.rounds * (2 if again else 1),
         accuracy=metrics.accuracy,
         attack_success=metrics.attack_success,
-        strength=None if verdict is None else finite_or_none(verdict.strength),
+        strength=None if verdict is None else strength_of(verdict),
         required=None if verdict is None else finite_or_none(verdict.required),
         flagged=len(campaign.flagged),
         note=", ".join(notes),

@@ -28,7 +28,7 @@ class Progress:
     accuracy: float | None = None
     attack_success: float | None = None
     strength: float | None = None
-    """Log-evidence against the most suspicious set of clients."""
+    """Log-evidence against the most suspicious set of clients; None while it is not judged."""
     required: float | None = None
     """What accuses it; a flag takes audited rounds as well."""
     flagged: int | None = None
@@ -50,8 +50,9 @@ class Progress:
             parts.append(f"accuracy {self.accuracy:6.1%}")
         if self.attack_success is not None:
             parts.append(f"attack success {self.attack_success:6.1%}")
-        if self.strength is not None and self.required is not None:
-            parts.append(f"suspicion {self.strength:6.1f} (accuses from {self.required:.0f})")
+        if self.required is not None:
+            strength = "     –" if self.strength is None else f"{self.strength:6.1f}"
+            parts.append(f"suspicion {strength} (accuses from {self.required:.0f})")
         if self.flagged is not None:
             parts.append(f"flagged {self.flagged:>2}")
         if self.note:
@@ -160,8 +161,9 @@ class StderrReporter:
                     "" if at.accuracy is None else f"{at.accuracy:.1%}",
                     "" if at.attack_success is None else f"{at.attack_success:.1%}",
                     ""
-                    if at.strength is None or at.required is None
-                    else f"{at.strength:.1f} / {at.required:.0f}",
+                    if at.required is None
+                    else f"{'–' if at.strength is None else f'{at.strength:.1f}'}"
+                    f" / {at.required:.0f}",
                     "" if at.flagged is None else str(at.flagged),
                     at.note,
                 )

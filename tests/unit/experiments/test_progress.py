@@ -8,6 +8,8 @@ from itertools import pairwise
 
 import pytest
 
+from auror.experiments.experiment import run_experiment
+from auror.experiments.options import experiment_config
 from auror.experiments.progress import Heartbeat, Progress, StderrReporter
 
 
@@ -89,3 +91,16 @@ def test_a_terminal_gets_a_table() -> None:
     assert "defended" in shown
     assert "2/4" in shown
     assert "50.0%" in shown
+
+
+def test_what_is_not_judged_yet_is_a_dash_and_no_number() -> None:
+    told: list[Progress] = []
+    settings = {"dataset": "digits", "clients": 6, "rounds": 2, "runs": "defended",
+                "aggregation": "plain", "group_size": 2}  # fmt: skip
+    found = run_experiment(experiment_config(settings), told.append)
+    judged = [at for at in told if at.required is not None]
+    assert judged
+    assert all(at.strength is None for at in judged)
+    assert "suspicion      – (accuses from" in judged[-1].text()
+    assert found.defended is not None
+    assert [at.strength for at in found.defended.suspicion] == [None] * len(judged)
