@@ -35,6 +35,8 @@ def check_experiment(
             checks.warn(line)
         prepared = checks.run("data, task and device", lambda: Prepared.of(config), _prepared)
         if prepared is not None:
+            for line in prepared.data.notes:
+                checks.warn(line)
             checks.run("plan", prepared.check_statistics)
     if out is not None:
         checks.run("run folder", lambda: check_unused("out", out), str)

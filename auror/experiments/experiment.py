@@ -77,7 +77,7 @@ def run_experiment(config: ExperimentConfig, report: Reporter) -> ExperimentResu
 def plain_runs(prepared: Prepared, report: Reporter) -> dict[RunName, RunOutcome]:
     """Those of the clean, undefended and oracle runs that were asked for, by plain averaging; they
     come first, so what is not claimed of the experiment is said here."""
-    for line in prepared.config.warnings:
+    for line in (*prepared.config.warnings, *prepared.data.notes):
         report(Progress(stage="warning", note=line))
     everybody = tuple(prepared.population.x)
     choices: dict[RunName, tuple[Population, Sequence[ClientId]]] = {

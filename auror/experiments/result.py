@@ -184,13 +184,15 @@ class ExperimentResult:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the settings do not claim, and what the defended run found out, a line each."""
+        """What the settings do not claim, what is odd about the samples, and what the defended run
+        found out, a line each."""
+        known = (*self.config.warnings, *(() if self.data is None else self.data.notes))
         clipped = None if self.defended is None else self.defended.clipped
         if clipped is None or clipped <= CLIPPED_WARNING:
-            return self.config.warnings
+            return known
         much = f"clipped: up to {clipped:.1%} of an update's entries, which biases the model"
         fix = "raise quantisation_range, lower learning_rate or bring the samples to the task's"
-        return (*self.config.warnings, f"{much}: {fix} scale")
+        return (*known, f"{much}: {fix} scale")
 
     @property
     def own_metrics(self) -> tuple[str, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -72,3 +74,16 @@ def test_a_check_and_a_run_say_it() -> None:
     found = [line.partition(",")[0] for line in json.loads(done.stdout)["warnings"]]
     assert found == ["malicious = 8 of 16 clients", "malicious = 8"]
     assert done.stderr.index("half or more") < done.stderr.index("accuracy")
+
+
+def test_what_is_odd_about_the_samples_is_said_too(tmp_path: Path) -> None:
+    y = np.repeat([0, 1], 60)
+    np.savez(tmp_path / "own.npz", x=np.repeat(np.arange(24.0).reshape(12, 2), 10, axis=0), y=y)
+    words = ("simulate", "--data", str(tmp_path / "own.npz"), "--clients", "15", "--rounds", "1",
+             "--runs", "clean", "--attack", "none")  # fmt: skip
+    equal = "120 of 120 samples are equal to one in another part (test, clean, train)"
+    assert equal in CliRunner().invoke(main, [*words, "--check"]).stdout
+    done = CliRunner().invoke(main, [*words, "--format", "json"])
+    (line,) = json.loads(done.stdout)["warnings"]
+    assert equal in line
+    assert done.stderr.index(equal) < done.stderr.index("accuracy")
