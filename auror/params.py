@@ -70,7 +70,8 @@ class RoundParams:
     """What server and clients must agree on; its hash enters every round description."""
 
     group_size: Annotated[int, Range(1)] = 5
-    """g, clients per group, the privacy dial: 1 = statistics in the clear, n = no detection."""
+    """g, clients per group, the privacy dial: 1 = statistics in the clear, above n/2 = no
+    detection."""
     colluders: Annotated[int, Range(0)] = 9
     """c, clients assumed to collude with each other or with the server."""
     quantisation_bits: Annotated[int, Range(2, 24)] = 16
