@@ -3,8 +3,11 @@ claiming a folder before a long run that will write into it."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from auror.errors import ConfigError
@@ -62,6 +65,24 @@ def stamp_of(path: Path) -> Stamp | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+_LOOKING = ContextVar("looking", default=False)
+
+
+@contextlib.contextmanager
+def looking() -> Iterator[None]:
+    """Inside it nothing may stay written: a check of what a start would load."""
+    before = _LOOKING.set(True)
+    try:
+        yield
+    finally:
+        _LOOKING.reset(before)
+
+
+def only_looking() -> bool:
+    """Whether this is a check (``looking``)."""
+    return _LOOKING.get()
 
 
 def claim_folder(folder: Path, setting: str) -> None:

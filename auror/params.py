@@ -5,6 +5,7 @@ Everything here is checked when it is made, so later code need not ask again.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -52,8 +53,13 @@ SETTLING_SUMS, SETTLING_ROUNDS = 8, 40
 """Evidence that leaves a verdict little to learn: independent group sums per client, rounds."""
 
 PLAN_PARTS = ("count-sketch", "label-rows", "output-layer")
-SKETCH_PART = PLAN_PARTS[0]
+SKETCH_PART, LABEL_PART, LAYER_PART = PLAN_PARTS
 """Kinds of parts that a statistics plan can have (``auror.round.plan``)."""
+
+MAX_CLASSES = 128
+"""Most classes of a task whose label rows are opened: C² numbers of every group and round."""
+MAX_STATISTICS = 2 * MAX_CLASSES**2
+"""Most statistics of a group that a policy is made for, other parts than label rows included."""
 
 RING_LIMIT_BITS = 32
 STATISTICS_RING_BITS = 64
@@ -64,7 +70,8 @@ class RoundParams:
     """What server and clients must agree on; its hash enters every round description."""
 
     group_size: Annotated[int, Range(1)] = 5
-    """g, clients per group, the privacy dial: 1 = statistics in the clear, n = no detection."""
+    """g, clients per group, the privacy dial: 1 = statistics in the clear, above n/2 = no
+    detection."""
     colluders: Annotated[int, Range(0)] = 9
     """c, clients assumed to collude with each other or with the server."""
     quantisation_bits: Annotated[int, Range(2, 24)] = 16
@@ -172,12 +179,48 @@ class PlanCaps:
 
     max_statistics: Annotated[int, Range(0)] = 2048
     """k: most statistics of a group, challenge rows included."""
-    parts: tuple[str, ...] = ("label-rows",)
+    parts: tuple[str, ...] = (LABEL_PART,)
     """Kinds of parts that a server may ask for; the challenge part is always allowed."""
     max_coefficient_bits: Annotated[int, Range(1)] = LABEL_ROW_BITS
     """Largest |coefficient| of the plan, in bits: one row could otherwise carry several entries."""
     max_row_norm_bits: Annotated[int, Range(1)] = 36
     """Largest ‖row‖₁ of the plan, in bits."""
+
+    @classmethod
+    def reading(
+        cls,
+        read: Collection[str],
+        classes: int,
+        entries: int,
+        challenge_rows: int,
+        parts: tuple[str, ...] | None = None,
+    ) -> PlanCaps:
+        """Caps under which the parts ``read`` of a task can be opened: its statistics, and never
+        fewer than by default.
+
+        Args:
+            classes: C, rows of the task's output layer; 0 without one.
+            entries: weights and biases of that layer.
+            challenge_rows: rows that ``RoundParams`` adds.
+            parts: all that a server may ask for; by default those ``read``.
+
+        Raises:
+            ConfigError: label rows of more than MAX_CLASSES, or more than MAX_STATISTICS.
+        """
+        if LABEL_PART in read and classes > MAX_CLASSES:
+            raise ConfigError(
+                f"{classes} classes: label rows are opened of at most {MAX_CLASSES} (docs/own-data"
+                ".md), merge classes, or train a task without labels"
+            )
+        needed = challenge_rows + classes**2 * (LABEL_PART in read) + entries * (LAYER_PART in read)
+        if needed > MAX_STATISTICS:
+            raise ConfigError(
+                f"parts {', '.join(sorted(read))}: {needed} statistics of a group, at most"
+                f" {MAX_STATISTICS} can be signed: leave out {LAYER_PART}, or train a smaller layer"
+            )
+        chosen = tuple(sorted(read)) if parts is None else parts
+        made = cls(parts=chosen)
+        return replace(made, max_statistics=max(made.max_statistics, needed))
 
     def __post_init__(self) -> None:
         check_fields(self)

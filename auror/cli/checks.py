@@ -31,7 +31,13 @@ def check_experiment(
     checks = Checklist(told, form)
     config = checks.run("settings", settings)
     if config is not None:
-        checks.run("data, task and device", lambda: Prepared.of(config), _prepared)
+        for line in config.warnings:
+            checks.warn(line)
+        prepared = checks.run("data, task and device", lambda: Prepared.of(config), _prepared)
+        if prepared is not None:
+            for line in prepared.data.notes:
+                checks.warn(line)
+            checks.run("plan", prepared.check_statistics)
     if out is not None:
         checks.run("run folder", lambda: check_unused("out", out), str)
     checks.run("report", _load_report)

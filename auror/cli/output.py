@@ -11,10 +11,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from auror.cli.shared import told
 from auror.experiments.config import RunName
 from auror.experiments.result import FRACTIONS, ExperimentResult
 from auror.experiments.runfolder import summary_of
-from auror.secagg.quantise import CLIPPED_WARNING
 
 
 def show(result: ExperimentResult, form: str, folder: Path | None, verbose: bool) -> None:
@@ -68,14 +68,8 @@ def _table(summary: dict[str, Any]) -> None:
         ]
         if recovered:
             print(f"privacy:   recovered of single clients: {', '.join(recovered)}")
-    clipped = summary["clipped_share"]
-    if clipped is not None and clipped > CLIPPED_WARNING:
-        print(
-            f"clipped:   up to {clipped:.1%} of an update's entries; raise --quantisation-range or"
-            " bring the samples to the task's scale"
-        )
     for line in summary["warnings"]:
-        print(f"warning:   {line}")
+        print(f"warning:   {told(line)}")
     print(f"{summary['rounds_total']} rounds, {summary['seconds']:.0f} s")
 
 

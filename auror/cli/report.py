@@ -33,9 +33,13 @@ def command(runs: tuple[Path, ...], dial: str | None, out: Path | None, form: st
     RUN is a folder of simulate --out, of demo or of a server; or all of them are sweeps. On sweeps
     runs that differ in another dial than the seed and --dial stand in panels of their own.
     """
-    from auror.experiments.progress import Heartbeat  # noqa: PLC0415 - keeps --help quick
+    from auror.errors import DataError  # noqa: PLC0415 - keeps --help quick
+    from auror.experiments.progress import Heartbeat  # noqa: PLC0415
 
-    with Heartbeat(lambda: click.echo(f"reading {', '.join(map(str, runs))} …", err=True)):
+    if lost := next((run for run in runs if not run.is_dir()), None):
+        raise DataError(f"{lost} is no folder: name that of a run or of a sweep")
+    reading = f"reading {', '.join(map(str, runs))}"
+    with Heartbeat(lambda silent: click.echo(f"{reading} … {silent:.0f} s", err=True)):
         from auror.report.any_page import report  # noqa: PLC0415 - takes seconds
 
         made = report(runs, dial, out)

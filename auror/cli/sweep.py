@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +13,10 @@ from auror.cli.shared import CHECK, FORMAT, epilog_with, one_line_errors, told
 from auror.deployment.checks import Checklist, check_writable
 from auror.experiments.engine import ENGINES, Engine
 from auror.params import WORKERS
+
+if TYPE_CHECKING:
+    from auror.experiments.manifest import Manifest
+    from auror.experiments.sweep import Shard
 
 _PATH = click.Path(path_type=Path)
 
@@ -57,23 +62,20 @@ def command(
     On several machines give each a --shard; then bring their cells/ together in one folder and
     start it once without.
     """
-    from auror.experiments.sweep import (  # noqa: PLC0415 - keeps --help quick
-        Shard,
-        cells_of,
-        found_in,
-        load_manifest,
-        run_sweep,
-    )
+    from auror.experiments.manifest import check_data, check_settings  # noqa: PLC0415 - quick --help
+    from auror.experiments.sweep import Shard, found_in, run_sweep  # noqa: PLC0415
 
     part, where = None if shard is None else Shard.parse(shard), Engine(engine, workers, address)
 
     if only_check:
         checks = Checklist(told, form)
-        cells = checks.run(
-            "manifest",
-            lambda: cells_of(load_manifest(manifest), part),
-            lambda cells: f"{len(cells)} cells",
-        )
+        read = checks.run("manifest", lambda: _read(manifest, part), _counted)
+        cells = [] if read is None else read[1]
+        fine = None
+        if read is not None:
+            fine = checks.run("settings", lambda: check_settings(*read), _fine)
+        if fine:
+            checks.run("data and task", lambda: check_data(cells), _loaded)
         checks.run("engine", where.check, str)
         if checks.run("folder", lambda: check_writable("out", out), str) and cells:
             checks.run("cells", lambda: found_in(out, manifest, cells), str)
@@ -90,3 +92,23 @@ def command(
         )
     if report.failed:
         sys.exit(1)
+
+
+def _read(path: Path, part: Shard | None) -> tuple[Manifest, list[dict[str, Any]]]:
+    from auror.experiments.manifest import load_manifest  # noqa: PLC0415 - as above
+    from auror.experiments.sweep import cells_of  # noqa: PLC0415
+
+    found = load_manifest(path)
+    return found, cells_of(found, part)
+
+
+def _counted(read: tuple[Manifest, list[dict[str, Any]]]) -> str:
+    return f"{len(read[1])} cells"
+
+
+def _fine(cells: int) -> str:
+    return f"of {cells} cells"
+
+
+def _loaded(choices: int) -> str:
+    return f"{choices} different"

@@ -20,6 +20,7 @@ import click
 from auror.deployment.addresses import check_address
 from auror.deployment.console import one_line
 from auror.errors import ConfigError, MachineError, UnavailableError, UserError, exit_code_of
+from auror.files import looking
 
 T = TypeVar("T")
 
@@ -32,8 +33,9 @@ class Checklist:
         "text", a line as soon as it is known, or "json", all at the end."""
         self._told = told
         self._form = form
-        self._good, self._bad = _marks()
+        self._good, self._bad, self._odd = _marks()
         self._lines: list[dict[str, Any]] = []
+        self._warnings: list[str] = []
         self.exit_code = 0
         """Of the first thing that is wrong; 0 while nothing is."""
 
@@ -46,7 +48,8 @@ class Checklist:
             The result; None when it failed, so that what needs it is left out.
         """
         try:
-            result = check()
+            with looking():
+                result = check()
         except UserError as error:
             self.exit_code = self.exit_code or exit_code_of(error)
             self._say(what, ok=False, said=self._told(str(error)))
@@ -54,11 +57,18 @@ class Checklist:
         self._say(what, ok=True, said="" if found is None else found(result))
         return result
 
+    def warn(self, text: str) -> None:
+        """A start would work, and whoever asks for it should know ``text``."""
+        said = self._told(text)
+        self._warnings.append(said)
+        if self._form == "text":
+            click.echo(f"{self._odd} {said}")
+
     def finish(self) -> int:
         """All is checked. Returns the exit code."""
         if self._form == "json":
             said = {"ok": not self.exit_code, "code": self.exit_code, "checks": self._lines}
-            click.echo(json.dumps(said))
+            click.echo(json.dumps({**said, "warnings": self._warnings}))
         return self.exit_code
 
     def _say(self, what: str, *, ok: bool, said: str) -> None:
@@ -188,9 +198,9 @@ def _resolve(host: str, port: int) -> list[tuple[int, int, int, str, tuple[str, 
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)  # type: ignore[return-value]
 
 
-def _marks() -> tuple[str, str]:
+def _marks() -> tuple[str, str, str]:
     try:
         "✓✗".encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
-        return "ok  ", "FAIL"
-    return "✓", "✗"
+        return "ok  ", "FAIL", "note"
+    return "✓", "✗", "!"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from auror.errors import ConfigError
+from auror.experiments.hopeless import undetectable
 from auror.experiments.options import Options, thirty_percent
 from auror.fields import Like, check_fields, default_of
 from auror.learn.attack import Attack, Own
@@ -18,7 +19,7 @@ from auror.learn.own_data import DataSource
 from auror.learn.partition import Partition, parse_partition
 from auror.learn.tasks import ChosenTask, choose_task
 from auror.learn.training import TrainingParams
-from auror.params import DATASET, DETECTOR, RoundParams
+from auror.params import DATASET, DETECTOR, RATED_CLIENTS, RoundParams
 from auror.registry import check_lasting
 from auror.round.arithmetic import check_round
 from auror.rules.choice import RULES, ChosenRule, choose_rule
@@ -159,14 +160,16 @@ class ExperimentConfig:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is not claimed of this experiment, a line each."""
-        judged = (
-            RunName.DEFENDED in self.runs and self.rule is None and self.detector.name == DETECTOR
-        )
-        if not judged:
+        if RunName.DEFENDED not in self.runs or self.rule is not None:
             return ()
+        judged, params = self.detector.name == DETECTOR, self.round_params
+        tested = not judged or self.flag_small_cohorts or self.clients >= RATED_CLIENTS
+        hopeless = undetectable(self.clients, self.malicious, params, tested)
+        if not judged:
+            return hopeless
         bare = None if self.clean_per_class else _WITHOUT_SAMPLES
         few = too_few(self.clients, self.flag_small_cohorts)
-        return tuple(line for line in (bare, few) if line is not None)
+        return tuple(line for line in (bare, few, *hopeless) if line is not None)
 
     def check_lasting(self) -> None:
         """Raises ConfigError when a run folder could not name what somebody gave as an object."""

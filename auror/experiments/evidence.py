@@ -9,6 +9,7 @@ from auror.defence.confusion import label_pairs, look, read
 from auror.defence.decode import Design, decode
 from auror.defence.features import FeatureKind
 from auror.defence.ledger import Ledger, arrange
+from auror.defence.verdict import DecodedVerdict, Reason
 from auror.experiments.result import DecodedEstimates, Suspicion
 from auror.ids import ClientId
 from auror.training.verdict import Verdict
@@ -18,11 +19,20 @@ def suspicion(index: int, verdict: Verdict, flagged: Sequence[ClientId]) -> Susp
     """``verdict`` as it stood after round ``index``, with finite numbers only."""
     return Suspicion(
         round=index,
-        strength=finite_or_none(verdict.strength),
+        strength=strength_of(verdict),
         required=finite_or_none(verdict.required),
         scores={client: _finite(score) for client, score in verdict.scores.items()},
         flagged=tuple(flagged),
     )
+
+
+def strength_of(verdict: Verdict) -> float | None:
+    """Log-evidence against the most suspicious set; None where the rounds are too few to judge."""
+    if isinstance(verdict, DecodedVerdict) and all(
+        client.reason is Reason.TOO_FEW_ROUNDS for client in verdict.clients
+    ):
+        return None
+    return finite_or_none(verdict.strength)
 
 
 def finite(value: object) -> object:

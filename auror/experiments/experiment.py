@@ -9,7 +9,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from auror.experiments.config import ExperimentConfig, RunName
-from auror.experiments.evidence import decoded_evidence, finite, finite_or_none, suspicion
+from auror.experiments.evidence import (
+    decoded_evidence,
+    finite,
+    finite_or_none,
+    strength_of,
+    suspicion,
+)
 from auror.experiments.prepared import Prepared
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import (
@@ -44,6 +50,7 @@ def run_experiment(config: ExperimentConfig, report: Reporter) -> ExperimentResu
     """
     started = time.perf_counter()
     prepared = Prepared.of(config)
+    prepared.check_statistics()
     stages = {"prepare": time.perf_counter() - started}
     outcomes = plain_runs(prepared, report)
     defended: Defended | None = None
@@ -70,7 +77,7 @@ def run_experiment(config: ExperimentConfig, report: Reporter) -> ExperimentResu
 def plain_runs(prepared: Prepared, report: Reporter) -> dict[RunName, RunOutcome]:
     """Those of the clean, undefended and oracle runs that were asked for, by plain averaging; they
     come first, so what is not claimed of the experiment is said here."""
-    for line in prepared.config.warnings:
+    for line in (*prepared.config.warnings, *prepared.data.notes):
         report(Progress(stage="warning", note=line))
     everybody = tuple(prepared.population.x)
     choices: dict[RunName, tuple[Population, Sequence[ClientId]]] = {
@@ -166,7 +173,7 @@ def defended_progress(
         rounds=config.rounds * (2 if again else 1),
         accuracy=metrics.accuracy,
         attack_success=metrics.attack_success,
-        strength=None if verdict is None else finite_or_none(verdict.strength),
+        strength=None if verdict is None else strength_of(verdict),
         required=None if verdict is None else finite_or_none(verdict.required),
         flagged=len(campaign.flagged),
         note=", ".join(notes),

@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from auror.crypto.entropy import system_entropy
+from auror.crypto.signing import SigningKey
 from auror.defence.paper import calibrate_alpha
 from auror.errors import ConfigError
-from auror.experiments.config import NONE_VANISH, Dropout, ExperimentConfig
+from auror.experiments.config import NONE_VANISH, Dropout, ExperimentConfig, RunName
 from auror.experiments.result import Metrics
+from auror.ids import ClientId
 from auror.learn.datasets import Dataset
 from auror.learn.device import resolve_device
 from auror.learn.host import TorchHost
@@ -26,11 +29,12 @@ from auror.sim.simulate import (
     Observer,
     SimulationConfig,
     SimulationResult,
+    signed_policy,
     simulate,
 )
 from auror.training.config import CampaignConfig
 from auror.training.detectors import DetectorDials
-from auror.training.observations import label_rows
+from auror.training.observations import check_plan, label_rows, usable
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,24 @@ class Prepared:
             detector=kind.make(DetectorDials(config.error_rate, alpha, config.tau)),
             flag_small_cohorts=config.flag_small_cohorts,
         )
+
+    def check_statistics(self) -> None:
+        """Raises ConfigError where the defended run would begin with statistics that no policy
+        signs or that clients refuse: found out before anything is trained."""
+        config, host = self.config, self.host
+        if config.rule is not None or RunName.DEFENDED not in config.runs:
+            return
+        keys = {ClientId(i): SigningKey.draw(system_entropy) for i in range(config.clients)}
+        policy = signed_policy(
+            config.seed,
+            keys,
+            SigningKey.draw(system_entropy),
+            CampaignConfig(rounds=config.rounds, plan=config.detector.kind.plan),
+            config.round_params,
+            host,
+        )
+        opened = usable(config.detector.kind.plan, host.dim, host.output, policy.caps)
+        check_plan(opened, host, host.initial(0), policy)
 
     def root_update(self, model: NDArray[np.float32], index: int) -> NDArray[np.float32] | None:
         """What the server would send if it trained on its clean samples as a client does, (d,);

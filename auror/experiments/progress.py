@@ -28,22 +28,31 @@ class Progress:
     accuracy: float | None = None
     attack_success: float | None = None
     strength: float | None = None
-    """Log-evidence against the most suspicious set of clients."""
+    """Log-evidence against the most suspicious set of clients; None while it is not judged."""
     required: float | None = None
     """What accuses it; a flag takes audited rounds as well."""
     flagged: int | None = None
     note: str = ""
 
+    def waiting(self, seconds: float) -> str:
+        """One line on what goes on since ``seconds``, without what :meth:`text` has told."""
+        parts = [self._where(), self.note] if self.round is None else [self._where()]
+        return "  ".join([*filter(None, parts), f"… {seconds:.0f} s"])
+
+    def _where(self) -> str:
+        done = "" if self.round is None else f" {self.round:>3}/{self.rounds or '?'}"
+        return f"{self.stage:<10}{done}"
+
     def text(self) -> str:
         """One line, without the time."""
-        done = "" if self.round is None else f" {self.round:>3}/{self.rounds or '?'}"
-        parts = [f"{self.stage:<10}{done}"]
+        parts = [self._where()]
         if self.accuracy is not None:
             parts.append(f"accuracy {self.accuracy:6.1%}")
         if self.attack_success is not None:
             parts.append(f"attack success {self.attack_success:6.1%}")
-        if self.strength is not None and self.required is not None:
-            parts.append(f"suspicion {self.strength:6.1f} (accuses from {self.required:.0f})")
+        if self.required is not None:
+            strength = "     –" if self.strength is None else f"{self.strength:6.1f}"
+            parts.append(f"suspicion {strength} (accuses from {self.required:.0f})")
         if self.flagged is not None:
             parts.append(f"flagged {self.flagged:>2}")
         if self.note:
@@ -52,13 +61,14 @@ class Progress:
 
 
 class Heartbeat:
-    """A context manager that calls ``beat`` after 1.5 s without ``news``, then after twice as long
-    each time, 30 s at most: silence is worse than repetition, but a log should not be full of it.
+    """A context manager that calls ``beat`` after 1.5 s without ``news``, and from then on after
+    silences twice as long each time, 30 s at most: a log should not be full of waiting. News does
+    not shorten them: steps of five seconds would be told twice each for hours.
 
-    ``beat`` is called from a thread of its own.
+    ``beat`` gets the seconds since the last news and is called from a thread of its own.
     """
 
-    def __init__(self, beat: Callable[[], None]) -> None:
+    def __init__(self, beat: Callable[[float], None]) -> None:
         self._beat = beat
         self._news = threading.Event()
         self._done = False
@@ -78,13 +88,13 @@ class Heartbeat:
         self._thread.join()
 
     def _run(self) -> None:
-        pause = HEARTBEAT_SECONDS
+        pause, since = HEARTBEAT_SECONDS, time.monotonic()
         while not self._done:
             if self._news.wait(pause):
                 self._news.clear()
-                pause = HEARTBEAT_SECONDS
+                since = time.monotonic()
             else:
-                self._beat()
+                self._beat(time.monotonic() - since)
                 pause = min(2 * pause, _LONGEST_SECONDS)
 
 
@@ -134,9 +144,9 @@ class StderrReporter:
         elapsed = time.monotonic() - self._started
         print(f"{elapsed:6.1f} s  {line}", file=self.stream, flush=True)
 
-    def _again(self) -> None:
+    def _again(self, silent: float) -> None:
         with self._lock:
-            self._print(self._latest.text() + "  …")
+            self._print(self._latest.waiting(silent))
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)
@@ -151,8 +161,9 @@ class StderrReporter:
                     "" if at.accuracy is None else f"{at.accuracy:.1%}",
                     "" if at.attack_success is None else f"{at.attack_success:.1%}",
                     ""
-                    if at.strength is None or at.required is None
-                    else f"{at.strength:.1f} / {at.required:.0f}",
+                    if at.required is None
+                    else f"{'–' if at.strength is None else f'{at.strength:.1f}'}"
+                    f" / {at.required:.0f}",
                     "" if at.flagged is None else str(at.flagged),
                     at.note,
                 )

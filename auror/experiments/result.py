@@ -15,6 +15,7 @@ from auror.ids import ClientId
 from auror.learn.datasets import Dataset
 from auror.round.record import RoundRecord
 from auror.rules.choice import AUROR
+from auror.secagg.quantise import CLIPPED_WARNING
 
 Json = dict[str, Any]
 FRACTIONS = ("accuracy", "source_recall", "attack_success")
@@ -182,6 +183,18 @@ class ExperimentResult:
         return list(self.outcomes.values())[-1].model
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the settings do not claim, what is odd about the samples, and what the defended run
+        found out, a line each."""
+        known = (*self.config.warnings, *(() if self.data is None else self.data.notes))
+        clipped = None if self.defended is None else self.defended.clipped
+        if clipped is None or clipped <= CLIPPED_WARNING:
+            return known
+        much = f"clipped: up to {clipped:.1%} of an update's entries, which biases the model"
+        fix = "raise quantisation_range, lower learning_rate or bring the samples to the task's"
+        return (*known, f"{much}: {fix} scale")
+
+    @property
     def own_metrics(self) -> tuple[str, ...]:
         """Names of what the task measures beside ``FRACTIONS``, sorted."""
         found = {name for run in self.outcomes.values() for name in run.final.more}
@@ -234,6 +247,6 @@ class ExperimentResult:
             if found
             else None,
             "model_sha256": model_sha256(self.model),
-            "warnings": list(self.config.warnings),
+            "warnings": list(self.warnings),
             "stages": {name: round(spent, 2) for name, spent in self.stages.items()},
         }

@@ -8,10 +8,8 @@ what failed again.
 from __future__ import annotations
 
 import csv
-import itertools
 import os
 import time
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,40 +22,18 @@ from auror.deployment.checks import check_unused
 from auror.errors import ConfigError, UserError
 from auror.experiments.engine import Engine
 from auror.experiments.files import name_of, read_row, write_json, write_text
+from auror.experiments.manifest import Manifest, Row, load_manifest, text_of
 from auror.experiments.options import DEFAULTS, experiment_config, options_of, without_effect
 from auror.experiments.progress import Heartbeat
 from auror.files import make_writable
 from auror.version import __version__
 
-Row = dict[str, Any]
 Say = Callable[[str], None]
-_BASE = {"aggregation": "plain", "runs": "defended", "device": "cpu"}
-"""A sweep wants numbers, not masks: the sums are the same bit for bit."""
 TABLE = "rows.parquet"
 MANIFEST = "manifest.toml"
 """What is in the folder of every sweep, of a shard too."""
 CELLS = "cells"
 """Beside it: a file per cell."""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What to run: fixed dials, and lists of values for the others."""
-
-    base: Mapping[str, Any]
-    grid: Mapping[str, Sequence[Any]]
-
-    def cells(self) -> list[Row]:
-        """All combinations, each as the dials that it sets and that have an effect in it; equal
-        ones (Krum at two group sizes) once."""
-        names = list(self.grid)
-        found: dict[str, Row] = {}
-        for values in itertools.product(*(self.grid[name] for name in names)):
-            cell = {**self.base, **dict(zip(names, values, strict=True))}
-            useless = dict(without_effect(options_of(cell), cell))
-            cell = {name: value for name, value in cell.items() if name not in useless}
-            found.setdefault(name_of(cell), cell)
-        return list(found.values())
 
 
 @dataclass(frozen=True)
@@ -98,46 +74,6 @@ class Shard:
         return f"{self.number}/{self.of}"
 
 
-def load_manifest(path: Path) -> Manifest:
-    """Read ``[base]`` and ``[grid]``; a grid entry is a list, or "FIRST-LAST" for whole numbers.
-
-    Raises:
-        ConfigError: unreadable, an unknown dial, an empty list, a value that no experiment can
-            have, or a dial without effect in any cell.
-    """
-    try:
-        raw = tomllib.loads(_text_of(path))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path} is missing: docs/sweeps.md shows a manifest") from error
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    if unknown := sorted(raw.keys() - {"base", "grid"}):
-        raise ConfigError(f"{path}: unknown table [{unknown[0]}]; it holds [base] and [grid]")
-    base, grid = raw.get("base", {}), raw.get("grid", {})
-    for name in (*base, *grid):
-        if name not in DEFAULTS:
-            raise ConfigError(f"{path}: {name} is no dial; choose of {', '.join(DEFAULTS)}")
-    if both := sorted(base.keys() & grid.keys()):
-        raise ConfigError(f"{path}: {both[0]} stands in [base] and in [grid]")
-    made = Manifest({**_BASE, **base}, {name: _values(path, name, v) for name, v in grid.items()})
-    try:
-        used = {name for cell in made.cells() for name in cell}
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    if idle := sorted({*base, *grid} - used):
-        raise ConfigError(f"{path}: {idle[0]} has no effect in any cell: leave it out")
-    return made
-
-
-def _values(path: Path, name: str, value: Any) -> list[Any]:
-    if isinstance(value, str) and "-" in value and value.replace("-", "").isdigit():
-        first, _, last = value.partition("-")
-        value = list(range(int(first), int(last) + 1))
-    if not isinstance(value, list) or not value:
-        raise ConfigError(f'{path}: grid.{name} must be a list or "FIRST-LAST", and not empty')
-    return value
-
-
 def cells_of(manifest: Manifest, shard: Shard | None) -> list[Row]:
     """The cells of one machine; None: of the only one.
 
@@ -176,7 +112,7 @@ def found_in(folder: Path, manifest: Path, cells: Sequence[Row]) -> Kept:
     """
     own = folder / MANIFEST
     if own.exists():
-        if own.read_text(encoding="utf-8") != _text_of(manifest):
+        if own.read_text(encoding="utf-8") != text_of(manifest):
             raise ConfigError(f"{folder} holds another sweep: choose another folder")
     elif folder.is_dir() and [one.name for one in folder.iterdir()] != [CELLS]:
         check_unused("out", folder)  # but for cells of shards that ran elsewhere
@@ -185,10 +121,6 @@ def found_in(folder: Path, manifest: Path, cells: Sequence[Row]) -> Kept:
     good = {name: row for name, row in rows.items() if row and row["reason"] is None}
     again = sum(path.exists() for name, path in paths.items() if name not in good)
     return Kept(len(cells), good, again)
-
-
-def _text_of(manifest: Path) -> str:
-    return manifest.read_text(encoding="utf-8-sig")
 
 
 def run_sweep(
@@ -209,13 +141,13 @@ def run_sweep(
     cells, started = cells_of(manifest, shard), time.perf_counter()
     there = found_in(folder, path, cells)
     make_writable(folder, "out")
-    write_text(folder / MANIFEST, _text_of(path))
+    write_text(folder / MANIFEST, text_of(path))
     kept = there.rows
     missing = [cell for cell in cells if name_of(cell) not in kept]
     say(str(there))
     tasks = [(cell, __version__) for cell in missing]
     done = 0
-    with Heartbeat(lambda: say(f"{done}/{len(missing)} done …")) as heartbeat:
+    with Heartbeat(lambda _: say(f"{done}/{len(missing)} done …")) as heartbeat:
         for name, row in engine.computed(_compute, tasks, _lost):
             write_json(folder / CELLS / f"{name}.json", row)
             kept[name], done = row, done + 1

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.errors import ConfigError, DataError
+from auror.files import only_looking
+from auror.learn.folders import check_there, nothing_left
 from auror.learn.samples import SampleSpec
 from auror.learn.signs import NAMES, Signs, read_gtsrb, read_synthetic
 from auror.learn.splitting import first_per_class, per_class, stratified, tracks_aside
@@ -249,15 +251,19 @@ def _raw_mnist5k() -> tuple[Raw, Labels]:
 def _raw_torchvision(name: str, kind: str, data_dir: Path, train: bool) -> tuple[Raw, Labels]:
     from torchvision import datasets  # noqa: PLC0415 - slow to import, seldom needed
 
+    fix = f"copy the four *-ubyte.gz files to {data_dir / kind / 'raw'} or use dataset = mnist5k"
+    check_there(name, data_dir, (kind, "raw"), fix)
+    download = not only_looking()
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        # keeps files already there
-        source = getattr(datasets, kind)(root=data_dir, train=train, download=True)
+        with nothing_left(data_dir / kind / "raw"):
+            if download:
+                data_dir.mkdir(parents=True, exist_ok=True)
+            # keeps files already there
+            source = getattr(datasets, kind)(root=data_dir, train=train, download=download)
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
-            f"data set {name!r} is not in {data_dir} and cannot be downloaded ({reason}); copy the "
-            f"four *-ubyte.gz files to {data_dir / kind / 'raw'} or use dataset = mnist5k"
+            f"data set {name!r} is not in {data_dir} and cannot be downloaded ({reason}); {fix}"
         ) from error
     return source.data.numpy()[:, None], source.targets.numpy().astype(np.int64)
 

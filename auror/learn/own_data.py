@@ -6,6 +6,7 @@ for simulations, ``train``, each in any form that ``read_samples`` takes.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -25,6 +26,10 @@ Labels = NDArray[np.int64]
 
 _TEST = 0.2
 """Of everybody's samples, for the test."""
+
+
+_REPEATED = 0.01
+"""Part of the samples from which equal ones in different parts are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,8 @@ class _Own:
             samples, spec = self._read(path, self.task)
             real = spec.classes is None
             chosen = self._shuffled(len(samples.y)) if real else self._split(samples)
-            return self._dataset(samples, spec, chosen)
+            made = self._dataset(samples, spec, chosen)
+            return replace(made, notes=(*made.notes, *self._repeated(samples, chosen)))
         if "test" not in parts:
             refuse(self._where, f"holds {', '.join(sorted(parts))} but no test part", _PARTS)
         test, spec = self._read(parts["test"], self.task)
@@ -156,6 +162,22 @@ class _Own:
         if self.dealt:
             return {"test": test, "clean": clean, "train": rest}
         return {"test": rest, "clean": clean, "train": np.empty(0, dtype=np.int64)}
+
+    def _repeated(self, samples: Samples, parts: dict[str, Labels]) -> tuple[str, ...]:
+        """A line where equal samples were drawn into different parts."""
+        if not self.dealt:
+            return ()
+        in_parts: dict[bytes, set[str]] = {}
+        drawn = [(part, _digest(samples.x[i])) for part, chosen in parts.items() for i in chosen]
+        for part, digest in drawn:
+            in_parts.setdefault(digest, set()).add(part)
+        twice = sum(len(in_parts[digest]) > 1 for _, digest in drawn)
+        if twice < _REPEATED * len(drawn):
+            return ()
+        found = ", ".join(part for part, chosen in parts.items() if len(chosen))
+        said = f"{twice} of {len(drawn)} samples are equal to one in another part ({found})"
+        fix = "leave one of each in the file, or the test measures what was trained"
+        return (f"{self._where}: {said}: {fix}",)
 
     def _check_clean(self, y: Labels, names: tuple[str, ...] | None) -> None:
         """Raises ConfigError where a class of ``y`` would have nothing left."""
@@ -267,3 +289,7 @@ def _parts(path: Path) -> dict[str, Path]:
             refuse(f"{path}", f"holds two parts {name}: {entry.name}", "leave one of them")
         found[name] = entry
     return found
+
+
+def _digest(sample: NDArray[np.generic]) -> bytes:
+    return hashlib.blake2b(sample.tobytes(), digest_size=16).digest()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auror.errors import DataError
+from auror.files import only_looking
 from auror.learn.drawn_signs import MARK, draw_signs
+from auror.learn.folders import check_there, nothing_left
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,6 +47,8 @@ NAMES = (
 
 SIDE = 32
 SYNTHETIC = "signs-synthetic"
+_DRAWN = f"use dataset = {SYNTHETIC}"
+_INSIDE = ("gtsrb", "GTSRB")
 _TRACK_FRAME = re.compile(r"(\d+)_(\d+)")
 _MOST_TRACKS = 1_000_000
 
@@ -72,7 +77,9 @@ def read_gtsrb(folder: Path) -> Signs:
             f"data set 'gtsrb': {folder} holds synthetic signs: use dataset = {SYNTHETIC} with"
             " data_dir the folder above"
         )
-    return _read("gtsrb", folder, download=True)
+    check_there("gtsrb", folder, _INSIDE, f"{_unpacked(folder)}, or {_DRAWN}")
+    with nothing_left(folder.joinpath(*_INSIDE)):
+        return _read("gtsrb", folder, download=not only_looking())
 
 
 @functools.lru_cache(maxsize=1)
@@ -84,6 +91,10 @@ def read_synthetic(folder: Path) -> Signs:
     """
     home = folder / SYNTHETIC
     try:
+        if not home.exists() and only_looking():
+            with tempfile.TemporaryDirectory() as scratch:
+                draw_signs(Path(scratch) / SYNTHETIC)
+                return _read(SYNTHETIC, Path(scratch) / SYNTHETIC, download=False)
         if not home.exists():
             draw_signs(home)
     except OSError as error:
@@ -104,21 +115,25 @@ def _read(name: str, folder: Path, *, download: bool) -> Signs:
     sources = {}
     for split in ("train", "test"):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            if download:
+                folder.mkdir(parents=True, exist_ok=True)
             # keeps files already there
             sources[split] = GTSRB(folder, split, transform=_pixels, download=download)
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise DataError(
                 f"data set {name!r}: its {split} images are not whole in {folder} and cannot be"
-                f" downloaded ({reason[0]}): unpack the archives of GTSRB to {folder / 'gtsrb'} or"
-                f" use dataset = {SYNTHETIC}"
+                f" downloaded ({reason[0]}): {_unpacked(folder)}, or {_DRAWN}"
             ) from error
     files = [Path(path) for path, _ in sources["train"]._samples]  # the only place that names them
     test_x, test_y = _images(name, sources["test"])
     train_x, train_y = _images(name, sources["train"])
     _check_classes(name, files)
     return Signs(train_x, train_y, _tracks(name, files, train_y), test_x, test_y)
+
+
+def _unpacked(folder: Path) -> str:
+    return f"unpack the archives of GTSRB to {folder / 'gtsrb'}"
 
 
 def _images(name: str, source: Any) -> tuple[Pixels, Labels]:

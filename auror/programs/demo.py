@@ -23,7 +23,8 @@ from auror.experiments.prepared import Prepared
 from auror.experiments.progress import Progress, Reporter
 from auror.experiments.result import ExperimentResult, RunOutcome
 from auror.files import claim_folder
-from auror.params import DETECTOR, Budget
+from auror.params import DETECTOR, LABEL_PART, Budget
+from auror.programs.enrol import caps_of
 from auror.programs.processes import (
     RunningProgram,
     check_installed,
@@ -62,6 +63,7 @@ def run_demo(config: ExperimentConfig, folder: Path, report: Reporter) -> Experi
     started = time.perf_counter()
     with terminated_cleanly():
         prepared = Prepared.of(config)
+        prepared.check_statistics()
         stages = {"prepare": time.perf_counter() - started}
         outcomes = plain_runs(prepared, report)
         stages |= {run.value: outcome.seconds for run, outcome in outcomes.items()}
@@ -138,6 +140,7 @@ def _terms(prepared: Prepared) -> Terms:
         task=host.task,
         first_models=tuple(host.initial(era) for era in range(eras)),
         budget=Budget.for_rounds(config.rounds, eras, watched),
+        caps=caps_of((LABEL_PART,), host.output, config.round_params),
         clean=CleanSamples(data.clean_x, data.clean_y) if len(data.clean_y) else None,
     )
 

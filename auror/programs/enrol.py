@@ -18,7 +18,16 @@ from auror.deployment.synthetic_task import SyntheticTask
 from auror.errors import ConfigError, DataError
 from auror.experiments.options import Options
 from auror.fields import Like, Range, check_fields, default_of
-from auror.params import DATASET, PACKAGED, SKETCH_PART, Budget, PlanCaps, RoundParams
+from auror.params import (
+    DATASET,
+    LABEL_PART,
+    PACKAGED,
+    SKETCH_PART,
+    Budget,
+    PlanCaps,
+    RoundParams,
+)
+from auror.round.output import OutputShape
 from auror.round.policy import Policy
 from auror.training.host import ModelHost
 from auror.training.observations import label_rows
@@ -93,22 +102,34 @@ class Enrolment:
             training_patience=self.training_patience,
         )
 
-    def caps(self, labels: bool) -> PlanCaps:
-        """``labels``: whether the task has an output layer with a row per class.
+    def caps(self, output: OutputShape | None) -> PlanCaps:
+        """``output``: the task's output layer with a row per class, None without one.
 
         Raises:
-            ConfigError: parts that do not exist, or that read a layer that is not there.
+            ConfigError: parts that do not exist, that read a layer that is not there, or that are
+                too many statistics.
         """
         if self.parts is None:
-            return PlanCaps() if labels else PlanCaps(parts=(SKETCH_PART,))
-        caps = PlanCaps(parts=tuple(sorted({part.strip() for part in self.parts.split(",")})))
-        reading = [part for part in caps.parts if part != SKETCH_PART]
-        if reading and not labels:
+            parts: tuple[str, ...] = (SKETCH_PART,) if output is None else (LABEL_PART,)
+        else:
+            parts = tuple(sorted({part.strip() for part in self.parts.split(",")}))
+        reading = [part for part in PlanCaps(parts=parts).parts if part != SKETCH_PART]
+        if reading and output is None:
             raise ConfigError(
                 f"parts = {self.parts}: the task has no linear output layer with a row per class"
                 f" that {reading[0]} could read: choose {SKETCH_PART}, or leave it out"
             )
-        return caps
+        return caps_of(parts, output, self.params())
+
+
+def caps_of(parts: tuple[str, ...], output: OutputShape | None, params: RoundParams) -> PlanCaps:
+    """What is signed for ``parts`` of a task with the layer ``output``.
+
+    Raises:
+        ConfigError: more classes or statistics than can be signed.
+    """
+    classes, entries = (0, 0) if output is None else (output.classes, output.entries)
+    return PlanCaps.reading(parts, classes, entries, params.challenge_rows)
 
 
 def usual_params(clients: int, group_size: int | None, colluders: int | None) -> RoundParams:
@@ -159,7 +180,7 @@ def terms_of(wanted: Enrolment) -> Terms:
         task=host.task,
         first_models=_first_models(host, wanted),
         budget=budget,
-        caps=wanted.caps(host.output is not None),
+        caps=wanted.caps(host.output),
         days=wanted.days,
         certificate_days=wanted.certificate_days,
         release_model=wanted.release_model,
@@ -248,6 +269,7 @@ def synthetic_terms(
         params=params,
         task=task.to_bytes(),
         first_models=tuple(_synthetic_model(dim, era) for era in range(trainings)),
+        caps=caps_of((LABEL_PART,), task.output, params),
         budget=Budget.for_rounds(
             rounds, trainings, None if clients is None else params.rounds_of_doubt(clients)
         ),

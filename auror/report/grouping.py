@@ -15,8 +15,8 @@ from typing import Any
 from scipy.stats import t as student
 
 from auror.errors import ConfigError
+from auror.experiments.manifest import Row
 from auror.experiments.options import DEFAULTS
-from auror.experiments.sweep import Row
 
 METRICS = (
     "accuracy", "attack_success", "tpr", "fpr", "update_recovery", "statistic_recovery",

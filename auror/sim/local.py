@@ -18,6 +18,7 @@ from auror.round.roster import RosterEntry
 
 NEVER = 2**40
 """A date, in seconds since 1970, that no run lives to see."""
+_EVERY_PART = PlanCaps(parts=PLAN_PARTS)
 
 
 def local_policy(
@@ -29,7 +30,7 @@ def local_policy(
     *,
     deployment: bytes,
     task: bytes = b"{}",
-    parts: tuple[str, ...] = PLAN_PARTS,
+    caps: PlanCaps = _EVERY_PART,
     expires: int = NEVER,
 ) -> Policy:
     """Version 1, without certificates: nothing connects anywhere.
@@ -44,7 +45,7 @@ def local_policy(
         predecessors=(),
         members={c: RosterEntry(c, key.verify_key, NO_DIGEST) for c, key in keys.items()},
         params=params,
-        caps=PlanCaps(parts=parts),
+        caps=caps,
         task=task,
         first_models=tuple(model_digest(model) for model in first_models),
         budget=budget,

@@ -14,7 +14,15 @@ from auror.crypto.kex import agreed_once
 from auror.crypto.signing import SigningKey, verified_once
 from auror.errors import ConfigError
 from auror.ids import ClientId
-from auror.params import Budget, OwnRules, RoundParams
+from auror.params import (
+    LABEL_PART,
+    LAYER_PART,
+    PLAN_PARTS,
+    Budget,
+    OwnRules,
+    PlanCaps,
+    RoundParams,
+)
 from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
 from auror.round.label_rows import ClassMeans
@@ -149,9 +157,18 @@ def signed_policy(
     """What an operator would sign for this campaign: version 1, without an end.
 
     Raises:
-        ConfigError: the parameters cannot work for so many clients.
+        ConfigError: the parameters cannot work for so many clients or classes.
     """
     eras = 2 if campaign.restarts else 1
+    read, output = campaign.plan, host.output
+    parts = {LABEL_PART: read.confusion, LAYER_PART: read.output_layer}
+    caps = PlanCaps.reading(
+        [part for part, opened in parts.items() if opened and output is not None],
+        0 if output is None else output.classes,
+        0 if output is None else output.entries,
+        params.challenge_rows,
+        PLAN_PARTS,
+    )
     return local_policy(
         keys,
         operator,
@@ -160,6 +177,7 @@ def signed_policy(
         [host.initial(era) for era in range(eras)],
         deployment=seeded_bytes(seed, "deployment", length=DEPLOYMENT_BYTES),
         task=host.task,
+        caps=caps,
     )
 
 

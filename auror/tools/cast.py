@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from auror.crypto.signing import SigningKey
 from auror.ids import ROUND_NONCE_BYTES, ClientId
-from auror.params import Budget, OwnRules, RoundParams
+from auror.params import Budget, OwnRules, PlanCaps, RoundParams
 from auror.round.arithmetic import quantiser
 from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
@@ -58,7 +58,7 @@ class Cast:
             Budget.for_rounds(1, 1),
             [self.model],
             deployment=seeded_bytes(seed, "deployment", length=DEPLOYMENT_BYTES),
-            parts=("output-layer",),
+            caps=PlanCaps(parts=("output-layer",)),
             expires=1,
         )
         self.sent: dict[tuple[ClientId, type[ClientMessage]], ClientMessage] = {}

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from auror.deployment.checks import Checklist, check_free, check_room
 from auror.deployment.clean_samples import how_many, load_clean
 from auror.deployment.credentials import (
@@ -20,11 +23,13 @@ from auror.deployment.policy_file import check_ring
 from auror.round.arithmetic import update_bits
 from auror.round.policy import Policy
 from auror.secagg.topology import Topology
+from auror.training.host import ModelHost
+from auror.training.observations import check_plan, usable
 from auror.training.state import CampaignState
 from auror.wire import sizes
 from auror_server.app import connections_for
 from auror_server.config import ServerConfig
-from auror_server.hosts import device_of, is_synthetic, make_host
+from auror_server.hosts import device_of, has_nothing_to_read, is_synthetic, make_host
 from auror_server.parts import WAITING_BYTES
 from auror_server.start import check_first_model, check_policy, identity_of, with_rounds
 from auror_server.state.opening import look
@@ -58,13 +63,16 @@ def check(config: ServerConfig, checks: Checklist) -> None:
             lambda topology: _thresholds(policy, topology),
         )
         checks.run("ring", lambda: check_ring(policy), str)
-        checks.run("first models", lambda: load_first_models(folder, policy))
+        models = checks.run("first models", lambda: load_first_models(folder, policy))
         if config.server.from_model:
             checks.run("from_model", lambda: check_first_model(config.server.from_model, policy))
         if not is_synthetic(policy.task):
             checks.run("device", lambda: device_of(config.learning), str)
         clean = checks.run("clean samples", lambda: load_clean(folder, policy), how_many)
-        checks.run("task and data", lambda: make_host(config.learning, policy.task, clean))
+        host = checks.run("task and data", lambda: make_host(config.learning, policy.task, clean))
+        if host is not None and models is not None:
+            first = models[0]
+            checks.run("plan", lambda: _statistics(config, policy, host, first), str)
     run_dir = Path(config.server.runs or config.server.run_dir)
     checks.run("run folder", lambda: check_folder(run_dir), str)
     if policy is not None:
@@ -97,6 +105,16 @@ def _look(config: ServerConfig, policy: Policy) -> CampaignState | None:
     found = look(config.server.run_dir, identity_of(config, policy), config.session.add_rounds > 0)
     with_rounds(config, policy, found)
     return found
+
+
+def _statistics(
+    config: ServerConfig, policy: Policy, host: ModelHost, model: NDArray[np.float32]
+) -> str:
+    """Whether clients would take part in what is opened of the first ``model`` (d,)."""
+    asked = config.campaign(has_nothing_to_read(policy.task)).plan
+    plan = usable(asked, host.dim, host.output, policy.caps)
+    check_plan(plan, host, model, policy)
+    return f"at most {policy.caps.max_statistics} statistics of a group"
 
 
 def _connections(found: int) -> str:

@@ -139,7 +139,7 @@ def test_settings_may_begin_with_a_byte_order_mark(tmp_path: Path, program: str,
 
 
 def test_a_manifest_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
-    from auror.experiments.sweep import load_manifest
+    from auror.experiments.manifest import load_manifest
 
     path = tmp_path / "grid.toml"
     path.write_text('\ufeff[base]\ndataset = "digits"\n', encoding="utf-8")

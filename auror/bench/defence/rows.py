@@ -79,7 +79,7 @@ def cached_row(
     name = f"{section} {' '.join(str(value) for value in key.values())}"
     started = time.perf_counter()
     try:
-        with Heartbeat(lambda: bench.say(f"{name}: {time.perf_counter() - started:.1f} s …")):
+        with Heartbeat(lambda silent: bench.say(f"{name}: {silent:.1f} s …")):
             row = {**key, **compute(), "reason": None}
     except UserError as error:
         bench.say(f"{name}: cannot be computed: {error}")

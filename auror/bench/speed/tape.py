@@ -13,7 +13,7 @@ from auror.crypto.entropy import Secret, system_entropy
 from auror.crypto.signing import SigningKey
 from auror.experiments.progress import Progress, Reporter
 from auror.ids import ROUND_NONCE_BYTES, ClientId
-from auror.params import Budget, OwnRules, RoundParams
+from auror.params import Budget, OwnRules, PlanCaps, RoundParams
 from auror.round.arithmetic import quantiser
 from auror.round.client.machine import ClientMachine
 from auror.round.client.memory import ClientMemory
@@ -84,7 +84,7 @@ def record(size: SumSize, dropout: float, report: Reporter) -> Tape:
     params = RoundParams(group_size=GROUP_SIZE, colluders=0, challenge_rows=0)
     policy = local_policy(
         keys, SigningKey.draw(system_entropy), params, Budget.for_rounds(1, 1), [model],
-        deployment=system_entropy(DEPLOYMENT_BYTES), parts=("output-layer",),
+        deployment=system_entropy(DEPLOYMENT_BYTES), caps=PlanCaps(parts=("output-layer",)),
     )  # fmt: skip
     start = first_round(policy, plan, model, cohort, system_entropy(ROUND_NONCE_BYTES))
     count = round(dropout * size.n)

@@ -107,6 +107,22 @@ def test_a_server_says_all_that_is_wrong(
     assert sorted(house.rglob("*")) == before
 
 
+@pytest.mark.parametrize(("signed", "code"), [(2048, 2), (46**2 + 8, 0)])
+def test_a_server_says_that_clients_would_refuse_its_statistics(
+    tmp_path: Path, signed: int, code: int
+) -> None:
+    terms = synthetic_terms(5000, PARAMS, 500, classes=46)
+    terms = replace(terms, caps=replace(terms.caps, max_statistics=signed))
+    certs.create_deployment(tmp_path / "certs", 3, ["127.0.0.1"], terms)
+    words = ["--credentials", "certs/server", "--listen", free_address()]
+    words += ["--set", 'session.after_flag="continue"']
+    got, said = run("auror_server", "--check", *words, cwd=tmp_path)
+    assert got == code, said
+    refused = "✗ plan: statistics: clients would refuse the plan (2124 statistics, at most"
+    assert (refused in said) == bool(code)
+    assert ("✓ plan: at most 2124 statistics of a group" in said) != bool(code)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [

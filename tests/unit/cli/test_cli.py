@@ -44,7 +44,7 @@ def test_stdout_is_one_json_object_and_stderr_has_the_progress(
         assert run in progress
     assert "time: prepare" in progress
     few = "6 clients: below 15 error_rate is not claimed"
-    assert [line.partition(",")[0] for line in summary["warnings"]] == [few]  # type: ignore[attr-defined]
+    assert [line.partition(",")[0] for line in summary["warnings"]] == [few, "malicious = 2"]  # type: ignore[attr-defined]
     assert progress.index(few) < progress.index("accuracy")  # before the first round is over
     assert json.loads((folder / "summary.json").read_text()) == summary
     assert (folder / "report.html").stat().st_size > 10_000
@@ -241,8 +241,10 @@ def test_ones_own_code_that_fails_is_one_line(
 def test_a_simulation_says_how_much_was_clipped(bound: str, warned: bool) -> None:
     words = ("--runs", "defended", "--aggregation", "plain", "--quantisation-range", bound)
     said = auror(*SMALL, *words).stdout
-    assert ("clipped:   up to " in said) == warned
-    assert ("raise --quantisation-range" in said) == warned
+    assert ("warning:   clipped: up to " in said) == warned
+    assert ("raise --quantisation-range, lower --learning-rate" in said) == warned
+    lines = json.loads(auror(*SMALL, *words, "--format", "json").stdout)["warnings"]
+    assert any("raise quantisation_range, lower learning_rate" in line for line in lines) == warned
 
 
 def test_a_full_disk_is_one_line_and_a_code_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,26 @@ def test_one_path_is_split_without_overlap_and_every_part_has_every_class(
     assert data.clean_x.tobytes() != other.clean_x.tobytes()
 
 
+def test_equal_samples_in_different_parts_are_counted(tmp_path: Path) -> None:
+    assert load_data(DataSource(path=save(tmp_path / "own.npz")), 1, 3).notes == ()
+    twice = save(tmp_path / "twice.npz", np.concatenate([X, X[:110]]), np.concatenate([Y, Y[:110]]))
+    data = load_data(DataSource(path=twice), 1, 3)
+    parts = [data.test_x, data.clean_x, data.train_x]
+    held = [sample.tobytes() for part in parts for sample in part]
+    elsewhere = [set.union(*(rows(other) for other in parts if other is not part))
+                 for part in parts]  # fmt: skip
+    count = sum(
+        sample.tobytes() in others
+        for part, others in zip(parts, elsewhere, strict=True)
+        for sample in part
+    )
+    (note,) = data.notes
+    assert f"{count} of {len(held)} samples are equal to one in another part (test, clean" in note
+    assert load_data(DataSource(path=twice), 1, 3, dealt=False).notes == ()
+    few = save(tmp_path / "few.npz", np.concatenate([X, X[:1]]), np.concatenate([Y, Y[:1]]))
+    assert load_data(DataSource(path=few), 1, 3).notes == ()  # two of 201 at most
+
+
 def test_scale_is_that_of_the_server_s_samples_alone(tmp_path: Path) -> None:
     x = X.astype(np.float64)
     data = load_data(DataSource(path=save(tmp_path / "a.npz", x)), 1, 4)

@@ -204,3 +204,12 @@ def test_the_command_prints_the_same_groups_as_the_page(tmp_path: Path) -> None:
     )
     assert invoke(str(tmp_path)).exit_code == 4
     assert invoke(str(folder), str(tmp_path)).exit_code == 2
+
+
+def test_a_folder_that_is_not_there_is_refused_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auror.experiments.progress.HEARTBEAT_SECONDS", 1e-6)
+    done = CliRunner().invoke(main, ["report", str(tmp_path / "typo")])
+    assert done.exit_code == 4
+    assert done.stderr == f"auror: {tmp_path}/typo is no folder: name that of a run or of a sweep\n"
