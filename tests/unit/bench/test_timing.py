@@ -26,7 +26,7 @@ def test_a_made_up_ledger_has_attackers_whom_the_verdict_finds(tmp_path: Path) -
     assert 0.0 < row["CPU seconds of a verdict"] < row["seconds"]
     assert 0.0 <= row["MB added"] < row["MB in all"]
     assert timing.timed(size, bench) == row
-    assert len(said) == 1
+    assert len([line for line in said if line.endswith(" s")]) == 1  # others say that it goes on
     (line,) = timing.summarise([row])
     assert "defence" not in line
     assert line["classes"] == 10
