@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from load_kit import looks
 
 from auror.errors import UnavailableError
 from auror.programs import load_report, load_watch
@@ -18,30 +19,9 @@ from auror.programs.load_limit import Cores
 from auror.programs.load_report import Found, LoadReport, PhaseFigures
 from auror.programs.load_swarm import Swarm
 from auror.programs.load_text import as_text
-from auror.programs.load_watch import Moment
 from auror.programs.loadtest import LoadTest
 from auror.report.load_page import write_load_report
 from auror.report.status import RunStatus
-
-
-def moments(
-    server: float, swarm: tuple[float, ...], machine: float, count: int = 4
-) -> list[Moment]:
-    """Every second so many CPU seconds more; all but the first and last while a round is played."""
-    return [
-        Moment(
-            float(at),
-            0 < at < count - 1,
-            "upload",
-            7,
-            at * server,
-            tuple(at * one for one in swarm),
-            100 + at * machine,
-            10**6,
-            10**6,
-        )
-        for at in range(count)
-    ]
 
 
 def test_who_withdrew_is_counted_by_its_own_reason() -> None:
@@ -134,7 +114,7 @@ def report(**changes: Any) -> LoadReport:
         aborted={"TOO_FEW_UPLOADED": 1},
         verdict=Found((18, 19), (3,), 2, 0, 0),
         machine={"cores": 2},
-        moments=tuple(moments(0.25, (0.5, 0.125), 1.0)),
+        moments=tuple(looks(0.25, (0.5, 0.125), 1.0)),
     )
     return replace(whole, **changes)
 
