@@ -45,12 +45,13 @@ def command(
     )
     from auror.experiments.progress import StderrReporter  # noqa: PLC0415 - the same
 
+    sizes = words_of("only", only)
     if out is not None:
         make_writable(out.parent, "out")
         if out.is_dir():
             raise ConfigError(f"out = {out} is a folder: name a file in it")
     with StderrReporter() as reporter:
-        report = run_speed(sections or tuple(SECTIONS), words_of(only), reduced, reporter, peer)
+        report = run_speed(sections or tuple(SECTIONS), sizes, reduced, reporter, peer)
     click.echo(json.dumps(report.to_dict()) if form == "json" else as_text(report))
     if out is not None:
         write_report(report, out)

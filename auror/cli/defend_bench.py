@@ -52,12 +52,13 @@ def command(
     from auror.bench.defence import (  # noqa: PLC0415 - keeps --help quick
         SECTIONS,
         as_text,
+        check_bench,
         run_bench,
         write_rows,
     )
     from auror.bench.defence.rows import Bench  # noqa: PLC0415 - the same
 
-    sections = words_of(only) or list(SECTIONS)
+    sections = words_of("only", only) or list(SECTIONS)
     if reduced and seeds is not None and seeds > 1:
         raise ConfigError(f"seeds = {seeds} has no effect with --reduced: leave it out")
     count = (1 if reduced else _SEEDS) if seeds is None else seeds
@@ -74,6 +75,7 @@ def command(
         device=device or Bench.device,
         collect=collect,
     )
+    check_bench(sections, bench)
     if not collect:
         make_writable(cache, "cache")
     if out is not None:

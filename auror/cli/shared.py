@@ -12,7 +12,7 @@ import click
 
 from auror.deployment.console import one_line, say_machine_error, with_flags
 from auror.entry import INTERRUPTED
-from auror.errors import UserError, exit_code_of
+from auror.errors import ConfigError, UserError, exit_code_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,9 +37,17 @@ def epilog_with(code: int, meaning: str) -> str:
     return "".join([*lines[:after], f"  {code:<5}{meaning}\n", *lines[after:]])
 
 
-def words_of(given: tuple[str, ...]) -> list[str]:
-    """What an option names that takes comma-separated words and may be given several times."""
-    return [word.strip() for text in given for word in text.split(",") if word.strip()]
+def words_of(setting: str, given: tuple[str, ...]) -> list[str]:
+    """What an option names that takes comma-separated words and may be given several times, each
+    word once.
+
+    Raises:
+        ConfigError: it was given and names nothing, as an empty variable of a shell does.
+    """
+    words = [word.strip() for text in given for word in text.split(",") if word.strip()]
+    if given and not words:
+        raise ConfigError(f"{setting} = '' names nothing: leave it out, or name some")
+    return list(dict.fromkeys(words))
 
 
 FORMAT = click.option(

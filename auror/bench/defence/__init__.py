@@ -70,8 +70,8 @@ class BenchReport:
         }
 
 
-def run_bench(sections: Sequence[str], bench: Bench) -> BenchReport:
-    """Compute what is not in the cache yet.
+def check_bench(sections: Sequence[str], bench: Bench) -> None:
+    """What can be said before anything is written or computed.
 
     Raises:
         ConfigError: an unknown section, no seed, no such device, or no signs where ``bench`` says.
@@ -83,12 +83,22 @@ def run_bench(sections: Sequence[str], bench: Bench) -> BenchReport:
         raise ConfigError("seeds: choose 1 or more")
     if not bench.collect:
         resolve_device(bench.device)
-        forget_damaged(bench)
     if bench.data_dir is not None and not (bench.data_dir / "gtsrb" / "GTSRB").is_dir():
         raise ConfigError(
             f"data_dir = {bench.data_dir} holds no gtsrb/GTSRB: unpack the signs there"
             " (docs/signs.md), or leave it out for drawn ones"
         )
+
+
+def run_bench(sections: Sequence[str], bench: Bench) -> BenchReport:
+    """Compute what is not in the cache yet.
+
+    Raises:
+        ConfigError: as :func:`check_bench`; or nothing is there to collect.
+    """
+    check_bench(sections, bench)
+    if not bench.collect:
+        forget_damaged(bench)
     rows, tables, seconds = {}, {}, {}
     for number, name in enumerate(sections):
         started = time.perf_counter()

@@ -164,6 +164,43 @@ def test_sections_may_be_named_in_one_word_or_in_several(tmp_path: Path) -> None
         assert "--only nonesuch: choose of" in done.stderr
 
 
+@pytest.mark.parametrize("program", ["bench", "defend-bench"])
+@pytest.mark.parametrize("only", ["", " , "])
+def test_an_empty_choice_is_not_all(
+    program: str, only: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, [program, "--only", only])
+    assert done.exit_code == 2
+    assert done.stderr == "auror: --only '' names nothing: leave it out, or name some\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words", [["--only", "magic"], ["--data-dir", "nowhere"], ["--device", "abacus"]]
+)
+def test_what_is_refused_leaves_no_folder(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["defend-bench", *words, "--out", "tables"])
+    assert done.exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_section_named_twice_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def run(sections: object, _: Bench) -> BenchReport:
+        asked.append(sections)
+        return BenchReport((1,), True, {}, {}, {})
+
+    monkeypatch.setattr("auror.bench.defence.run_bench", run)
+    words = ["defend-bench", "--only", "noniid,noniid", "--only", "noniid"]
+    done = CliRunner().invoke(main, [*words, "--cache", str(tmp_path)])
+    assert (done.exit_code, asked) == (0, [["noniid"]])
+
+
 def test_what_was_cut_off_in_the_cache_is_computed_again(tmp_path: Path) -> None:
     cell = Cell("digits", 15, 0, 3, 2, 2)
     said: list[str] = []
