@@ -2,7 +2,7 @@
 
 python scripts/paper_table.py [--check]
 
-The rows: ``auror defend-bench --only paper_claims --data-dir DIR --out docs/results/defence``.
+The rows: the command that the page names, with ``--out docs/results/defence``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ _HEAD = """# The paper's claims
 
 `python scripts/paper_table.py` makes this page from
 [defence/paper_claims.csv](defence/paper_claims.csv), which
-`auror defend-bench --only paper_claims --first-seed 9200 --data-dir DIR --out FOLDER` computes.
+`auror defend-bench --only paper_claims {seeds} --data-dir DIR --out FOLDER`
+computes.
 
 30 clients, equally dealt (signs: image by image), MLP. All malicious clients relabel all their
 samples of one class. *On sums*: groups of five, only sums opened, audits as in the program. *As
@@ -82,7 +83,8 @@ def read_rows(path: Path) -> list[Row]:
 
 def page(rows: Sequence[Row]) -> str:
     """The whole page."""
-    lines = [_HEAD]
+    run = {int(row["seed"]) for row in rows}
+    lines = [_HEAD.format(seeds=f"--seeds {len(run)} --first-seed {min(run)}")]
     table = summarise(rows)
     for dataset in dict.fromkeys(line["dataset"] for line in table):
         mine = [line for line in table if line["dataset"] == dataset]
