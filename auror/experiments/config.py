@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from auror.errors import ConfigError
-from auror.experiments.hopeless import undetectable
+from auror.experiments.hopeless import idle, too_short, undetectable
 from auror.experiments.options import Options, thirty_percent
 from auror.fields import Like, check_fields, default_of
 from auror.learn.attack import Attack, Own
@@ -160,16 +160,21 @@ class ExperimentConfig:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is not claimed of this experiment, a line each."""
+        attacked = {RunName.UNDEFENDED, RunName.DEFENDED} & set(self.runs)
+        never = idle(self.attack, self.rounds) if self.malicious and attacked else None
+        awake = () if never is None else (never,)
         if RunName.DEFENDED not in self.runs or self.rule is not None:
-            return ()
+            return awake
         judged, params = self.detector.name == DETECTOR, self.round_params
         tested = not judged or self.flag_small_cohorts or self.clients >= RATED_CLIENTS
         hopeless = undetectable(self.clients, self.malicious, params, tested)
         if not judged:
-            return hopeless
+            return (*awake, *hopeless)
         bare = None if self.clean_per_class else _WITHOUT_SAMPLES
         few = too_few(self.clients, self.flag_small_cohorts)
-        return tuple(line for line in (bare, few, *hopeless) if line is not None)
+        # Where nobody can be flagged at all, more rounds do not help.
+        short = too_short(self.clients, self.rounds, params) if tested and not hopeless else None
+        return tuple(line for line in (*awake, bare, few, *hopeless, short) if line is not None)
 
     def check_lasting(self) -> None:
         """Raises ConfigError when a run folder could not name what somebody gave as an object."""

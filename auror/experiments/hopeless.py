@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
+from auror.defence.selection import VerdictParams
+from auror.learn.attack import Attack
+from auror.learn.attacks import Forged
+from auror.learn.forgery import Sleep
 from auror.params import RoundParams
+from auror.training.confirmation import CONFIRMATIONS
 
 
 def undetectable(
@@ -17,6 +24,39 @@ def undetectable(
         _untested(clients, params) if tested else None,
     )
     return tuple(line for line in found if line is not None)
+
+
+def idle(attack: Attack | None, rounds: int) -> str | None:
+    """An attack that begins after the last round: nobody lies, and nobody is found."""
+    forgery = attack.forgery if isinstance(attack, Forged) else None
+    if not isinstance(forgery, Sleep) or forgery.rounds < rounds:
+        return None
+    return (
+        f"attack = {attack} begins after {forgery.rounds} rounds, and rounds = {rounds}: nobody"
+        f" attacks: choose rounds = {forgery.rounds + 1} or more"
+    )
+
+
+def too_short(clients: int, rounds: int, params: RoundParams) -> str | None:
+    """A training that is over before anybody could be flagged."""
+    groups = clients // params.group_size
+    if groups < 2:
+        return None
+    judged = first_judgement(clients, groups)
+    flagged = judged + CONFIRMATIONS
+    if rounds >= flagged:
+        return None
+    return (
+        f"rounds = {rounds}: with {groups} groups of {clients} clients nobody is judged before"
+        f" round {judged} or flagged before round {flagged}: choose rounds = {flagged} or more"
+    )
+
+
+def first_judgement(clients: int, groups: int) -> int:
+    """After how many rounds, all groups opened, the verdict judges at the earliest."""
+    params = VerdictParams()
+    covered = math.ceil(params.coverage * (clients - 1) / max(groups - 1, 1))
+    return max(params.min_rounds, covered)
 
 
 def _majority(clients: int, malicious: int) -> str | None:

@@ -67,7 +67,7 @@ def load_manifest(path: Path) -> Manifest:
         if name not in DEFAULTS:
             raise ConfigError(f"{path}: {name} is no dial; choose of {', '.join(DEFAULTS)}")
     if both := sorted(base.keys() & grid.keys()):
-        raise ConfigError(f"{path}: {both[0]} stands in [base] and in [grid]")
+        raise ConfigError(f"{path}: {both[0]} stands in [base] and in [grid]: leave one out")
     values = {name: _values(path, name, value) for name, value in grid.items()}
     _check_count(path, values)
     made = Manifest({**_BASE, **base}, values)

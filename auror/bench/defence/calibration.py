@@ -28,6 +28,7 @@ from auror.bench.recordings import RecordedTraining
 from auror.crypto.tags import number
 from auror.defence.ledger import Ledger
 from auror.defence.verdict import VerdictParams, judge
+from auror.experiments.hopeless import first_judgement
 from auror.ids import ClientId
 from auror.round.public import draw_groups
 
@@ -53,9 +54,7 @@ def clean_cells(bench: Bench) -> list[Cell]:
 def look_rounds(cell: Cell) -> tuple[int, ...]:
     """After which rounds of ``cell`` the verdict looks, counted from 1: ``LOOKS`` of them, fewer
     where there are not so many rounds."""
-    params, groups = VerdictParams(), cell.clients // cell.group_size
-    covered = math.ceil(params.coverage * (cell.clients - 1) / max(groups - 1, 1))
-    first = max(params.min_rounds, covered)
+    first = first_judgement(cell.clients, cell.clients // cell.group_size)
     if first >= cell.rounds:
         return (cell.rounds,)
     return tuple(np.unique(np.rint(np.geomspace(first, cell.rounds, LOOKS)).astype(int)).tolist())

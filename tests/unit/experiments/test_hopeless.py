@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from auror.cli import main
-from auror.experiments.hopeless import undetectable
+from auror.experiments.hopeless import too_short, undetectable
 from auror.experiments.options import experiment_config
 from auror.params import RoundParams
 
+ROWS = Path(__file__).parents[3] / "docs" / "results" / "defence"
 SMALL = ("--dataset", "digits", "--clients", "16", "--rounds", "1", "--runs", "defended",
          "--aggregation", "plain")  # fmt: skip
 
@@ -38,6 +40,22 @@ SMALL = ("--dataset", "digits", "--clients", "16", "--rounds", "1", "--runs", "d
         ({"group_size": 10}, []),
         ({"group_size": 16, "detector": "direction"}, ["group_size = 16 puts all"]),
         ({"malicious": 16, "runs": "undefended"}, []),
+        ({"rounds": 10}, []),
+        (
+            {"rounds": 9},
+            ["rounds = 9: with 6 groups of 30 clients nobody is judged"],
+        ),
+        ({"rounds": 9, "attack": "none"}, ["rounds = 9"]),
+        ({"rounds": 20, "group_size": 10}, ["rounds = 20: with 3 groups"]),
+        ({"rounds": 7, "group_size": 1, "malicious": 9}, ["rounds = 7: with 30 groups"]),
+        ({"rounds": 1, "clients": 12}, ["12 clients: below 15"]),
+        ({"rounds": 1, "runs": "undefended"}, []),
+        ({"attack": "flip:4:9+sleep:29"}, []),
+        ({"attack": "flip:4:9+sleep:30"}, ["attack = flip:4:9+sleep:30 begins after 30 rounds"]),
+        ({"attack": "flip:4:9+sleep:30", "runs": "undefended"}, ["attack = "]),
+        ({"attack": "flip:4:9+sleep:30", "rule": "median"}, ["attack = "]),
+        ({"attack": "flip:4:9+sleep:30", "detector": "direction"}, ["attack = "]),
+        ({"attack": "flip:4:9+sleep:30", "runs": "clean"}, []),
         ({"malicious": 16, "rule": "median"}, []),
     ],
 )
@@ -56,6 +74,20 @@ def test_nobody_can_be_left_out_exactly_where_a_total_needs_them() -> None:
             fewest = params.fewest_accepted(clients, clients)
             said = bool(undetectable(clients, 0, params))
             assert said == (clients - smallest < fewest)
+
+
+def test_no_committed_row_flags_earlier_than_is_said() -> None:
+    first: dict[tuple[int, int], int] = {}
+    for section in ("detection", "noniid", "attackers", "few_classes"):
+        with (ROWS / f"{section}.csv").open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if row["first"] and row.get("detector", "decoded") == "decoded":
+                    cohort = int(row["clients"]), int(row["group_size"])
+                    first[cohort] = min(int(row["first"]), first.get(cohort, 99))
+    for (clients, size), found in first.items():
+        params = RoundParams(group_size=size)
+        assert too_short(clients, found, params) is None, (clients, size)
+    assert too_short(30, first[30, 5] - 1, RoundParams(group_size=5)) is not None
 
 
 def test_a_check_and_a_run_say_it() -> None:

@@ -226,7 +226,7 @@ def test_a_cell_that_takes_long_is_not_silent(
         ("[grid]\nseed = []\n", "grid.seed must be a list"),
         ("[grid]\nseed = 4\n", "grid.seed must be a list"),
         ("[other]\n", "unknown table [other]"),
-        ("[base]\nseed = 1\n[grid]\nseed = [1]\n", "in [base] and in [grid]"),
+        ("[base]\nseed = 1\n[grid]\nseed = [1]\n", "in [base] and in [grid]: leave one"),
         ("[base", "manifest.toml"),
     ],
 )
