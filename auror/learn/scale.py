@@ -91,7 +91,8 @@ def to_raw_units(
     if task.range is None:
         if stated is not None:
             raise ConfigError(
-                f"{where}: a range of the data has no effect: the task states none for its samples"
+                f"{where}: --data-range has no effect: the task states no range for its samples;"
+                " leave it out"
             )
         return Converted(x, warnings=_far_off(where, x, task))
     own = stated if stated is not None else _guessed(x, whole, task.range)
