@@ -12,7 +12,7 @@ import importlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,8 @@ class BenchReport:
     rows: Mapping[str, Sequence[Row]]
     tables: Mapping[str, Sequence[Row]]
     seconds: Mapping[str, float]
+    missing: Mapping[str, int] = field(default_factory=dict)
+    """Rows that ``collect`` did not find in the cache, of sections with any."""
 
     @property
     def failures(self) -> int:
@@ -65,6 +67,7 @@ class BenchReport:
             "seeds": list(self.seeds),
             "reduced": self.reduced,
             "failures": self.failures,
+            "missing": dict(self.missing),
             "seconds": dict(self.seconds),
             "tables": {name: list(rows) for name, rows in self.tables.items()},
         }
@@ -99,7 +102,7 @@ def run_bench(sections: Sequence[str], bench: Bench) -> BenchReport:
     check_bench(sections, bench)
     if not bench.collect:
         forget_damaged(bench)
-    rows, tables, seconds = {}, {}, {}
+    rows, tables, seconds, missing = {}, {}, {}, {}
     for number, name in enumerate(sections):
         started = time.perf_counter()
         bench.say(f"{name} ({number + 1} of {len(sections)}): {SECTIONS[name]}")
@@ -107,6 +110,7 @@ def run_bench(sections: Sequence[str], bench: Bench) -> BenchReport:
         asked = module.run(bench)
         rows[name] = [row for row in asked if row.get("reason") != NOT_COMPUTED]
         if len(rows[name]) < len(asked):
+            missing[name] = len(asked) - len(rows[name])
             bench.say(f"{name}: {len(rows[name])} of {len(asked)} rows are in the cache")
         fold = getattr(module, "summarise", None)
         tables[name] = fold(rows[name]) if fold is not None else rows[name]
@@ -116,7 +120,7 @@ def run_bench(sections: Sequence[str], bench: Bench) -> BenchReport:
             f"cache = {bench.cache} holds no row of this code and these seeds: leave out collect to"
             " compute them"
         )
-    return BenchReport(tuple(bench.seeds), bench.reduced, rows, tables, seconds)
+    return BenchReport(tuple(bench.seeds), bench.reduced, rows, tables, seconds, missing)
 
 
 def write_rows(report: BenchReport, folder: Path) -> list[Path]:
@@ -148,13 +152,14 @@ def write_rows(report: BenchReport, folder: Path) -> list[Path]:
 def as_markdown(report: BenchReport, name: str) -> str:
     """The table of section ``name``, and what was run."""
     columns, shown = _shown(report.tables[name])
-    run = sorted({row["seed"] for row in report.rows[name] if "seed" in row}) or report.seeds
-    first, last = run[0], run[-1]
+    seeds = sorted({row["seed"] for row in report.rows[name] if "seed" in row}) or report.seeds
+    first, last = seeds[0], seeds[-1]
     command = f"auror defend-bench --only {name}{' --reduced' if report.reduced else ''}"
+    run = f"seeds {first} to {last}; a row per run in [{name}.csv]({name}.csv)"
     lines = [
         f"# {SECTIONS[name].capitalize()}",
         "",
-        f"`{command}`, seeds {first} to {last}; a row per run in [{name}.csv]({name}.csv).",
+        f"`{command}`, {run}{_lacking(report, name)}.",
         "",
         f"| {' | '.join(columns)} |",
         "|---" * len(columns) + "|",
@@ -167,13 +172,20 @@ def as_text(report: BenchReport) -> str:
     """Tables for people."""
     parts = []
     for name, rows in report.tables.items():
-        parts.append(f"{name}: {SECTIONS[name]} ({report.seconds[name]:.0f} s)")
+        parts.append(
+            f"{name}: {SECTIONS[name]} ({report.seconds[name]:.0f} s){_lacking(report, name)}"
+        )
         columns, shown = _shown(rows)
         widths = {c: max([len(c), *(len(row.get(c, "")) for row in shown)]) for c in columns}
         parts.append("  ".join(c.ljust(widths[c]) for c in columns))
         parts += ["  ".join(row.get(c, "").ljust(widths[c]) for c in columns) for row in shown]
         parts.append("")
     return "\n".join(line.rstrip() for line in parts)
+
+
+def _lacking(report: BenchReport, name: str) -> str:
+    count = report.missing.get(name)
+    return f"; {count} rows are not computed yet" if count else ""
 
 
 def _shown(rows: Sequence[Row]) -> tuple[list[str], list[dict[str, str]]]:

@@ -99,6 +99,24 @@ def test_what_is_not_in_the_cache_is_left_out_of_collected_tables(tmp_path: Path
         run_bench(["false_flags"], collecting)  # its cells are others
 
 
+def test_collected_tables_say_how_much_they_lack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, lacking = ({"seed": seed, "reason": reason} for seed, reason in
+                     ((1, None), (2, NOT_COMPUTED)))  # fmt: skip
+    monkeypatch.setattr(noniid, "run", lambda _: [kept, lacking, lacking])
+    monkeypatch.setattr(noniid, "summarise", lambda rows: [{"runs": len(rows)}])
+    words = ["defend-bench", "--only", "noniid", "--collect", "--cache", str(tmp_path)]
+    out = tmp_path / "out"
+    told = CliRunner().invoke(main, [*words, "--format", "json", "--out", str(out)])
+    assert (told.exit_code, json.loads(told.stdout)["missing"]) == (0, {"noniid": 2})
+    assert "; 2 rows are not computed yet." in (out / "noniid.md").read_text()
+    assert "; 2 rows are not computed yet\n" in CliRunner().invoke(main, words).stdout
+    monkeypatch.setattr(noniid, "run", lambda _: [kept])
+    told = CliRunner().invoke(main, [*words, "--out", str(out)])
+    assert "not computed" not in told.stdout + (out / "noniid.md").read_text()
+
+
 def test_without_clean_samples_the_same_training_is_read_otherwise(cache: Path) -> None:
     cell = Cell("digits", 15, 4, 3, 2, 2, "shards:2")
     usual, bare = (recorded(c, cache, 1000) for c in (cell, replace(cell, clean_per_class=0)))
