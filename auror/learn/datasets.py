@@ -98,7 +98,7 @@ def load_dataset(
     data_dir: Path | None = None,
     seed: int = 0,
     clean_per_class: int = CLEAN_PER_CLASS,
-    standardisation: Standardisation | None = None,
+    task: SampleSpec | None = None,
 ) -> Dataset:
     """Load ``name`` and split it by ``seed``, stratified by class.
 
@@ -109,11 +109,13 @@ def load_dataset(
         seed: decides which samples are for the clients, the test and the server.
         clean_per_class: how many of each class are used of those set aside, 0 for none; the
             rest lie idle, so that nobody else's samples depend on it.
-        standardisation: the task's; None: the constants of the data set.
+        task: what its samples look like, which decides how they are standardised; None: this data
+            set decides it.
 
     Raises:
         DataError: unknown name, a missing package, or data that cannot be had offline.
-        ConfigError: more clean samples than are set aside of some class.
+        ConfigError: more clean samples than are set aside of some class, or a data set that is not
+            for ``task``.
     """
     known = _SETS.get(name)
     if known is None:
@@ -122,13 +124,14 @@ def load_dataset(
         raise DataError(f"unknown data set {name!r}; {hint}choose one of: {', '.join(DATASETS)}")
     rng = np.random.default_rng(seed)
     split = known.split(_folder(name, data_dir), rng)
+    shape, classes = split.test[0].shape[1:], int(split.train[1].max()) + 1
+    if task is not None and (shape, classes) != (task.input_shape, task.classes):
+        raise ConfigError(
+            f"dataset = {name}: samples of shape {shape} in {classes} classes, but the task is for"
+            f" {task.input_shape} in {task.classes}: name the data that `auror certs` was given"
+        )
     kept = _used(name, split.clean[1], clean_per_class)
-    spec = SampleSpec(
-        split.test[0].shape[1:],
-        int(split.train[1].max()) + 1,
-        known.names,
-        standardisation=known.standardisation if standardisation is None else standardisation,
-    )
+    spec = task or SampleSpec(shape, classes, known.names, standardisation=known.standardisation)
     by = spec.standardisation
     return Dataset(
         name=name,

@@ -73,22 +73,9 @@ def load_data(
         UserError: samples that cannot be read, do not fit the task or are too few.
     """
     if source.path is None:
-        by = None if task is None else task.standardisation
         name = source.dataset or DATASET
-        data = load_dataset(name, source.data_dir, seed, clean_per_class, by)
-        return data if task is None else _fitting(data, task)
+        return load_dataset(name, source.data_dir, seed, clean_per_class, task)
     return _Own(source, task, dealt, clean_per_class, seed).load(source.path)
-
-
-def _fitting(data: Dataset, task: SampleSpec) -> Dataset:
-    """Raises ConfigError where a named data set is not for ``task``."""
-    if (data.input_shape, data.classes) != (task.input_shape, task.classes):
-        raise ConfigError(
-            f"dataset = {data.name}: samples of shape {data.input_shape} in {data.classes} classes,"
-            f" but the task is for {task.input_shape} in {task.classes}: name the data that"
-            " `auror certs` was given"
-        )
-    return replace(data, spec=task)
 
 
 @dataclass(frozen=True)

@@ -217,3 +217,16 @@ def test_what_is_stated_fits_its_own_samples(tmp_path: Path) -> None:
     x, notes, warnings = spec.inputs(read_samples(path, spec))
     assert (notes, warnings) == ((), ())
     np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (8, 8), (1, 8, 8)])
+def test_a_data_set_of_another_task_is_told_by_its_shape(shape: tuple[int, ...]) -> None:
+    """Also where the task's constants cannot be applied to these samples."""
+    each = tuple(0.5 for _ in range(shape[0]))
+    task = SampleSpec(shape, 43, standardisation=Standardisation(255, each, each))
+    with pytest.raises(ConfigError) as told:
+        load_data(DataSource("digits"), 1, 10, task)
+    assert str(told.value) == (
+        "dataset = digits: samples of shape (1, 8, 8) in 10 classes, but the task is for"
+        f" {shape} in 43: name the data that `auror certs` was given"
+    )
