@@ -13,7 +13,7 @@ from rich.table import Table
 
 from auror.cli.shared import told
 from auror.experiments.config import RunName
-from auror.experiments.result import FRACTIONS, ExperimentResult
+from auror.experiments.result import FRACTIONS, REALLY_POISONED, ExperimentResult
 from auror.experiments.runfolder import summary_of
 
 
@@ -55,7 +55,7 @@ def _table(summary: dict[str, Any]) -> None:
             for name, key in (("found", "tpr"), ("falsely flagged", "fpr"))
             if summary[key] is not None
         ]
-        print(f"malicious: {_clients(summary['malicious'])}")
+        _malicious(summary)
         print(f"flagged:   {flagged}   ({', '.join(rates)})")
         if summary["suspected"]:
             names = _clients(summary["suspected"])
@@ -80,10 +80,19 @@ def _clients(found: Sequence[object]) -> str:
     return f"client{'s' * (len(found) > 1)} {', '.join(map(str, found))}"
 
 
+def _malicious(summary: dict[str, Any]) -> None:
+    """Who attacks, and who of them does so little that the part that was found is not of them."""
+    print(f"malicious: {_clients(summary['malicious'])}")
+    slight = [name for name, n in summary["poisoned_samples"].items() if n < REALLY_POISONED]
+    if slight:
+        few = f"changed fewer than {REALLY_POISONED} labels: not counted as to be found"
+        print(f"slight:    {_clients(slight)}   ({few})")
+
+
 def _under_rule(summary: dict[str, Any]) -> None:
     """Who defended, whom it left out most of the time, and that nothing was private."""
     print(f"rule:      {summary['rule']}")
-    print(f"malicious: {_clients(summary['malicious'])}")
+    _malicious(summary)
     if summary["left_out"] is not None:
         most = [client for client, part in summary["left_out"].items() if part > 0.5]
         rates = [

@@ -91,7 +91,7 @@ def to_raw_units(
     if task.range is None:
         if stated is not None:
             raise ConfigError(
-                f"{where}: --data-range has no effect: the task states no range for its samples;"
+                f"{where}: data_range has no effect: the task states no range for its samples;"
                 " leave it out"
             )
         return Converted(x, warnings=_far_off(where, x, task))

@@ -193,7 +193,7 @@ def test_columns_in_another_unit_are_named() -> None:
         to_raw_units("own.csv", cents, False, COLUMNS, None)
     (warning,) = to_raw_units("own.csv", rows_ + np.array([100, 0]), False, COLUMNS, None).warnings
     assert warning.startswith("own.csv: feature 1 has median 1")
-    with pytest.raises(ConfigError, match=r"--data-range has no effect: .*; leave it out"):
+    with pytest.raises(ConfigError, match=r"data_range has no effect: .*; leave it out"):
         to_raw_units("own.csv", rows_, False, COLUMNS, (0, 1))
 
 
