@@ -102,6 +102,8 @@ def watch(
     watching, reader = ProgramWatch(server, swarm), RunReader(run)
     looked, shown, begun = 0.0, 0, False
     while server.running():
+        for one in swarm.hosts:
+            one.look()  # before the check: clients of a short round may have ended
         swarm.check()
         found = reader.rounds()
         for line in found[shown:]:
@@ -114,6 +116,7 @@ def watch(
             looked, shown = time.monotonic(), len(found)
             say(_doing(rounds, clients, _done(found), live))
         time.sleep(_POLL_SECONDS)
+    watching.look(None)
     found = reader.rounds()
     for line in found[shown:]:
         say(_fate(rounds, found[: line["index"] + 1]))
