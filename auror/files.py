@@ -4,6 +4,7 @@ claiming a folder before a long run that will write into it."""
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -21,9 +22,11 @@ def replace_file(path: Path, content: bytes, mode: int = 0o644, *, durable: bool
     Writers of one path do not disturb each other: one of them is the last.
 
     Raises:
-        OSError: the disk takes nothing more, or the folder is gone; it names ``path``, and no
-            temporary file is left.
+        OSError: the disk takes nothing more, the folder is gone, or a device or pipe is there; it
+            names ``path``, and no temporary file is left.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):  # root may rename over /dev/null
+        raise FileExistsError(errno.EEXIST, "no regular file is there", str(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:

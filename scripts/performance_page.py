@@ -51,9 +51,13 @@ _MEANING = """\
 the ones before shared their two cores with other work, which also halved the rates of the floors,
 so compare ratios. The *floor* of a step is the key stream, the key agreements and the signatures
 that no implementation of the protocol can do without, at the rates of the same run; of the server's
-steps it is that of the whole unmasking or round, so that their ratios add up. *Before* is the same
-bench on the code that the changes began with. No test asserts a time. The tables of training and of
-verdicts are of a later run than the others, with floors alike.
+steps it is that of the whole unmasking or round, so that their ratios add up. A client agrees
+with its neighbours when it deals shares; envelopes are opened with the same keys, beside the same
+floor. *Before* is the same bench on the code that the changes began with. No test asserts a time.
+The tables of training and of verdicts are of a later run than the others, with floors alike. Their
+floors are their own: a forward and a backward pass per batch, one client after the other, which
+training at once may fall below; and plain least squares. The memory that a verdict added is of a
+later run still: its count had begun with what the bench itself held.
 """
 _VARIES = """\
 The neighbours of a rented machine count as well: within a day, with floors alike, the same code

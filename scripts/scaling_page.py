@@ -165,6 +165,13 @@ def _section(measured: Sequence[Row], planned: Sequence[Row]) -> Iterator[str]:
         " Every total was exact. Bytes are message bodies and frames, the model among them."
         " Memory is the server's peak less what it holds before anybody is connected."
     )
+    for row in measured:
+        if row["rounds_aborted"]:
+            yield ""
+            yield _filled(
+                f"With {row['test']['clients']:,} clients {row['rounds_aborted']} of"
+                f" {_rounds(row)} rounds had no total; what they cost is in the means."
+            )
     yield ""
     yield f"| clients | neighbours | {' | '.join(cost.name for cost in COSTS)} |"
     yield "|---" * (2 + len(COSTS)) + "|"

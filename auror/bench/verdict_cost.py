@@ -7,7 +7,6 @@ program of its own so that the process holds nothing else and the caller can kee
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array
 
+from auror.cores import peak_memory
 from auror.crypto.tags import number
 from auror.defence.features import FeatureBlock, FeatureKind
 from auror.defence.ledger import GroupObservation, Ledger, RoundObservation
@@ -29,7 +29,6 @@ _HIDDEN, _COMMON = 64, 1.0
 _SPREAD, _NOISE, _LIE = 0.1, 0.1, 0.6
 # Noise of a round in honest spreads: 2.2 for gtsrb dealt by sample, 0.4 for mnist5k (one training
 # each, median over label pairs).
-_KIB = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +74,14 @@ def measure(size: Size, seed: int) -> dict[str, float | int]:
     readings accused somebody."""
     ledger = made_up(size, seed)
     everybody = [ClientId(client) for client in range(size.clients)]
-    before = _peak()
+    before = peak_memory()
     seconds = []
     for _ in range(_REPEATS):
         started = time.process_time()  # other programs on the machine do not count
         verdict = judge(ledger, VerdictParams(), everybody)
         seconds.append(time.process_time() - started)
     liars = set(everybody[size.clients - size.malicious :])
-    peak = _peak()
+    peak = peak_memory()
     return {
         "CPU seconds of a verdict": round(float(np.median(seconds)), 3),
         "CPU seconds of least squares": round(least_squares(ledger), 6),
@@ -110,12 +109,6 @@ def least_squares(ledger: Ledger) -> float:
         cho_solve(cho_factor(normal), np.asarray(design.T @ shown))
         seconds.append(time.process_time() - started)
     return min(seconds)
-
-
-def _peak() -> int:
-    """Largest resident size of this process so far, in bytes."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * _KIB
 
 
 if __name__ == "__main__":

@@ -47,9 +47,9 @@ def command(
 
     sizes = words_of("only", only)
     if out is not None:
+        if out.exists() and not out.is_file():
+            raise ConfigError(f"out = {out} is no regular file: name one, or a new one")
         make_writable(out.parent, "out")
-        if out.is_dir():
-            raise ConfigError(f"out = {out} is a folder: name a file in it")
     with StderrReporter() as reporter:
         report = run_speed(sections or tuple(SECTIONS), sizes, reduced, reporter, peer)
     click.echo(json.dumps(report.to_dict()) if form == "json" else as_text(report))

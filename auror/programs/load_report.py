@@ -234,5 +234,5 @@ def _reasons(rounds: Sequence[dict[str, Any]]) -> dict[str, int]:
 
 
 def _before_rounds(moments: Sequence[Moment]) -> float:
-    """CPU seconds of the swarm when the first round began, or little later."""
+    """CPU seconds of the swarm when the first round began, or a quarter of a second later."""
     return next((sum(one.swarm_cpu) for one in moments if one.playing), 0.0)

@@ -60,8 +60,8 @@ class ProgramWatch:
         self._server, self._swarm = server, swarm
         self._began = time.monotonic()
 
-    def look(self, live: dict[str, Any] | None) -> None:
-        """``live``: what the server says, if it does."""
+    def look(self, live: dict[str, Any] | None) -> bool:
+        """Whether a round is under way. ``live``: what the server says, if it does."""
         said = live or {}
         hosts = self._swarm.hosts
         for one in (*hosts, *([self._server] if self._server else [])):
@@ -79,6 +79,7 @@ class ProgramWatch:
                 sum(one.rss for one in hosts),
             )
         )
+        return self.moments[-1].playing
 
 
 def watch(
@@ -99,18 +100,23 @@ def watch(
         UnavailableError: one of them ended with an error.
     """
     watching, reader = ProgramWatch(server, swarm), RunReader(run)
-    looked, shown = 0.0, 0
+    looked, shown, begun = 0.0, 0, False
     while server.running():
+        for one in swarm.hosts:
+            one.look()  # before the check: clients of a short round may have ended
         swarm.check()
         found = reader.rounds()
         for line in found[shown:]:
             say(_fate(rounds, found[: line["index"] + 1]))
-        if time.monotonic() - looked >= _LOOK_SECONDS or len(found) > shown:
-            looked, shown = time.monotonic(), len(found)
+        late = time.monotonic() - looked >= _LOOK_SECONDS or len(found) > shown
+        if late or not begun:  # what clients cost before the first round is known to a poll
             live = ask(run)[1]
-            watching.look(live)
+            begun = watching.look(live) or begun
+        if late:
+            looked, shown = time.monotonic(), len(found)
             say(_doing(rounds, clients, _done(found), live))
         time.sleep(_POLL_SECONDS)
+    watching.look(None)
     found = reader.rounds()
     for line in found[shown:]:
         say(_fate(rounds, found[: line["index"] + 1]))

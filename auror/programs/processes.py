@@ -44,14 +44,14 @@ class RunningProgram:
     """Bytes of memory, as of the last look."""
 
     def look(self) -> None:
-        """What it costs now; of one that has ended, what it had cost before."""
-        if not self.running():
+        """What it costs now; of one that has ended and was not asked since, what it cost in all."""
+        if self.process.returncode is not None:  # ``poll`` would let go of an ended one's times
             return
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self.process.pid)
             times = process.cpu_times()
             self.cpu = round(times.user + times.system, 2)
-            self.rss = process.memory_info().rss
+            self.rss = process.memory_info().rss or self.rss  # nothing once it has ended
 
     def running(self) -> bool:
         return self.process.poll() is None

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from auror.cores import peak_memory
 from auror.ids import ClientId
 from auror.round.server.context import Phase
-
-_RSS_UNIT = 1024  # ru_maxrss counts KiB on Linux
 
 
 @dataclass
@@ -70,5 +68,5 @@ class RoundMeter:
             "refused": dict(self.refused),
             "cpu_seconds": round(time.process_time() - self._cpu, 6),
             "cpu_seconds_total": round(time.process_time(), 6),
-            "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT,
+            "peak_rss_bytes": peak_memory(),
         }

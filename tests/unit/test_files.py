@@ -146,3 +146,12 @@ def test_killed_before_the_rename_the_old_file_stays_and_the_next_write_works(ol
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         replace_file(tmp_path / "missing" / "x", b"new")
+
+
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(FileExistsError, match="no regular file") as caught:
+        replace_file(pipe, b"new")
+    assert (caught.value.filename, pipe.is_fifo()) == (str(pipe), True)
+    assert list(tmp_path.iterdir()) == [pipe]

@@ -88,6 +88,8 @@ def run_speed(
     rows: dict[str, Sequence[MeasuredRow]] = {}
     for name, module in modules.items():
         wanted = {s: value for s, value in offered[name].items() if not only or s.name in only}
+        if not wanted:
+            continue
         rows[name] = module.run(wanted, floors, report)
         if peer and name == "secagg":
             rows[peer] = measure_peer(peer, wanted, floors, report)

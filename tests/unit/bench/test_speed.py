@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -226,6 +227,12 @@ def test_json_goes_to_standard_output_and_to_the_file(tmp_path: Path) -> None:
     assert "secagg" in done.stderr
 
 
+def test_a_section_without_the_size_asked_for_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "measure_floors", lambda: FLOORS)
+    report = speed.run_speed(["secagg", "round"], ["30x1000"], True, lambda _p: None)
+    assert report.rows.keys() == {"round"}
+
+
 @pytest.mark.usefixtures("quick")
 def test_text_is_a_table_with_the_floors_above() -> None:
     done = CliRunner().invoke(main, ["bench"])
@@ -248,6 +255,14 @@ def test_what_does_not_exist_is_named(words: list[str], said: str) -> None:
     done = CliRunner().invoke(main, ["bench", *words])
     assert done.exit_code == 2
     assert said in done.stderr
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_pipe_in_the_place_of_the_rows_is_refused_beforehand(tmp_path: Path) -> None:
+    os.mkfifo(out := tmp_path / "rows.json")
+    done = CliRunner().invoke(main, ["bench", "--out", str(out)])
+    assert (done.exit_code, out.is_fifo()) == (2, True)
+    assert done.stderr == f"auror: --out {out} is no regular file: name one, or a new one\n"
 
 
 @pytest.fixture(scope="module")

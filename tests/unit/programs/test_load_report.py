@@ -54,7 +54,9 @@ def test_a_server_that_lacks_members_gave_up_and_any_other_end_is_an_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     class Ended:
-        name, process = "server", SimpleNamespace(returncode=5)
+        name, process, cpu, rss = "server", SimpleNamespace(returncode=5), 0.0, 0
+
+        def look(self) -> None: ...
 
         def running(self) -> bool:
             return False
@@ -77,6 +79,33 @@ def test_a_server_that_lacks_members_gave_up_and_any_other_end_is_an_error(
     )
     with pytest.raises(UnavailableError, match="exit code 5"):
         watched(7)
+
+
+def test_clients_are_looked_at_in_every_poll_until_a_round_is_under_way(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    polls = 6
+
+    class Ending:
+        name, process, cpu, rss = "server", SimpleNamespace(returncode=0), 0.0, 0
+
+        def running(self) -> bool:
+            return len(slept) < polls
+
+        def look(self) -> None: ...
+
+        def check(self) -> None: ...
+
+    slept: list[float] = []
+    said = {"activity": "x", "connected": (), "phase": None}
+    monkeypatch.setattr(load_watch.time, "sleep", slept.append)
+    monkeypatch.setattr(load_watch.RunReader, "rounds", lambda _: [])
+    monkeypatch.setattr(
+        load_watch, "ask", lambda _: ("", said | ({"counter": 1} if len(slept) == 3 else {}))
+    )
+    server: Any = Ending()
+    found = load_watch.watch(3, 10, tmp_path, server, Swarm([]), 5, lambda _: None)
+    assert [one.playing for one in found.moments] == [False, False, False, True, False]
 
 
 def report(**changes: Any) -> LoadReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,3 +24,13 @@ def test_what_its_machine_did_keeps_its_code(
     with pytest.raises(kind, match=f"clients ended with exit code {code}: /state: No") as failed:
         RunningProgram("clients", process, log).check()
     assert failed.type is kind
+
+
+def test_what_a_program_cost_in_all_is_known_after_its_end(tmp_path: Path) -> None:
+    busy = "import time\nwhile time.process_time() < 0.3: pass"
+    process = subprocess.Popen([sys.executable, "-c", busy])
+    program = RunningProgram("busy", process, tmp_path / "log")
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    program.look()
+    assert program.cpu >= 0.29
+    program.stop()
