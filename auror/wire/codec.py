@@ -9,11 +9,15 @@ from __future__ import annotations
 from google.protobuf.message import DecodeError
 
 from auror.round import messages as m
-from auror.wire import from_client, from_server
+from auror.wire import fields, from_client, from_server
 from auror.wire.fields import WireError
 from auror.wire.limits import Kind, Limits
 from auror.wire.v1 import round_pb2 as pb
 
+_LISTS = 2
+"""Over clients, that one message has at most."""
+_FIELDS = 32
+"""Of a message beside its lists."""
 _KINDS: dict[type, Kind] = {
     m.AdvertisedKeys: Kind.ADVERTISED_KEYS,
     m.DealtShares: Kind.DEALT_SHARES,
@@ -66,11 +70,8 @@ def decode_client(kind: Kind, body: bytes, limits: Limits) -> m.ClientMessage:
     Raises:
         WireError: the bytes are not such a message.
     """
-    limits.check_size(kind, len(body))
     wire = pb.ClientMessage()
-    _parse(wire, body)
-    if wire.WhichOneof("message") != kind.field:
-        raise WireError(f"announced as {kind.field}, but it is another message")
+    _parse(wire, kind, body, limits)
     return from_client.unpack(wire, limits)
 
 
@@ -80,15 +81,17 @@ def decode_server(kind: Kind, body: bytes, limits: Limits) -> m.AnyServerMessage
     Raises:
         WireError: the bytes are not such a message.
     """
-    limits.check_size(kind, len(body))
     wire = pb.ServerMessage()
-    _parse(wire, body)
-    if wire.WhichOneof("message") != kind.field:
-        raise WireError(f"announced as {kind.field}, but it is another message")
+    _parse(wire, kind, body, limits)
     return from_server.unpack(wire, limits)
 
 
-def _parse(wire: pb.ClientMessage | pb.ServerMessage, body: bytes) -> None:
+def _parse(
+    wire: pb.ClientMessage | pb.ServerMessage, kind: Kind, body: bytes, limits: Limits
+) -> None:
+    limits.check_size(kind, len(body))
+    number = wire.DESCRIPTOR.fields_by_name[kind.field].number
+    fields.check_shape(kind.field, body, number, _LISTS * limits.clients + _FIELDS)
     try:
         wire.ParseFromString(body)
     except DecodeError as error:

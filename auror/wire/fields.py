@@ -18,6 +18,11 @@ Entry = TypeVar("Entry")
 
 COMMITMENTS = 3
 """Shared secrets per dealer, hence digests per row of commitments."""
+_LENGTH_DELIMITED = 2
+_VARINT_BYTES = 10
+_NO_MESSAGE = "not a protobuf message of this protocol"
+_UNCOUNTED_BYTES = 1 << 16
+"""Of a body whose entries take 2 MB at most, however many they are."""
 _ROW = struct.Struct(f"{DIGEST_BYTES}s" * COMMITMENTS)
 
 
@@ -117,6 +122,62 @@ def one_of(name: str, value: int, lowest: int, highest: int) -> int:
     return value
 
 
+def check_shape(name: str, body: bytes, number: int, most: int) -> None:
+    """``body`` is one message in field ``number``, as :func:`embedded` writes it, with at most
+    ``most`` fields of its own, which are counted where it is large.
+
+    Before it is parsed: an entry of two bytes becomes an object of fifty, and those of all kinds
+    are parsed, whichever is announced.
+
+    Raises:
+        WireError: it is another message, or has more fields. Of fields that cannot be parsed
+            nothing is said.
+    """
+    tag = _varint(number << 3 | _LENGTH_DELIMITED)
+    if not body.startswith(tag):
+        raise WireError(f"announced as {name}, but it is another message")
+    size, at = _read_varint(body, len(tag))
+    if at + size != len(body):
+        raise WireError(_NO_MESSAGE)
+    found = 0
+    while at < len(body) and len(body) > _UNCOUNTED_BYTES:
+        found += 1
+        if found > most:
+            raise WireError(f"{name}: more than {most} fields")
+        at = _after_field(body, at)
+
+
+def _after_field(body: bytes, at: int) -> int:
+    """Where the field at ``at`` ends; beyond the body for what is none."""
+    key, at = _read_varint(body, at)
+    match key & 7:
+        case 0:
+            return _read_varint(body, at)[1]
+        case 1:
+            return at + 8
+        case 2:
+            size, at = _read_varint(body, at)
+            return at + size
+        case 5:
+            return at + 4
+        case _:  # groups are not of this protocol
+            raise WireError(_NO_MESSAGE)
+
+
+def _read_varint(body: bytes, at: int) -> tuple[int, int]:
+    """The number at ``at``, and where what follows it begins.
+
+    Raises:
+        WireError: it has no end.
+    """
+    value = 0
+    for shift, septet in enumerate(body[at : at + _VARINT_BYTES]):
+        value |= (septet & 0x7F) << 7 * shift
+        if septet < 0x80:
+            return value, at + shift + 1
+    raise WireError(_NO_MESSAGE)
+
+
 def joined(parts: Iterable[bytes]) -> bytes:
     return b"".join(parts)
 
@@ -125,7 +186,7 @@ def embedded(number: int, *parts: bytes) -> bytes:
     """A message in field ``number`` of another one: tag, length, and ``parts`` of its encoding
     (https://protobuf.dev/programming-guides/encoding/#length-types)."""
     body = b"".join(parts)
-    return b"".join((_varint(number << 3 | 2), _varint(len(body)), body))
+    return b"".join((_varint(number << 3 | _LENGTH_DELIMITED), _varint(len(body)), body))
 
 
 def _varint(value: int) -> bytes:

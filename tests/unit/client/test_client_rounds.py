@@ -333,3 +333,18 @@ def test_more_than_a_hundredth_of_an_update_clipped_is_a_warning(
         await asyncio.gather(running, return_exceptions=True)
 
     played(tmp_path, scene)
+
+
+def test_an_invitation_under_another_rounds_name_is_no_message(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        first, second, start = bench.line(), bench.line(), bench.house.start(0)
+        running = asyncio.create_task(bench.session.run())
+        first.tell(replace(start.description.round_id, counter=1), start)
+        bench.invite(second)
+        _, said = await asyncio.wait_for(second.said(), 5)
+        assert isinstance(said, AdvertisedKeys)
+        assert first.quiet
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    played(tmp_path, scene)

@@ -13,9 +13,9 @@ from auror.round import messages as m
 from auror.round.plan import OutputLayer, StatisticsPlan
 from auror.secagg.client.unmask import OpenedShares
 from auror.secagg.sharing import Share
-from auror.wire import codec
+from auror.wire import codec, fields
 from auror.wire.fields import WireError
-from auror.wire.limits import Kind
+from auror.wire.limits import Kind, Limits
 from auror.wire.v1 import round_pb2 as pb
 
 
@@ -216,6 +216,26 @@ def test_a_message_under_another_name_is_refused() -> None:
     body = codec.encode_client(m.Agreement(bytes(64)))
     with pytest.raises(WireError, match="announced as withdraw"):
         codec.decode_client(Kind.WITHDRAW, body, LIMITS)
+
+
+def test_a_body_is_one_message() -> None:
+    """Protobuf takes the last of several, and what nobody knows, too."""
+    body = codec.encode_client(m.Agreement(bytes(64)))
+    unknown = fields.embedded(99, b"")
+    for wrong in (body + body, body + unknown, unknown + body, body[:-1], body[:1], b"\x42\xff"):
+        with pytest.raises(WireError):
+            codec.decode_client(Kind.AGREEMENT, wrong, LIMITS)
+
+
+@pytest.mark.parametrize("kind", [Kind.CROSS_MASKS, Kind.UPLOAD])
+@pytest.mark.parametrize("inside", ["cross_masks", "dealt_shares", "upload"])
+def test_entries_without_end_are_refused_before_they_are_parsed(kind: Kind, inside: str) -> None:
+    """An entry of two bytes becomes an object of fifty: an upload's 40 MB would be 1.3 GB."""
+
+    entries = b"\x0a\x00" * 40_000
+    body = fields.embedded(pb.ClientMessage.DESCRIPTOR.fields_by_name[inside].number, entries)
+    with pytest.raises(WireError, match=r"announced as|more than"):
+        codec.decode_client(kind, body, Limits(20, 20_000, 1000))
 
 
 @pytest.mark.parametrize("kind", Kind)
