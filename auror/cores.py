@@ -26,6 +26,9 @@ def peak_memory() -> int:
     try:
         lines = _STATUS.read_text(encoding="ascii").splitlines()
     except OSError:
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else most * _KIB
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * _KIB
+        lines = []
+    said = [int(line.split()[1]) * _KIB for line in lines if line.startswith("VmHWM:")]
+    if said:
+        return said[0]
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # elsewhere, and in some sandboxes
+    return most if sys.platform == "darwin" else most * _KIB

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+from auror import cores
 from auror.cores import peak_memory
 
 _MOST = 300 << 20
@@ -23,3 +27,14 @@ def test_the_memory_of_the_process_that_started_this_one_does_not_count() -> Non
     parent = f"import subprocess; held = b'x' * {_MOST}; subprocess.run({asked!r}, check=True)"
     done = subprocess.run([sys.executable, "-c", parent], capture_output=True, check=True)
     assert 0 < int(done.stdout) < _MOST
+
+
+@pytest.mark.parametrize("status", [None, "Name:\tpython\nVmRSS:\t 1 kB\n"])
+def test_a_sandbox_that_tells_no_peak_is_asked_otherwise(
+    status: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "status"
+    if status is not None:
+        path.write_text(status)
+    monkeypatch.setattr(cores, "_STATUS", path)
+    assert peak_memory() > 1 << 20
