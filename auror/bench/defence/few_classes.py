@@ -142,7 +142,8 @@ def _alarms(found: list[Row]) -> Row:
     line: Row = {"draws": sum(len(row["strengths"]) for row in found)}
     for alpha in ALPHAS:
         observed, low, high = observed_rate(found, alarms_of(found, alpha))
-        line[f"alarms at {alpha:g}"] = f"{observed:.4g} ({low:.3g} … {high:.3g})"
+        line[f"alarms at {alpha:g}"] = round(observed, 4)
+        line[f"interval at {alpha:g}"] = [round(low, 4), round(high, 4)]
     strongest = max(max(row["strengths"]) for row in found)
     return {
         **line,
