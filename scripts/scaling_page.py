@@ -160,7 +160,7 @@ def _section(measured: Sequence[Row], planned: Sequence[Row]) -> Iterator[str]:
     yield _filled(
         f"{test['dim']:,} entries, {test['rounds']} rounds, dropout {test['dropout']:g},"
         f" {test['classes']} classes; {machine['cores']} cores ({machine['processor']}), of which"
-        f" other programs took {min(others):.1f} to {max(others):.1f} meanwhile. The CPU's seconds"
+        f" other programs took {max(others):.2f} at most meanwhile. The CPU's seconds"
         " still differ by a quarter from hour to hour: both cores are part of a larger machine."
         " Every total was exact. Bytes are message bodies and frames, the model among them."
         " Memory is the server's peak less what it holds before anybody is connected."
@@ -212,6 +212,7 @@ def _section(measured: Sequence[Row], planned: Sequence[Row]) -> Iterator[str]:
     n = near["clients"]
     parts = {key: f"{100 * known[key] / fits[key].at(n):.0f} %" for key in ("client", "server")}
     wider = farthest["down"] / fits["down"].at(far["clients"])
+    within = fits["server"].times(far["clients"])
     yield _filled(
         f"At {n:,} clients the plan's operations are {parts['client']} of a client's CPU, and"
         f" unmasking is {parts['server']} of the server's: the rest is messages, one by one through"
@@ -219,8 +220,8 @@ def _section(measured: Sequence[Row], planned: Sequence[Row]) -> Iterator[str]:
         f" {wider:.1f} × the fit: the bitmaps of the sets, n / 8 bytes each, are lost in what was"
         " measured and nine tenths of it there. So for bytes the formula is to be believed, which"
         " counts them, not a power law. For the CPU neither is: the plan leaves out what the"
-        " messages cost, and the interval of the fit is a factor of"
-        f" {fits['server'].times(far['clients']):.0f}."
+        f" messages cost, and the fit, within a factor of {within:.2g},"
+        f" supposes that nothing new costs anything until {far['clients'] // n:,} times as many."
     )
 
 
