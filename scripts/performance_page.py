@@ -47,17 +47,15 @@ _COMMANDS = """\
 """
 _MEANING = """\
 *CPU* is time of the process on all cores together: other programs on the machine hardly count.
-*Clock* is that of the machine, with whatever else ran on it: nothing but this in the newer runs;
-the ones before shared their two cores with other work, which also halved the rates of the floors,
-so compare ratios. The *floor* of a step is the key stream, the key agreements and the signatures
-that no implementation of the protocol can do without, at the rates of the same run; of the server's
-steps it is that of the whole unmasking or round, so that their ratios add up. A client agrees
-with its neighbours when it deals shares; envelopes are opened with the same keys, beside the same
-floor. *Before* is the same bench on the code that the changes began with. No test asserts a time.
-The tables of training and of verdicts are of a later run than the others, with floors alike. Their
-floors are their own: a forward and a backward pass per batch, one client after the other, which
-training at once may fall below; and plain least squares. The memory that a verdict added is of a
-later run still: its count had begun with what the bench itself held.
+*Clock* is that of the machine, with whatever else ran on it: nothing but this in the newer run; the
+one before, on an older processor, shared its two cores with other work, so compare ratios. The
+*floor* of a step is the key stream, the key agreements and the signatures that no implementation of
+the protocol can do without, at the rates of the same run; of the server's steps it is that of the
+whole unmasking or round, so that their ratios add up. A client agrees with its neighbours when it
+deals shares; envelopes are opened with the same keys, beside the same floor. *Before* is the same
+bench on the code that the changes began with. No test asserts a time. The floors of training and of
+verdicts are their own: a forward and a backward pass per batch, one client after the other, which
+training at once may fall below; and plain least squares.
 """
 _VARIES = """\
 The neighbours of a rented machine count as well: within a day, with floors alike, the same code
@@ -159,10 +157,12 @@ def _machine(before: Report, after: Report) -> Iterator[str]:
     hardware = after["hardware"]
     yield "## The machine"
     yield ""
-    yield (
+    yield textwrap.fill(
         f"{hardware['processor']}, {hardware['cores']} cores, {hardware['memory_gb']} GB;"
         f" Python {hardware['python']}, numpy {hardware['numpy']}, cryptography"
-        f" {hardware['cryptography']} with {hardware['openssl']}."
+        f" {hardware['cryptography']} with {hardware['openssl']}. *Before*:"
+        f" {before['hardware']['processor']}.",
+        120,
     )
     yield ""
     yield "| floor | one core | two at once | one core, before | two at once, before |"

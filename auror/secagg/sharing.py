@@ -36,7 +36,10 @@ class Share:
 
     def __post_init__(self) -> None:
         if len(self.value) != shamir.SHARE_BYTES or len(self.salt) != SALT_BYTES:
-            raise ValueError("a share has 33 bytes of value and 16 of salt")
+            raise ValueError(
+                f"a share has {_OPENED_BYTES} bytes: {shamir.SHARE_BYTES} of value and"
+                f" {SALT_BYTES} of salt"
+            )
 
     def __repr__(self) -> str:
         return "Share(<redacted>)"
@@ -46,8 +49,6 @@ class Share:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Share:
-        if len(raw) != _OPENED_BYTES:
-            raise ValueError(f"a share has {_OPENED_BYTES} bytes")
         return cls(raw[: shamir.SHARE_BYTES], raw[shamir.SHARE_BYTES :])
 
 

@@ -337,3 +337,12 @@ def test_complete_graph() -> None:
     assert graph.among(ClientId(1), frozenset({ClientId(5), ClientId(1)})) == (5,)
     assert graph.holders(ClientId(1), frozenset({ClientId(5)})) == (1, 5)
     assert share_point(ClientId(0)) == 1  # never where the secret lies
+
+
+@pytest.mark.parametrize(("value", "salt"), [(32, 16), (34, 16), (33, 15), (33, 17), (32, 17)])
+def test_a_share_of_another_size_is_none(value: int, salt: int) -> None:
+    with pytest.raises(ValueError, match="a share has 49 bytes"):
+        Share(bytes(value), bytes(salt))
+    if value + salt != 49:
+        with pytest.raises(ValueError, match="a share has 49 bytes"):
+            Share.from_bytes(bytes(value + salt))

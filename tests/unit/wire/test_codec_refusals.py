@@ -59,6 +59,15 @@ def test_class_means_without_a_source_are_refused() -> None:
             codec.decode_server(Kind.ROUND_START, wire.SerializeToString(), LIMITS)
 
 
+@pytest.mark.parametrize("watch", [0, 3, -1])
+def test_a_round_that_is_watched_in_an_unknown_way_is_refused(watch: int) -> None:
+    wire = pb.ServerMessage()
+    wire.ParseFromString(codec.encode_server(start()))
+    wire.round_start.description.watch = watch  # type: ignore[assignment]
+    with pytest.raises(WireError, match=f"watch: unknown value {watch}"):
+        codec.decode_server(Kind.ROUND_START, wire.SerializeToString(), LIMITS)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
