@@ -52,13 +52,16 @@ def tell(
     return [e for m in messages for e in answer(machine, m, update, rounding(VICTIM))]
 
 
-def restarted(kit: Deployment, effects: list[ClientEffect]) -> ClientMachine:
-    """A new process, of which the old one left what ``effects`` made durable."""
+def kill(
+    kit: Deployment, messages: list[ServerMessage]
+) -> tuple[list[ClientEffect], ClientMachine]:
+    """What the victim did when it was told ``messages``, and a new process, to which the old one
+    left what it had made durable."""
+    effects = tell(kit, kit.machine(VICTIM), messages)
     kept = [effect.memory for effect in effects if isinstance(effect, Remember)]
     memory = decode_memory(encode(kept[-1] if kept else ClientMemory()))
-    return ClientMachine(
-        VICTIM, kit.keys[VICTIM], kit.policy, OwnRules(), memory, kit.entropy("again"), lambda: 0.0
-    )
+    identity = (VICTIM, kit.keys[VICTIM], kit.policy, OwnRules())
+    return effects, ClientMachine(*identity, memory, kit.entropy("again"), lambda: 0.0)
 
 
 def replies(effects: list[ClientEffect]) -> list[object]:
@@ -82,8 +85,7 @@ def test_who_was_killed_in_a_round_says_nothing_more_in_it(
 ) -> None:
     """It is asked what it answered last, and all that follows; or all of the round again."""
     whole, then = request.getfixturevalue("whole"), request.getfixturevalue(world)
-    before = tell(kit, kit.machine(VICTIM), whole[:killed])
-    again = restarted(kit, before)
+    _, again = kill(kit, whole[:killed])
     kept = again.memory
     effects = tell(kit, again, then[killed - 1 :] if from_there else then)
     assert replies(effects) == []
@@ -97,8 +99,7 @@ def test_who_was_killed_in_a_round_says_nothing_more_in_it(
 def test_who_was_killed_in_a_round_joins_the_next_with_new_secrets(
     kit: Deployment, whole: list[ServerMessage], killed: int
 ) -> None:
-    before = tell(kit, kit.machine(VICTIM), whole[:killed])
-    again = restarted(kit, before)
+    before, again = kill(kit, whole[:killed])
     joined = tell(kit, again, [kit.start(1, step=1)])
     old, new = (
         next(m for m in replies(effects) if isinstance(m, AdvertisedKeys))
@@ -112,8 +113,7 @@ def test_a_step_whose_total_may_be_open_is_not_begun_again(
     kit: Deployment, whole: list[ServerMessage], killed: int
 ) -> None:
     """Two totals of the same updates differ by whoever was left out of one."""
-    before = tell(kit, kit.machine(VICTIM), whole[:killed])
-    again = restarted(kit, before)
+    _, again = kill(kit, whole[:killed])
     tried = tell(kit, again, [kit.start(1, step=0, attempt=again.memory.attempts)])
     found = next((effect for effect in tried if isinstance(effect, GaveUp)), None)
     assert refused(found) is (Refusal.TOTAL_REPEATED if killed == MESSAGES else None)
