@@ -15,6 +15,9 @@ __all__ = ["run", "summarise"]
 
 ROUNDS = 40
 _OWN = f"{mislabelling.__name__}:"
+_STICKER = "backdoor:0"
+_STICKERS = {1: (5,), 3: (1, 2, 3, 5), 6: (5,), 9: (1, 2, 3, 5), 13: (5,)}
+"""How many of 30 put them on → sizes of groups."""
 
 
 def attacked_cells(bench: Bench) -> list[Cell]:
@@ -29,9 +32,11 @@ def attacked_cells(bench: Bench) -> list[Cell]:
     shares = [replace(one, malicious=bad, named="flip:4:9") for bad in (1, 13)]
     even = signs(bench, 9, ROUNDS, "iid-samples")
     of_signs = [
-        replace(even, malicious=bad, named=attack)
-        for attack, bad in (("backdoor:0", 9), ("backdoor:0", 3), (f"{_OWN}two_camps_of_signs", 9))
+        replace(even, malicious=bad, group_size=size, named=_STICKER)
+        for bad, sizes in _STICKERS.items()
+        for size in sizes
     ]
+    of_signs.append(replace(even, named=f"{_OWN}two_camps_of_signs"))
     return named + shares + skewed + of_signs
 
 

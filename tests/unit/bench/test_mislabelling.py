@@ -41,4 +41,4 @@ def test_every_cell_names_an_attack_that_there_is(tmp_path: Path) -> None:
     for cell in cells:
         assert str(configured(cell, 1).attack) == cell.attack(1)
         assert ":" not in cell.flips or cell.flips.startswith(("flip", "backdoor"))
-    assert {cell.malicious for cell in cells} == {1, 3, 9, 13}
+    assert {cell.malicious for cell in cells} == {1, 3, 6, 9, 13}
