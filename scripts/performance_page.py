@@ -48,7 +48,7 @@ _COMMANDS = """\
 _MEANING = """\
 *CPU* is time of the process on all cores together: other programs on the machine hardly count.
 *Clock* is that of the machine, with whatever else ran on it: nothing but this in the newer run; the
-one before, on an older processor, shared its two cores with other work, so compare ratios. The
+one before, on another processor, shared its two cores with other work, so compare ratios. The
 *floor* of a step is the key stream, the key agreements and the signatures that no implementation of
 the protocol can do without, at the rates of the same run; of the server's steps it is that of the
 whole unmasking or round, so that their ratios add up. A client agrees with its neighbours when it
