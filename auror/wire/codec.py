@@ -95,4 +95,4 @@ def _parse(
     try:
         wire.ParseFromString(body)
     except DecodeError as error:
-        raise WireError("not a protobuf message of this protocol") from error
+        raise WireError(fields.NO_MESSAGE) from error

@@ -20,7 +20,7 @@ COMMITMENTS = 3
 """Shared secrets per dealer, hence digests per row of commitments."""
 _LENGTH_DELIMITED = 2
 _VARINT_BYTES = 10
-_NO_MESSAGE = "not a protobuf message of this protocol"
+NO_MESSAGE = "not a protobuf message of this protocol"
 _UNCOUNTED_BYTES = 1 << 16
 """Of a body whose entries take 2 MB at most, however many they are."""
 _ROW = struct.Struct(f"{DIGEST_BYTES}s" * COMMITMENTS)
@@ -136,7 +136,7 @@ def check_shape(name: str, body: bytes, number: int, most: int) -> None:
         raise WireError(f"announced as {name}, but it is another message")
     size, at = _read_varint(body, len(tag))
     if at + size != len(body):
-        raise WireError(_NO_MESSAGE)
+        raise WireError(NO_MESSAGE)
     found = 0
     while at < len(body) and len(body) > _UNCOUNTED_BYTES:
         found += 1
@@ -159,7 +159,7 @@ def _after_field(body: bytes, at: int) -> int:
         case 5:
             return at + 4
         case _:  # groups are not of this protocol
-            raise WireError(_NO_MESSAGE)
+            raise WireError(NO_MESSAGE)
 
 
 def _read_varint(body: bytes, at: int) -> tuple[int, int]:
@@ -173,7 +173,7 @@ def _read_varint(body: bytes, at: int) -> tuple[int, int]:
         value |= (septet & 0x7F) << 7 * shift
         if septet < 0x80:
             return value, at + shift + 1
-    raise WireError(_NO_MESSAGE)
+    raise WireError(NO_MESSAGE)
 
 
 def joined(parts: Iterable[bytes]) -> bytes:
