@@ -103,8 +103,7 @@ class ClientHost:
         program = self._program
         if program is None:
             return Answer(None, "it was not started", 0.0, 0, machine_use(), {})
-        program.look()
-        code = program.process.poll()  # before the records: after its end no more are written
+        code = program.ended()  # before the records: after its end no more are written
         try:
             program.check()
             error = ""

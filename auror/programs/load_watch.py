@@ -102,8 +102,6 @@ def watch(
     watching, reader = ProgramWatch(server, swarm), RunReader(run)
     looked, shown, begun = 0.0, 0, False
     while server.running():
-        for one in swarm.hosts:
-            one.look()  # before the check: clients of a short round may have ended
         swarm.check()
         found = reader.rounds()
         for line in found[shown:]:

@@ -43,9 +43,14 @@ class RunningProgram:
     rss: int = 0
     """Bytes of memory, as of the last look."""
 
+    def ended(self) -> int | None:
+        """Its exit code; None while it runs. Looks first: asking lets go of an ended one's times."""
+        self.look()
+        return self.process.poll()
+
     def look(self) -> None:
-        """What it costs now; of one that has ended and was not asked since, what it cost in all."""
-        if self.process.returncode is not None:  # ``poll`` would let go of an ended one's times
+        """What it costs now; of one that has ended, what it cost in all."""
+        if self.process.returncode is not None:
             return
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self.process.pid)
@@ -54,7 +59,7 @@ class RunningProgram:
             self.rss = process.memory_info().rss or self.rss  # nothing once it has ended
 
     def running(self) -> bool:
-        return self.process.poll() is None
+        return self.ended() is None
 
     def last_line(self) -> str:
         """The last line of its log: what a program says before it exits with an error."""
@@ -64,7 +69,7 @@ class RunningProgram:
     def check(self) -> None:
         """Raises UnavailableError when the process ended with an error, MachineError where that is
         this machine's doing."""
-        code = self.process.poll()
+        code = self.ended()
         if code is not None and code not in self.fine:
             kind = MachineError if code == MachineError.exit_code else UnavailableError
             raise kind(f"{self.name} ended with exit code {code}: {self.last_line()}")
