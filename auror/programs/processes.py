@@ -44,7 +44,7 @@ class RunningProgram:
     """Bytes of memory, as of the last look."""
 
     def ended(self) -> int | None:
-        """Its exit code; None while it runs. Looks first: asking lets go of an ended one's times."""
+        """Its exit code; None while it runs. It looks first: asking lets go of the times."""
         self.look()
         return self.process.poll()
 
